@@ -1,0 +1,143 @@
+//! Where time and randomness come from.
+//!
+//! Every use case takes an [`Env`] instead of reading the clock or the random device from the air, so that a
+//! test can move time and repeat a run. The system environment uses the wall clock and the operating system's
+//! generator; the test environment uses a clock that only moves when told to and a seeded generator.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+
+use crate::timestamp::Timestamp;
+
+/// A source of the current time.
+pub trait Clock: Send + Sync {
+    fn now(&self) -> Timestamp;
+}
+
+/// A source of unpredictable bytes.
+pub trait Entropy: Send + Sync {
+    fn fill(&self, out: &mut [u8]);
+}
+
+/// The clock and the randomness of one process, cheap to clone.
+#[derive(Clone)]
+pub struct Env {
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl Env {
+    /// The wall clock and the operating system's random generator.
+    #[must_use]
+    pub fn system() -> Self {
+        Self { clock: Arc::new(SystemClock), entropy: Arc::new(SystemEntropy) }
+    }
+
+    /// A movable clock that starts at `start` and a generator seeded with `seed`. For tests only.
+    #[must_use]
+    pub fn test(start: Timestamp, seed: u64) -> (Self, Arc<TestClock>) {
+        let clock = Arc::new(TestClock(AtomicI64::new(start.as_micros())));
+        let entropy = Arc::new(SeededEntropy(AtomicU64::new(seed)));
+        (Self { clock: clock.clone(), entropy }, clock)
+    }
+
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.clock.now()
+    }
+
+    pub fn fill(&self, out: &mut [u8]) {
+        self.entropy.fill(out);
+    }
+
+    /// `N` random bytes.
+    #[must_use]
+    pub fn bytes<const N: usize>(&self) -> [u8; N] {
+        let mut out = [0_u8; N];
+        self.fill(&mut out);
+        out
+    }
+}
+
+impl fmt::Debug for Env {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Env")
+    }
+}
+
+struct SystemClock;
+
+impl Clock for SystemClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(jiff::Timestamp::now().as_microsecond())
+    }
+}
+
+struct SystemEntropy;
+
+impl Entropy for SystemEntropy {
+    #[allow(clippy::expect_used, reason = "a process without a random generator must not go on")]
+    fn fill(&self, out: &mut [u8]) {
+        aws_lc_rs::rand::fill(out).expect("the operating system must give random bytes");
+    }
+}
+
+/// A clock that stands still until it is moved.
+pub struct TestClock(AtomicI64);
+
+impl TestClock {
+    pub fn advance_micros(&self, micros: i64) {
+        self.0.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    pub fn advance_secs(&self, secs: i64) {
+        self.advance_micros(secs * 1_000_000);
+    }
+
+    pub fn set(&self, to: Timestamp) {
+        self.0.store(to.as_micros(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+    }
+}
+
+/// SplitMix64: repeatable and well spread, not secret.
+struct SeededEntropy(AtomicU64);
+
+impl Entropy for SeededEntropy {
+    fn fill(&self, out: &mut [u8]) {
+        for chunk in out.chunks_mut(8) {
+            let mut z = self.0.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::SeqCst).wrapping_add(0x9e37_79b9_7f4a_7c15);
+            z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+            z ^= z >> 31;
+            chunk.copy_from_slice(&z.to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_test_environment_repeats_itself() {
+        let (a, _) = Env::test(Timestamp::EPOCH, 7);
+        let (b, _) = Env::test(Timestamp::EPOCH, 7);
+        assert_eq!(a.bytes::<20>(), b.bytes::<20>());
+        assert_ne!(a.bytes::<20>(), a.bytes::<20>());
+    }
+
+    #[test]
+    fn a_test_clock_moves_only_when_told() {
+        let (env, clock) = Env::test(Timestamp::EPOCH, 1);
+        assert_eq!(env.now(), Timestamp::EPOCH);
+        clock.advance_secs(3);
+        assert_eq!(env.now().as_micros(), 3_000_000);
+    }
+}
