@@ -1,3 +1,4 @@
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 //! Values that every room of the house shares: typed ids, time, money, names, secrets and limits.
 //!
 //! Nothing in here knows of provisioning, of databases or of HTTP. A value that exists is valid:

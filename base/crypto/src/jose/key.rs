@@ -1,0 +1,146 @@
+//! Private keys and signing.
+
+use std::fmt;
+use std::sync::Arc;
+
+use aws_lc_rs::rand::SystemRandom;
+use aws_lc_rs::signature::{
+    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
+};
+use purser_values::Secret;
+use serde::Serialize;
+
+use super::{JoseError, Jwk};
+use crate::encoding::b64url;
+
+/// The signature algorithms we make and take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Algorithm {
+    /// Ed25519 (RFC 8037).
+    EdDsa,
+    /// ECDSA on P-256 with SHA-256 (RFC 7518, 3.4).
+    Es256,
+}
+
+impl Algorithm {
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EdDsa => "EdDSA",
+            Self::Es256 => "ES256",
+        }
+    }
+}
+
+/// A private key with its public half. Cheap to clone.
+#[derive(Clone)]
+pub struct SigningKey(Arc<Inner>);
+
+struct Inner {
+    pair: Pair,
+    pkcs8: Secret<Vec<u8>>,
+    public: Jwk,
+}
+
+enum Pair {
+    Ed25519(Ed25519KeyPair),
+    P256(EcdsaKeyPair),
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SigningKey({})", self.0.public.thumbprint())
+    }
+}
+
+impl SigningKey {
+    /// A fresh key from the system's generator.
+    ///
+    /// # Errors
+    /// When the generator fails.
+    pub fn generate(alg: Algorithm) -> Result<Self, JoseError> {
+        let rng = SystemRandom::new();
+        let document = match alg {
+            Algorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&rng).map_err(|_| JoseError::Key)?.as_ref().to_vec(),
+            Algorithm::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng)
+                .map_err(|_| JoseError::Key)?
+                .as_ref()
+                .to_vec(),
+        };
+        Self::from_pkcs8(alg, &Secret::new(document))
+    }
+
+    /// Reads a PKCS #8 document of the given algorithm.
+    ///
+    /// # Errors
+    /// When the document holds no such key.
+    pub fn from_pkcs8(alg: Algorithm, pkcs8: &Secret<Vec<u8>>) -> Result<Self, JoseError> {
+        let (pair, public) = match alg {
+            Algorithm::EdDsa => {
+                let pair = Ed25519KeyPair::from_pkcs8(pkcs8.expose()).map_err(|_| JoseError::Key)?;
+                let public = pair.public_key().as_ref().to_vec();
+                (Pair::Ed25519(pair), public)
+            }
+            Algorithm::Es256 => {
+                let pair = EcdsaKeyPair::from_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, pkcs8.expose()).map_err(|_| JoseError::Key)?;
+                let public = pair.public_key().as_ref().to_vec();
+                (Pair::P256(pair), public)
+            }
+        };
+        let mut public = Jwk { alg, public, kid: None };
+        public.kid = Some(public.thumbprint());
+        Ok(Self(Arc::new(Inner { pair, pkcs8: pkcs8.clone(), public })))
+    }
+
+    /// The private key as PKCS #8, for sealing or for a file of mode 0600.
+    #[must_use]
+    pub fn pkcs8(&self) -> &Secret<Vec<u8>> {
+        &self.0.pkcs8
+    }
+
+    /// The public half; its `kid` is its thumbprint.
+    #[must_use]
+    pub fn public(&self) -> &Jwk {
+        &self.0.public
+    }
+
+    /// A compact JWS over `claims` with `typ` and the key's `kid` in the header.
+    ///
+    /// # Errors
+    /// When the claims do not serialise.
+    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
+        let header = serde_json::json!({ "typ": typ, "alg": self.0.public.alg.name(), "kid": self.0.public.kid });
+        self.sign_with_header(&header, claims)
+    }
+
+    /// A compact JWS whose header carries the public key itself, as DPoP proofs do (RFC 9449, 4.2).
+    ///
+    /// # Errors
+    /// When the claims do not serialise.
+    pub fn sign_with_jwk(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
+        let mut jwk = self.0.public.clone();
+        jwk.kid = None;
+        let header = serde_json::json!({ "typ": typ, "alg": self.0.public.alg.name(), "jwk": jwk });
+        self.sign_with_header(&header, claims)
+    }
+
+    /// The bare signature over bytes (64 bytes with both algorithms).
+    ///
+    /// # Errors
+    /// When the generator fails (ES256 only).
+    pub fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        match &self.0.pair {
+            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
+            Pair::P256(pair) => pair.sign(&SystemRandom::new(), message).map(|s| s.as_ref().to_vec()).map_err(|_| JoseError::Key),
+        }
+    }
+
+    fn sign_with_header(&self, header: &serde_json::Value, claims: &impl Serialize) -> Result<String, JoseError> {
+        let claims = serde_json::to_vec(claims).map_err(|_| JoseError::Claims)?;
+        let mut text = format!("{}.{}", b64url(header.to_string().as_bytes()), b64url(&claims));
+        let signature = self.sign_bytes(text.as_bytes())?;
+        text.push('.');
+        text.push_str(&b64url(&signature));
+        Ok(text)
+    }
+}
