@@ -1,1 +1,9 @@
-//! slipway-edge
+//! slipway's edge: TLS, routing by host name, and the way of a request to a Worker or a static file.
+//!
+//! A connection arrives at one of two listeners (HTTPS, or plain HTTP for `NAME.test.localhost`), the host name is looked up
+//! in a [`route::Router`], and the request is answered from static files, proxied to the account's workerd socket, or refused
+//! with a small honest page. The edge knows nothing of accounts, plans or databases.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod edge;
+pub mod route;
