@@ -1,0 +1,250 @@
+//! Extension `quotes`: a price that is bound to one exact request, with a digest and an expiry.
+//!
+//! `POST provisioning/quotes` answers a [`Quote`]; `quote_id` on the create accepts it. Each charge then names one line and is
+//! never more than that line's amount.
+//!
+//! INVARIANT (quote-binds): the digest covers the request and every number of the quote, so neither side can change either
+//! after a person has said yes to it.
+
+use purser_values::money::MoneyError;
+use purser_values::{Currency, Money, Sha256Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value, json};
+
+use crate::catalog::Period;
+use crate::id::{ProjectId, QuoteId, QuoteLineId, ResourceId, ServiceId};
+use crate::{canonical, limits, plain};
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuoteRequest {
+    pub service_id: ServiceId,
+    #[serde(default, deserialize_with = "plain::or_default")]
+    pub configuration: Map<String, Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub project_id: Option<ProjectId>,
+    /// The resource that an update would change; absent for a create.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_id: Option<ResourceId>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct QuoteLine {
+    pub id: QuoteLineId,
+    #[serde(default, deserialize_with = "plain::or_default")]
+    pub description: String,
+    #[serde(flatten)]
+    pub amount: Money,
+    pub period: Period,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Quote {
+    pub id: QuoteId,
+    pub lines: Vec<QuoteLine>,
+    /// What is due at once: the sum of the lines.
+    pub total_minor: i64,
+    pub currency: Currency,
+    #[serde(default = "yes")]
+    pub irreversible: bool,
+    #[serde(default)]
+    pub refundable: bool,
+    pub expires_at: Timestamp,
+    pub digest: Sha256Digest,
+}
+
+const fn yes() -> bool {
+    true
+}
+
+/// Why a quote must not be shown to a person, let alone accepted.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum QuoteError {
+    #[error("the quote's digest does not match its content")]
+    Digest,
+    #[error("the quote's total is not the sum of its lines")]
+    Total,
+    #[error("the quote has a negative amount or more than {max} lines", max = limits::LINES_PER_QUOTE)]
+    Lines,
+    #[error("the quote mixes currencies")]
+    Currency,
+    #[error("the quote expired at {0}")]
+    Expired(Timestamp),
+}
+
+impl Quote {
+    /// A quote for `request` whose total and digest follow from the rest.
+    ///
+    /// # Errors
+    /// When the lines mix currencies or do not add up to an amount that fits.
+    pub fn new(
+        id: QuoteId,
+        request: &QuoteRequest,
+        currency: Currency,
+        lines: Vec<QuoteLine>,
+        terms: QuoteTerms,
+    ) -> Result<Self, MoneyError> {
+        let total = lines.iter().try_fold(Money::zero(currency), |sum, line| {
+            sum.checked_add(line.amount)
+        })?;
+        let mut quote = Self {
+            id,
+            lines,
+            total_minor: total.minor(),
+            currency,
+            irreversible: terms.irreversible,
+            refundable: terms.refundable,
+            expires_at: terms.expires_at,
+            digest: Sha256Digest::from_bytes([0; 32]),
+        };
+        quote.digest = quote.compute_digest(request);
+        Ok(quote)
+    }
+
+    #[must_use]
+    pub const fn total(&self) -> Money {
+        Money::from_minor(self.total_minor, self.currency)
+    }
+
+    #[must_use]
+    pub fn line(&self, id: &QuoteLineId) -> Option<&QuoteLine> {
+        self.lines.iter().find(|line| line.id == *id)
+    }
+
+    /// The digest over the request and every member of the quote but the digest itself.
+    #[must_use]
+    pub fn compute_digest(&self, request: &QuoteRequest) -> Sha256Digest {
+        let mut quote = json!(self);
+        if let Some(map) = quote.as_object_mut() {
+            map.remove("digest");
+        }
+        canonical::digest(&json!({"request": request, "quote": quote}))
+    }
+
+    /// Checks everything that a reader relies on.
+    ///
+    /// # Errors
+    /// When the quote is not for `request`, does not add up, or is over at `now`.
+    pub fn verify(&self, request: &QuoteRequest, now: Timestamp) -> Result<(), QuoteError> {
+        if self.lines.len() > limits::LINES_PER_QUOTE
+            || self.lines.iter().any(|line| line.amount.minor() < 0)
+        {
+            return Err(QuoteError::Lines);
+        }
+        let sum = self
+            .lines
+            .iter()
+            .try_fold(Money::zero(self.currency), |sum, line| {
+                sum.checked_add(line.amount)
+            });
+        match sum {
+            Ok(sum) if sum == self.total() => {}
+            Ok(_) | Err(MoneyError::Overflow) => return Err(QuoteError::Total),
+            Err(_) => return Err(QuoteError::Currency),
+        }
+        if self.compute_digest(request) != self.digest {
+            return Err(QuoteError::Digest);
+        }
+        if self.expires_at <= now {
+            return Err(QuoteError::Expired(self.expires_at));
+        }
+        Ok(())
+    }
+}
+
+/// The parts of a quote that are not money.
+#[derive(Clone, Copy, Debug)]
+pub struct QuoteTerms {
+    pub irreversible: bool,
+    pub refundable: bool,
+    pub expires_at: Timestamp,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn quote() -> (QuoteRequest, Quote) {
+        let request = QuoteRequest {
+            service_id: "registrar:domain".parse().unwrap(),
+            configuration: json!({"domain": "example.test"})
+                .as_object()
+                .unwrap()
+                .clone(),
+            project_id: None,
+            resource_id: None,
+        };
+        let line = |id: &str, minor| QuoteLine {
+            id: QuoteLineId::try_from(id.to_owned()).unwrap(),
+            description: "one year".to_owned(),
+            amount: Money::from_minor(minor, Currency::USD),
+            period: Period::Year,
+        };
+        let terms = QuoteTerms {
+            irreversible: true,
+            refundable: false,
+            expires_at: Timestamp::from_secs(600),
+        };
+        let quote = Quote::new(
+            "q1".parse().unwrap(),
+            &request,
+            Currency::USD,
+            vec![line("l1", 900), line("l2", 15)],
+            terms,
+        )
+        .unwrap();
+        (request, quote)
+    }
+
+    #[test]
+    fn a_quote_holds_after_the_wire_and_until_its_expiry() {
+        let (request, quote) = quote();
+        let quote: Quote = serde_json::from_str(&serde_json::to_string(&quote).unwrap()).unwrap();
+        assert_eq!(quote.total_minor, 915);
+        assert_eq!(quote.verify(&request, Timestamp::from_secs(599)), Ok(()));
+        assert_eq!(
+            quote.verify(&request, Timestamp::from_secs(600)),
+            Err(QuoteError::Expired(Timestamp::from_secs(600)))
+        );
+    }
+
+    #[test]
+    fn any_change_of_request_or_quote_breaks_the_digest() {
+        let (request, quote) = quote();
+        let mut other = request.clone();
+        other
+            .configuration
+            .insert("domain".to_owned(), json!("other.test"));
+        assert_eq!(
+            quote.verify(&other, Timestamp::EPOCH),
+            Err(QuoteError::Digest)
+        );
+        let mut later = quote.clone();
+        later.expires_at = Timestamp::from_secs(6000);
+        assert_eq!(
+            later.verify(&request, Timestamp::EPOCH),
+            Err(QuoteError::Digest)
+        );
+        let mut softer = quote;
+        softer.irreversible = false;
+        assert_eq!(
+            softer.verify(&request, Timestamp::EPOCH),
+            Err(QuoteError::Digest)
+        );
+    }
+
+    #[test]
+    fn a_total_that_hides_a_line_is_refused() {
+        let (request, mut quote) = quote();
+        quote.total_minor = 900;
+        quote.digest = quote.compute_digest(&request);
+        assert_eq!(
+            quote.verify(&request, Timestamp::EPOCH),
+            Err(QuoteError::Total)
+        );
+        quote.lines[1].amount = Money::from_minor(-15, Currency::USD);
+        assert_eq!(
+            quote.verify(&request, Timestamp::EPOCH),
+            Err(QuoteError::Lines)
+        );
+    }
+}
