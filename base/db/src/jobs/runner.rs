@@ -1,0 +1,123 @@
+//! Runs jobs until the process ends.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use purser_values::Env;
+use tokio::sync::Notify;
+
+use super::store::{self, Job};
+use crate::db::Db;
+use crate::error::DbError;
+
+/// Time after which another process may take a claimed job, in seconds.
+const LEASE_S: i64 = 60;
+/// Jobs claimed at once.
+const BATCH: i64 = 16;
+/// Longest time between two looks at the table; a local enqueue wakes the runner at once.
+const POLL: Duration = Duration::from_millis(250);
+/// Longest wait between two tries, in seconds.
+const BACK_OFF_MAX_S: i64 = 300;
+
+/// Why a job did not work.
+#[derive(Debug)]
+pub enum JobFailure {
+    /// Try again later; after `limit` tries, park it. No limit: try for ever.
+    Again { why: String, limit: Option<i64> },
+    /// Trying again is no use.
+    Park { why: String },
+}
+
+type Effect = Pin<Box<dyn Future<Output = Result<(), JobFailure>> + Send>>;
+
+/// What is done for one kind of job.
+pub type Handler = Arc<dyn Fn(Job) -> Effect + Send + Sync>;
+
+/// The loop that claims and runs jobs.
+#[derive(Clone)]
+pub struct Runner {
+    db: Db,
+    env: Env,
+    handlers: Arc<HashMap<&'static str, Handler>>,
+    wake: Arc<Notify>,
+}
+
+impl Runner {
+    #[must_use]
+    pub fn new(db: Db, env: Env, handlers: HashMap<&'static str, Handler>) -> Self {
+        Self { db, env, handlers: Arc::new(handlers), wake: Arc::new(Notify::new()) }
+    }
+
+    /// Tells the loop that something was enqueued here.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Runs for ever; spawn it.
+    pub async fn run(self) {
+        loop {
+            match self.run_due().await {
+                Ok(0) => {
+                    let _ = tokio::time::timeout(POLL, self.wake.notified()).await;
+                }
+                Ok(_) => {}
+                Err(e) => {
+                    tracing::error!(error = %e, "the job queue cannot be read");
+                    tokio::time::sleep(POLL).await;
+                }
+            }
+        }
+    }
+
+    /// Claims and runs what is due, each job in a task of its own, and tells how many there were. Tests call it on demand.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn run_due(&self) -> Result<usize, DbError> {
+        let env = self.env.clone();
+        let claim = move |tx: &mut crate::Tx<'_>| store::claim(tx, env.now(), env.now().plus_secs(LEASE_S), BATCH);
+        let jobs = self.db.write(claim).await?;
+        let count = jobs.len();
+        let tasks: Vec<_> = jobs.into_iter().map(|job| tokio::spawn(self.clone().run_one(job))).collect();
+        for task in tasks {
+            if let Err(e) = task.await {
+                tracing::error!(error = %e, "a job stopped half-way; its lease will run out and it will be tried again");
+            }
+        }
+        Ok(count)
+    }
+
+    async fn run_one(self, job: Job) {
+        let outcome = match self.handlers.get(job.kind.as_str()) {
+            Some(handler) => handler(job.clone()).await,
+            None => Err(JobFailure::Park { why: format!("no handler for `{}`", job.kind) }),
+        };
+        let now = self.env.now();
+        let (id, attempts, kind) = (job.id, job.attempts, job.kind);
+        let written = self
+            .db
+            .write(move |tx| match &outcome {
+                Ok(()) => store::done(tx, &id),
+                Err(JobFailure::Again { why, limit }) if limit.is_none_or(|limit| attempts < limit) => {
+                    tracing::warn!(job = %id, kind, attempts, why, "a job will be tried again");
+                    store::again(tx, &id, now.plus_secs(back_off_s(attempts)), why)
+                }
+                Err(JobFailure::Again { why, .. } | JobFailure::Park { why }) => {
+                    tracing::error!(job = %id, kind, attempts, why, "a job was parked: a person must look at it");
+                    store::park(tx, &id, why)
+                }
+            })
+            .await;
+        if let Err(e) = written {
+            tracing::error!(error = %e, "the end of a job was not written; it will run again");
+        }
+    }
+}
+
+/// 1, 2, 4 … seconds, at most five minutes.
+fn back_off_s(attempts: i64) -> i64 {
+    1_i64.checked_shl(u32::try_from(attempts.clamp(1, 20) - 1).unwrap_or(0)).unwrap_or(BACK_OFF_MAX_S).min(BACK_OFF_MAX_S)
+}

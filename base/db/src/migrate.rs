@@ -1,0 +1,62 @@
+//! Migrations: one text for both engines, applied once, never changed.
+
+use purser_values::{Env, Sha256Digest};
+
+use crate::db::Db;
+use crate::error::DbError;
+use crate::params;
+use crate::tx::{Engine, Tx};
+
+/// The tables of one domain, in steps that are only ever added to.
+#[derive(Clone, Copy, Debug)]
+pub struct Migrations {
+    pub domain: &'static str,
+    pub steps: &'static [&'static str],
+}
+
+const TABLE: &str = "create table if not exists migration (
+    domain {text} not null, step {int} not null, digest {text} not null, applied_at {int} not null,
+    primary key (domain, step)
+){strict}";
+
+pub async fn run(db: &Db, env: &Env, all: &'static [Migrations]) -> Result<(), DbError> {
+    let env = env.clone();
+    db.write(move |tx| {
+        tx.batch(&expand(TABLE, tx.engine()))?;
+        if tx.engine() == Engine::Postgres {
+            // One node migrates at a time; the others wait here and then find nothing left to do.
+            tx.query("select 1 as one from pg_advisory_xact_lock(727373)", params![])?;
+        }
+        for migrations in all {
+            for (step, text) in migrations.steps.iter().enumerate() {
+                apply(tx, &env, migrations.domain, step, text)?;
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+fn apply(tx: &mut Tx<'_>, env: &Env, domain: &str, step: usize, text: &str) -> Result<(), DbError> {
+    let step = i64::try_from(step).unwrap_or(i64::MAX);
+    let digest = Sha256Digest::of(text.as_bytes());
+    let found = tx.query_opt("select digest from migration where domain = $1 and step = $2", params![domain, step])?;
+    match found {
+        Some(row) if row.get::<Sha256Digest>("digest")? == digest => Ok(()),
+        Some(_) => Err(DbError::MigrationChanged(format!("{domain}/{step}"))),
+        None => {
+            tx.batch(&expand(text, tx.engine()))?;
+            let insert = "insert into migration (domain, step, digest, applied_at) values ($1, $2, $3, $4)";
+            tx.execute(insert, params![domain, step, digest, env.now()]).map(drop)
+        }
+    }
+}
+
+/// The four tokens in the words of an engine.
+pub(crate) fn expand(text: &str, engine: Engine) -> String {
+    let (int, blob, strict) = match engine {
+        Engine::Sqlite => ("integer", "blob", " strict"),
+        Engine::Postgres => ("bigint", "bytea", ""),
+    };
+    text.replace("{int}", int).replace("{text}", "text").replace("{blob}", blob).replace("{strict}", strict)
+}

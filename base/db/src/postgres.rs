@@ -1,0 +1,183 @@
+//! The PostgreSQL engine: serialisable transactions with bounded retry.
+//!
+//! Closures are synchronous, so each runs on a blocking thread and waits there for its statements. A serialisation failure
+//! is seen at the statement or at the commit, whatever the closure makes of it, and the closure runs again.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use tokio::runtime::Handle;
+use tokio_postgres::NoTls;
+use tokio_postgres::types::{ToSql, Type};
+
+use crate::error::{DbError, is_retry};
+use crate::row::Row;
+use crate::tx::{Inner, Tx};
+use crate::value::Value;
+
+/// Connections in the pool.
+const CONNECTIONS: usize = 16;
+/// Times that a write runs before contention is reported.
+const ATTEMPTS: u32 = 30;
+
+#[derive(Clone)]
+pub struct Postgres {
+    pool: Pool,
+}
+
+/// One connection inside one transaction.
+pub struct Session {
+    client: Object,
+    handle: Handle,
+    /// Set when the server asked for the transaction to be run again.
+    retry: bool,
+}
+
+impl Session {
+    pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, DbError> {
+        let outcome = self.handle.block_on(async {
+            let statement = self.client.prepare_cached(sql).await?;
+            self.client.execute(&statement, &refs(params)).await
+        });
+        self.note(outcome)
+    }
+
+    pub fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
+        let outcome = self.handle.block_on(async {
+            let statement = self.client.prepare_cached(sql).await?;
+            self.client.query(&statement, &refs(params)).await
+        });
+        let rows = self.note(outcome)?;
+        let Some(first) = rows.first() else { return Ok(Vec::new()) };
+        let columns: Arc<[String]> = first.columns().iter().map(|c| c.name().to_owned()).collect();
+        rows.iter().map(|row| read_row(row, &columns)).collect()
+    }
+
+    pub fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        let outcome = self.handle.block_on(self.client.batch_execute(sql));
+        self.note(outcome)
+    }
+
+    fn note<T>(&mut self, outcome: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
+        outcome.map_err(|e| {
+            self.retry |= e.code().is_some_and(is_retry);
+            DbError::from(e)
+        })
+    }
+}
+
+impl Postgres {
+    pub async fn open(url: &str) -> Result<Self, DbError> {
+        let config: tokio_postgres::Config = url.parse()?;
+        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let pool = Pool::builder(manager).max_size(CONNECTIONS).build().map_err(|e| DbError::Unavailable(e.to_string()))?;
+        let postgres = Self { pool };
+        postgres.session().await?;
+        Ok(postgres)
+    }
+
+    async fn session(&self) -> Result<Session, DbError> {
+        let client = self.pool.get().await.map_err(|e| DbError::Unavailable(e.to_string()))?;
+        Ok(Session { client, handle: Handle::current(), retry: false })
+    }
+
+    pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let mut session = self.session().await?;
+        blocking(move || {
+            for attempt in 0..ATTEMPTS {
+                match attempt_write(&mut session, &work) {
+                    Attempt::Done(outcome) => return outcome,
+                    Attempt::Again => session.handle.block_on(tokio::time::sleep(back_off(attempt))),
+                }
+            }
+            Err(E::from(DbError::Contention))
+        })
+        .await
+    }
+
+    pub async fn read<T, E, F>(&self, work: F) -> Result<T, E>
+    where
+        T: Send + 'static,
+        E: From<DbError> + Send + 'static,
+        F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let mut session = self.session().await?;
+        blocking(move || {
+            session.batch("begin isolation level repeatable read read only")?;
+            let outcome = caught(|| work(&mut Tx::new(Inner::Postgres(&mut session))));
+            session.batch("rollback")?;
+            outcome
+        })
+        .await
+    }
+}
+
+enum Attempt<T, E> {
+    Done(Result<T, E>),
+    Again,
+}
+
+fn attempt_write<T, E, F>(session: &mut Session, work: &F) -> Attempt<T, E>
+where
+    E: From<DbError>,
+    F: Fn(&mut Tx<'_>) -> Result<T, E>,
+{
+    session.retry = false;
+    if let Err(e) = session.batch("begin isolation level serializable") {
+        return Attempt::Done(Err(e.into()));
+    }
+    let outcome = caught(|| work(&mut Tx::new(Inner::Postgres(session))));
+    let ended = match &outcome {
+        Ok(_) if !session.retry => session.batch("commit"),
+        _ => session.batch("rollback"),
+    };
+    match (session.retry, ended) {
+        (true, _) => Attempt::Again,
+        (false, Err(e)) => Attempt::Done(Err(e.into())),
+        (false, Ok(())) => Attempt::Done(outcome),
+    }
+}
+
+fn caught<T, E: From<DbError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(E::from(DbError::Other("a closure stopped half-way and was undone".to_owned()))))
+}
+
+/// Grows to about 50 ms, spread by the clock's low digits so that rivals do not meet again.
+fn back_off(attempt: u32) -> Duration {
+    let spread = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos() / 997 % 5_000);
+    Duration::from_micros(u64::from(attempt.min(10)) * 4_000 + u64::from(spread))
+}
+
+async fn blocking<T: Send + 'static, E: From<DbError> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, E> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(E::from(DbError::Unavailable(e.to_string()))))
+}
+
+fn refs(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
+    params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
+}
+
+fn read_row(row: &tokio_postgres::Row, columns: &Arc<[String]>) -> Result<Row, DbError> {
+    let values = row.columns().iter().enumerate().map(|(i, column)| read_value(row, i, column.type_())).collect::<Result<_, _>>()?;
+    Ok(Row { columns: columns.clone(), values })
+}
+
+fn read_value(row: &tokio_postgres::Row, i: usize, ty: &Type) -> Result<Value, DbError> {
+    let value = match *ty {
+        Type::INT8 => row.try_get::<_, Option<i64>>(i)?.map(Value::Int),
+        Type::INT4 => row.try_get::<_, Option<i32>>(i)?.map(|v| Value::Int(v.into())),
+        Type::BOOL => row.try_get::<_, Option<bool>>(i)?.map(|v| Value::Int(v.into())),
+        Type::TEXT | Type::VARCHAR | Type::NAME => row.try_get::<_, Option<String>>(i)?.map(Value::Text),
+        Type::BYTEA => row.try_get::<_, Option<Vec<u8>>>(i)?.map(Value::Blob),
+        ref other => return Err(DbError::Corrupt(format!("a column has the type {other}; cast it to bigint, text or bytea"))),
+    };
+    Ok(value.unwrap_or(Value::Null))
+}

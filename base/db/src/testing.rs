@@ -1,0 +1,72 @@
+//! Databases for tests: every store is tested on both engines.
+
+use std::future::Future;
+use std::path::PathBuf;
+
+use purser_values::{Env, Timestamp};
+
+use crate::config::DbConfig;
+use crate::db::Db;
+use crate::migrate::Migrations;
+
+/// Names the PostgreSQL server that tests may use; without it they run on SQLite alone and say so.
+pub const PG_URL_VAR: &str = "PURSER_TEST_PG_URL";
+
+/// A moment to start test clocks at: 2026-11-23T12:00:00Z.
+pub const START: Timestamp = Timestamp::from_secs(1_795_435_200);
+
+/// Runs `test` on a fresh SQLite database and, where there is a server, in a fresh PostgreSQL schema.
+pub async fn each_engine<F, Fut>(migrations: &'static [Migrations], test: F)
+where
+    F: Fn(Db) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let (env, _) = Env::test(START, 1);
+    let path = scratch();
+    test(open(&DbConfig::Sqlite { path: path.clone() }, &env, migrations).await).await;
+    for suffix in ["", "-wal", "-shm"] {
+        let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+    }
+    match std::env::var(PG_URL_VAR) {
+        Ok(url) => with_schema(&url, &env, migrations, test).await,
+        Err(_) => eprintln!("only SQLite was tested: {PG_URL_VAR} is not set"),
+    }
+}
+
+/// A fresh SQLite database with the given tables, in a file of its own under the system's temporary folder.
+pub async fn sqlite(migrations: &'static [Migrations]) -> Db {
+    let (env, _) = Env::test(START, 1);
+    open(&DbConfig::Sqlite { path: scratch() }, &env, migrations).await
+}
+
+#[allow(clippy::expect_used, reason = "only tests call this")]
+async fn open(config: &DbConfig, env: &Env, migrations: &'static [Migrations]) -> Db {
+    let db = Db::open(config).await.expect("a test database opens");
+    db.migrate(env, migrations).await.expect("the migrations apply");
+    db
+}
+
+#[allow(clippy::expect_used, reason = "only tests call this")]
+async fn with_schema<F, Fut>(url: &str, env: &Env, migrations: &'static [Migrations], test: F)
+where
+    F: Fn(Db) -> Fut,
+    Fut: Future<Output = ()>,
+{
+    let schema = format!("test_{}", unique());
+    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("the test server answers");
+    let task = tokio::spawn(connection);
+    client.batch_execute(&format!("create schema {schema}")).await.expect("a schema is made");
+    let joint = if url.contains('?') { '&' } else { '?' };
+    let url = format!("{url}{joint}options=-csearch_path%3D{schema}");
+    test(open(&DbConfig::Postgres { url }, env, migrations).await).await;
+    client.batch_execute(&format!("drop schema {schema} cascade")).await.expect("the schema is dropped");
+    task.abort();
+}
+
+fn scratch() -> PathBuf {
+    std::env::temp_dir().join(format!("purser-test-{}.db", unique()))
+}
+
+fn unique() -> String {
+    Env::system().bytes::<8>().iter().map(|b| format!("{b:02x}")).collect()
+}

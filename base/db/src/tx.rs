@@ -1,0 +1,107 @@
+//! What a closure sees of the transaction that it runs in.
+
+use crate::error::DbError;
+use crate::row::Row;
+use crate::value::Value;
+use crate::{postgres, sqlite};
+
+/// Which engine runs the statements; only `base/db` itself may care.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Engine {
+    Sqlite,
+    Postgres,
+}
+
+/// The transaction of one closure. Statements are `&'static str`, so no text from outside ever becomes SQL.
+pub struct Tx<'c> {
+    pub(crate) inner: Inner<'c>,
+    depth: u32,
+}
+
+pub(crate) enum Inner<'c> {
+    Sqlite(&'c rusqlite::Connection),
+    Postgres(&'c mut postgres::Session),
+}
+
+impl<'c> Tx<'c> {
+    pub(crate) const fn new(inner: Inner<'c>) -> Self {
+        Self { inner, depth: 0 }
+    }
+
+    #[must_use]
+    pub const fn engine(&self) -> Engine {
+        match self.inner {
+            Inner::Sqlite(_) => Engine::Sqlite,
+            Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Runs a statement and tells how many rows it changed.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64, DbError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection) => sqlite::execute(connection, sql, params),
+            Inner::Postgres(session) => session.execute(sql, params),
+        }
+    }
+
+    /// All rows of the answer, in order.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, DbError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection) => sqlite::query(connection, sql, params),
+            Inner::Postgres(session) => session.query(sql, params),
+        }
+    }
+
+    /// The first row of the answer, if there is one.
+    ///
+    /// # Errors
+    /// When the statement fails.
+    pub fn query_opt(&mut self, sql: &'static str, params: &[Value]) -> Result<Option<Row>, DbError> {
+        Ok(self.query(sql, params)?.into_iter().next())
+    }
+
+    /// The one row that must be there.
+    ///
+    /// # Errors
+    /// When the statement fails or there is no row ([`DbError::NoRow`]).
+    pub fn query_one(&mut self, sql: &'static str, params: &[Value]) -> Result<Row, DbError> {
+        self.query_opt(sql, params)?.ok_or(DbError::NoRow)
+    }
+
+    /// Runs a part that is undone alone when it fails, so that the rest of the write can still record the refusal.
+    ///
+    /// # Errors
+    /// What the part answers, or a failure to set or leave the savepoint.
+    pub fn savepoint<T, E: From<DbError>>(&mut self, part: impl FnOnce(&mut Self) -> Result<T, E>) -> Result<T, E> {
+        self.depth += 1;
+        let name = format!("part_{}", self.depth);
+        let outcome = self.control(&format!("savepoint {name}")).map_err(E::from).and_then(|()| {
+            let outcome = part(self);
+            let end = match &outcome {
+                Ok(_) => format!("release savepoint {name}"),
+                Err(_) => format!("rollback to savepoint {name}"),
+            };
+            self.control(&end)?;
+            outcome
+        });
+        self.depth -= 1;
+        outcome
+    }
+
+    fn control(&mut self, sql: &str) -> Result<(), DbError> {
+        match &mut self.inner {
+            Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Inner::Postgres(session) => session.batch(sql),
+        }
+    }
+
+    pub(crate) fn batch(&mut self, sql: &str) -> Result<(), DbError> {
+        self.control(sql)
+    }
+}
