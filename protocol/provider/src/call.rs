@@ -1,0 +1,44 @@
+//! What the SDK has established about a call before a provider sees it.
+
+use purser_values::name::Email;
+use purser_values::{Env, Sha256Digest, Timestamp};
+use purser_wire::id::{AccountId, IdempotencyKey};
+
+/// A signed call that concerns no account yet.
+#[derive(Clone, Debug)]
+pub struct Call {
+    pub env: Env,
+    /// When the call was received.
+    pub at: Timestamp,
+    /// The name under which a repeat of this change is recognised. The SDK answers a finished repeat itself; a provider sees the
+    /// same key twice only when the process died in between, and must then finish the first attempt instead of starting a second.
+    pub idempotency_key: Option<IdempotencyKey>,
+}
+
+/// A signed call with a bearer token of an account.
+#[derive(Clone, Debug)]
+pub struct AccountCall {
+    pub call: Call,
+    pub account: AccountId,
+}
+
+impl std::ops::Deref for AccountCall {
+    type Target = Call;
+    fn deref(&self) -> &Call {
+        &self.call
+    }
+}
+
+/// What the orchestrator attests about the person behind an account request: signature, audience, age and e-mail address
+/// have been checked, and every terms document of the manifest is among those accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Identity {
+    /// The orchestrator that says so.
+    pub issuer: String,
+    /// The person, by a name that only this provider knows.
+    pub subject: String,
+    pub email: Email,
+    pub terms: Vec<Sha256Digest>,
+    /// Thumbprint of the agent's key.
+    pub agent_jkt: Option<String>,
+}

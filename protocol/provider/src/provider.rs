@@ -1,0 +1,99 @@
+//! What a provider implements.
+//!
+//! Every method is called after signature, version, bearer token, idempotency key, body form and (where the catalogue has a
+//! schema) configuration were checked. A provider still checks what only it can know: that a resource belongs to the
+//! account, that the account may act, that a quote is the one it made.
+
+use std::future::Future;
+
+use purser_wire::account::AccountRequest;
+use purser_wire::catalog::Service;
+use purser_wire::control::{AccountControl, AgentControl};
+use purser_wire::id::ResourceId;
+use purser_wire::manifest::Manifest;
+use purser_wire::quote::{Quote, QuoteRequest};
+use purser_wire::resource::{CreateResource, ResourceEnvelope, UpdateResource};
+use purser_wire::token::AccountRef;
+use serde_json::Value;
+use url::Url;
+
+use crate::call::{AccountCall, Call, Identity};
+use crate::error::ProviderError;
+
+/// A request for an account, with what was verified about the person.
+#[derive(Clone, Debug)]
+pub struct AccountOpen {
+    pub request: AccountRequest,
+    /// Present when the orchestrator sent an assertion; it has been verified. Without one there is only the signed e-mail address.
+    pub identity: Option<Identity>,
+}
+
+/// What becomes of a request for an account.
+#[derive(Clone, Debug)]
+pub enum AccountOutcome {
+    /// The account, new or already there. The SDK hands out the code or the tokens.
+    Account(AccountRef),
+    /// A person has to agree on this page; it ends with a code that the SDK issues.
+    RequiresAuth {
+        url: Url,
+    },
+    NeedsInformation {
+        schema: Value,
+    },
+}
+
+pub type Answer<T> = Result<T, ProviderError>;
+
+/// A provider of services. `async fn` may be used in implementations.
+pub trait Provider: Send + Sync + 'static {
+    /// Who we are; also served at `/.well-known/agentic-provider.json`.
+    fn manifest(&self) -> Manifest;
+
+    /// The whole catalogue. Asked on every create for the schema: keep it cheap.
+    fn services(&self) -> impl Future<Output = Answer<Vec<Service>>> + Send;
+
+    /// Finds or makes the account. MUST be idempotent by `request.id` and by identity: the same person asked for twice, also at
+    /// the same time, is one account.
+    fn account_open(&self, call: &Call, open: AccountOpen) -> impl Future<Output = Answer<AccountOutcome>> + Send;
+
+    fn resource_create(&self, call: &AccountCall, request: CreateResource) -> impl Future<Output = Answer<ResourceEnvelope>> + Send;
+
+    fn resource_get(&self, call: &AccountCall, id: &ResourceId) -> impl Future<Output = Answer<ResourceEnvelope>> + Send;
+
+    /// Idempotent: removing what is removed answers `removed`.
+    fn resource_remove(&self, call: &AccountCall, id: &ResourceId) -> impl Future<Output = Answer<ResourceEnvelope>> + Send;
+
+    /// Makes new credentials; the old ones stop working.
+    fn resource_rotate(&self, call: &AccountCall, id: &ResourceId) -> impl Future<Output = Answer<ResourceEnvelope>> + Send;
+
+    fn resource_update(
+        &self,
+        _call: &AccountCall,
+        _id: &ResourceId,
+        _request: UpdateResource,
+    ) -> impl Future<Output = Answer<ResourceEnvelope>> + Send {
+        async { Err(ProviderError::not_supported("updates")) }
+    }
+
+    fn quote_create(&self, _call: &AccountCall, _request: QuoteRequest) -> impl Future<Output = Answer<Quote>> + Send {
+        async { Err(ProviderError::not_supported("quotes")) }
+    }
+
+    /// Refuses every credential minted for the agent from the moment of the answer; says how many. Idempotent.
+    fn credentials_disable(&self, _call: &AccountCall, _control: AgentControl) -> impl Future<Output = Answer<u64>> + Send {
+        async { Err(ProviderError::not_supported("disabling credentials")) }
+    }
+
+    /// Lets the same credentials work again. Idempotent.
+    fn credentials_enable(&self, _call: &AccountCall, _control: AgentControl) -> impl Future<Output = Answer<u64>> + Send {
+        async { Err(ProviderError::not_supported("enabling credentials")) }
+    }
+
+    fn account_freeze(&self, _call: &AccountCall, _control: AccountControl) -> impl Future<Output = Answer<()>> + Send {
+        async { Err(ProviderError::not_supported("freezing an account")) }
+    }
+
+    fn account_thaw(&self, _call: &AccountCall) -> impl Future<Output = Answer<()>> + Send {
+        async { Err(ProviderError::not_supported("thawing an account")) }
+    }
+}
