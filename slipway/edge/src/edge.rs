@@ -1,7 +1,25 @@
 //! The running edge: its configuration, its two listeners, its end.
 
+use std::io;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::sync::Arc;
+
+use purser_values::env::Env;
+use rustls::ServerConfig;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
+
+use crate::ca::{CaError, LocalCa};
+use crate::certificates::Resolver;
+use crate::limits;
+use crate::listen::{self, Listener};
+use crate::pool::Pool;
+use crate::route::Router;
+use crate::serve::Shared;
+use crate::traffic::{Count, Traffic};
 
 /// Where the edge listens and which certificates it serves.
 #[derive(Clone, Debug)]
@@ -18,15 +36,106 @@ pub enum Certificates {
     LocalCa { keys: PathBuf, public: PathBuf },
 }
 
-/// A running edge. Dropping it stops both listeners.
+/// The edge.
+pub struct Edge;
+
+/// A running edge. Dropping it stops the listeners and lets requests under way finish; [`EdgeHandle::stop`] waits for them.
 pub struct EdgeHandle {
     pub https_addr: SocketAddr,
     pub http_addr: SocketAddr,
+    traffic: Arc<Traffic>,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
 }
 
 /// Why the edge did not start.
 #[derive(Debug, thiserror::Error)]
 pub enum EdgeError {
     #[error("cannot listen on `{addr}`: {source}; stop what uses the port or configure another")]
-    Listen { addr: SocketAddr, source: std::io::Error },
+    Listen { addr: SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Authority(#[from] CaError),
+    #[error("cannot set TLS up: {0}")]
+    Tls(#[from] rustls::Error),
+}
+
+impl Edge {
+    /// Binds both listeners and serves until the handle is dropped or stopped. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// When an address is taken, or the certificates cannot be read or made.
+    pub async fn start(config: EdgeConfig, router: Arc<dyn Router>, env: Env) -> Result<EdgeHandle, EdgeError> {
+        let https = bind(config.listen_https).await?;
+        let http = bind(config.listen_http).await?;
+        let addr = |l: &TcpListener, addr| l.local_addr().map_err(|source| EdgeError::Listen { addr, source });
+        let (https_addr, http_addr) = (addr(&https, config.listen_https)?, addr(&http, config.listen_http)?);
+        let tls = tls(config.certificates, router.clone(), &env)?;
+        let shared = Arc::new(Shared {
+            router,
+            pool: Arc::new(Pool::default()),
+            traffic: Arc::new(Traffic::default()),
+            env,
+            https_port: https_addr.port(),
+        });
+        let (stop, stopped) = watch::channel(false);
+        let places = Arc::new(tokio::sync::Semaphore::new(limits::CONNECTIONS));
+        let listener = |socket, tls| Listener { socket, tls, shared: shared.clone(), places: places.clone(), stopped: stopped.clone() };
+        let tasks = vec![
+            tokio::spawn(listen::run(listener(https, Some(tls)))),
+            tokio::spawn(listen::run(listener(http, None))),
+            tokio::spawn(sweep(shared.pool.clone(), stopped.clone())),
+        ];
+        Ok(EdgeHandle { https_addr, http_addr, traffic: shared.traffic.clone(), stop, tasks })
+    }
+}
+
+impl EdgeHandle {
+    /// What each script served since the start.
+    #[must_use]
+    pub fn counts(&self) -> Vec<Count> {
+        self.traffic.counts()
+    }
+
+    /// Stops listening and waits for the requests under way, for a bounded time.
+    pub async fn stop(mut self) {
+        self.stop.send_replace(true);
+        for task in self.tasks.drain(..) {
+            if let Err(e) = task.await {
+                tracing::error!(error = %e, "a part of the edge ended badly");
+            }
+        }
+    }
+}
+
+impl Drop for EdgeHandle {
+    fn drop(&mut self) {
+        self.stop.send_replace(true);
+    }
+}
+
+async fn bind(addr: SocketAddr) -> Result<TcpListener, EdgeError> {
+    TcpListener::bind(addr).await.map_err(|source| EdgeError::Listen { addr, source })
+}
+
+fn tls(certificates: Certificates, router: Arc<dyn Router>, env: &Env) -> Result<TlsAcceptor, EdgeError> {
+    let Certificates::LocalCa { keys, public } = certificates;
+    let resolver = Resolver::new(LocalCa::open(&keys, &public, env)?, router, env.clone())?;
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = ServerConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+        .with_no_client_auth()
+        .with_cert_resolver(Arc::new(resolver));
+    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.ticketer = rustls::crypto::aws_lc_rs::Ticketer::new()?;
+    Ok(TlsAcceptor::from(Arc::new(config)))
+}
+
+async fn sweep(pool: Arc<Pool>, mut stopped: watch::Receiver<bool>) {
+    let mut tick = tokio::time::interval(limits::KEPT_FOR);
+    loop {
+        tokio::select! {
+            _ = tick.tick() => pool.sweep(),
+            () = listen::told_to_stop(&mut stopped) => return,
+        }
+    }
 }

@@ -6,4 +6,18 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod edge;
+pub mod page;
 pub mod route;
+pub mod traffic;
+
+mod body;
+mod ca;
+mod certificates;
+mod headers;
+mod host;
+mod limits;
+mod listen;
+mod pool;
+mod serve;
+mod tunnel;
+mod watched;

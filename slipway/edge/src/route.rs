@@ -17,7 +17,16 @@ use purser_values::name::HostName;
 /// A body that the edge sends: whole bytes or a stream.
 pub type Body = UnsyncBoxBody<Bytes, BodyError>;
 /// Why a body broke off; only ever logged.
-pub type BodyError = Box<dyn std::error::Error + Send + Sync>;
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+pub struct BodyError(Box<dyn std::error::Error + Send + Sync>);
+
+impl BodyError {
+    pub fn new(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self(cause.into())
+    }
+}
+
 /// A boxed future, so that the traits can be used as objects.
 pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 

@@ -1,0 +1,36 @@
+//! Every limit of the edge, by name. A tenant's visitor can pass none of them.
+
+use std::time::Duration;
+
+/// Open client connections over both listeners; more wait in the kernel's queue.
+pub const CONNECTIONS: usize = 8_192;
+/// Time for a TLS handshake.
+pub const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Time for a request's header to arrive.
+pub const HEADER_READ: Duration = Duration::from_secs(15);
+/// Largest HTTP/1 header block, in bytes.
+pub const HEADER_BYTES: usize = 64 * 1024;
+/// Largest HTTP/2 header list, in bytes.
+pub const HEADER_LIST_BYTES: u32 = 64 * 1024;
+/// Most header fields of a request.
+pub const HEADER_FIELDS: usize = 128;
+/// Requests under way in one HTTP/2 connection.
+pub const STREAMS: u32 = 128;
+/// A connection over which nothing moves for this long is closed: an idle browser, a reader that stopped reading.
+pub const CONNECTION_IDLE: Duration = Duration::from_secs(120);
+/// Largest request body, in bytes.
+pub const BODY_BYTES: u64 = 100 * 1024 * 1024;
+/// Time to reach a Worker's socket, a cold start included.
+pub const CONNECT: Duration = Duration::from_secs(10);
+/// Time that a Worker may stay silent after the last byte it was sent, and between two parts of its answer.
+pub const UPSTREAM_SILENCE: Duration = Duration::from_secs(100);
+/// Requests under way at one site; more are answered 503.
+pub const SITE_REQUESTS: u64 = 1_024;
+/// Kept connections per Worker socket.
+pub const KEPT: usize = 64;
+/// How long a connection to a Worker is kept: workerd closes an idle one after five seconds, and a request must not meet that.
+pub const KEPT_FOR: Duration = Duration::from_secs(3);
+/// Certificates in memory.
+pub const CERTIFICATES: usize = 4_096;
+/// Time that requests under way get when the edge stops.
+pub const DRAIN: Duration = Duration::from_secs(5);

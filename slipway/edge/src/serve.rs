@@ -1,0 +1,186 @@
+//! One request: find the site, ask it, forward or answer, and count.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
+use http::uri::{PathAndQuery, Uri};
+use http::{Method, Request, Response, StatusCode, Version, request};
+use hyper::body::Incoming;
+use purser_values::env::Env;
+use tokio::time::Instant;
+
+use crate::body::{Payload, Progress, Upload};
+use crate::headers::{self, Facts};
+use crate::host::{self, Entrance, Target};
+use crate::limits;
+use crate::page::Page;
+use crate::pool::{Pool, SendError};
+use crate::route::{Answer, Body, RouteTarget, Router, Site, Upstream};
+use crate::traffic::{Metered, Traffic, Visit};
+use crate::tunnel;
+
+/// What all requests share.
+pub struct Shared {
+    pub router: Arc<dyn Router>,
+    pub pool: Arc<Pool>,
+    pub traffic: Arc<Traffic>,
+    pub env: Env,
+    /// The port that plain HTTP sends visitors to.
+    pub https_port: u16,
+}
+
+type Reply = Response<Payload>;
+
+/// Answers one request.
+pub async fn serve(shared: Arc<Shared>, entrance: Entrance, remote: IpAddr, request: Request<Incoming>) -> Response<Metered> {
+    let (parts, body) = request.into_parts();
+    let mut visit = Visit {
+        ray: format!("{:016x}", u64::from_be_bytes(shared.env.bytes())),
+        remote,
+        method: parts.method.clone(),
+        host: String::new(),
+        path: parts.uri.path().to_owned(),
+        label: None,
+        place: None,
+        status: StatusCode::OK,
+        bytes: 0,
+        started: Instant::now(),
+    };
+    let response = answer(&shared, &entrance, &mut visit, parts, body).await.unwrap_or_else(local);
+    visit.status = response.status();
+    let (mut parts, inner) = response.into_parts();
+    headers::to_visitor(&mut parts.headers, &visit.ray, parts.status == StatusCode::SWITCHING_PROTOCOLS);
+    Response::from_parts(parts, Metered { inner, visit })
+}
+
+fn local(page: Page) -> Reply {
+    page.response().map(Payload::Own)
+}
+
+async fn answer(shared: &Shared, entrance: &Entrance, visit: &mut Visit, parts: request::Parts, body: Incoming) -> Result<Reply, Page> {
+    if matches!(parts.method, Method::CONNECT | Method::TRACE) {
+        return Err(Page::METHOD);
+    }
+    let target = host::of_request(&parts, entrance).map_err(|e| Page::from(&e))?;
+    visit.host = target.name.as_str().to_owned();
+    if !parts.uri.path().starts_with('/') {
+        return Err(Page::BAD_REQUEST);
+    }
+    let site = match shared.router.route(&target.name) {
+        RouteTarget::Unknown => return Err(Page::UNKNOWN),
+        RouteTarget::Suspended => return Err(Page::SUSPENDED),
+        RouteTarget::Site(site) => site,
+    };
+    if let Some(redirect) = to_https(&parts, entrance, &target, shared.https_port) {
+        return Ok(redirect.map(Payload::Own));
+    }
+    visit.label = Some(site.label().clone());
+    visit.place = Some(shared.traffic.enter(site.label()).ok_or(Page::BUSY)?);
+    if declared_length(&parts).is_some_and(|length| length > limits::BODY_BYTES) {
+        return Err(Page::TOO_LARGE);
+    }
+    ask(shared, entrance, visit, site.as_ref(), parts, body).await
+}
+
+/// Plain HTTP serves nothing but `NAME.test.localhost`; other names are sent to HTTPS.
+fn to_https(parts: &request::Parts, entrance: &Entrance, target: &Target, port: u16) -> Option<Response<Body>> {
+    if !matches!(entrance, Entrance::Http) || target.local {
+        return None;
+    }
+    let port = if port == 443 { String::new() } else { format!(":{port}") };
+    let path = parts.uri.path_and_query().map_or("/", PathAndQuery::as_str);
+    let location = HeaderValue::try_from(format!("https://{}{port}{path}", target.name)).ok()?;
+    let mut response = Response::new(crate::page::whole(""));
+    *response.status_mut() = StatusCode::PERMANENT_REDIRECT;
+    response.headers_mut().insert(http::header::LOCATION, location);
+    Some(response)
+}
+
+fn declared_length(parts: &request::Parts) -> Option<u64> {
+    parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+async fn ask(
+    shared: &Shared,
+    entrance: &Entrance,
+    visit: &Visit,
+    site: &dyn Site,
+    mut parts: request::Parts,
+    body: Incoming,
+) -> Result<Reply, Page> {
+    let websocket = parts.version <= Version::HTTP_11 && headers::is_websocket(&parts.headers);
+    name_host(&mut parts);
+    let facts = Facts { remote: visit.remote, https: matches!(entrance, Entrance::Https { .. }), ray: &visit.ray, websocket };
+    headers::to_worker(&mut parts.headers, &facts);
+    match site.answer(&parts).await {
+        Ok(Answer::Respond(response)) => Ok(response.map(Payload::Own)),
+        Ok(Answer::Forward(upstream)) => forward(shared, visit, &upstream, parts, body, websocket).await,
+        Err(e) => {
+            tracing::warn!(ray = %visit.ray, host = %visit.host, error = %e, "the site is unavailable");
+            Err(Page::from(&e))
+        }
+    }
+}
+
+/// Workers read the host from the `Host` field, which HTTP/2 and absolute targets do not carry.
+fn name_host(parts: &mut request::Parts) {
+    if let Some(host) = parts.uri.authority().and_then(|a| HeaderValue::try_from(a.as_str()).ok()) {
+        parts.headers.insert(HOST, host);
+    }
+}
+
+async fn forward(
+    shared: &Shared,
+    visit: &Visit,
+    upstream: &Upstream,
+    mut parts: request::Parts,
+    body: Incoming,
+    websocket: bool,
+) -> Result<Reply, Page> {
+    let visitor = parts.extensions.remove::<hyper::upgrade::OnUpgrade>().filter(|_| websocket);
+    let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
+    let (upload, progress) = Upload::new(body);
+    let mut request = Request::new(upload);
+    *request.method_mut() = parts.method;
+    *request.uri_mut() = Uri::from(path);
+    *request.headers_mut() = parts.headers;
+
+    let mut response = bounded(shared.pool.send(upstream, request), &progress).await.map_err(|e| refusal(&e, &progress, visit))?;
+    if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(response.map(Payload::Worker));
+    }
+    // An upgrade that nobody asked for would turn the visitor's connection into a raw pipe.
+    let Some(visitor) = visitor else { return Err(Page::BROKEN) };
+    tunnel::join(visitor, hyper::upgrade::on(&mut response), visit.ray.clone());
+    Ok(response.map(|body| Payload::Worker(body.discard_connection())))
+}
+
+enum Failure {
+    Silent,
+    Send(SendError),
+}
+
+/// Waits for the head of the answer as long as the upload moves, and a bounded time after.
+async fn bounded<T>(sending: impl Future<Output = Result<T, SendError>>, progress: &Progress) -> Result<T, Failure> {
+    let mut sending = std::pin::pin!(sending);
+    loop {
+        let deadline = progress.last() + limits::UPSTREAM_SILENCE;
+        match tokio::time::timeout_at(deadline, sending.as_mut()).await {
+            Ok(result) => return result.map_err(Failure::Send),
+            Err(_) if progress.last() + limits::UPSTREAM_SILENCE > Instant::now() => {}
+            Err(_) => return Err(Failure::Silent),
+        }
+    }
+}
+
+fn refusal(failure: &Failure, progress: &Progress, visit: &Visit) -> Page {
+    match failure {
+        Failure::Send(_) if progress.over() => Page::TOO_LARGE,
+        Failure::Send(e) => {
+            tracing::warn!(ray = %visit.ray, host = %visit.host, error = %e, "the worker gave no answer");
+            Page::BROKEN
+        }
+        Failure::Silent => Page::SILENT,
+    }
+}
