@@ -87,11 +87,7 @@ pub struct AccountRequest {
     pub actor: Option<Actor>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration: Option<Map<String, Value>>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "plain::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "plain::optional")]
     pub confirmation_secret: Option<Secret<String>>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<Timestamp>,
@@ -101,11 +97,7 @@ pub struct AccountRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge_method: Option<String>,
     /// Extension: what the orchestrator attests about the person (`crate::assertion`), a compact JWS.
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "plain::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "plain::optional")]
     pub identity_assertion: Option<Secret<String>>,
     /// Extension: the agent that the account is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -187,10 +179,7 @@ pub enum AccountResponseError {
     #[error("the answer has no known `type` but `{0}`")]
     UnknownType(String),
     #[error("the answer of type `{kind}` lacks a usable `{member}`")]
-    MissingMember {
-        kind: &'static str,
-        member: &'static str,
-    },
+    MissingMember { kind: &'static str, member: &'static str },
 }
 
 impl TryFrom<Value> for AccountResponse {
@@ -201,43 +190,25 @@ impl TryFrom<Value> for AccountResponse {
         let id = value["id"].as_str().and_then(|id| id.parse().ok());
         let answer = match value["type"].as_str().unwrap_or_default() {
             "oauth" => {
-                let code = value["oauth"]["code"]
-                    .as_str()
-                    .filter(|c| !c.is_empty())
-                    .ok_or_else(|| missing("oauth", "oauth.code"))?;
-                AccountAnswer::OAuth {
-                    code: code.to_owned().into(),
-                }
+                let code = value["oauth"]["code"].as_str().filter(|c| !c.is_empty()).ok_or_else(|| missing("oauth", "oauth.code"))?;
+                AccountAnswer::OAuth { code: code.to_owned().into() }
             }
             "credentials" => {
                 let bearer = value["credentials"]["bearer"].clone();
-                AccountAnswer::Credentials(
-                    serde_json::from_value(bearer)
-                        .map_err(|_| missing("credentials", "credentials.bearer"))?,
-                )
+                AccountAnswer::Credentials(serde_json::from_value(bearer).map_err(|_| missing("credentials", "credentials.bearer"))?)
             }
             "requires_auth" => {
                 let at = &value["requires_auth"];
-                let url = at["redirect"]["url"]
-                    .as_str()
-                    .or_else(|| at["url"].as_str())
-                    .and_then(|u| Url::parse(u).ok());
-                AccountAnswer::RequiresAuth {
-                    url: url
-                        .ok_or_else(|| missing("requires_auth", "requires_auth.redirect.url"))?,
-                }
+                let url = at["redirect"]["url"].as_str().or_else(|| at["url"].as_str()).and_then(|u| Url::parse(u).ok());
+                AccountAnswer::RequiresAuth { url: url.ok_or_else(|| missing("requires_auth", "requires_auth.redirect.url"))? }
             }
-            "needs_information" => AccountAnswer::NeedsInformation {
-                schema: value["needs_information"]["schema"].clone(),
-            },
+            "needs_information" => AccountAnswer::NeedsInformation { schema: value["needs_information"]["schema"].clone() },
             "error" => {
                 let error = ErrorBody::find(&value).map(|(_, body)| body);
                 AccountAnswer::Error(error.ok_or_else(|| missing("error", "error"))?)
             }
             other => {
-                return Err(AccountResponseError::UnknownType(crate::text::excerpt(
-                    other, 40,
-                )));
+                return Err(AccountResponseError::UnknownType(crate::text::excerpt(other, 40)));
             }
         };
         Ok(Self { id, answer })
@@ -280,30 +251,20 @@ mod tests {
     fn both_forms_of_requires_auth_are_read_and_the_nested_one_is_written() {
         let nested = json!({"type": "requires_auth", "id": null, "oauth": null,
             "requires_auth": {"type": "redirect", "redirect": {"url": "https://p.example/x"}}});
-        let flat =
-            json!({"type": "requires_auth", "requires_auth": {"url": "https://p.example/x"}});
+        let flat = json!({"type": "requires_auth", "requires_auth": {"url": "https://p.example/x"}});
         for form in [nested, flat] {
             let response = read(form).unwrap();
-            let AccountAnswer::RequiresAuth { url } = &response.answer else {
-                panic!("{response:?}")
-            };
+            let AccountAnswer::RequiresAuth { url } = &response.answer else { panic!("{response:?}") };
             assert_eq!(url.as_str(), "https://p.example/x");
-            assert_eq!(
-                serde_json::to_value(response).unwrap()["requires_auth"]["redirect"]["url"],
-                "https://p.example/x"
-            );
+            assert_eq!(serde_json::to_value(response).unwrap()["requires_auth"]["redirect"]["url"], "https://p.example/x");
         }
     }
 
     #[test]
     fn direct_credentials_with_nulls_are_read() {
-        let response = read(
-            json!({"type": "credentials", "error": null, "credentials": {"type": "bearer", "bearer":
-            {"access_token": "a", "refresh_token": null, "expires_in": null, "account": {"id": "acct", "payment_credentials": null}}}}),
-        );
-        let AccountAnswer::Credentials(tokens) = response.unwrap().answer else {
-            panic!()
-        };
+        let response = read(json!({"type": "credentials", "error": null, "credentials": {"type": "bearer", "bearer":
+            {"access_token": "a", "refresh_token": null, "expires_in": null, "account": {"id": "acct", "payment_credentials": null}}}}));
+        let AccountAnswer::Credentials(tokens) = response.unwrap().answer else { panic!() };
         assert_eq!(tokens.access_token.expose(), "a");
         assert!(tokens.refresh_token.is_none());
     }
@@ -330,10 +291,7 @@ mod tests {
             assert_eq!(value["orchestrator"]["stripe"][name], "org_1");
         }
         assert_eq!(value["object"], "account_request");
-        assert!(
-            value["expires_at"].as_str().unwrap().ends_with('Z')
-                && !value["expires_at"].as_str().unwrap().contains('.')
-        );
+        assert!(value["expires_at"].as_str().unwrap().ends_with('Z') && !value["expires_at"].as_str().unwrap().contains('.'));
         serde_json::from_value::<AccountRequest>(value).unwrap();
     }
 

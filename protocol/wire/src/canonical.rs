@@ -36,13 +36,7 @@ fn write(value: &Value, out: &mut String) {
     }
 }
 
-fn list<T>(
-    out: &mut String,
-    open: char,
-    close: char,
-    items: impl IntoIterator<Item = T>,
-    each: impl Fn(T, &mut String),
-) {
+fn list<T>(out: &mut String, open: char, close: char, items: impl IntoIterator<Item = T>, each: impl Fn(T, &mut String)) {
     out.push(open);
     for (i, item) in items.into_iter().enumerate() {
         if i > 0 {

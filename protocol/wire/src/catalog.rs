@@ -66,11 +66,7 @@ pub struct Service {
     /// JSON Schema of the `configuration` of a create.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub configuration_schema: Option<Value>,
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "plain::or_default"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "plain::or_default")]
     pub allowed_updates: Vec<AllowedUpdate>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub constraints: Option<Constraints>,
@@ -114,24 +110,15 @@ pub struct AllowedUpdate {
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum AllowedUpdateForm {
-    Object {
-        service: ServiceId,
-        direction: Option<Direction>,
-    },
+    Object { service: ServiceId, direction: Option<Direction> },
     Bare(ServiceId),
 }
 
 impl From<AllowedUpdateForm> for AllowedUpdate {
     fn from(form: AllowedUpdateForm) -> Self {
         match form {
-            AllowedUpdateForm::Object { service, direction } => Self {
-                service,
-                direction: direction.unwrap_or(Direction::Any),
-            },
-            AllowedUpdateForm::Bare(service) => Self {
-                service,
-                direction: Direction::Any,
-            },
+            AllowedUpdateForm::Object { service, direction } => Self { service, direction: direction.unwrap_or(Direction::Any) },
+            AllowedUpdateForm::Bare(service) => Self { service, direction: Direction::Any },
         }
     }
 }
@@ -187,11 +174,7 @@ pub struct PaidEntry {
 impl PaidEntry {
     #[must_use]
     pub fn freeform(text: impl Into<String>) -> Self {
-        Self {
-            kind: "freeform".to_owned(),
-            freeform: Some(text.into()),
-            ..Self::default()
-        }
+        Self { kind: "freeform".to_owned(), freeform: Some(text.into()), ..Self::default() }
     }
 }
 
@@ -201,11 +184,7 @@ pub struct ComponentOption {
     pub kind: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paid: Option<PaidEntry>,
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "plain::or_default"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "plain::or_default")]
     pub parent_service_ids: Vec<ServiceId>,
     #[serde(default, alias = "is_default", skip_serializing_if = "Option::is_none")]
     pub default: Option<bool>,
@@ -224,22 +203,16 @@ impl From<Value> for Pricing {
         let entries = |v: &Value| -> Option<Vec<PaidEntry>> {
             match v {
                 Value::Array(_) => serde_json::from_value(v.clone()).ok(),
-                Value::Object(_) => serde_json::from_value(v.clone())
-                    .ok()
-                    .map(|entry| vec![entry]),
+                Value::Object(_) => serde_json::from_value(v.clone()).ok().map(|entry| vec![entry]),
                 _ => None,
             }
         };
         match value["type"].as_str() {
             Some("free") => Self::Free,
-            Some("paid") => entries(&value["paid"])
-                .filter(|e| !e.is_empty())
-                .map_or(Self::Unknown, Self::Paid),
+            Some("paid") => entries(&value["paid"]).filter(|e| !e.is_empty()).map_or(Self::Unknown, Self::Paid),
             Some("component") => {
                 let options = serde_json::from_value(value["component"]["options"].clone()).ok();
-                options
-                    .filter(|o: &Vec<_>| !o.is_empty())
-                    .map_or(Self::Unknown, Self::Component)
+                options.filter(|o: &Vec<_>| !o.is_empty()).map_or(Self::Unknown, Self::Component)
             }
             _ => Self::Unknown,
         }
@@ -301,32 +274,21 @@ mod tests {
         ]}))
         .unwrap();
         assert!(!services.data[0].categories[1].is_known());
-        assert_eq!(
-            services.data[0].allowed_updates[0].direction,
-            Direction::Any
-        );
+        assert_eq!(services.data[0].allowed_updates[0].direction, Direction::Any);
         assert!(matches!(&services.data[1].pricing, Pricing::Paid(entries) if entries.len() == 2));
-        assert!(
-            matches!(&services.data[2].pricing, Pricing::Component(options) if options[0].default == Some(true))
-        );
+        assert!(matches!(&services.data[2].pricing, Pricing::Component(options) if options[0].default == Some(true)));
         assert!(matches!(services.data[3].pricing, Pricing::Unknown));
     }
 
     #[test]
     fn one_paid_entry_is_written_as_an_object() {
         let value = serde_json::to_value(Pricing::paid("USD 5 a month")).unwrap();
-        assert_eq!(
-            value,
-            json!({"type": "paid", "paid": {"type": "freeform", "freeform": "USD 5 a month"}})
-        );
+        assert_eq!(value, json!({"type": "paid", "paid": {"type": "freeform", "freeform": "USD 5 a month"}}));
     }
 
     #[test]
     fn a_price_that_does_not_say_so_is_irreversible_and_not_refundable() {
-        let price: Price = serde_json::from_value(
-            json!({"amount_minor": 500, "currency": "usd", "period": "month"}),
-        )
-        .unwrap();
+        let price: Price = serde_json::from_value(json!({"amount_minor": 500, "currency": "usd", "period": "month"})).unwrap();
         assert_eq!(price.amount, Money::from_minor(500, Currency::USD));
         assert!(price.irreversible && !price.refundable);
         assert_eq!(serde_json::to_value(&price).unwrap()["amount_minor"], 500);

@@ -69,10 +69,7 @@ pub enum Envelope {
 impl ErrorBody {
     #[must_use]
     pub fn new(code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self {
-            code: code.into(),
-            message: message.into(),
-        }
+        Self { code: code.into(), message: message.into() }
     }
 
     /// The error as JSON in the given shape. The framework shape is never written; it becomes the flat one.
@@ -100,28 +97,14 @@ impl ErrorBody {
                 };
                 Some((envelope, Self::new(part("code"), part("message"))))
             }
-            Value::String(code) => Some((
-                Envelope::OAuth,
-                Self::new(
-                    excerpt(code, PROVIDER_MESSAGE_CHARS),
-                    cut(&answer["error_description"]),
-                ),
-            )),
+            Value::String(code) => {
+                Some((Envelope::OAuth, Self::new(excerpt(code, PROVIDER_MESSAGE_CHARS), cut(&answer["error_description"]))))
+            }
             _ => match &answer["detail"] {
-                Value::String(text) => Some((
-                    Envelope::Framework,
-                    Self::new("", excerpt(text, PROVIDER_MESSAGE_CHARS)),
-                )),
-                Value::Array(items) => Some((
-                    Envelope::Framework,
-                    Self::new(
-                        "",
-                        excerpt(
-                            &Value::from(items.clone()).to_string(),
-                            PROVIDER_MESSAGE_CHARS,
-                        ),
-                    ),
-                )),
+                Value::String(text) => Some((Envelope::Framework, Self::new("", excerpt(text, PROVIDER_MESSAGE_CHARS)))),
+                Value::Array(items) => {
+                    Some((Envelope::Framework, Self::new("", excerpt(&Value::from(items.clone()).to_string(), PROVIDER_MESSAGE_CHARS))))
+                }
                 _ => None,
             },
         }
@@ -135,16 +118,8 @@ mod tests {
     #[test]
     fn every_envelope_is_found_again() {
         let body = ErrorBody::new("not_found", "no such thing");
-        for envelope in [
-            Envelope::Typed,
-            Envelope::Status,
-            Envelope::OAuth,
-            Envelope::Flat,
-        ] {
-            assert_eq!(
-                ErrorBody::find(&body.to_json(envelope)),
-                Some((envelope, body.clone()))
-            );
+        for envelope in [Envelope::Typed, Envelope::Status, Envelope::OAuth, Envelope::Flat] {
+            assert_eq!(ErrorBody::find(&body.to_json(envelope)), Some((envelope, body.clone())));
         }
         let detail = ErrorBody::find(&json!({"detail": [{"loc": ["body"]}]})).unwrap();
         assert_eq!(detail.0, Envelope::Framework);
@@ -152,10 +127,7 @@ mod tests {
 
     #[test]
     fn an_explicit_null_is_no_error() {
-        assert_eq!(
-            ErrorBody::find(&json!({"status": "complete", "error": null})),
-            None
-        );
+        assert_eq!(ErrorBody::find(&json!({"status": "complete", "error": null})), None);
         assert_eq!(ErrorBody::find(&json!([])), None);
     }
 }

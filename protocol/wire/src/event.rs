@@ -43,11 +43,7 @@ pub struct ProviderEvent {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub deployment: Option<DeploymentInfo>,
     /// Whatever else the kind carries.
-    #[serde(
-        default,
-        skip_serializing_if = "Map::is_empty",
-        deserialize_with = "plain::or_default"
-    )]
+    #[serde(default, skip_serializing_if = "Map::is_empty", deserialize_with = "plain::or_default")]
     pub data: Map<String, Value>,
 }
 
@@ -59,11 +55,7 @@ pub struct DeploymentInfo {
     pub name: String,
     /// Digest of the code as the provider runs it.
     pub code_digest: Sha256Digest,
-    #[serde(
-        default,
-        skip_serializing_if = "Vec::is_empty",
-        deserialize_with = "plain::or_default"
-    )]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "plain::or_default")]
     pub endpoints: Vec<Endpoint>,
 }
 

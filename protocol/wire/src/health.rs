@@ -13,10 +13,7 @@ impl Health {
     /// The answer of a provider that works.
     #[must_use]
     pub fn ok() -> Self {
-        Self {
-            status: "ok".to_owned(),
-            supported_versions: vec![crate::VERSION.to_owned()],
-        }
+        Self { status: "ok".to_owned(), supported_versions: vec![crate::VERSION.to_owned()] }
     }
 
     /// Whether the provider works and speaks our version.

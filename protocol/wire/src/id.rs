@@ -114,10 +114,7 @@ mod tests {
 
     #[test]
     fn an_id_is_visible_text_of_bounded_length() {
-        assert_eq!(
-            "toaster:nano".parse::<ServiceId>().unwrap().as_str(),
-            "toaster:nano"
-        );
+        assert_eq!("toaster:nano".parse::<ServiceId>().unwrap().as_str(), "toaster:nano");
         for bad in ["", " ", "a b", "a\nb", &"x".repeat(256)] {
             assert!(bad.parse::<ServiceId>().is_err(), "`{bad}` was taken");
         }

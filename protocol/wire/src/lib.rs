@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod account;
+pub mod assertion;
 pub mod canonical;
 pub mod catalog;
 pub mod charge;
@@ -23,6 +24,7 @@ pub mod limits;
 pub mod manifest;
 pub mod quote;
 pub mod resource;
+pub mod signature;
 pub mod text;
 pub mod token;
 

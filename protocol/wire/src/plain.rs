@@ -17,8 +17,6 @@ pub fn optional<S: Serializer>(value: &Option<Secret<String>>, s: S) -> Result<S
 }
 
 /// Reads an explicit `null` as the type's default, for fields that are not `Option`.
-pub fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(
-    d: D,
-) -> Result<T, D::Error> {
+pub fn or_default<'de, D: Deserializer<'de>, T: Default + Deserialize<'de>>(d: D) -> Result<T, D::Error> {
     Ok(Option::<T>::deserialize(d)?.unwrap_or_default())
 }

@@ -83,9 +83,7 @@ impl Quote {
         lines: Vec<QuoteLine>,
         terms: QuoteTerms,
     ) -> Result<Self, MoneyError> {
-        let total = lines.iter().try_fold(Money::zero(currency), |sum, line| {
-            sum.checked_add(line.amount)
-        })?;
+        let total = lines.iter().try_fold(Money::zero(currency), |sum, line| sum.checked_add(line.amount))?;
         let mut quote = Self {
             id,
             lines,
@@ -125,17 +123,10 @@ impl Quote {
     /// # Errors
     /// When the quote is not for `request`, does not add up, or is over at `now`.
     pub fn verify(&self, request: &QuoteRequest, now: Timestamp) -> Result<(), QuoteError> {
-        if self.lines.len() > limits::LINES_PER_QUOTE
-            || self.lines.iter().any(|line| line.amount.minor() < 0)
-        {
+        if self.lines.len() > limits::LINES_PER_QUOTE || self.lines.iter().any(|line| line.amount.minor() < 0) {
             return Err(QuoteError::Lines);
         }
-        let sum = self
-            .lines
-            .iter()
-            .try_fold(Money::zero(self.currency), |sum, line| {
-                sum.checked_add(line.amount)
-            });
+        let sum = self.lines.iter().try_fold(Money::zero(self.currency), |sum, line| sum.checked_add(line.amount));
         match sum {
             Ok(sum) if sum == self.total() => {}
             Ok(_) | Err(MoneyError::Overflow) => return Err(QuoteError::Total),
@@ -166,10 +157,7 @@ mod tests {
     fn quote() -> (QuoteRequest, Quote) {
         let request = QuoteRequest {
             service_id: "registrar:domain".parse().unwrap(),
-            configuration: json!({"domain": "example.test"})
-                .as_object()
-                .unwrap()
-                .clone(),
+            configuration: json!({"domain": "example.test"}).as_object().unwrap().clone(),
             project_id: None,
             resource_id: None,
         };
@@ -179,19 +167,8 @@ mod tests {
             amount: Money::from_minor(minor, Currency::USD),
             period: Period::Year,
         };
-        let terms = QuoteTerms {
-            irreversible: true,
-            refundable: false,
-            expires_at: Timestamp::from_secs(600),
-        };
-        let quote = Quote::new(
-            "q1".parse().unwrap(),
-            &request,
-            Currency::USD,
-            vec![line("l1", 900), line("l2", 15)],
-            terms,
-        )
-        .unwrap();
+        let terms = QuoteTerms { irreversible: true, refundable: false, expires_at: Timestamp::from_secs(600) };
+        let quote = Quote::new("q1".parse().unwrap(), &request, Currency::USD, vec![line("l1", 900), line("l2", 15)], terms).unwrap();
         (request, quote)
     }
 
@@ -201,35 +178,21 @@ mod tests {
         let quote: Quote = serde_json::from_str(&serde_json::to_string(&quote).unwrap()).unwrap();
         assert_eq!(quote.total_minor, 915);
         assert_eq!(quote.verify(&request, Timestamp::from_secs(599)), Ok(()));
-        assert_eq!(
-            quote.verify(&request, Timestamp::from_secs(600)),
-            Err(QuoteError::Expired(Timestamp::from_secs(600)))
-        );
+        assert_eq!(quote.verify(&request, Timestamp::from_secs(600)), Err(QuoteError::Expired(Timestamp::from_secs(600))));
     }
 
     #[test]
     fn any_change_of_request_or_quote_breaks_the_digest() {
         let (request, quote) = quote();
         let mut other = request.clone();
-        other
-            .configuration
-            .insert("domain".to_owned(), json!("other.test"));
-        assert_eq!(
-            quote.verify(&other, Timestamp::EPOCH),
-            Err(QuoteError::Digest)
-        );
+        other.configuration.insert("domain".to_owned(), json!("other.test"));
+        assert_eq!(quote.verify(&other, Timestamp::EPOCH), Err(QuoteError::Digest));
         let mut later = quote.clone();
         later.expires_at = Timestamp::from_secs(6000);
-        assert_eq!(
-            later.verify(&request, Timestamp::EPOCH),
-            Err(QuoteError::Digest)
-        );
+        assert_eq!(later.verify(&request, Timestamp::EPOCH), Err(QuoteError::Digest));
         let mut softer = quote;
         softer.irreversible = false;
-        assert_eq!(
-            softer.verify(&request, Timestamp::EPOCH),
-            Err(QuoteError::Digest)
-        );
+        assert_eq!(softer.verify(&request, Timestamp::EPOCH), Err(QuoteError::Digest));
     }
 
     #[test]
@@ -237,14 +200,8 @@ mod tests {
         let (request, mut quote) = quote();
         quote.total_minor = 900;
         quote.digest = quote.compute_digest(&request);
-        assert_eq!(
-            quote.verify(&request, Timestamp::EPOCH),
-            Err(QuoteError::Total)
-        );
+        assert_eq!(quote.verify(&request, Timestamp::EPOCH), Err(QuoteError::Total));
         quote.lines[1].amount = Money::from_minor(-15, Currency::USD);
-        assert_eq!(
-            quote.verify(&request, Timestamp::EPOCH),
-            Err(QuoteError::Lines)
-        );
+        assert_eq!(quote.verify(&request, Timestamp::EPOCH), Err(QuoteError::Lines));
     }
 }

@@ -52,13 +52,8 @@ impl PaymentCredentials {
 
 impl From<Value> for PaymentCredentials {
     fn from(value: Value) -> Self {
-        match (
-            value["type"].as_str(),
-            value["stripe_payment_token"].as_str(),
-        ) {
-            (Some("stripe_payment_token"), Some(token)) if !token.is_empty() => {
-                Self::StripePaymentToken(token.to_owned().into())
-            }
+        match (value["type"].as_str(), value["stripe_payment_token"].as_str()) {
+            (Some("stripe_payment_token"), Some(token)) if !token.is_empty() => Self::StripePaymentToken(token.to_owned().into()),
             _ => Self::Unknown,
         }
     }
@@ -170,12 +165,8 @@ impl<'de> Deserialize<'de> for AccessConfiguration {
                 Value::String(text) => text,
                 other => other.to_string(),
             };
-            if out.len() >= limits::CREDENTIALS_PER_RESOURCE
-                || text.len() > limits::CREDENTIAL_BYTES
-            {
-                return Err(serde::de::Error::custom(
-                    "the access configuration is larger than the limit",
-                ));
+            if out.len() >= limits::CREDENTIALS_PER_RESOURCE || text.len() > limits::CREDENTIAL_BYTES {
+                return Err(serde::de::Error::custom("the access configuration is larger than the limit"));
             }
             out.insert(name, Secret::new(text));
         }
@@ -232,32 +223,19 @@ pub enum ResourceEnvelopeError {
     #[error("the answer has no known `status` but `{0}`")]
     UnknownStatus(String),
     #[error("the answer with status `{status}` lacks a usable `{member}`")]
-    MissingMember {
-        status: &'static str,
-        member: &'static str,
-    },
+    MissingMember { status: &'static str, member: &'static str },
 }
 
 impl ResourceEnvelope {
     #[must_use]
     pub const fn new(id: ResourceId, state: ResourceState) -> Self {
-        Self {
-            id: Some(id),
-            state,
-            endpoints: Vec::new(),
-        }
+        Self { id: Some(id), state, endpoints: Vec::new() }
     }
 
     /// A resource that works and gives `access`.
     #[must_use]
     pub const fn complete(id: ResourceId, access: Option<AccessConfiguration>) -> Self {
-        Self::new(
-            id,
-            ResourceState::Complete {
-                access_configuration: access,
-                expires_at: None,
-            },
-        )
+        Self::new(id, ResourceState::Complete { access_configuration: access, expires_at: None })
     }
 }
 
@@ -269,19 +247,13 @@ impl TryFrom<Value> for ResourceEnvelope {
         let id: Option<ResourceId> = value["id"].as_str().and_then(|id| id.parse().ok());
         let state = match value["status"].as_str().unwrap_or_default() {
             "complete" => ResourceState::Complete {
-                access_configuration: serde_json::from_value(
-                    value["complete"]["access_configuration"].clone(),
-                )
-                .map_err(|_| missing("complete", "complete.access_configuration"))?,
-                expires_at: value["complete"]["expires_at"]
-                    .as_str()
-                    .and_then(|t| t.parse().ok()),
+                access_configuration: serde_json::from_value(value["complete"]["access_configuration"].clone())
+                    .map_err(|_| missing("complete", "complete.access_configuration"))?,
+                expires_at: value["complete"]["expires_at"].as_str().and_then(|t| t.parse().ok()),
             },
             "pending" => ResourceState::Pending,
             "needs_information" => match &value["needs_information"]["schema"] {
-                schema @ Value::Object(_) => ResourceState::NeedsInformation {
-                    schema: schema.clone(),
-                },
+                schema @ Value::Object(_) => ResourceState::NeedsInformation { schema: schema.clone() },
                 _ => return Err(missing("needs_information", "needs_information.schema")),
             },
             "removed" => ResourceState::Removed,
@@ -291,9 +263,7 @@ impl TryFrom<Value> for ResourceEnvelope {
                 ResourceState::Error(found.ok_or_else(|| missing("error", "error"))?)
             }
             other => {
-                return Err(ResourceEnvelopeError::UnknownStatus(crate::text::excerpt(
-                    other, 40,
-                )));
+                return Err(ResourceEnvelopeError::UnknownStatus(crate::text::excerpt(other, 40)));
             }
         };
         let needs_id = match &state {
@@ -305,21 +275,14 @@ impl TryFrom<Value> for ResourceEnvelope {
             return Err(missing(status, "id"));
         }
         let endpoints = serde_json::from_value(value["endpoints"].clone()).unwrap_or_default();
-        Ok(Self {
-            id,
-            state,
-            endpoints,
-        })
+        Ok(Self { id, state, endpoints })
     }
 }
 
 impl From<ResourceEnvelope> for Value {
     fn from(envelope: ResourceEnvelope) -> Self {
         let mut value = match envelope.state {
-            ResourceState::Complete {
-                access_configuration,
-                expires_at,
-            } => {
+            ResourceState::Complete { access_configuration, expires_at } => {
                 let mut complete = json!({"access_configuration": access_configuration});
                 if let Some(at) = expires_at {
                     complete["expires_at"] = Self::String(at.to_string());
@@ -353,21 +316,9 @@ mod tests {
     #[test]
     fn a_plan_may_complete_without_access_and_numbers_become_text() {
         let plan = read(json!({"status": "complete", "id": "r", "complete": {"access_configuration": null}, "error": null})).unwrap();
-        assert!(matches!(
-            plan.state,
-            ResourceState::Complete {
-                access_configuration: None,
-                ..
-            }
-        ));
+        assert!(matches!(plan.state, ResourceState::Complete { access_configuration: None, .. }));
         let vm = read(json!({"status": "complete", "id": "r", "complete": {"access_configuration": {"ssh_port": 22, "x": null}}})).unwrap();
-        let ResourceState::Complete {
-            access_configuration: Some(access),
-            ..
-        } = vm.state
-        else {
-            panic!()
-        };
+        let ResourceState::Complete { access_configuration: Some(access), .. } = vm.state else { panic!() };
         assert_eq!(access.0["ssh_port"].expose(), "22");
         assert_eq!(access.0.len(), 1);
     }
@@ -375,38 +326,27 @@ mod tests {
     #[test]
     fn a_complete_answer_without_an_id_is_refused_and_an_error_without_one_is_read() {
         assert!(read(json!({"status": "complete", "id": "", "complete": {}})).is_err());
-        assert!(
-            read(json!({"status": "error", "id": "", "error": {"code": "x", "message": "y"}}))
-                .is_ok()
-        );
+        assert!(read(json!({"status": "error", "id": "", "error": {"code": "x", "message": "y"}})).is_ok());
         assert!(read(json!({"status": "frozen", "id": "a"})).is_err());
         assert!(read(json!("complete")).is_err());
     }
 
     #[test]
     fn an_envelope_survives_the_wire() {
-        let mut sent = ResourceEnvelope::complete(
-            "r1".parse().unwrap(),
-            Some(AccessConfiguration::default().with("token", "t")),
-        );
-        sent.endpoints = vec![Endpoint {
-            kind: EndpointKind::Url,
-            value: "https://x.test".to_owned(),
-        }];
+        let mut sent = ResourceEnvelope::complete("r1".parse().unwrap(), Some(AccessConfiguration::default().with("token", "t")));
+        sent.endpoints = vec![Endpoint { kind: EndpointKind::Url, value: "https://x.test".to_owned() }];
         let value = serde_json::to_value(sent.clone()).unwrap();
         assert_eq!(value["complete"]["access_configuration"]["token"], "t");
         assert_eq!(read(value).unwrap().endpoints, sent.endpoints);
-        assert!(
-            !format!("{sent:?}").contains("\"t\""),
-            "a credential shows in debug output"
-        );
+        assert!(!format!("{sent:?}").contains("\"t\""), "a credential shows in debug output");
     }
 
     #[test]
     fn a_foreign_way_to_pay_counts_as_none() {
-        let create: CreateResource =
-            serde_json::from_value(json!({"service_id": "s", "configuration": null, "payment_credentials": {"type": "coins", "coins": "1"}}))
-                .unwrap();
+        let create: CreateResource = serde_json::from_value(
+            json!({"service_id": "s", "configuration": null, "payment_credentials": {"type": "coins", "coins": "1"}}),
+        )
+        .unwrap();
         assert!(create.payment_credentials.unwrap().token().is_none());
     }
 }

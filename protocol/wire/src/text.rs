@@ -3,11 +3,7 @@
 /// The first `max` characters of a text without control characters, with a mark where it was cut.
 #[must_use]
 pub fn excerpt(text: &str, max: usize) -> String {
-    let mut kept: String = text
-        .chars()
-        .map(|c| if c.is_control() { ' ' } else { c })
-        .take(max)
-        .collect();
+    let mut kept: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(max).collect();
     if text.chars().nth(max).is_some() {
         kept.push('…');
     }

@@ -29,11 +29,7 @@ pub struct AccountRef {
 pub struct TokenSet {
     #[serde(serialize_with = "plain::secret", deserialize_with = "non_empty")]
     pub access_token: Secret<String>,
-    #[serde(
-        default,
-        skip_serializing_if = "Option::is_none",
-        serialize_with = "plain::optional"
-    )]
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "plain::optional")]
     pub refresh_token: Option<Secret<String>>,
     /// Seconds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,23 +50,15 @@ pub struct TokenResponse {
 
 impl From<TokenSet> for TokenResponse {
     fn from(tokens: TokenSet) -> Self {
-        Self {
-            token_type: bearer(),
-            tokens,
-        }
+        Self { token_type: bearer(), tokens }
     }
 }
 
 /// What is asked of the token endpoint.
 #[derive(Clone, Debug)]
 pub enum TokenGrant {
-    AuthorizationCode {
-        code: Secret<String>,
-        code_verifier: Option<Secret<String>>,
-    },
-    RefreshToken {
-        refresh_token: Secret<String>,
-    },
+    AuthorizationCode { code: Secret<String>, code_verifier: Option<Secret<String>> },
+    RefreshToken { refresh_token: Secret<String> },
 }
 
 impl TokenGrant {
@@ -79,19 +67,14 @@ impl TokenGrant {
     pub fn to_form(&self) -> Secret<String> {
         let mut form = url::form_urlencoded::Serializer::new(String::new());
         match self {
-            Self::AuthorizationCode {
-                code,
-                code_verifier,
-            } => {
-                form.append_pair("grant_type", "authorization_code")
-                    .append_pair("code", code.expose());
+            Self::AuthorizationCode { code, code_verifier } => {
+                form.append_pair("grant_type", "authorization_code").append_pair("code", code.expose());
                 if let Some(verifier) = code_verifier {
                     form.append_pair("code_verifier", verifier.expose());
                 }
             }
             Self::RefreshToken { refresh_token } => {
-                form.append_pair("grant_type", "refresh_token")
-                    .append_pair("refresh_token", refresh_token.expose());
+                form.append_pair("grant_type", "refresh_token").append_pair("refresh_token", refresh_token.expose());
             }
         }
         form.finish().into()
@@ -114,9 +97,7 @@ impl TokenGrant {
     /// When the grant type is another or its parameter is missing.
     pub fn from_form(body: &[u8]) -> Result<Self, TokenGrantError> {
         let find = |name: &str| {
-            url::form_urlencoded::parse(body)
-                .find(|(n, v)| n == name && !v.is_empty())
-                .map(|(_, v)| Secret::from(v.into_owned()))
+            url::form_urlencoded::parse(body).find(|(n, v)| n == name && !v.is_empty()).map(|(_, v)| Secret::from(v.into_owned()))
         };
         let grant_type = find("grant_type").ok_or(TokenGrantError::Missing("grant_type"))?;
         match grant_type.expose().as_str() {
@@ -124,10 +105,9 @@ impl TokenGrant {
                 code: find("code").ok_or(TokenGrantError::Missing("code"))?,
                 code_verifier: find("code_verifier"),
             }),
-            "refresh_token" => Ok(Self::RefreshToken {
-                refresh_token: find("refresh_token")
-                    .ok_or(TokenGrantError::Missing("refresh_token"))?,
-            }),
+            "refresh_token" => {
+                Ok(Self::RefreshToken { refresh_token: find("refresh_token").ok_or(TokenGrantError::Missing("refresh_token"))? })
+            }
             _ => Err(TokenGrantError::Unsupported),
         }
     }
@@ -139,11 +119,7 @@ fn bearer() -> String {
 
 fn non_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Secret<String>, D::Error> {
     let value = Secret::<String>::deserialize(d)?;
-    if value.is_empty() {
-        Err(serde::de::Error::custom("an empty token"))
-    } else {
-        Ok(value)
-    }
+    if value.is_empty() { Err(serde::de::Error::custom("an empty token")) } else { Ok(value) }
 }
 
 #[cfg(test)]
@@ -152,14 +128,8 @@ mod tests {
 
     #[test]
     fn a_grant_survives_its_form() {
-        let grant = TokenGrant::AuthorizationCode {
-            code: "a+b &=c".to_owned().into(),
-            code_verifier: None,
-        };
-        let TokenGrant::AuthorizationCode {
-            code,
-            code_verifier,
-        } = TokenGrant::from_form(grant.to_form().expose().as_bytes()).unwrap()
+        let grant = TokenGrant::AuthorizationCode { code: "a+b &=c".to_owned().into(), code_verifier: None };
+        let TokenGrant::AuthorizationCode { code, code_verifier } = TokenGrant::from_form(grant.to_form().expose().as_bytes()).unwrap()
         else {
             panic!()
         };
@@ -170,10 +140,7 @@ mod tests {
     #[test]
     fn a_grant_without_its_parameter_is_refused_by_name() {
         let missing = |form: &str| TokenGrant::from_form(form.as_bytes()).unwrap_err();
-        assert_eq!(
-            missing("grant_type=authorization_code&code="),
-            TokenGrantError::Missing("code")
-        );
+        assert_eq!(missing("grant_type=authorization_code&code="), TokenGrantError::Missing("code"));
         assert_eq!(missing("grant_type=password"), TokenGrantError::Unsupported);
         assert_eq!(missing(""), TokenGrantError::Missing("grant_type"));
     }
@@ -185,10 +152,7 @@ mod tests {
         )
         .unwrap();
         assert_eq!(serde_json::to_value(&tokens).unwrap()["access_token"], "a");
-        assert!(
-            !format!("{tokens:?}").contains("\"a\""),
-            "a token shows in debug output"
-        );
+        assert!(!format!("{tokens:?}").contains("\"a\""), "a token shows in debug output");
         assert!(serde_json::from_str::<TokenResponse>(r#"{"access_token":""}"#).is_err());
     }
 }
