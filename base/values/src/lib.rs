@@ -6,6 +6,7 @@
 
 pub mod digest;
 pub mod env;
+pub mod error;
 pub mod id;
 pub mod limits;
 pub mod money;

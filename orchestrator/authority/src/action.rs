@@ -1,0 +1,97 @@
+//! What can be asked for, and by whom: the role table.
+//!
+//! Each action is a type, so that a [`crate::Permit`] for one cannot be spent on another. Its name is the audit verb, the
+//! route's operation and the metric.
+
+use crate::caller::Role;
+
+/// Who may do an action, before the facts of the case are looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Rule {
+    pub name: &'static str,
+    /// Roles of persons who may.
+    pub persons: &'static [Role],
+    /// Whether an agent may, if its grant lists the action.
+    pub agents: bool,
+    pub providers: bool,
+    pub anonymous: bool,
+    /// Whether a frozen agent may still do it. Only for looking.
+    pub while_frozen: bool,
+}
+
+/// A marker type for one action.
+pub trait Action: Send + Sync + 'static {
+    const RULE: Rule;
+}
+
+/// An action that agents can be granted may be named in a grant; the rest are for people.
+#[must_use]
+pub fn grantable() -> impl Iterator<Item = &'static str> {
+    ALL.iter().filter(|rule| rule.agents).map(|rule| rule.name)
+}
+
+const EVERYBODY: &[Role] = &[Role::Owner, Role::Admin, Role::Member, Role::Billing, Role::Auditor];
+const MAKERS: &[Role] = &[Role::Owner, Role::Admin, Role::Member];
+const LEADERS: &[Role] = &[Role::Owner, Role::Admin];
+const PAYERS: &[Role] = &[Role::Owner, Role::Admin, Role::Billing];
+const NOBODY: &[Role] = &[];
+
+macro_rules! actions {
+    ($($(#[$doc:meta])* $type:ident = $name:literal by $persons:ident $(, $flag:ident)*;)*) => {
+        $(
+            $(#[$doc])*
+            #[derive(Clone, Copy, Debug)]
+            pub enum $type {}
+            impl Action for $type {
+                const RULE: Rule = {
+                    #[allow(unused_mut, reason = "actions without flags leave the rule as it is")]
+                    let mut rule = Rule { name: $name, persons: $persons, agents: false, providers: false, anonymous: false, while_frozen: false };
+                    $(rule.$flag = true;)*
+                    rule
+                };
+            }
+        )*
+        /// Every action, for the golden table of who may do what.
+        pub const ALL: &[Rule] = &[$($type::RULE),*];
+    };
+}
+
+actions! {
+    /// Ask for a sign-in code and use it.
+    SignIn = "sign_in" by EVERYBODY, anonymous;
+    /// Start a device flow: ask a person for a grant.
+    GrantRequest = "grant_request" by EVERYBODY, agents, anonymous;
+    /// Accept or deny an agent's request; raises authority, so never an agent.
+    GrantDecide = "grant_decide" by MAKERS;
+    GrantRevoke = "grant_revoke" by MAKERS;
+    /// Exchange a decision or a refresh token for an access token.
+    TokenIssue = "token_issue" by NOBODY, agents, anonymous;
+    TermsAccept = "terms_accept" by MAKERS;
+    AgentRead = "agent_read" by EVERYBODY;
+    AgentFreeze = "agent_freeze" by MAKERS, while_frozen;
+    AgentThaw = "agent_thaw" by MAKERS;
+    CapRead = "cap_read" by EVERYBODY, agents, while_frozen;
+    /// Raise or lower a cap; an agent can never.
+    CapSet = "cap_set" by LEADERS;
+    PaymentMethodSet = "payment_method_set" by PAYERS;
+    PaymentMethodRead = "payment_method_read" by EVERYBODY;
+    SpendRead = "spend_read" by EVERYBODY, agents, while_frozen;
+    CatalogueRead = "catalogue_read" by EVERYBODY, agents, anonymous, while_frozen;
+    ProjectCreate = "project_create" by MAKERS, agents;
+    ProjectRead = "project_read" by EVERYBODY, agents, while_frozen;
+    AccountLink = "account_link" by MAKERS, agents;
+    AccountRead = "account_read" by EVERYBODY, agents, while_frozen;
+    ResourceAdd = "resource_add" by MAKERS, agents;
+    ResourceRead = "resource_read" by EVERYBODY, agents, while_frozen;
+    ResourceRemove = "resource_remove" by MAKERS, agents;
+    ResourceRotate = "resource_rotate" by MAKERS, agents;
+    /// See a credential in plain text.
+    CredentialExport = "credential_export" by MAKERS, agents;
+    DeploymentCreate = "deployment_create" by MAKERS, agents;
+    TraceRead = "trace_read" by EVERYBODY, agents, while_frozen;
+    EventRead = "event_read" by EVERYBODY, agents, while_frozen;
+    /// A provider takes money from a payment token.
+    ChargeCreate = "charge_create" by NOBODY, providers;
+    /// A provider tells what happened at its side.
+    ProviderEvent = "provider_event" by NOBODY, providers;
+}

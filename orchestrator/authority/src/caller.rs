@@ -1,0 +1,89 @@
+//! Who is asking.
+
+use std::fmt;
+use std::str::FromStr;
+
+use purser_values::id::{AgentId, GrantId, OrganisationId, PersonId};
+use purser_values::name::ProviderName;
+use serde::{Deserialize, Serialize};
+
+/// A person's role in one organisation, strongest first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    Owner,
+    Admin,
+    Member,
+    Billing,
+    Auditor,
+}
+
+/// An authenticated (or anonymous) caller.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Caller {
+    /// A person in a browser or with a short command-line token, acting in one organisation.
+    Person { person: PersonId, organisation: OrganisationId, role: Role },
+    /// An agent with its own key, under one grant of one person. Never the person's session.
+    Agent { agent: AgentId, grant: GrantId, on_behalf_of: PersonId, organisation: OrganisationId },
+    /// A provider that signed its request.
+    Provider { provider: ProviderName },
+    /// Whoever runs this installation, on its machine.
+    Operator,
+    /// The orchestrator itself: undo, alerts, reconciliation.
+    System,
+    Anonymous,
+}
+
+impl Caller {
+    #[must_use]
+    pub const fn organisation(&self) -> Option<&OrganisationId> {
+        match self {
+            Self::Person { organisation, .. } | Self::Agent { organisation, .. } => Some(organisation),
+            Self::Provider { .. } | Self::Operator | Self::System | Self::Anonymous => None,
+        }
+    }
+
+    /// The human who answers for the call, if there is one.
+    #[must_use]
+    pub const fn person(&self) -> Option<&PersonId> {
+        match self {
+            Self::Person { person, .. } => Some(person),
+            Self::Agent { on_behalf_of, .. } => Some(on_behalf_of),
+            Self::Provider { .. } | Self::Operator | Self::System | Self::Anonymous => None,
+        }
+    }
+
+    #[must_use]
+    pub const fn agent(&self) -> Option<&AgentId> {
+        if let Self::Agent { agent, .. } = self { Some(agent) } else { None }
+    }
+}
+
+impl Role {
+    pub const ALL: [Self; 5] = [Self::Owner, Self::Admin, Self::Member, Self::Billing, Self::Auditor];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Member => "member",
+            Self::Billing => "billing",
+            Self::Auditor => "auditor",
+        }
+    }
+}
+
+impl fmt::Display for Role {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl FromStr for Role {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|r| r.name() == s).ok_or_else(|| format!("`{s}` is not a role"))
+    }
+}

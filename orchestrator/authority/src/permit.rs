@@ -1,0 +1,199 @@
+//! The authoriser.
+
+use std::marker::PhantomData;
+
+use purser_values::Timestamp;
+use purser_values::id::OrganisationId;
+use purser_values::name::{ProjectName, ProviderName};
+
+use crate::action::{Action, Rule};
+use crate::caller::Caller;
+use crate::denied::Denied;
+use crate::grant_scope::GrantScope;
+
+/// What is known of the case, read in the same write or read as the decision is used in.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    pub now: Timestamp,
+    /// Whose object it is; absent when the action makes something new in the caller's own organisation.
+    pub owner: Option<&'a OrganisationId>,
+    /// The id of the object, for the permit and the audit log.
+    pub subject: &'a str,
+    /// The caller's grant, when the caller is an agent: absent means that it has ended.
+    pub grant: Option<&'a GrantScope>,
+    /// Whether the caller's agent is frozen.
+    pub frozen: bool,
+    pub project: Option<&'a ProjectName>,
+    pub provider: Option<&'a ProviderName>,
+}
+
+impl<'a> Facts<'a> {
+    /// Facts for an action on one object, with nothing else known.
+    #[must_use]
+    pub const fn new(now: Timestamp, subject: &'a str) -> Self {
+        Self { now, owner: None, subject, grant: None, frozen: false, project: None, provider: None }
+    }
+}
+
+/// The right to do one action to one object, once. Only [`authorise`] makes one.
+#[derive(Debug)]
+#[must_use = "a permit is consumed next to the effect"]
+pub struct Permit<A: Action> {
+    caller: Caller,
+    subject: String,
+    action: PhantomData<A>,
+}
+
+impl<A: Action> Permit<A> {
+    #[must_use]
+    pub const fn caller(&self) -> &Caller {
+        &self.caller
+    }
+
+    /// The id that the permit is for.
+    #[must_use]
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    /// The verb for the audit log.
+    #[must_use]
+    pub const fn verb(&self) -> &'static str {
+        A::RULE.name
+    }
+}
+
+/// Decides whether the caller may do `A` in this case. Denies whatever no rule allows.
+///
+/// # Errors
+/// The first reason against, the least telling one first: what belongs to somebody else does not exist.
+pub fn authorise<A: Action>(caller: &Caller, facts: &Facts<'_>) -> Result<Permit<A>, Denied> {
+    let rule = A::RULE;
+    if let (Some(owner), Some(own)) = (facts.owner, caller.organisation())
+        && owner != own
+    {
+        return Err(Denied::NotFound);
+    }
+    match caller {
+        Caller::System | Caller::Operator => {}
+        Caller::Anonymous if rule.anonymous => {}
+        Caller::Anonymous => return Err(Denied::Anonymous),
+        Caller::Provider { .. } if rule.providers => {}
+        Caller::Provider { .. } => return Err(Denied::NotFound),
+        Caller::Person { role, .. } if rule.persons.contains(role) => {}
+        Caller::Person { role, .. } => return Err(Denied::Role { role: role.name(), action: rule.name }),
+        Caller::Agent { .. } => agent_may(&rule, facts)?,
+    }
+    Ok(Permit { caller: caller.clone(), subject: facts.subject.to_owned(), action: PhantomData })
+}
+
+fn agent_may(rule: &Rule, facts: &Facts<'_>) -> Result<(), Denied> {
+    if !rule.agents {
+        return Err(Denied::AgentNever { action: rule.name });
+    }
+    if facts.frozen && !rule.while_frozen {
+        return Err(Denied::Frozen);
+    }
+    let grant = facts.grant.filter(|grant| facts.now < grant.expires_at).ok_or(Denied::GrantEnded)?;
+    if !grant.actions.iter().any(|a| a == rule.name) {
+        return Err(Denied::NotGranted { what: format!("the action `{}`", rule.name) });
+    }
+    if let Some(project) = facts.project.filter(|p| !grant.projects.contains(p)) {
+        return Err(Denied::NotGranted { what: format!("the project `{project}`") });
+    }
+    if let Some(provider) = facts.provider.filter(|p| !grant.providers.contains(p)) {
+        return Err(Denied::NotGranted { what: format!("the provider `{provider}`") });
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::action::{AgentFreeze, CapSet, DeploymentCreate, ResourceAdd, TermsAccept};
+    use crate::caller::Role;
+    use purser_values::id::{AgentId, GrantId, PersonId};
+    use purser_values::{Currency, Env, Money};
+
+    fn env() -> Env {
+        Env::test(Timestamp::from_secs(1_795_435_200), 1).0
+    }
+
+    fn agent(env: &Env, organisation: &OrganisationId) -> Caller {
+        Caller::Agent { agent: AgentId::mint(env), grant: GrantId::mint(env), on_behalf_of: PersonId::mint(env), organisation: organisation.clone() }
+    }
+
+    fn scope(env: &Env) -> GrantScope {
+        GrantScope {
+            projects: vec!["shop".parse().unwrap()],
+            providers: vec!["slipway".parse().unwrap()],
+            actions: crate::action::grantable().map(str::to_owned).collect(),
+            cap_per_provider_month: Money::from_minor(100_00, Currency::USD),
+            irreversible: true,
+            export: false,
+            expires_at: env.now().plus_secs(60),
+        }
+    }
+
+    #[test]
+    fn an_agent_can_never_do_what_is_for_people_whatever_its_grant_says() {
+        let env = env();
+        let organisation = OrganisationId::mint(&env);
+        let mut grant = scope(&env);
+        grant.actions = crate::action::ALL.iter().map(|rule| rule.name.to_owned()).collect();
+        let facts = Facts { grant: Some(&grant), ..Facts::new(env.now(), "x") };
+        let caller = agent(&env, &organisation);
+        assert!(matches!(authorise::<CapSet>(&caller, &facts), Err(Denied::AgentNever { .. })));
+        assert!(matches!(authorise::<TermsAccept>(&caller, &facts), Err(Denied::AgentNever { .. })));
+        assert!(matches!(authorise::<AgentFreeze>(&caller, &facts), Err(Denied::AgentNever { .. })));
+    }
+
+    #[test]
+    fn an_agent_may_do_what_its_grant_lists_where_it_lists_it_until_it_ends() {
+        let env = env();
+        let organisation = OrganisationId::mint(&env);
+        let (grant, caller) = (scope(&env), agent(&env, &organisation));
+        let (shop, other) = ("shop".parse().unwrap(), "other".parse().unwrap());
+        let facts = Facts { grant: Some(&grant), project: Some(&shop), owner: Some(&organisation), ..Facts::new(env.now(), "x") };
+        assert!(authorise::<ResourceAdd>(&caller, &facts).is_ok());
+        assert!(matches!(authorise::<ResourceAdd>(&caller, &Facts { project: Some(&other), ..facts }), Err(Denied::NotGranted { .. })));
+        assert!(matches!(authorise::<ResourceAdd>(&caller, &Facts { grant: None, ..facts }), Err(Denied::GrantEnded)));
+        assert!(matches!(authorise::<ResourceAdd>(&caller, &Facts { now: grant.expires_at, ..facts }), Err(Denied::GrantEnded)));
+        assert!(matches!(authorise::<DeploymentCreate>(&caller, &Facts { frozen: true, ..facts }), Err(Denied::Frozen)));
+    }
+
+    #[test]
+    fn to_a_stranger_nothing_exists() {
+        let env = env();
+        let (mine, theirs) = (OrganisationId::mint(&env), OrganisationId::mint(&env));
+        let stranger = Caller::Person { person: PersonId::mint(&env), organisation: theirs, role: Role::Owner };
+        let facts = Facts { owner: Some(&mine), ..Facts::new(env.now(), "res_x") };
+        assert_eq!(authorise::<ResourceAdd>(&stranger, &facts).err(), Some(Denied::NotFound));
+        assert_eq!(authorise::<AgentFreeze>(&Caller::Anonymous, &facts).err(), Some(Denied::Anonymous));
+    }
+
+    #[test]
+    fn an_auditor_may_only_look() {
+        let env = env();
+        let organisation = OrganisationId::mint(&env);
+        let auditor = Caller::Person { person: PersonId::mint(&env), organisation, role: Role::Auditor };
+        assert!(matches!(authorise::<ResourceAdd>(&auditor, &Facts::new(env.now(), "x")), Err(Denied::Role { .. })));
+        assert!(authorise::<crate::action::EventRead>(&auditor, &Facts::new(env.now(), "x")).is_ok());
+    }
+
+    #[test]
+    fn a_wider_grant_is_not_within_its_parent() {
+        let env = env();
+        let parent = scope(&env);
+        assert!(parent.is_within(&parent));
+        let wider = [
+            GrantScope { projects: vec!["other".parse().unwrap()], ..parent.clone() },
+            GrantScope { cap_per_provider_month: Money::from_minor(100_01, Currency::USD), ..parent.clone() },
+            GrantScope { export: true, ..parent.clone() },
+            GrantScope { expires_at: parent.expires_at.plus_secs(1), ..parent.clone() },
+        ];
+        for grant in wider {
+            assert!(!grant.is_within(&parent), "{grant:?}");
+        }
+    }
+}
