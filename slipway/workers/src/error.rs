@@ -1,0 +1,111 @@
+//! What the runtime refuses, with the numeric codes that Cloudflare's clients branch on (cloud-api.md 2.8).
+
+use purser_db::DbError;
+
+/// A refusal of any use case of this crate.
+#[derive(Debug, thiserror::Error)]
+pub enum WorkersError {
+    #[error("this Worker does not exist on your account; check its name")]
+    ScriptNotFound,
+    #[error("this version does not exist, or belongs to another Worker")]
+    VersionNotFound,
+    #[error("this deployment does not exist, or belongs to another Worker")]
+    DeploymentNotFound,
+    #[error("this domain is not connected to a Worker of this account")]
+    DomainNotFound,
+    #[error("the account has no subdomain; register one first")]
+    NoSubdomain,
+    #[error("the subdomain `{0}` belongs to another account; choose another")]
+    SubdomainTaken(String),
+    /// The code or its metadata cannot be run. The text is for the uploader and may quote workerd.
+    #[error("{0}")]
+    Invalid(String),
+    #[error("{0}")]
+    TooLarge(String),
+    #[error("inherit binding '{0}' is invalid: the previous version has no binding of that name")]
+    Inherit(String),
+    #[error("{0}")]
+    BadRequest(String),
+    #[error("the asset session is not valid or has expired; start the upload again")]
+    AssetSession,
+    #[error("{0}")]
+    Asset(String),
+    #[error("`{0}` is connected to another Worker; repeat with override to move it")]
+    DomainConflict(String),
+    #[error("`{0}` is in use by `{1}`; delete it with force to break the binding")]
+    InUse(String, String),
+    #[error("the account has its {0} Workers; delete one first")]
+    TooManyScripts(i64),
+    /// This host does not run Workers at present. The reason is for the operator's log and the uploader alike.
+    #[error("Workers cannot be run on this host: {0}")]
+    Unavailable(String),
+    /// The store or the disk failed. Never shown in detail.
+    #[error("the request could not be carried out; try again")]
+    Internal(#[source] Box<dyn std::error::Error + Send + Sync>),
+}
+
+/// What a caller does about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    NotFound,
+    Invalid,
+    TooLarge,
+    Conflict,
+    Unauthorised,
+    Unavailable,
+    Internal,
+}
+
+impl WorkersError {
+    /// The number in Cloudflare's envelope.
+    #[must_use]
+    pub const fn code(&self) -> u32 {
+        match self {
+            Self::ScriptNotFound | Self::NoSubdomain => 10_007,
+            Self::VersionNotFound => 10_091,
+            Self::DeploymentNotFound => 10_093,
+            Self::DomainNotFound => 100_114,
+            Self::SubdomainTaken(_) => 10_031,
+            Self::Invalid(_) => 10_021,
+            Self::TooLarge(_) => 10_027,
+            Self::Inherit(_) => 10_057,
+            Self::BadRequest(_) => 10_001,
+            Self::AssetSession => 10_000,
+            Self::Asset(_) => 10_304,
+            Self::DomainConflict(_) => 100_116,
+            Self::InUse(..) => 10_064,
+            Self::TooManyScripts(_) => 10_037,
+            Self::Unavailable(_) => 10_013,
+            Self::Internal(_) => 10_013,
+        }
+    }
+
+    #[must_use]
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::ScriptNotFound | Self::VersionNotFound | Self::DeploymentNotFound | Self::DomainNotFound | Self::NoSubdomain => Kind::NotFound,
+            Self::Invalid(_) | Self::Inherit(_) | Self::BadRequest(_) | Self::Asset(_) | Self::TooManyScripts(_) => Kind::Invalid,
+            Self::TooLarge(_) => Kind::TooLarge,
+            Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) => Kind::Conflict,
+            Self::AssetSession => Kind::Unauthorised,
+            Self::Unavailable(_) => Kind::Unavailable,
+            Self::Internal(_) => Kind::Internal,
+        }
+    }
+
+    pub(crate) fn internal(cause: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
+        Self::Internal(cause.into())
+    }
+}
+
+impl From<DbError> for WorkersError {
+    fn from(e: DbError) -> Self {
+        Self::internal(e)
+    }
+}
+
+impl From<std::io::Error> for WorkersError {
+    fn from(e: std::io::Error) -> Self {
+        Self::internal(e)
+    }
+}

@@ -1,0 +1,71 @@
+//! Every limit of the runtime, by name. A tenant can pass none of them.
+
+use std::time::Duration;
+
+/// Modules of one version, together, in bytes (10027 beyond).
+pub const CODE_BYTES: usize = 10 * 1024 * 1024;
+/// Modules of one version.
+pub const MODULES: usize = 1_000;
+/// Longest module name, in bytes.
+pub const MODULE_NAME_BYTES: usize = 512;
+/// The `metadata` part of an upload, in bytes.
+pub const METADATA_BYTES: usize = 1024 * 1024;
+/// Bindings of one version, secrets included.
+pub const BINDINGS: usize = 128;
+/// One text, JSON or secret binding, in bytes.
+pub const BINDING_VALUE_BYTES: usize = 5 * 1024;
+/// Scripts of one account. All of them are compiled in one process.
+pub const SCRIPTS: i64 = 100;
+/// Versions of one script; older ones that are not deployed are forgotten.
+pub const VERSIONS_KEPT: i64 = 100;
+/// Compatibility flags of one version.
+pub const COMPATIBILITY_FLAGS: usize = 64;
+/// Custom domains of one script.
+pub const DOMAINS: usize = 100;
+/// Text of one annotation, in characters.
+pub const ANNOTATION_CHARS: usize = 100;
+
+/// Files of one asset manifest.
+pub const ASSETS: usize = 20_000;
+/// One asset, in bytes.
+pub const ASSET_BYTES: u64 = 25 * 1024 * 1024;
+/// All assets of one version, in bytes.
+pub const ASSETS_BYTES: u64 = 1024 * 1024 * 1024;
+/// Path of one asset, in bytes.
+pub const ASSET_PATH_BYTES: usize = 1_024;
+/// Hashes in one upload bucket.
+pub const BUCKET_FILES: usize = 500;
+/// Bytes in one upload bucket: with base64 it stays below the body limit of an upload.
+pub const BUCKET_BYTES: u64 = 16 * 1024 * 1024;
+/// Life of an asset session and of its completion token, in seconds.
+pub const ASSET_SESSION_LIFE_S: i64 = 3_600;
+
+/// Time that a new process gets to compile everything and to listen; more is a failed validation.
+pub const START: Duration = Duration::from_secs(5);
+/// How often a running process is asked whether it still answers.
+pub const HEALTH_EVERY: Duration = Duration::from_secs(1);
+/// Time for such an answer; a process that misses it twice in a row is killed.
+pub const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
+/// How long the old process keeps accepting after a swap, for requests that had already been routed to it.
+pub const SWAP_GRACE: Duration = Duration::from_millis(500);
+/// Time that requests under way get before an old process is killed.
+pub const DRAIN: Duration = Duration::from_secs(30);
+/// First and longest pause before a crashed process is started again.
+pub const RESTART_FIRST: Duration = Duration::from_millis(100);
+pub const RESTART_LONGEST: Duration = Duration::from_secs(60);
+/// A process that lived this long has earned the first pause again.
+pub const RESTART_FORGET: Duration = Duration::from_secs(60);
+/// How long a validated version waits for its deployment before its process ends.
+pub const CANDIDATE_LIFE: Duration = Duration::from_secs(15);
+
+/// Open descriptors of a workerd process.
+pub const JAIL_FILES: u64 = 1_024;
+/// Tasks of one confined user.
+pub const JAIL_TASKS: u64 = 64;
+/// Private temporary space in a jail on top of the modules, in bytes.
+pub const JAIL_SPACE: u64 = 1024 * 1024;
+/// Connections from one process to its bindings that are served at a time.
+pub const BINDING_CONNECTIONS: usize = 64;
+/// Lines and bytes of a process's output that are kept for an error message.
+pub const LOG_LINES: usize = 40;
+pub const LOG_LINE_BYTES: usize = 2_000;
