@@ -1,0 +1,123 @@
+//! A domain that an account holds, and what can be done with it.
+
+pub mod get;
+pub mod quote;
+pub mod register;
+pub mod remove;
+pub mod resume;
+
+use purser_values::id::{CloudAccountId, CloudResourceId, DomainId};
+use purser_values::name::DomainName;
+use purser_values::{Money, Timestamp};
+
+use crate::registry::RegistryError;
+
+/// The most years for which a name is registered at once.
+pub const MAX_YEARS: u32 = 10;
+
+/// A domain, or the attempt to get one. It is never renewed by itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Domain {
+    pub id: DomainId,
+    pub account: CloudAccountId,
+    /// The request that it was registered (or last taken up again) for.
+    pub request: CloudResourceId,
+    pub name: DomainName,
+    pub years: u32,
+    /// What was paid for all years, at the registry's own price.
+    pub price: Money,
+    pub created_at: Timestamp,
+    pub state: State,
+}
+
+/// Where a domain is in its life.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum State {
+    /// The registry was or will be asked; the outcome is not known yet.
+    Pending,
+    Registered { registered_at: Timestamp, expires_at: Timestamp },
+    /// Removed by its account. A registration cannot be given back, so it stays paid until it ends and the account can take it up
+    /// again without paying.
+    Detached { registered_at: Timestamp, expires_at: Timestamp },
+    /// The registry said no; nothing was bought.
+    Refused(Refusal),
+}
+
+/// Why a name cannot be had. The codes are stable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refusal {
+    #[error("the name is taken; choose another")]
+    Taken,
+    #[error("the name has a special price, and those are never bought; choose another")]
+    Premium,
+    #[error("the registry does not accept the name; use one label of letters, digits and hyphens before the suffix")]
+    Invalid,
+    #[error("names below this suffix are not sold here; see the service's description for those that are")]
+    UnsupportedSuffix,
+}
+
+impl Refusal {
+    /// The public code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Taken => "domain_taken",
+            Self::Premium => "domain_premium",
+            Self::Invalid => "domain_invalid",
+            Self::UnsupportedSuffix => "domain_suffix_unsupported",
+        }
+    }
+
+    /// The refusal of a code.
+    #[must_use]
+    pub fn from_code(code: &str) -> Option<Self> {
+        [Self::Taken, Self::Premium, Self::Invalid, Self::UnsupportedSuffix].into_iter().find(|r| r.code() == code)
+    }
+}
+
+/// A registry's no, or `Err` with its words when it gave no answer.
+fn refusal(e: RegistryError) -> Result<Refusal, String> {
+    match e {
+        RegistryError::Taken => Ok(Refusal::Taken),
+        RegistryError::Premium => Ok(Refusal::Premium),
+        RegistryError::Invalid(_) => Ok(Refusal::Invalid),
+        RegistryError::UnsupportedSuffix => Ok(Refusal::UnsupportedSuffix),
+        RegistryError::Transient(why) => Err(why),
+    }
+}
+
+/// Exactly one label before a suffix that the registry keeps. Nothing is ever added, cut or replaced: the name that was asked for
+/// is the name that is bought.
+fn exact(name: &DomainName, suffixes: &[&str]) -> Result<(), Refusal> {
+    let below = |suffix: &&str| name.as_str().strip_suffix(*suffix).and_then(|rest| rest.strip_suffix('.'));
+    match suffixes.iter().find_map(below) {
+        None => Err(Refusal::UnsupportedSuffix),
+        Some(label) if label.is_empty() || label.contains('.') => Err(Refusal::Invalid),
+        // A hyphen in the third and fourth place marks an encoded name (RFC 5891 section 4.2.3.1); lookalikes hide there.
+        Some(label) if label.get(2..4) == Some("--") => Err(Refusal::Invalid),
+        Some(_) => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_one_label_below_a_kept_suffix_is_a_name_to_buy() {
+        let check = |name: &str| exact(&name.parse().unwrap(), &["test"]);
+        assert_eq!(check("shop.test"), Ok(()));
+        assert_eq!(check("a.shop.test"), Err(Refusal::Invalid));
+        assert_eq!(check("xn--pypal-4ve.test"), Err(Refusal::Invalid));
+        for other in ["shop.com", "shop.contest", "test.com", "shop.test.com"] {
+            assert_eq!(check(other), Err(Refusal::UnsupportedSuffix), "`{other}` was taken");
+        }
+    }
+
+    #[test]
+    fn codes_and_back_are_the_same_refusals() {
+        for refusal in [Refusal::Taken, Refusal::Premium, Refusal::Invalid, Refusal::UnsupportedSuffix] {
+            assert_eq!(Refusal::from_code(refusal.code()), Some(refusal));
+        }
+    }
+}

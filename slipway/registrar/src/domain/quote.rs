@@ -1,0 +1,81 @@
+//! `domain_quote`: whether an account can have a name, and for how much. Asked before any money moves.
+
+use purser_db::DbError;
+use purser_values::id::CloudAccountId;
+use purser_values::name::DomainName;
+use purser_values::{Currency, Money};
+
+use crate::domain::{Domain, MAX_YEARS, Refusal, State, exact, refusal};
+use crate::registrar::Registrar;
+use crate::registry::Availability;
+use crate::store;
+
+/// A price for one exact name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quote {
+    /// For all years together. Zero when the account takes its own detached domain up again.
+    pub price: Money,
+    pub yearly: Money,
+    pub years: u32,
+}
+
+/// Why there is no price.
+#[derive(Debug, thiserror::Error)]
+pub enum QuoteError {
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    #[error("a name is registered for 1 to {MAX_YEARS} years")]
+    Years,
+    #[error("the registry gives no answer: {0}; try again later")]
+    Unavailable(String),
+    #[error(transparent)]
+    Store(#[from] DbError),
+}
+
+impl QuoteError {
+    /// The public code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Refused(refusal) => refusal.code(),
+            Self::Years => "domain_years_invalid",
+            Self::Unavailable(_) => "registry_unavailable",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+}
+
+/// # Errors
+/// When the name cannot be had, or nobody can tell.
+pub async fn domain_quote(registrar: &Registrar, account: &CloudAccountId, name: &DomainName, years: u32) -> Result<Quote, QuoteError> {
+    if !(1..=MAX_YEARS).contains(&years) {
+        return Err(QuoteError::Years);
+    }
+    exact(name, registrar.registry.suffixes())?;
+    let (wanted, now) = (name.clone(), registrar.env.now());
+    let held = registrar.db.read(move |tx| store::live_by_name(tx, &wanted)).await?;
+    if let Some(held) = held {
+        return if reattachable(&held, account, now) { Ok(free(years)) } else { Err(Refusal::Taken.into()) };
+    }
+    let availability = registrar.registry.check(name).await;
+    match availability.map_err(|e| refusal(e).map_or_else(QuoteError::Unavailable, QuoteError::Refused))? {
+        Availability::Free { yearly } => Ok(Quote { price: times(yearly, years), yearly, years }),
+        Availability::Taken => Err(Refusal::Taken.into()),
+        Availability::Premium => Err(Refusal::Premium.into()),
+    }
+}
+
+/// Whether `account` has paid for this domain already and let it go.
+pub(crate) fn reattachable(domain: &Domain, account: &CloudAccountId, now: purser_values::Timestamp) -> bool {
+    domain.account == *account && matches!(domain.state, State::Detached { expires_at, .. } if now < expires_at)
+}
+
+fn free(years: u32) -> Quote {
+    let nothing = Money::zero(Currency::USD);
+    Quote { price: nothing, yearly: nothing, years }
+}
+
+/// At most [`MAX_YEARS`] times a registry's price, which cannot overflow in practice; if it does the price is one nobody pays.
+fn times(yearly: Money, years: u32) -> Money {
+    Money::from_minor(yearly.minor().saturating_mul(i64::from(years)), yearly.currency())
+}

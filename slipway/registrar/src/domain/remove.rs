@@ -1,0 +1,49 @@
+//! `domain_remove`: let a domain go. It is detached, not deleted: a registration is paid for and cannot be given back.
+
+use purser_db::{DbError, Tx};
+use purser_values::id::CloudAccountId;
+use purser_values::name::DomainName;
+
+use crate::domain::get::domain_get;
+use crate::domain::{Domain, State};
+use crate::store;
+
+/// Why a domain was not removed.
+#[derive(Debug, thiserror::Error)]
+pub enum RemoveError {
+    #[error("there is no such domain in this account")]
+    NotFound,
+    #[error("the domain's registration is not finished; repeat its request first")]
+    Pending,
+    #[error(transparent)]
+    Store(#[from] DbError),
+}
+
+impl RemoveError {
+    /// The public code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound => "domain_not_found",
+            Self::Pending => "domain_pending",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+}
+
+/// Detaches the domain; doing it twice is doing it once. The caller removes the zone and the host names in the same write.
+///
+/// # Errors
+/// When the account has no such domain, or its registration is under way.
+pub fn domain_remove(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainName) -> Result<Domain, RemoveError> {
+    let mut domain = domain_get(tx, account, name)?.ok_or(RemoveError::NotFound)?;
+    match domain.state {
+        State::Registered { registered_at, expires_at } => {
+            domain.state = State::Detached { registered_at, expires_at };
+            store::set_state(tx, &domain.id, &domain.state)?;
+            Ok(domain)
+        }
+        State::Detached { .. } => Ok(domain),
+        State::Pending | State::Refused(_) => Err(RemoveError::Pending),
+    }
+}

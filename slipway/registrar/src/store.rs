@@ -1,0 +1,122 @@
+//! The table of domains.
+
+use purser_db::{DbError, Migrations, Row, Tx, params};
+use purser_values::Money;
+use purser_values::id::{CloudAccountId, CloudResourceId, DomainId};
+use purser_values::name::DomainName;
+
+use crate::domain::{Domain, Refusal, State};
+
+/// The registrar's tables.
+pub const MIGRATIONS: Migrations = Migrations {
+    domain: "registrar",
+    steps: &["create table domain (
+        id {text} primary key,
+        account {text} not null,
+        request {text} not null unique,
+        name {text} not null,
+        years {int} not null,
+        price_minor {int} not null,
+        currency {text} not null,
+        auto_renew {int} not null,
+        state {text} not null,
+        refusal {text},
+        created_at {int} not null,
+        registered_at {int},
+        expires_at {int}
+    ){strict};
+    create unique index domain_live on domain (name) where state <> 'refused';
+    create index domain_account on domain (account, name);
+    create index domain_pending on domain (created_at) where state = 'pending';"],
+};
+
+/// INVARIANT (one-holder): of all rows that are not refused, at most one bears a name; the index holds it.
+pub(crate) fn insert(tx: &mut Tx<'_>, d: &Domain) -> Result<(), DbError> {
+    tx.execute(
+        "insert into domain (id, account, request, name, years, price_minor, currency, auto_renew, state, created_at)
+         values ($1, $2, $3, $4, $5, $6, $7, 0, 'pending', $8)",
+        params![d.id, d.account, d.request, d.name, d.years, d.price.minor(), d.price.currency(), d.created_at],
+    )
+    .map(drop)
+}
+
+pub(crate) fn by_id(tx: &mut Tx<'_>, id: &DomainId) -> Result<Option<Domain>, DbError> {
+    tx.query_opt("select * from domain where id = $1", params![id])?.map(|row| read(&row)).transpose()
+}
+
+pub(crate) fn by_request(tx: &mut Tx<'_>, request: &CloudResourceId) -> Result<Option<Domain>, DbError> {
+    tx.query_opt("select * from domain where request = $1", params![request])?.map(|row| read(&row)).transpose()
+}
+
+pub(crate) fn live_by_name(tx: &mut Tx<'_>, name: &DomainName) -> Result<Option<Domain>, DbError> {
+    tx.query_opt("select * from domain where name = $1 and state <> 'refused'", params![name])?.map(|row| read(&row)).transpose()
+}
+
+pub(crate) fn live_of_account(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<Domain>, DbError> {
+    let rows = tx.query("select * from domain where account = $1 and state <> 'refused' order by name", params![account])?;
+    rows.iter().map(read).collect()
+}
+
+pub(crate) fn pending(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<Domain>, DbError> {
+    let rows = tx.query("select * from domain where state = 'pending' order by created_at limit $1", params![limit])?;
+    rows.iter().map(read).collect()
+}
+
+/// Records an outcome. The first one stays, so that two tries of one request agree.
+pub(crate) fn settle(tx: &mut Tx<'_>, id: &DomainId, outcome: &State) -> Result<Domain, DbError> {
+    let domain = by_id(tx, id)?.ok_or(DbError::NoRow)?;
+    if domain.state != State::Pending {
+        return Ok(domain);
+    }
+    set_state(tx, id, outcome)?;
+    Ok(Domain { state: outcome.clone(), ..domain })
+}
+
+pub(crate) fn set_state(tx: &mut Tx<'_>, id: &DomainId, state: &State) -> Result<(), DbError> {
+    let (name, refusal, dates) = match state {
+        State::Pending => ("pending", None, None),
+        State::Registered { registered_at, expires_at } => ("registered", None, Some((*registered_at, *expires_at))),
+        State::Detached { registered_at, expires_at } => ("detached", None, Some((*registered_at, *expires_at))),
+        State::Refused(refusal) => ("refused", Some(refusal.code()), None),
+    };
+    tx.execute(
+        "update domain set state = $2, refusal = $3, registered_at = $4, expires_at = $5 where id = $1",
+        params![id, name, refusal, dates.map(|d| d.0), dates.map(|d| d.1)],
+    )
+    .map(drop)
+}
+
+/// Gives a detached domain back to its account, for another request.
+pub(crate) fn reattach(tx: &mut Tx<'_>, mut domain: Domain, request: &CloudResourceId) -> Result<Domain, DbError> {
+    if let State::Detached { registered_at, expires_at } = domain.state {
+        domain.state = State::Registered { registered_at, expires_at };
+        domain.request = request.clone();
+        set_state(tx, &domain.id, &domain.state)?;
+        tx.execute("update domain set request = $2 where id = $1", params![domain.id, request])?;
+    }
+    Ok(domain)
+}
+
+fn read(row: &Row) -> Result<Domain, DbError> {
+    let state: String = row.get("state")?;
+    let state = match state.as_str() {
+        "pending" => State::Pending,
+        "registered" => State::Registered { registered_at: row.get("registered_at")?, expires_at: row.get("expires_at")? },
+        "detached" => State::Detached { registered_at: row.get("registered_at")?, expires_at: row.get("expires_at")? },
+        "refused" => {
+            let code: String = row.get("refusal")?;
+            State::Refused(Refusal::from_code(&code).ok_or_else(|| DbError::Corrupt(format!("`{code}` is no refusal of a domain")))?)
+        }
+        other => return Err(DbError::Corrupt(format!("`{other}` is no state of a domain"))),
+    };
+    Ok(Domain {
+        id: row.parse("id")?,
+        account: row.parse("account")?,
+        request: row.parse("request")?,
+        name: row.parse("name")?,
+        years: row.get("years")?,
+        price: Money::from_minor(row.get("price_minor")?, row.parse("currency")?),
+        created_at: row.get("created_at")?,
+        state,
+    })
+}

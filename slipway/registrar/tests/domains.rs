@@ -1,0 +1,240 @@
+//! The life of a domain, on both engines, with a registry that loses answers.
+#![allow(clippy::unwrap_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use purser_db::testing::{START, each_engine};
+use purser_db::{Db, Migrations};
+use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_values::name::{DomainName, HostName};
+use purser_values::{Currency, Env, Money};
+use slipway_registrar::domain::get::{domain_get, domain_list};
+use slipway_registrar::domain::quote::{QuoteError, domain_quote};
+use slipway_registrar::domain::register::{Register, RegisterError, domain_register};
+use slipway_registrar::domain::remove::{RemoveError, domain_remove};
+use slipway_registrar::domain::resume::domain_resume;
+use slipway_registrar::domain::{Domain, Refusal, State};
+use slipway_registrar::registrar::Registrar;
+use slipway_registrar::registry::sandbox::{self, SandboxRegistry, YEARLY};
+use slipway_registrar::registry::{Availability, Order, Pending, Registration, Registry, RegistryError};
+use slipway_registrar::store;
+
+const TABLES: &[Migrations] = &[store::MIGRATIONS, sandbox::MIGRATIONS];
+
+/// Carries the next orders out and loses the answers.
+struct Lossy {
+    inner: SandboxRegistry,
+    lose: AtomicU32,
+    orders: AtomicU32,
+}
+
+impl Registry for Lossy {
+    fn suffixes(&self) -> &[&'static str] {
+        self.inner.suffixes()
+    }
+    fn check<'a>(&'a self, name: &'a DomainName) -> Pending<'a, Availability> {
+        self.inner.check(name)
+    }
+    fn register<'a>(&'a self, order: &'a Order) -> Pending<'a, Registration> {
+        Box::pin(async move {
+            self.orders.fetch_add(1, Ordering::SeqCst);
+            let answer = self.inner.register(order).await;
+            let lost = self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            if lost { Err(RegistryError::Transient("the line broke".to_owned())) } else { answer }
+        })
+    }
+    fn info<'a>(&'a self, name: &'a DomainName) -> Pending<'a, Option<Registration>> {
+        self.inner.info(name)
+    }
+    fn set_name_servers<'a>(&'a self, name: &'a DomainName, name_servers: &'a [HostName]) -> Pending<'a, ()> {
+        self.inner.set_name_servers(name, name_servers)
+    }
+}
+
+struct World {
+    registrar: Registrar,
+    registry: Arc<Lossy>,
+    env: Env,
+    account: CloudAccountId,
+}
+
+fn world(db: Db, lose: u32) -> World {
+    let (env, _) = Env::test(START, 9);
+    let registry = Arc::new(Lossy { inner: SandboxRegistry::new(db.clone(), env.clone()), lose: lose.into(), orders: 0.into() });
+    let name_servers = ["ns1.slipway.test", "ns2.slipway.test"].iter().map(|n| n.parse().unwrap()).collect();
+    let registrar = Registrar { db, registry: registry.clone(), env: env.clone(), name_servers };
+    let account = CloudAccountId::mint(&env);
+    World { registrar, registry, env, account }
+}
+
+impl World {
+    fn order(&self, name: &str) -> Register {
+        Register {
+            account: self.account.clone(),
+            request: CloudResourceId::mint(&self.env),
+            name: name.parse().unwrap(),
+            years: 1,
+            price: YEARLY,
+        }
+    }
+    async fn register(&self, order: &Register) -> Result<Domain, RegisterError> {
+        domain_register(&self.registrar, order.clone()).await
+    }
+    async fn remove(&self, name: &str) -> Result<Domain, RemoveError> {
+        let (account, name) = (self.account.clone(), name.parse().unwrap());
+        self.registrar.db.write(move |tx| domain_remove(tx, &account, &name)).await
+    }
+    async fn listed(&self) -> Vec<String> {
+        let account = self.account.clone();
+        let all = self.registrar.db.read(move |tx| domain_list(tx, &account)).await.unwrap();
+        all.iter().map(|d| d.name.to_string()).collect()
+    }
+}
+
+fn refused(outcome: &Result<Domain, RegisterError>) -> Refusal {
+    match outcome {
+        Err(RegisterError::Refused(refusal)) => *refusal,
+        other => panic!("expected a refusal, got {other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_name_is_bought_once_and_delegated_to_our_name_servers() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 0);
+        let order = w.order("shop.test");
+        let first = w.register(&order).await.unwrap();
+        assert!(matches!(first.state, State::Registered { expires_at, .. } if expires_at == START.plus_months(12)));
+        assert_eq!(w.register(&order).await.unwrap(), first);
+        assert_eq!(w.registry.orders.load(Ordering::SeqCst), 1);
+        let held = w.registry.info(&order.name).await.unwrap().unwrap();
+        assert_eq!(held.name_servers.len(), 2);
+        assert_eq!(refused(&w.register(&w.order("shop.test")).await), Refusal::Taken);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_lost_answer_leaves_an_intent_that_the_same_request_finishes() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 1);
+        let order = w.order("shop.test");
+        let lost = w.register(&order).await.unwrap_err();
+        assert!(matches!(&lost, RegisterError::Unavailable(_)) && !lost.is_final());
+        assert_eq!(refused(&w.register(&w.order("shop.test")).await), Refusal::Taken);
+        assert!(matches!(w.remove("shop.test").await, Err(RemoveError::Pending)));
+        let done = w.register(&order).await.unwrap();
+        assert!(matches!(done.state, State::Registered { .. }));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_restart_finishes_what_was_open() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 2);
+        let order = w.order("shop.test");
+        assert!(w.register(&order).await.is_err());
+        assert!(domain_resume(&w.registrar).await.unwrap().is_empty());
+        let settled = domain_resume(&w.registrar).await.unwrap();
+        assert_eq!(settled.len(), 1);
+        assert_eq!(w.listed().await, ["shop.test"]);
+        assert!(domain_resume(&w.registrar).await.unwrap().is_empty());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn twenty_accounts_that_want_one_name_get_it_once() {
+    each_engine(TABLES, |db| async {
+        let w = Arc::new(world(db, 0));
+        let mut tries = tokio::task::JoinSet::new();
+        for _ in 0..20 {
+            let (w, mut order) = (w.clone(), w.order("shop.test"));
+            order.account = CloudAccountId::mint(&w.env);
+            tries.spawn(async move { w.register(&order).await });
+        }
+        let outcomes = tries.join_all().await;
+        assert_eq!(outcomes.iter().filter(|o| o.is_ok()).count(), 1);
+        assert!(outcomes.iter().filter(|o| o.is_err()).all(|o| refused(o) == Refusal::Taken));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn names_that_cannot_be_had_are_refused_before_anything_is_recorded() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 0);
+        for (name, expected) in [
+            ("taken.test", Refusal::Taken),
+            ("slipway.test", Refusal::Taken),
+            ("premium.test", Refusal::Premium),
+            ("ab.test", Refusal::Premium),
+            ("www.shop.test", Refusal::Invalid),
+            ("shop.example", Refusal::UnsupportedSuffix),
+        ] {
+            assert_eq!(refused(&w.register(&w.order(name)).await), expected, "{name}");
+        }
+        assert!(matches!(w.register(&w.order("unavailable.test")).await, Err(RegisterError::Unavailable(_))));
+        let dear = Register { price: Money::from_minor(10_00, Currency::USD), ..w.order("shop.test") };
+        assert!(matches!(w.register(&dear).await, Err(RegisterError::PriceChanged { now: YEARLY, .. })));
+        let long = Register { years: 11, ..w.order("shop.test") };
+        assert!(matches!(w.register(&long).await, Err(RegisterError::Years)));
+        assert_eq!(w.registry.orders.load(Ordering::SeqCst), 0);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_removed_domain_stays_paid_and_comes_back_for_nothing_to_its_account_alone() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 0);
+        w.register(&w.order("shop.test")).await.unwrap();
+        w.remove("shop.test").await.unwrap();
+        w.remove("shop.test").await.unwrap();
+        assert!(w.listed().await.is_empty());
+
+        let name: DomainName = "shop.test".parse().unwrap();
+        let stranger = CloudAccountId::mint(&w.env);
+        let quote = domain_quote(&w.registrar, &stranger, &name, 1).await;
+        assert!(matches!(quote, Err(QuoteError::Refused(Refusal::Taken))));
+        assert!(domain_quote(&w.registrar, &w.account, &name, 1).await.unwrap().price.is_zero());
+
+        assert!(matches!(w.register(&w.order("shop.test")).await, Err(RegisterError::PriceChanged { .. })));
+        let free = Register { price: Money::zero(Currency::USD), ..w.order("shop.test") };
+        let back = w.register(&free).await.unwrap();
+        assert_eq!(back.request, free.request);
+        assert_eq!(w.listed().await, ["shop.test"]);
+        assert_eq!(w.registry.orders.load(Ordering::SeqCst), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nothing_is_free_that_was_never_paid() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 0);
+        let free = Register { price: Money::zero(Currency::USD), ..w.order("shop.test") };
+        assert!(matches!(w.register(&free).await, Err(RegisterError::PriceChanged { .. })));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_account_sees_and_removes_nothing() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 0);
+        let order = w.order("shop.test");
+        w.register(&order).await.unwrap();
+        let stranger = CloudAccountId::mint(&w.env);
+        let (account, name) = (stranger.clone(), order.name.clone());
+        assert!(w.registrar.db.read(move |tx| domain_get(tx, &account, &name)).await.unwrap().is_none());
+        let (account, name) = (stranger.clone(), order.name.clone());
+        let outcome = w.registrar.db.write(move |tx| domain_remove(tx, &account, &name)).await;
+        assert!(matches!(outcome, Err(RemoveError::NotFound)));
+        let stolen = Register { account: stranger, ..order };
+        assert!(matches!(w.register(&stolen).await, Err(RegisterError::Conflict)));
+    })
+    .await;
+}
