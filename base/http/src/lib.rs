@@ -1,1 +1,12 @@
-//! purser-http
+//! HTTP as the house speaks it: problem documents, extractors with limits, request ids, security headers, and the guarded
+//! fetcher through which every request to an address that somebody else chose must go.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod extract;
+pub mod fetch;
+pub mod harden;
+pub mod problem;
+
+pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher, Origin};
+pub use problem::{ApiError, Problem};

@@ -1,0 +1,89 @@
+//! Extractors that refuse with problem documents and never read more than they must.
+
+use axum::body::to_bytes;
+use axum::extract::{FromRequest, Request};
+use bytes::Bytes;
+use http::{HeaderMap, StatusCode, header};
+use purser_values::limits::JSON_BODY_BYTES;
+use serde::de::DeserializeOwned;
+
+use crate::problem::Problem;
+
+/// A JSON body of bounded size.
+#[derive(Debug)]
+pub struct Json<T>(pub T);
+
+/// A form body (`application/x-www-form-urlencoded`) of bounded size.
+#[derive(Debug)]
+pub struct Form<T>(pub T);
+
+/// The body as it came, of bounded size: for signatures.
+#[derive(Debug)]
+pub struct Raw(pub Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Raw {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read_body(request, JSON_BODY_BYTES).await.map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        expect_type(request.headers(), "application/json")?;
+        let body = read_body(request, JSON_BODY_BYTES).await?;
+        parse_json(&body).map(Self)
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        expect_type(request.headers(), "application/x-www-form-urlencoded")?;
+        let body = read_body(request, JSON_BODY_BYTES).await?;
+        serde_urlencoded::from_bytes(&body)
+            .map(Self)
+            .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "invalid_body", format!("the form is not what is expected: {e}")))
+    }
+}
+
+/// Reads at most `limit` bytes of a body.
+///
+/// # Errors
+/// 413 when it is longer, 400 when it breaks off.
+pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", format!("the body is larger than {limit} bytes"));
+    if declared.is_some_and(|length| length > limit as u64) {
+        return Err(too_large());
+    }
+    to_bytes(request.into_body(), limit).await.map_err(|e| {
+        use std::error::Error as _;
+        let over = e.source().is_some_and(|s| s.to_string().contains("length limit"));
+        if over { too_large() } else { Problem::new(StatusCode::BAD_REQUEST, "body_not_readable", "the body broke off") }
+    })
+}
+
+/// Parses JSON and says where it is wrong, without repeating what was sent.
+///
+/// # Errors
+/// 400 when the bytes are not JSON of the expected shape.
+pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(body).map_err(|e| {
+        let what = match e.classify() {
+            serde_json::error::Category::Data => format!("the body is JSON of another shape: {e}"),
+            _ => format!("the body is not JSON: line {}, column {}", e.line(), e.column()),
+        };
+        Problem::new(StatusCode::BAD_REQUEST, "invalid_body", what)
+    })
+}
+
+fn expect_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {
+    let found = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    let essence = found.split(';').next().unwrap_or_default().trim();
+    if essence.eq_ignore_ascii_case(expected) {
+        return Ok(());
+    }
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "unsupported_media_type", format!("send the body as `{expected}`")))
+}

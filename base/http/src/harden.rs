@@ -1,0 +1,138 @@
+//! What every listener of ours wears: a request id, security headers, a cap on bodies, and a clean answer to a panic.
+
+use axum::extract::{DefaultBodyLimit, Request, State};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::{Extension, Router};
+use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
+use http::{HeaderName, HeaderValue, StatusCode};
+use purser_values::Env;
+use purser_values::id::RequestId;
+use purser_values::limits::JSON_BODY_BYTES;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::problem::Problem;
+
+/// The header that carries the request id in every response.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+
+/// The policy of pages without scripts: styles and images of our own, forms that post to us, no frames.
+const CONTENT_POLICY: &str =
+    "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// The id of the request, for handlers and logs.
+#[derive(Clone, Debug)]
+pub struct CurrentRequest(pub RequestId);
+
+/// Dresses a router. A route that needs a larger body sets its own `DefaultBodyLimit`; a response that brings one of the headers keeps it.
+pub fn harden(router: Router, env: Env) -> Router {
+    router
+        .layer(DefaultBodyLimit::max(JSON_BODY_BYTES))
+        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed on our side").into_response()
+        }))
+        .layer(middleware::from_fn_with_state(env, dress))
+}
+
+async fn dress(State(env): State<Env>, mut request: Request, next: Next) -> Response {
+    let id = RequestId::mint(&env);
+    request.extensions_mut().insert(CurrentRequest(id.clone()));
+    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+    let mut response = next.run(request).await;
+
+    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
+        problem.request_id = Some(id.to_string());
+        let mut parts = problem.clone().into_response().into_parts().0;
+        parts.headers.extend(response.headers().iter().filter(|(n, _)| **n != CONTENT_LENGTH).map(|(n, v)| (n.clone(), v.clone())));
+        response = Response::from_parts(parts, problem.body().into());
+        tracing::info!(%id, %method, path, code = problem.code, status = problem.status.as_u16(), "refused");
+    } else {
+        tracing::debug!(%id, %method, path, status = response.status().as_u16(), "answered");
+    }
+    let headers = response.headers_mut();
+    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+        headers.insert(REQUEST_ID, value);
+    }
+    for (name, value) in [
+        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (X_FRAME_OPTIONS, "DENY"),
+        (REFERRER_POLICY, "no-referrer"),
+        (CACHE_CONTROL, "no-store"),
+        (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+    ] {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}
+
+/// The id of the request as an extractor.
+pub type RequestIdExtension = Extension<CurrentRequest>;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use axum::body::{Body, to_bytes};
+    use axum::routing::{get, post};
+    use purser_values::Timestamp;
+    use tower::ServiceExt as _;
+
+    async fn ask(request: http::Request<Body>) -> (http::response::Parts, serde_json::Value) {
+        async fn boom() {
+            panic!("secret-in-a-panic")
+        }
+        let router = Router::new()
+            .route("/json", post(|crate::extract::Json(v): crate::extract::Json<Vec<u32>>| async move { axum::Json(v) }))
+            .route("/boom", get(boom))
+            .route("/cached", get(|| async { ([(CACHE_CONTROL, "max-age=60")], "x") }));
+        let response = harden(router, Env::test(Timestamp::EPOCH, 1).0).oneshot(request).await.unwrap();
+        let (parts, body) = response.into_parts();
+        let body = to_bytes(body, 1 << 20).await.unwrap();
+        (parts, serde_json::from_slice(&body).unwrap_or_default())
+    }
+
+    fn json_post(body: impl Into<Body>) -> http::Request<Body> {
+        http::Request::post("/json").header("content-type", "application/json").body(body.into()).unwrap()
+    }
+
+    #[tokio::test]
+    async fn a_problem_carries_the_request_id_of_its_response() {
+        let (parts, body) = ask(json_post("[1,")).await;
+        assert_eq!(parts.status, StatusCode::BAD_REQUEST);
+        assert_eq!(parts.headers["content-type"], "application/problem+json");
+        assert_eq!(body["request_id"], parts.headers[REQUEST_ID].to_str().unwrap());
+        assert_eq!((body["code"].as_str(), body["status"].as_u64()), (Some("invalid_body"), Some(400)));
+    }
+
+    #[tokio::test]
+    async fn a_body_over_the_limit_is_413_with_and_without_a_length() {
+        let big = vec![b' '; JSON_BODY_BYTES + 1];
+        let (parts, body) = ask(json_post(big.clone())).await;
+        assert_eq!((parts.status, body["code"].as_str()), (StatusCode::PAYLOAD_TOO_LARGE, Some("body_too_large")));
+        let mut declared = json_post(big);
+        declared.headers_mut().insert(CONTENT_LENGTH, HeaderValue::from(JSON_BODY_BYTES + 1));
+        assert_eq!(ask(declared).await.0.status, StatusCode::PAYLOAD_TOO_LARGE);
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_clean_500_without_its_text() {
+        let (parts, body) = ask(http::Request::get("/boom").body(Body::empty()).unwrap()).await;
+        assert_eq!(parts.status, StatusCode::INTERNAL_SERVER_ERROR);
+        assert!(!body.to_string().contains("secret-in-a-panic"));
+    }
+
+    #[tokio::test]
+    async fn every_response_has_security_headers_and_a_route_may_choose_its_own() {
+        let (parts, _) = ask(http::Request::get("/nowhere").body(Body::empty()).unwrap()).await;
+        assert!(parts.headers[CONTENT_SECURITY_POLICY].to_str().unwrap().contains("frame-ancestors 'none'"));
+        assert_eq!(parts.headers[CACHE_CONTROL], "no-store");
+        assert_eq!(ask(http::Request::get("/cached").body(Body::empty()).unwrap()).await.0.headers[CACHE_CONTROL], "max-age=60");
+    }
+
+    #[tokio::test]
+    async fn another_content_type_is_refused() {
+        let form = http::Request::post("/json").header("content-type", "text/plain").body(Body::from("[]")).unwrap();
+        assert_eq!(ask(form).await.0.status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+    }
+}
