@@ -1,1 +1,59 @@
-fn main() {}
+//! `cargo xtask`: the only front door of the repository.
+//!
+//! It needs nothing but cargo (and npm for the peers that come as npm packages) and depends on a handful of small
+//! crates, so that it compiles in seconds. Everything it fetches or starts stays under `target/` and a temporary
+//! folder, and everything it starts ends with it.
+
+#![allow(clippy::print_stdout, reason = "a command line tool answers on standard output")]
+#![allow(clippy::disallowed_methods, reason = "a driver outside the product reads the real clock")]
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod check;
+mod crates;
+mod fail;
+mod generate;
+mod house;
+mod peers;
+mod process;
+mod progress;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::house::House;
+
+/// The front door of Purser: show it, test it, check it, measure it.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", max_term_width = 110)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Fetch the real peers, start PostgreSQL, and run every test
+    Test(test::Options),
+    /// Formatting, lints, and the rules of the house: arrows between crates, links, error pages, lock files
+    Check(check::Options),
+    /// Write the generated parts of the documents anew
+    Gen,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome = House::find().and_then(|house| match arguments.command {
+        Command::Test(options) => test::run(&house, &options),
+        Command::Check(options) => check::run(&house, &options),
+        Command::Gen => generate::run(&house),
+    });
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("{failure}");
+            ExitCode::FAILURE
+        }
+    }
+}

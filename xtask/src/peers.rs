@@ -1,0 +1,23 @@
+//! The real programs that Purser runs on or is tested against, brought in pinned and checked.
+//!
+//! workerd belongs to the product; wrangler, its Node 22 and PostgreSQL are for tests only.
+
+mod npm;
+pub mod postgres;
+mod workerd;
+mod wrangler;
+
+use std::path::PathBuf;
+
+use crate::fail::Outcome;
+use crate::house::House;
+
+/// The runtime that slipway runs code on: the path of a binary that was seen to start.
+pub fn workerd(house: &House) -> Outcome<PathBuf> {
+    workerd::install(house)
+}
+
+/// The two unmodified clients, each as one command.
+pub fn wranglers(house: &House) -> Outcome<wrangler::Wranglers> {
+    wrangler::install(house)
+}
