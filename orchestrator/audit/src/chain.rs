@@ -1,0 +1,41 @@
+//! Giving entries their number and their place in the chain.
+
+use purser_db::{DbError, Tx, params};
+use purser_values::Sha256Digest;
+
+use crate::entry::{chain_hash, genesis};
+
+/// Entries chained in one write.
+const BATCH: i64 = 512;
+
+/// The last entry of the chain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub seq: i64,
+    pub hash: Sha256Digest,
+}
+
+pub fn head(tx: &mut Tx<'_>) -> Result<Head, DbError> {
+    let sql = "select seq, hash from audit_event where seq is not null order by seq desc limit 1";
+    match tx.query_opt(sql, params![])? {
+        Some(row) => Ok(Head { seq: row.get("seq")?, hash: row.get("hash")? }),
+        None => Ok(Head { seq: 0, hash: genesis() }),
+    }
+}
+
+/// PostgreSQL only: chains the entries that have no number yet, oldest first, and gives the new head.
+pub fn extend(tx: &mut Tx<'_>) -> Result<Head, DbError> {
+    // INVARIANT (one-sequencer): whichever node holds this lock chains; the others wait for its commit.
+    tx.query("select 1 as one from pg_advisory_xact_lock(727374)", params![])?;
+    let mut head = head(tx)?;
+    let rows = tx.query("select id, body from audit_event where seq is null order by at, id limit $1", params![BATCH])?;
+    for row in rows {
+        let (id, body): (String, String) = (row.get("id")?, row.get("body")?);
+        let seq = head.seq + 1;
+        let hash = chain_hash(&head.hash, seq, &body);
+        let sql = "update audit_event set seq = $2, previous = $3, hash = $4 where id = $1";
+        tx.execute(sql, params![id, seq, head.hash, hash])?;
+        head = Head { seq, hash };
+    }
+    Ok(head)
+}

@@ -1,0 +1,25 @@
+//! One entry of the log and its place in the chain.
+
+use purser_authority::Event;
+use purser_values::id::EventId;
+use purser_values::{Sha256Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+/// What an entry says. Its stored text is what is hashed, byte by byte.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    pub id: EventId,
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// The hash that stands before the first entry.
+pub(crate) fn genesis() -> Sha256Digest {
+    Sha256Digest::of(b"purser audit log, version 1")
+}
+
+/// INVARIANT (audit-chain): an entry's hash covers the hash before it, its number and its text.
+pub(crate) fn chain_hash(previous: &Sha256Digest, seq: i64, body: &str) -> Sha256Digest {
+    Sha256Digest::of_parts(&[previous.as_bytes(), &seq.to_be_bytes(), body.as_bytes()])
+}

@@ -1,0 +1,29 @@
+//! Reading the log, always within one organisation.
+
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::id::OrganisationId;
+
+use crate::entry::Entry;
+
+/// Most entries in one answer.
+const PAGE: i64 = 500;
+
+/// Entries of an organisation, newest first, before the number `before` (or from the end).
+///
+/// # Errors
+/// When the store fails.
+pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId, before: Option<i64>, limit: i64) -> Result<Vec<(i64, Entry)>, DbError> {
+    let sql = "select seq, body from audit_event where organisation = $1 and seq is not null and seq < $2 order by seq desc limit $3";
+    let rows = tx.query(sql, params![organisation, before.unwrap_or(i64::MAX), limit.clamp(1, PAGE)])?;
+    rows.iter().map(|row| Ok((row.get("seq")?, row.json("body")?))).collect()
+}
+
+/// Entries of an organisation that speak of `reference`, oldest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn about(tx: &mut Tx<'_>, organisation: &OrganisationId, reference: &str) -> Result<Vec<Entry>, DbError> {
+    let sql = "select e.body as body from audit_event e join audit_reference r on r.event = e.id
+               where r.reference = $1 and e.organisation = $2 order by e.at, e.id limit $3";
+    tx.query(sql, params![reference, organisation, PAGE])?.iter().map(|row: &Row| row.json("body")).collect()
+}

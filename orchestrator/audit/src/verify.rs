@@ -1,0 +1,166 @@
+//! Checking the whole log without trusting the database.
+
+use std::path::Path;
+
+use purser_db::{Db, DbConfig, DbError, Row, Tx, params};
+use purser_values::Sha256Digest;
+use purser_values::error::{Kind, PublicError};
+use serde::Serialize;
+
+use crate::checkpoint::{Checkpoint, Folder};
+use crate::entry::{Entry, chain_hash, genesis};
+use crate::store::{outcome_name, references};
+
+/// Entries read at once.
+const PAGE: i64 = 1000;
+
+/// What was checked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// Entries whose place, text and hash are right.
+    pub entries: i64,
+    /// The hash of the last one.
+    pub head: Sha256Digest,
+    /// The number up to which the signed checkpoint vouches that nothing was cut.
+    pub checkpoint: Option<i64>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error("entry {seq} (`{id}`) was changed: {what}")]
+    Changed { seq: i64, id: String, what: &'static str },
+    #[error("entry {seq} is missing")]
+    Missing { seq: i64 },
+    #[error("the tail was cut: the log ends at entry {last}, the signed checkpoint has seen entry {checkpoint}")]
+    Cut { last: i64, checkpoint: i64 },
+    #[error("the log differs from the signed checkpoint at entry {seq}")]
+    Forked { seq: i64 },
+    #[error("the checkpoint is missing or not signed by the log's key: {0}")]
+    Checkpoint(String),
+    #[error("there is no log: {0}")]
+    Absent(String),
+    #[error(transparent)]
+    Store(#[from] DbError),
+}
+
+impl PublicError for VerifyError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Changed { .. } => "audit_entry_changed",
+            Self::Missing { .. } => "audit_entry_missing",
+            Self::Cut { .. } => "audit_tail_cut",
+            Self::Forked { .. } => "audit_log_forked",
+            Self::Checkpoint(_) => "audit_checkpoint_unusable",
+            Self::Absent(_) => "audit_log_absent",
+            Self::Store(_) => "store_failed",
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Absent(_) => Kind::NotFound,
+            Self::Store(_) => Kind::Internal,
+            _ => Kind::Conflict,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Absent(_) => Some("name the data folder with `--data DIR`".to_owned()),
+            Self::Store(_) => None,
+            _ => Some("keep the files as they are, they are evidence; compare with a backup".to_owned()),
+        }
+    }
+}
+
+/// Checks the log of a data folder while nothing else need run.
+///
+/// # Errors
+/// The first entry that is not as it was written, or why the log cannot be read.
+pub async fn verify_offline(data: &Path) -> Result<Report, VerifyError> {
+    let database = data.join("purser.db");
+    if !database.is_file() {
+        return Err(VerifyError::Absent(format!("`{}` does not exist", database.display())));
+    }
+    // The checkpoint is read first: entries that are added meanwhile lie behind it and do no harm.
+    let folder = Folder(data.join("audit"));
+    let key = folder.read_key().map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
+    let checkpoint = folder.read(&key).map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
+    let checkpoint = checkpoint.ok_or_else(|| VerifyError::Checkpoint("the file does not exist".to_owned()))?;
+    let db = Db::open(&DbConfig::Sqlite { path: database }).await?;
+    db.read(move |tx| verify(tx, Some(&checkpoint))).await
+}
+
+/// Checks every entry's number, text, columns and hash, and the end against the checkpoint.
+///
+/// # Errors
+/// As [`verify_offline`].
+pub fn verify(tx: &mut Tx<'_>, checkpoint: Option<&Checkpoint>) -> Result<Report, VerifyError> {
+    let (mut last, mut head) = (0_i64, genesis());
+    loop {
+        let sql = "select id, seq, at, organisation, verb, outcome, subject, body, previous, hash from audit_event
+                   where seq > $1 order by seq limit $2";
+        let rows = tx.query(sql, params![last, PAGE])?;
+        if rows.is_empty() {
+            break;
+        }
+        for row in rows {
+            let seq: i64 = row.get("seq")?;
+            if seq != last + 1 {
+                return Err(VerifyError::Missing { seq: last + 1 });
+            }
+            head = check_entry(tx, &row, seq, &head)?;
+            last = seq;
+            if checkpoint.is_some_and(|c| c.seq == seq && c.hash != head) {
+                return Err(VerifyError::Forked { seq });
+            }
+        }
+    }
+    check_strays(tx)?;
+    match checkpoint {
+        Some(checkpoint) if checkpoint.seq > last => Err(VerifyError::Cut { last, checkpoint: checkpoint.seq }),
+        _ => Ok(Report { entries: last, head, checkpoint: checkpoint.map(|c| c.seq) }),
+    }
+}
+
+fn check_entry(tx: &mut Tx<'_>, row: &Row, seq: i64, previous: &Sha256Digest) -> Result<Sha256Digest, VerifyError> {
+    let id: String = row.get("id")?;
+    let changed = |what| VerifyError::Changed { seq, id: id.clone(), what };
+    let body: String = row.get("body").map_err(|_| changed("its text is gone"))?;
+    let hash = chain_hash(previous, seq, &body);
+    if row.get::<Sha256Digest>("hash").ok() != Some(hash) {
+        return Err(changed("its hash does not match its text and the entry before it"));
+    }
+    if row.get::<Sha256Digest>("previous").ok() != Some(*previous) {
+        return Err(changed("it names another entry before it"));
+    }
+    let entry: Entry = serde_json::from_str(&body).map_err(|_| changed("its text is not an entry"))?;
+    let event = &entry.event;
+    let columns_agree = entry.id.as_str() == id
+        && row.get("at").ok() == Some(entry.at)
+        && row.get::<Option<String>>("organisation").ok() == Some(event.organisation.as_ref().map(ToString::to_string))
+        && row.get::<String>("verb").ok().as_ref() == Some(&event.verb)
+        && row.get::<String>("outcome").ok().as_deref() == Some(outcome_name(&event.outcome))
+        && row.get::<String>("subject").ok().as_ref() == Some(&event.subject);
+    if !columns_agree {
+        return Err(changed("a column differs from its text"));
+    }
+    let stored = tx.query("select reference from audit_reference where event = $1 order by reference", params![id])?;
+    let mut stored = stored.iter().map(|row| row.get::<String>("reference")).collect::<Result<Vec<_>, _>>()?;
+    stored.sort_unstable();
+    if stored != references(event) {
+        return Err(changed("what it can be found by differs from its text"));
+    }
+    Ok(hash)
+}
+
+/// An entry whose number was taken away would otherwise be skipped in silence; on SQLite none waits for its number.
+fn check_strays(tx: &mut Tx<'_>) -> Result<(), VerifyError> {
+    if tx.engine() != purser_db::Engine::Sqlite {
+        return Ok(());
+    }
+    match tx.query_opt("select id from audit_event where seq is null or seq < 1 limit 1", params![])? {
+        Some(row) => Err(VerifyError::Changed { seq: 0, id: row.get("id")?, what: "it has lost its number" }),
+        None => Ok(()),
+    }
+}
