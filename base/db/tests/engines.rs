@@ -148,7 +148,7 @@ async fn a_job_is_tried_again_and_then_parked() {
             counted.fetch_add(1, Ordering::SeqCst);
             Box::pin(async { Err(JobFailure::Again { why: "down".into(), limit: Some(3) }) })
         });
-        let runner = Runner::new(db.clone(), env.clone(), [("mail", handler)].into());
+        let runner = Runner::new(db.clone(), env.clone(), [("mail", handler)].into(), Arc::default());
         let job = NewJob { dedupe: Some("once".into()), ..NewJob::now(&env, "mail", serde_json::json!({"to": "ada"})) };
         let enqueue_env = env.clone();
         db.write::<_, DbError, _>(move |tx| {

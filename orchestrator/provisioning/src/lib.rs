@@ -1,1 +1,11 @@
-//! purser-provisioning
+//! Where the domains meet: the one crate that opens writes for use cases and runs what outlives a request.
+//!
+//! Domains never import each other; facts cross here as arguments. [`perform`] is the one place that opens a write, runs a
+//! use case, appends its events and enqueues its jobs.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+mod core;
+mod perform;
+
+pub use crate::core::Core;
+pub use perform::perform;

@@ -46,14 +46,10 @@ pub struct Runner {
 }
 
 impl Runner {
+    /// `wake` is notified by whoever enqueues in this process, so that a job need not wait for the next look.
     #[must_use]
-    pub fn new(db: Db, env: Env, handlers: HashMap<&'static str, Handler>) -> Self {
-        Self { db, env, handlers: Arc::new(handlers), wake: Arc::new(Notify::new()) }
-    }
-
-    /// Tells the loop that something was enqueued here.
-    pub fn wake(&self) {
-        self.wake.notify_one();
+    pub fn new(db: Db, env: Env, handlers: HashMap<&'static str, Handler>, wake: Arc<Notify>) -> Self {
+        Self { db, env, handlers: Arc::new(handlers), wake }
     }
 
     /// Runs for ever; spawn it.

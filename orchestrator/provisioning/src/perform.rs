@@ -1,0 +1,53 @@
+//! One write owns a change, its audit events, its jobs and its outgoing messages.
+
+use purser_authority::{Attempt, Caller, Done, Event, Outcome};
+use purser_db::{DbError, Tx, jobs};
+use purser_values::error::{Kind, PublicError};
+
+use crate::core::Core;
+
+/// Runs a use case in one durable write, together with the events that record it and the jobs that follow.
+///
+/// A refusal undoes whatever the use case changed and is itself recorded in the same write, except for nobody in particular
+/// (anonymous callers could otherwise fill the log) and for our own failures, which undo all.
+///
+/// # Errors
+/// What the use case answers, or a failure of the store.
+pub async fn perform<T, E, F>(core: &Core, attempt: Attempt, work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<DbError> + PublicError + Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<Done<T>, E> + Send + 'static,
+{
+    let env = core.env.clone();
+    let outcome = core
+        .db
+        .write(move |tx| -> Result<Result<T, E>, E> {
+            match tx.savepoint(&work) {
+                Ok(done) => {
+                    purser_audit::append(tx, &env, &done.events)?;
+                    for job in &done.jobs {
+                        jobs::enqueue(tx, &env, job)?;
+                    }
+                    Ok(Ok(done.value))
+                }
+                Err(e) if is_refusal(e.kind()) => {
+                    if attempt.caller != Caller::Anonymous {
+                        let outcome = Outcome::Refused(e.code().to_owned());
+                        let event = Event::new(attempt.verb, outcome, &attempt.caller, attempt.subject.clone());
+                        purser_audit::append(tx, &env, &[event])?;
+                    }
+                    Ok(Err(e))
+                }
+                Err(e) => Err(e),
+            }
+        })
+        .await?;
+    core.audit.wake();
+    core.jobs.notify_one();
+    outcome
+}
+
+const fn is_refusal(kind: Kind) -> bool {
+    !matches!(kind, Kind::Internal | Kind::Unavailable)
+}
