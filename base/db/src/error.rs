@@ -1,5 +1,7 @@
 //! What can go wrong below a use case.
 
+use purser_values::error::{Kind, PublicError};
+
 /// A failure of the store. Cloneable, because one failed commit answers every write of its group.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum DbError {
@@ -26,6 +28,20 @@ impl DbError {
     #[must_use]
     pub const fn is_transient(&self) -> bool {
         matches!(self, Self::Full | Self::Contention | Self::Unavailable(_))
+    }
+}
+
+/// What is shown says nothing of tables or statements; the cause goes to the log where the error is rendered.
+impl PublicError for DbError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Full => "disk_full",
+            Self::Contention | Self::Unavailable(_) => "store_unavailable",
+            _ => "internal",
+        }
+    }
+    fn kind(&self) -> Kind {
+        if self.is_transient() { Kind::Unavailable } else { Kind::Internal }
     }
 }
 

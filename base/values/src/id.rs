@@ -144,6 +144,10 @@ registry! {
     GrantId = Grant "grt";
     /// An agent's request for a grant that waits for a person.
     GrantRequestId = GrantRequest "grq";
+    /// One access token, as its `jti`.
+    TokenId = Token "tok";
+    /// The refresh tokens that follow from one acceptance.
+    TokenFamilyId = TokenFamily "tfm";
     /// A terms document that was accepted, by whom and when.
     TermsAcceptanceId = TermsAcceptance "trm";
     /// One application.
