@@ -4,7 +4,7 @@ use purser_values::id::Id;
 use purser_values::name::{
     DomainName, Email, EnvironmentName, HostName, ProjectName, ProviderName, ResourceName, ServiceName, ServiceRef,
 };
-use purser_values::{Currency, Sha256Digest, Timestamp};
+use purser_values::{Currency, Month, Sha256Digest, Timestamp};
 
 /// One bound value or one column: the four types that both engines share.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -84,7 +84,7 @@ macro_rules! as_text {
 as_int!(i64, i32, u32, u16, u8);
 as_text!(
     String, Sha256Digest, Currency, Email, HostName, DomainName, ProjectName, EnvironmentName, ProviderName, ServiceName,
-    ServiceRef, ResourceName
+    ServiceRef, ResourceName, Month
 );
 
 /// The bound values of one statement: `params![id, amount, now]`.

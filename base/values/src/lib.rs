@@ -18,4 +18,4 @@ pub use digest::Sha256Digest;
 pub use env::Env;
 pub use money::{Currency, Money};
 pub use secret::Secret;
-pub use timestamp::Timestamp;
+pub use timestamp::{Month, Timestamp};

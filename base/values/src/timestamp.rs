@@ -11,7 +11,8 @@ use serde::{Deserialize, Serialize};
 pub struct Timestamp(i64);
 
 /// A calendar month in UTC, the period of a cap: `2026-11`.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
 pub struct Month {
     pub year: i16,
     pub month: i8,
@@ -95,6 +96,36 @@ impl Month {
     }
 }
 
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a month such as `2026-11`")]
+pub struct ParseMonthError(String);
+
+impl FromStr for Month {
+    type Err = ParseMonthError;
+
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let bad = || ParseMonthError(s.chars().take(16).collect());
+        let (year, month) = s.split_once('-').filter(|_| s.len() == 7 && s.is_ascii()).ok_or_else(bad)?;
+        let digits = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
+        if !digits(year, 4) || !digits(month, 2) {
+            return Err(bad());
+        }
+        let month = month.parse().ok().filter(|m| (1..=12).contains(m)).ok_or_else(bad)?;
+        Ok(Self { year: year.parse().map_err(|_| bad())?, month })
+    }
+}
+impl TryFrom<String> for Month {
+    type Error = ParseMonthError;
+    fn try_from(s: String) -> Result<Self, Self::Error> {
+        s.parse()
+    }
+}
+impl From<Month> for String {
+    fn from(m: Month) -> Self {
+        m.to_string()
+    }
+}
+
 impl fmt::Display for Month {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:04}-{:02}", self.year, self.month)
@@ -154,6 +185,14 @@ mod tests {
         assert_eq!(t.month().to_string(), "2026-12");
         assert_eq!(t.month().start().to_string(), "2026-12-01T00:00:00Z");
         assert_eq!(t.month().end().to_string(), "2027-01-01T00:00:00Z");
+    }
+
+    #[test]
+    fn a_month_is_read_as_it_is_written_and_in_no_other_form() {
+        assert_eq!("2026-11".parse::<Month>().unwrap().to_string(), "2026-11");
+        for bad in ["2026-13", "2026-00", "2026-1", "26-11", "2026-+1", "-026-11", "2026-11-01", ""] {
+            assert!(bad.parse::<Month>().is_err(), "`{bad}` was taken");
+        }
     }
 
     #[test]
