@@ -13,7 +13,7 @@ use purser_wire::id::ResourceId;
 use purser_wire::manifest::Manifest;
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{CreateResource, ResourceEnvelope, UpdateResource};
-use purser_wire::token::AccountRef;
+use purser_wire::token::{AccountRef, PaymentCredentialsBy};
 use serde_json::Value;
 use url::Url;
 
@@ -33,7 +33,7 @@ pub struct AccountOpen {
 pub enum AccountOutcome {
     /// The account, new or already there. The SDK hands out the code or the tokens.
     Account(AccountRef),
-    /// A person has to agree on this page; it ends with a code that the SDK issues.
+    /// A person has to agree on this page; it ends with [`crate::Codes::issue`].
     RequiresAuth {
         url: Url,
     },
@@ -48,6 +48,11 @@ pub type Answer<T> = Result<T, ProviderError>;
 pub trait Provider: Send + Sync + 'static {
     /// Who we are; also served at `/.well-known/agentic-provider.json`.
     fn manifest(&self) -> Manifest;
+
+    /// Who pays for paid services.
+    fn payment_credentials(&self) -> PaymentCredentialsBy {
+        PaymentCredentialsBy::Orchestrator
+    }
 
     /// The whole catalogue. Asked on every create for the schema: keep it cheap.
     fn services(&self) -> impl Future<Output = Answer<Vec<Service>>> + Send;

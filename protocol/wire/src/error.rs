@@ -43,6 +43,7 @@ pub mod code {
     pub const INVALID_CLIENT: &str = "invalid_client";
     pub const UNSUPPORTED_GRANT_TYPE: &str = "unsupported_grant_type";
     pub const INVALID_ASSERTION: &str = "invalid_assertion";
+    pub const TERMS_NOT_ACCEPTED: &str = "terms_not_accepted";
     pub const IDENTITY_PINNED: &str = "identity_pinned";
 }
 

@@ -1,0 +1,74 @@
+//! Answers as bytes: JSON, never cached, errors in the envelope of their route.
+
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use purser_wire::error::{Envelope, ErrorBody};
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::error::ProviderError;
+use crate::store::StoreError;
+
+pub fn json(status: StatusCode, body: &impl Serialize) -> Response {
+    match serde_json::to_vec(body) {
+        Ok(bytes) => raw(status, bytes),
+        Err(cause) => refusal(&ProviderError::internal(&cause), Envelope::Flat),
+    }
+}
+
+pub fn raw(status: StatusCode, body: Vec<u8>) -> Response {
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    (status, headers, body).into_response()
+}
+
+pub fn refusal(error: &ProviderError, envelope: Envelope) -> Response {
+    let value: Value = error.to_json(envelope);
+    let mut response = raw(error.status, value.to_string().into_bytes());
+    if let Some(seconds) = error.retry_after {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
+impl From<StoreError> for ProviderError {
+    fn from(cause: StoreError) -> Self {
+        Self::internal(&cause)
+    }
+}
+
+/// Says what is wrong with a body without repeating what was sent: it may hold a secret in the wrong place.
+pub fn shape_error(cause: &serde_json::Error) -> ProviderError {
+    let text = cause.to_string();
+    // only our own field names can follow these words
+    let message = match text.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
+        Some((field, _)) => format!("the field `{field}` is missing"),
+        None => format!("the body is not what is expected (line {}, column {})", cause.line(), cause.column()),
+    };
+    ProviderError::invalid_request(message)
+}
+
+/// A refusal with its envelope: how handlers fail.
+#[derive(Debug)]
+pub struct Refusal(pub ProviderError, pub Envelope);
+
+impl IntoResponse for Refusal {
+    fn into_response(self) -> Response {
+        let ErrorBody { code, .. } = &self.0.body;
+        tracing::debug!(code, status = self.0.status.as_u16(), "refused");
+        refusal(&self.0, self.1)
+    }
+}
+
+/// Attaches the envelope of a route to an error.
+pub trait InEnvelope<T> {
+    fn envelope(self, envelope: Envelope) -> Result<T, Refusal>;
+}
+
+impl<T, E: Into<ProviderError>> InEnvelope<T> for Result<T, E> {
+    fn envelope(self, envelope: Envelope) -> Result<T, Refusal> {
+        self.map_err(|e| Refusal(e.into(), envelope))
+    }
+}
