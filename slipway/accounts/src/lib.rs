@@ -1,1 +1,22 @@
-//! slipway-accounts
+//! slipway's accounts: who is a customer, which agent holds which token, what was ordered, and what is paid.
+//!
+//! Use cases are functions over a transaction, so that the caller decides what changes together: a charge's outcome, the
+//! subscription that it pays for and the resource that becomes complete are one write. Nothing in here does I/O or talks of HTTP.
+//!
+//! INVARIANT (one-subject): an account belongs to the subject that an orchestrator attested when it was opened. The same e-mail
+//! address under another subject is another account.
+//! INVARIANT (agent-cannot-widen): an API token can do what [`token::Permission`] lists and no more. There is no permission for
+//! tokens, members or billing, so that no token can ever mint one that can do more.
+//! INVARIANT (intent-first): a charge is recorded before the orchestrator is asked and its outcome after, under one idempotency key.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod account;
+pub mod agent;
+pub mod charge;
+pub mod provisioning;
+pub mod quote;
+pub mod resource;
+pub mod service;
+pub mod store;
+pub mod subscription;
+pub mod token;

@@ -1,0 +1,114 @@
+//! `token_verify`: whose token this is, and whether it works at this moment. One statement, read on every API call, so that a
+//! stop or a freeze bites on the next call.
+
+use purser_crypto::token;
+use purser_db::{DbError, Tx, params};
+
+use super::{ApiToken, PREFIX};
+use crate::account::{self, Account};
+
+/// What became of a presented token. Nobody but the holder of a known token learns more than `Unknown`.
+#[derive(Clone, Debug)]
+pub enum Presented {
+    Valid {
+        token: ApiToken,
+        account: Account,
+    },
+    /// The agent was stopped or the account is frozen; the token may work again.
+    Stopped {
+        id: String,
+    },
+    /// Never minted, mistyped, or revoked.
+    Unknown,
+}
+
+/// # Errors
+/// When the store fails.
+pub fn token_verify(tx: &mut Tx<'_>, plain: &str) -> Result<Presented, DbError> {
+    if !token::is_well_formed(plain, PREFIX) {
+        return Ok(Presented::Unknown);
+    }
+    let select = "select t.id as token_id, t.agent, t.resource, t.permissions, t.prefix, s.agent as stopped, a.*
+                  from api_token t join cloud_account a on a.id = t.account
+                  left join agent_stop s on s.account = t.account and s.agent = t.agent
+                  where t.hash = $1 and t.revoked_at is null";
+    let Some(row) = tx.query_opt(select, params![token::hash(plain)])? else { return Ok(Presented::Unknown) };
+    let (id, account): (String, Account) = (row.get("token_id")?, account::read(&row)?);
+    if row.get::<Option<String>>("stopped")?.is_some() || !account.state.is_active() {
+        return Ok(Presented::Stopped { id });
+    }
+    let token = ApiToken {
+        id,
+        account: account.id.clone(),
+        agent: row.parse_opt("agent")?,
+        resource: row.parse("resource")?,
+        permissions: row.parse("permissions")?,
+        prefix: row.get("prefix")?,
+    };
+    Ok(Presented::Valid { token, account })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::account::Owner;
+    use crate::account::freeze::{account_freeze, account_thaw};
+    use crate::account::open::{AccountOpening, account_open};
+    use crate::agent::{agent_start, agent_stop};
+    use crate::store::MIGRATIONS;
+    use crate::token::Permissions;
+    use crate::token::mint::{TokenOrder, token_mint};
+    use crate::token::revoke::token_revoke;
+    use purser_db::testing::{START, each_engine};
+    use purser_values::Env;
+    use purser_values::id::CloudResourceId;
+    use purser_wire::id::AgentId;
+
+    #[tokio::test]
+    async fn a_stop_refuses_one_agents_tokens_and_the_start_restores_the_same_values() {
+        each_engine(&[MIGRATIONS], |db| async move {
+            let (env, _) = Env::test(START, 5);
+            db.write(move |tx| -> Result<(), DbError> {
+                let opening = AccountOpening {
+                    owner: Owner { issuer: "o".into(), subject: "s".into(), attested: true },
+                    email: "a@b.test".parse().unwrap(),
+                    organisation: "A".into(),
+                    request: None,
+                };
+                let account = account_open(tx, &env, &opening).unwrap().account;
+                let mint = |tx: &mut Tx<'_>, agent: &str| {
+                    let (agent, resource): (AgentId, _) = (agent.parse().unwrap(), CloudResourceId::mint(&env));
+                    let order =
+                        TokenOrder { account: &account.id, agent: Some(&agent), resource: &resource, permissions: Permissions::ALL };
+                    (token_mint(tx, &env, &order).unwrap(), agent, resource)
+                };
+                let (one, agent, resource) = mint(tx, "agt_1");
+                let (two, _, _) = mint(tx, "agt_2");
+                let valid = |tx: &mut Tx<'_>, t: &str| matches!(token_verify(tx, t).unwrap(), Presented::Valid { .. });
+                assert!(valid(tx, one.expose()) && valid(tx, two.expose()));
+
+                assert_eq!(agent_stop(tx, &account.id, &agent, START)?, 1);
+                assert_eq!(agent_stop(tx, &account.id, &agent, START)?, 1);
+                assert!(matches!(token_verify(tx, one.expose())?, Presented::Stopped { .. }));
+                assert!(valid(tx, two.expose()), "another agent of the account was stopped too");
+                let (during, _, _) = mint(tx, "agt_1");
+                assert!(!valid(tx, during.expose()), "a token minted during the stop works");
+                agent_start(tx, &account.id, &agent)?;
+                assert!(valid(tx, one.expose()) && valid(tx, during.expose()));
+
+                account_freeze(tx, &account.id, false)?;
+                assert!(!valid(tx, two.expose()));
+                account_thaw(tx, &account.id)?;
+                assert!(valid(tx, two.expose()));
+
+                assert_eq!(token_revoke(tx, &resource, START)?, 1);
+                assert!(matches!(token_verify(tx, one.expose())?, Presented::Unknown));
+                assert!(matches!(token_verify(tx, "slp_x")?, Presented::Unknown));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        })
+        .await;
+    }
+}
