@@ -1,0 +1,175 @@
+//! The zones in memory, as answers need them.
+
+use std::collections::HashMap;
+use std::net::{Ipv4Addr, Ipv6Addr};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use hickory_proto::ProtoError;
+use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, MX, NS, SOA, TXT};
+use hickory_proto::rr::{LowerName, Name, RData, Record as WireRecord, RecordType};
+use purser_values::name::HostName;
+
+use crate::record::{CaaTag, Data, Record, TTL_DEFAULT_S};
+use crate::zone::Zone;
+
+/// How long a negative answer is remembered (RFC 2308), in seconds. Short, because a name that was just asked for in vain is often
+/// the one that is about to be deployed.
+const NEGATIVE_TTL_S: u32 = 30;
+const NAME_SERVER_TTL_S: u32 = 3_600;
+const REFRESH_S: i32 = 3_600;
+const RETRY_S: i32 = 600;
+const EXPIRE_S: i32 = 1_209_600;
+/// The longest piece of a TXT record (RFC 1035 section 3.3).
+const TXT_PIECE: usize = 255;
+
+/// What every zone has in common.
+#[derive(Clone, Debug)]
+pub struct Common {
+    pub name_servers: Vec<HostName>,
+    /// The addresses of hosts that our edge serves.
+    pub edge_v4: Vec<Ipv4Addr>,
+    pub edge_v6: Vec<Ipv6Addr>,
+}
+
+/// All zones.
+#[derive(Default)]
+pub struct Snapshot {
+    zones: RwLock<HashMap<LowerName, Arc<LoadedZone>>>,
+}
+
+/// One zone, ready to answer.
+pub struct LoadedZone {
+    pub origin: LowerName,
+    pub soa: WireRecord,
+    /// Every name that exists; one that only has names below it has an empty node (RFC 8020).
+    pub nodes: HashMap<LowerName, Node>,
+}
+
+/// The record sets of one name.
+#[derive(Default)]
+pub struct Node(Vec<(RecordType, Vec<WireRecord>)>);
+
+impl Snapshot {
+    /// The innermost zone that holds the name.
+    #[must_use]
+    pub fn zone_of(&self, name: &LowerName) -> Option<Arc<LoadedZone>> {
+        let zones = self.zones.read().unwrap_or_else(PoisonError::into_inner);
+        let mut candidate = name.clone();
+        loop {
+            if let Some(zone) = zones.get(&candidate) {
+                return Some(zone.clone());
+            }
+            if candidate.is_root() {
+                return None;
+            }
+            candidate = candidate.base_name();
+        }
+    }
+
+    pub fn replace_all(&self, all: Vec<LoadedZone>) {
+        let all = all.into_iter().map(|zone| (zone.origin.clone(), Arc::new(zone))).collect();
+        *self.zones.write().unwrap_or_else(PoisonError::into_inner) = all;
+    }
+
+    pub fn replace(&self, origin: &LowerName, zone: Option<LoadedZone>) {
+        let mut zones = self.zones.write().unwrap_or_else(PoisonError::into_inner);
+        match zone {
+            Some(zone) => drop(zones.insert(origin.clone(), Arc::new(zone))),
+            None => drop(zones.remove(origin)),
+        }
+    }
+}
+
+impl LoadedZone {
+    /// # Errors
+    /// When a name does not fit the wire, which the types rule out.
+    pub fn load(zone: &Zone, records: &[Record], common: &Common) -> Result<Self, ProtoError> {
+        let origin = wire_name(zone.name.as_str())?;
+        let hostmaster = Name::from_ascii("hostmaster")?.append_domain(&origin)?;
+        let primary = common.name_servers.first().map_or_else(|| Ok(origin.clone()), |n| wire_name(n.as_str()))?;
+        let soa = SOA::new(primary, hostmaster, zone.serial, REFRESH_S, RETRY_S, EXPIRE_S, NEGATIVE_TTL_S);
+        let soa = WireRecord::from_rdata(origin.clone(), NEGATIVE_TTL_S, RData::SOA(soa));
+        let mut loaded = Self { origin: LowerName::new(&origin), soa: soa.clone(), nodes: HashMap::new() };
+        loaded.add(soa);
+        for server in &common.name_servers {
+            let ns = RData::NS(NS(wire_name(server.as_str())?));
+            loaded.add(WireRecord::from_rdata(origin.clone(), NAME_SERVER_TTL_S, ns));
+        }
+        for record in records {
+            let owner = wire_name(record.owner.as_str())?;
+            for data in wire_data(&record.data, common)? {
+                loaded.add(WireRecord::from_rdata(owner.clone(), record.ttl_s, data));
+            }
+        }
+        Ok(loaded)
+    }
+
+    fn add(&mut self, record: WireRecord) {
+        let owner = LowerName::new(&record.name);
+        let mut above = owner.base_name();
+        while above != self.origin && self.origin.zone_of(&above) {
+            self.nodes.entry(above.clone()).or_default();
+            above = above.base_name();
+        }
+        self.nodes.entry(owner).or_default().add(record);
+    }
+}
+
+impl Node {
+    /// The records of one type; empty when there are none.
+    #[must_use]
+    pub fn set(&self, kind: RecordType) -> &[WireRecord] {
+        self.0.iter().find(|(k, _)| *k == kind).map_or(&[], |(_, set)| set)
+    }
+
+    /// INVARIANT (one-ttl): the records of a set have the same time to live (RFC 2181 section 5.2): the shortest of all.
+    fn add(&mut self, mut record: WireRecord) {
+        let kind = record.record_type();
+        match self.0.iter_mut().find(|(k, _)| *k == kind) {
+            Some((_, set)) => {
+                let ttl = set.iter().map(|r| r.ttl).chain([record.ttl]).min().unwrap_or(TTL_DEFAULT_S);
+                record.ttl = ttl;
+                set.push(record);
+                set.iter_mut().for_each(|r| r.ttl = ttl);
+            }
+            None => self.0.push((kind, vec![record])),
+        }
+    }
+}
+
+/// A name on the wire, absolute.
+///
+/// # Errors
+/// When it does not fit.
+pub fn wire_name(name: &str) -> Result<Name, ProtoError> {
+    let mut name = Name::from_ascii(name)?;
+    name.set_fqdn(true);
+    Ok(name)
+}
+
+fn wire_data(data: &Data, common: &Common) -> Result<Vec<RData>, ProtoError> {
+    Ok(match data {
+        Data::Edge => {
+            let v4 = common.edge_v4.iter().map(|a| RData::A(A(*a)));
+            v4.chain(common.edge_v6.iter().map(|a| RData::AAAA(AAAA(*a)))).collect()
+        }
+        Data::A { address } => vec![RData::A(A(*address))],
+        Data::Aaaa { address } => vec![RData::AAAA(AAAA(*address))],
+        Data::Cname { target } => vec![RData::CNAME(CNAME(wire_name(target.as_str())?))],
+        Data::Txt { text } if text.is_empty() => vec![RData::TXT(TXT::from_bytes(vec![b""]))],
+        Data::Txt { text } => vec![RData::TXT(TXT::from_bytes(text.as_bytes().chunks(TXT_PIECE).collect()))],
+        Data::Ns { server } => vec![RData::NS(NS(wire_name(server.as_str())?))],
+        Data::Mx { preference, exchange } => vec![RData::MX(MX::new(*preference, wire_name(exchange.as_str())?))],
+        Data::Caa { critical, tag, value } => {
+            let mut caa = CAA::new_issue(*critical, None, Vec::new());
+            caa.tag = match tag {
+                CaaTag::Issue => "issue",
+                CaaTag::Issuewild => "issuewild",
+                CaaTag::Iodef => "iodef",
+            }
+            .to_owned();
+            caa.value = value.clone().into_bytes();
+            vec![RData::CAA(caa)]
+        }
+    })
+}

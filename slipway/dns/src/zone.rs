@@ -1,0 +1,64 @@
+//! A zone: a domain whose names we answer for, and the use cases on it.
+
+pub mod create;
+pub mod get;
+pub mod record_delete;
+pub mod record_put;
+pub mod remove;
+
+use purser_db::DbError;
+use purser_values::Timestamp;
+use purser_values::id::CloudAccountId;
+use purser_values::name::DomainName;
+
+use crate::record::Owner;
+
+/// The most records that one zone holds.
+pub const MAX_RECORDS: i64 = 1_000;
+
+/// One zone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Zone {
+    /// 32 hexadecimal characters, as clients of the Cloudflare API expect.
+    pub id: String,
+    pub account: CloudAccountId,
+    pub name: DomainName,
+    /// Rises with every change (RFC 1982; seconds of the last change, or one more than before).
+    pub serial: u32,
+    pub created_at: Timestamp,
+}
+
+/// Why a zone or a record was not changed.
+#[derive(Debug, thiserror::Error)]
+pub enum ZoneError {
+    #[error("the zone belongs to another account")]
+    Taken,
+    #[error("there is no such zone in this account")]
+    NotFound,
+    #[error("`{0}` is not a name in this zone")]
+    Outside(Owner),
+    #[error("`{0}` has records that do not go together with this one; remove them first or ask to replace them")]
+    Conflict(Owner),
+    #[error("the name of the zone itself can be neither an alias nor a delegation")]
+    Apex,
+    #[error("the zone has its {MAX_RECORDS} records; remove some first")]
+    Full,
+    #[error(transparent)]
+    Store(#[from] DbError),
+}
+
+impl ZoneError {
+    /// The public code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Taken => "zone_taken",
+            Self::NotFound => "zone_not_found",
+            Self::Outside(_) => "record_outside_zone",
+            Self::Conflict(_) => "record_conflict",
+            Self::Apex => "record_not_at_apex",
+            Self::Full => "zone_full",
+            Self::Store(_) => "store_unavailable",
+        }
+    }
+}
