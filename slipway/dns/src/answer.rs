@@ -113,13 +113,8 @@ mod tests {
 
     fn load(name: &str, records: &[(&str, Data)]) -> LoadedZone {
         let (env, _) = Env::test(Timestamp::from_secs(1_795_435_200), 4);
-        let zone = Zone {
-            id: "0".repeat(32),
-            account: CloudAccountId::mint(&env),
-            name: name.parse().unwrap(),
-            serial: 7,
-            created_at: env.now(),
-        };
+        let zone =
+            Zone { id: "0".repeat(32), account: CloudAccountId::mint(&env), name: name.parse().unwrap(), serial: 7, created_at: env.now() };
         let common = Common {
             name_servers: vec!["ns1.slipway.test".parse().unwrap(), "ns2.slipway.test".parse().unwrap()],
             edge_v4: vec!["127.0.0.1".parse().unwrap()],

@@ -4,6 +4,7 @@ use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
+use purser_values::error::{Kind, PublicError};
 use purser_values::name::{DomainName, HostName};
 use serde::{Deserialize, Serialize};
 
@@ -25,14 +26,31 @@ pub struct Owner(String);
 pub enum Data {
     /// This host is served by our edge: it has the edge's addresses, whatever they are.
     Edge,
-    A { address: Ipv4Addr },
-    Aaaa { address: Ipv6Addr },
-    Cname { target: Owner },
-    Txt { text: String },
+    A {
+        address: Ipv4Addr,
+    },
+    Aaaa {
+        address: Ipv6Addr,
+    },
+    Cname {
+        target: Owner,
+    },
+    Txt {
+        text: String,
+    },
     /// A delegation of a name below the apex. The zone's own name servers are not records; they come from the configuration.
-    Ns { server: HostName },
-    Mx { preference: u16, exchange: HostName },
-    Caa { critical: bool, tag: CaaTag, value: String },
+    Ns {
+        server: HostName,
+    },
+    Mx {
+        preference: u16,
+        exchange: HostName,
+    },
+    Caa {
+        critical: bool,
+        tag: CaaTag,
+        value: String,
+    },
 }
 
 /// The properties of RFC 8659 that we serve.
@@ -63,6 +81,20 @@ pub enum RecordError {
     TextTooLong,
     #[error("a CAA value has 1 to 255 printable ASCII characters")]
     CaaValue,
+}
+
+impl PublicError for RecordError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Owner(_) => "record_owner_invalid",
+            Self::Ttl(_) => "record_ttl_invalid",
+            Self::TextTooLong => "record_text_too_long",
+            Self::CaaValue => "record_caa_invalid",
+        }
+    }
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
 }
 
 impl Owner {

@@ -8,6 +8,7 @@ pub mod remove;
 
 use purser_db::DbError;
 use purser_values::Timestamp;
+use purser_values::error::{Kind, PublicError};
 use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
 
@@ -37,20 +38,18 @@ pub enum ZoneError {
     NotFound,
     #[error("`{0}` is not a name in this zone")]
     Outside(Owner),
-    #[error("`{0}` has records that do not go together with this one; remove them first or ask to replace them")]
+    #[error("`{0}` has records that do not go together with this one")]
     Conflict(Owner),
     #[error("the name of the zone itself can be neither an alias nor a delegation")]
     Apex,
-    #[error("the zone has its {MAX_RECORDS} records; remove some first")]
+    #[error("the zone has its {MAX_RECORDS} records already")]
     Full,
     #[error(transparent)]
     Store(#[from] DbError),
 }
 
-impl ZoneError {
-    /// The public code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
+impl PublicError for ZoneError {
+    fn code(&self) -> &'static str {
         match self {
             Self::Taken => "zone_taken",
             Self::NotFound => "zone_not_found",
@@ -58,7 +57,24 @@ impl ZoneError {
             Self::Conflict(_) => "record_conflict",
             Self::Apex => "record_not_at_apex",
             Self::Full => "zone_full",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(e) => e.code(),
+        }
+    }
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Taken | Self::Conflict(_) => Kind::Conflict,
+            Self::NotFound => Kind::NotFound,
+            Self::Outside(_) | Self::Apex => Kind::Invalid,
+            Self::Full => Kind::TooLarge,
+            Self::Store(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Conflict(_) => Some("remove the other records first or ask to replace them".to_owned()),
+            Self::Full => Some("remove some records first".to_owned()),
+            Self::Taken | Self::NotFound | Self::Outside(_) | Self::Apex => None,
+            Self::Store(e) => e.hint(),
         }
     }
 }

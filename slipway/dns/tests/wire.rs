@@ -171,9 +171,8 @@ async fn a_zone_belongs_to_one_account_and_does_not_exist_for_others() {
         let stranger = CloudAccountId::mint(&w.env);
         assert!(matches!(w.create(&stranger, "shop.test").await, Err(ZoneError::Taken)));
         let (now, other) = (w.env.now(), stranger.clone());
-        let stolen = w.db.write(move |tx| {
-            record_put(tx, now, &other, &zone("shop.test"), &edge_record(&zone("shop.test")), Existing::Replace)
-        });
+        let stolen =
+            w.db.write(move |tx| record_put(tx, now, &other, &zone("shop.test"), &edge_record(&zone("shop.test")), Existing::Replace));
         assert!(matches!(stolen.await, Err(ZoneError::NotFound)));
         let other = stranger.clone();
         w.db.write(move |tx| zone_remove(tx, &other, &zone("shop.test"))).await.unwrap();

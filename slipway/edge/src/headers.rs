@@ -26,7 +26,12 @@ const VOUCHED: [&str; 3] = ["forwarded", "x-real-ip", "true-client-ip"];
 #[must_use]
 pub fn is_websocket(headers: &HeaderMap) -> bool {
     let says = |name: &HeaderName, token: &str| {
-        headers.get_all(name).iter().filter_map(|v| v.to_str().ok()).flat_map(|v| v.split(',')).any(|t| t.trim().eq_ignore_ascii_case(token))
+        headers
+            .get_all(name)
+            .iter()
+            .filter_map(|v| v.to_str().ok())
+            .flat_map(|v| v.split(','))
+            .any(|t| t.trim().eq_ignore_ascii_case(token))
     };
     says(&CONNECTION, "upgrade") && says(&UPGRADE, "websocket")
 }

@@ -137,11 +137,8 @@ async fn connect(socket: &Path) -> Result<SendRequest<Upload>, SendError> {
         .await
         .map_err(|_| SendError::Connect(io::ErrorKind::TimedOut.into()))?
         .map_err(SendError::Connect)?;
-    let (sender, connection) = http1::Builder::new()
-        .max_headers(limits::HEADER_FIELDS * 2)
-        .handshake(TokioIo::new(stream))
-        .await
-        .map_err(SendError::Broken)?;
+    let (sender, connection) =
+        http1::Builder::new().max_headers(limits::HEADER_FIELDS * 2).handshake(TokioIo::new(stream)).await.map_err(SendError::Broken)?;
     tokio::spawn(async move {
         if let Err(e) = connection.with_upgrades().await {
             tracing::debug!(error = %e, "connection to a worker ended");

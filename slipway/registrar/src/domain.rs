@@ -6,6 +6,7 @@ pub mod register;
 pub mod remove;
 pub mod resume;
 
+use purser_values::error::{Kind, PublicError};
 use purser_values::id::{CloudAccountId, CloudResourceId, DomainId};
 use purser_values::name::DomainName;
 use purser_values::{Money, Timestamp};
@@ -35,10 +36,16 @@ pub struct Domain {
 pub enum State {
     /// The registry was or will be asked; the outcome is not known yet.
     Pending,
-    Registered { registered_at: Timestamp, expires_at: Timestamp },
+    Registered {
+        registered_at: Timestamp,
+        expires_at: Timestamp,
+    },
     /// Removed by its account. A registration cannot be given back, so it stays paid until it ends and the account can take it up
     /// again without paying.
-    Detached { registered_at: Timestamp, expires_at: Timestamp },
+    Detached {
+        registered_at: Timestamp,
+        expires_at: Timestamp,
+    },
     /// The registry said no; nothing was bought.
     Refused(Refusal),
 }
@@ -46,20 +53,18 @@ pub enum State {
 /// Why a name cannot be had. The codes are stable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
-    #[error("the name is taken; choose another")]
+    #[error("the name is taken")]
     Taken,
-    #[error("the name has a special price, and those are never bought; choose another")]
+    #[error("the name has a special price, and those are never bought")]
     Premium,
-    #[error("the registry does not accept the name; use one label of letters, digits and hyphens before the suffix")]
+    #[error("the registry does not accept the name")]
     Invalid,
-    #[error("names below this suffix are not sold here; see the service's description for those that are")]
+    #[error("names below this suffix are not sold here")]
     UnsupportedSuffix,
 }
 
-impl Refusal {
-    /// The public code.
-    #[must_use]
-    pub const fn code(self) -> &'static str {
+impl PublicError for Refusal {
+    fn code(&self) -> &'static str {
         match self {
             Self::Taken => "domain_taken",
             Self::Premium => "domain_premium",
@@ -67,7 +72,23 @@ impl Refusal {
             Self::UnsupportedSuffix => "domain_suffix_unsupported",
         }
     }
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Taken => Kind::Conflict,
+            Self::Premium | Self::Invalid | Self::UnsupportedSuffix => Kind::Invalid,
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::Taken | Self::Premium => "choose another name",
+            Self::Invalid => "use one label of letters, digits and hyphens before the suffix",
+            Self::UnsupportedSuffix => "see the service's description for the suffixes that are sold",
+        };
+        Some(hint.to_owned())
+    }
+}
 
+impl Refusal {
     /// The refusal of a code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {

@@ -37,7 +37,9 @@ pub trait Registry: Send + Sync + 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Availability {
     /// It is free, at the registry's own price for each year.
-    Free { yearly: Money },
+    Free {
+        yearly: Money,
+    },
     Taken,
     /// The registry sells it at a special price; we never buy those.
     Premium,

@@ -2,6 +2,7 @@
 
 use purser_db::{DbError, Migrations, Row, Tx, params};
 use purser_values::Money;
+use purser_values::error::PublicError as _;
 use purser_values::id::{CloudAccountId, CloudResourceId, DomainId};
 use purser_values::name::DomainName;
 

@@ -1,6 +1,7 @@
 //! `domain_quote`: whether an account can have a name, and for how much. Asked before any money moves.
 
 use purser_db::DbError;
+use purser_values::error::{Kind, PublicError};
 use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
 use purser_values::{Currency, Money};
@@ -26,21 +27,35 @@ pub enum QuoteError {
     Refused(#[from] Refusal),
     #[error("a name is registered for 1 to {MAX_YEARS} years")]
     Years,
-    #[error("the registry gives no answer: {0}; try again later")]
+    #[error("the registry gives no answer: {0}")]
     Unavailable(String),
     #[error(transparent)]
     Store(#[from] DbError),
 }
 
-impl QuoteError {
-    /// The public code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
+impl PublicError for QuoteError {
+    fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::Years => "domain_years_invalid",
             Self::Unavailable(_) => "registry_unavailable",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(e) => e.code(),
+        }
+    }
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Refused(refusal) => refusal.kind(),
+            Self::Years => Kind::Invalid,
+            Self::Unavailable(_) => Kind::Unavailable,
+            Self::Store(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused(refusal) => refusal.hint(),
+            Self::Years => Some(format!("ask for 1 to {MAX_YEARS} years")),
+            Self::Unavailable(_) => Some("try again later".to_owned()),
+            Self::Store(e) => e.hint(),
         }
     }
 }

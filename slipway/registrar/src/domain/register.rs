@@ -5,12 +5,13 @@
 //! an outcome stays as it is.
 
 use purser_db::{DbError, Tx};
+use purser_values::error::{Kind, PublicError};
 use purser_values::id::{CloudAccountId, CloudResourceId, DomainId};
 use purser_values::name::DomainName;
 use purser_values::{Money, Timestamp};
 
 use crate::domain::quote::{QuoteError, domain_quote, reattachable};
-use crate::domain::{Domain, Refusal, State, refusal};
+use crate::domain::{Domain, MAX_YEARS, Refusal, State, refusal};
 use crate::registrar::Registrar;
 use crate::registry::Order;
 use crate::store;
@@ -31,37 +32,56 @@ pub struct Register {
 pub enum RegisterError {
     #[error(transparent)]
     Refused(#[from] Refusal),
-    #[error("the price of the name is {now}, not {paid}; ask for a new quote")]
+    #[error("the price of the name is {now}, not {paid}")]
     PriceChanged { now: Money, paid: Money },
-    #[error("the request was used for another domain; use a new one")]
+    #[error("the request was used for another domain")]
     Conflict,
-    #[error("a name is registered for 1 to 10 years")]
+    #[error("a name is registered for 1 to {MAX_YEARS} years")]
     Years,
     /// The intent is kept: the same request must be repeated, and never another in its place.
-    #[error("the registry gives no answer: {0}; repeat the same request later")]
+    #[error("the registry gives no answer: {0}")]
     Unavailable(String),
     #[error(transparent)]
     Store(#[from] DbError),
 }
 
 impl RegisterError {
-    /// The public code.
+    /// Whether nothing was bought and nothing is left open, so that the payment can be released.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub const fn is_final(&self) -> bool {
+        !matches!(self, Self::Unavailable(_) | Self::Store(_))
+    }
+}
+
+impl PublicError for RegisterError {
+    fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code(),
             Self::PriceChanged { .. } => "domain_price_changed",
             Self::Conflict => "domain_conflict",
             Self::Years => "domain_years_invalid",
             Self::Unavailable(_) => "registry_unavailable",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(e) => e.code(),
         }
     }
-
-    /// Whether nothing was bought and nothing is left open, so that the payment can be released.
-    #[must_use]
-    pub const fn is_final(&self) -> bool {
-        !matches!(self, Self::Unavailable(_) | Self::Store(_))
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Refused(refusal) => refusal.kind(),
+            Self::PriceChanged { .. } | Self::Conflict => Kind::Conflict,
+            Self::Years => Kind::Invalid,
+            Self::Unavailable(_) => Kind::Unavailable,
+            Self::Store(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Refused(refusal) => refusal.hint(),
+            Self::PriceChanged { .. } => Some("ask for a new quote".to_owned()),
+            Self::Conflict => Some("use a new request".to_owned()),
+            Self::Years => Some(format!("ask for 1 to {MAX_YEARS} years")),
+            Self::Unavailable(_) => Some("repeat the same request later".to_owned()),
+            Self::Store(e) => e.hint(),
+        }
     }
 }
 
@@ -130,7 +150,9 @@ fn intend(tx: &mut Tx<'_>, id: &DomainId, wanted: &Register, now: Timestamp) -> 
             store::insert(tx, &domain)?;
             Ok(domain)
         }
-        Some(held) if wanted.price.is_zero() && reattachable(&held, &wanted.account, now) => Ok(store::reattach(tx, held, &wanted.request)?),
+        Some(held) if wanted.price.is_zero() && reattachable(&held, &wanted.account, now) => {
+            Ok(store::reattach(tx, held, &wanted.request)?)
+        }
         _ => Err(Refusal::Taken.into()),
     }
 }

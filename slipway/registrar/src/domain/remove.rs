@@ -1,6 +1,7 @@
 //! `domain_remove`: let a domain go. It is detached, not deleted: a registration is paid for and cannot be given back.
 
 use purser_db::{DbError, Tx};
+use purser_values::error::{Kind, PublicError};
 use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
 
@@ -13,20 +14,32 @@ use crate::store;
 pub enum RemoveError {
     #[error("there is no such domain in this account")]
     NotFound,
-    #[error("the domain's registration is not finished; repeat its request first")]
+    #[error("the domain's registration is not finished")]
     Pending,
     #[error(transparent)]
     Store(#[from] DbError),
 }
 
-impl RemoveError {
-    /// The public code.
-    #[must_use]
-    pub const fn code(&self) -> &'static str {
+impl PublicError for RemoveError {
+    fn code(&self) -> &'static str {
         match self {
             Self::NotFound => "domain_not_found",
             Self::Pending => "domain_pending",
-            Self::Store(_) => "store_unavailable",
+            Self::Store(e) => e.code(),
+        }
+    }
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NotFound => Kind::NotFound,
+            Self::Pending => Kind::Conflict,
+            Self::Store(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NotFound => None,
+            Self::Pending => Some("repeat the request that registers it first".to_owned()),
+            Self::Store(e) => e.hint(),
         }
     }
 }

@@ -116,10 +116,14 @@ fn special(name: &DomainName) -> Result<(), RegistryError> {
 }
 
 fn find(tx: &mut Tx<'_>, name: &DomainName) -> Result<Option<(String, Registration)>, DbError> {
-    let row = tx.query_opt("select order_id, name_servers, registered_at, expires_at from registry_domain where name = $1", params![name])?;
+    let row =
+        tx.query_opt("select order_id, name_servers, registered_at, expires_at from registry_domain where name = $1", params![name])?;
     row.map(|row| {
-        let registration =
-            Registration { registered_at: row.get("registered_at")?, expires_at: row.get("expires_at")?, name_servers: row.json("name_servers")? };
+        let registration = Registration {
+            registered_at: row.get("registered_at")?,
+            expires_at: row.get("expires_at")?,
+            name_servers: row.json("name_servers")?,
+        };
         Ok((row.get("order_id")?, registration))
     })
     .transpose()
@@ -148,6 +152,7 @@ impl From<Failure> for RegistryError {
 /// Whatever befell the store, the order's outcome is unknown to whoever asked.
 impl From<DbError> for RegistryError {
     fn from(e: DbError) -> Self {
-        Self::Transient(e.to_string())
+        tracing::error!(error = %e, "the registry's store failed");
+        Self::Transient("its store failed".to_owned())
     }
 }
