@@ -9,4 +9,4 @@ pub mod harden;
 pub mod problem;
 
 pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher, Origin};
-pub use problem::{ApiError, Problem};
+pub use problem::Problem;

@@ -2,25 +2,8 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use purser_values::error::{Kind, PublicError};
 use serde::Serialize;
-
-/// An error that an API may show. What is in it is for the caller; causes stay in the log.
-pub trait ApiError: std::error::Error {
-    fn status(&self) -> StatusCode;
-
-    /// The stable public code: lower case, underscores. It has a page in `docs/errors/`.
-    fn code(&self) -> &'static str;
-
-    /// What the caller can do about it.
-    fn hint(&self) -> Option<String> {
-        None
-    }
-
-    /// Seconds after which a repeat may work.
-    fn retry_after(&self) -> Option<u32> {
-        None
-    }
-}
 
 /// The body of every error of our own APIs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -99,11 +82,19 @@ impl Problem {
     }
 }
 
-impl<E: ApiError> From<E> for Problem {
+/// Every public error is a problem document. What is our own fault shows no cause: that goes to the log.
+impl<E: PublicError> From<E> for Problem {
     fn from(error: E) -> Self {
-        let mut problem = Self::new(error.status(), error.code(), error.to_string());
+        if error.kind() == Kind::Internal {
+            return Self::internal(&error);
+        }
+        let status = StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let mut problem = Self::new(status, error.code(), error.to_string());
         problem.hint = error.hint();
-        problem.retry_after = error.retry_after();
+        if let Some(details) = error.details() {
+            problem.facts.insert("details".to_owned(), details);
+        }
+        problem.facts.insert("kind".to_owned(), error.kind().name().into());
         problem
     }
 }
