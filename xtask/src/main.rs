@@ -8,14 +8,17 @@
 #![allow(clippy::disallowed_methods, reason = "a driver outside the product reads the real clock")]
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod bench;
 mod check;
 mod crates;
+mod demo;
 mod fail;
 mod generate;
 mod house;
 mod peers;
 mod process;
 mod progress;
+mod temporary;
 mod test;
 
 use std::process::ExitCode;
@@ -34,10 +37,14 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
+    /// Build everything and play the whole story: from no account anywhere to a live site on its own domain
+    Demo(demo::Options),
     /// Fetch the real peers, start PostgreSQL, and run every test
     Test(test::Options),
     /// Formatting, lints, and the rules of the house: arrows between crates, links, error pages, lock files
     Check(check::Options),
+    /// Measure in release; ends with one JSON object on stdout when asked for `--json`
+    Bench(bench::Options),
     /// Write the generated parts of the documents anew
     Gen,
 }
@@ -45,8 +52,10 @@ enum Command {
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome = House::find().and_then(|house| match arguments.command {
+        Command::Demo(options) => demo::run(&house, &options),
         Command::Test(options) => test::run(&house, &options),
         Command::Check(options) => check::run(&house, &options),
+        Command::Bench(options) => bench::run(&house, &options),
         Command::Gen => generate::run(&house),
     });
     match outcome {

@@ -2,11 +2,13 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
 
 use crate::fail::{Context, Failure, Outcome};
 
 const SHOWN_LINES: usize = 40;
+const POLL: Duration = Duration::from_millis(10);
 
 /// Cargo, without the variables that `cargo run` left in our environment: they would make build scripts run again.
 pub fn cargo() -> Command {
@@ -55,4 +57,30 @@ fn name(command: &Command) -> String {
 fn not_started(command: &Command, error: &io::Error) -> Failure {
     let failure = Failure::new(format!("`{}` could not be started: {error}", command.get_program().to_string_lossy()));
     if error.kind() == io::ErrorKind::NotFound { failure.advise("install it, or put it on PATH") } else { failure }
+}
+
+/// A program whose life is bound to ours where the machine can do that: the kernel sends it `signal` when we die.
+pub fn bound(program: &Path, signal: &str) -> Command {
+    match on_path("setpriv") {
+        Some(setpriv) => {
+            let mut command = Command::new(setpriv);
+            command.args(["--pdeathsig", signal]).arg(program);
+            command
+        }
+        None => Command::new(program),
+    }
+}
+
+/// Asks a program to end, and insists when it has not done so by the deadline.
+pub fn stop(child: &mut Child, signal: &str, deadline: Duration) {
+    let _ = Command::new("kill").args(["-s", signal, &child.id().to_string()]).stdin(Stdio::null()).stderr(Stdio::null()).status();
+    let deadline = Instant::now() + deadline;
+    while Instant::now() < deadline {
+        if !matches!(child.try_wait(), Ok(None)) {
+            return;
+        }
+        std::thread::sleep(POLL);
+    }
+    let _ = child.kill();
+    let _ = child.wait();
 }

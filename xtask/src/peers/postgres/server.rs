@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use super::find::{self, Programs};
 use crate::fail::{Context, Failure, Outcome};
 use crate::process;
+use crate::temporary::{self, Temporary};
 
 const NOBODY: u32 = 65_534;
 const USER: &str = "purser";
@@ -42,22 +43,22 @@ const SETTINGS: [&str; 13] = [
 #[derive(Debug)]
 pub struct Server {
     child: Child,
-    _folder: Folder,
+    _folder: Temporary,
     url: String,
 }
 
 impl Server {
     pub fn start(programs: &Programs) -> Outcome<Self> {
-        sweep();
-        let folder = Folder::create()?;
-        let programs = reachable(programs, &folder.0)?;
+        temporary::sweep(FOLDER_PREFIX);
+        let folder = folder()?;
+        let programs = reachable(programs, folder.path())?;
         let password = password()?;
-        initialise(&programs, &folder.0, &password)?;
+        initialise(&programs, folder.path(), &password)?;
         let mut last = Failure::new("PostgreSQL was not started");
         // the free port may be taken between our look and its bind
         for _ in 0..ATTEMPTS {
             let port = free_port()?;
-            match launch(&programs, &folder.0, port) {
+            match launch(&programs, folder.path(), port) {
                 Ok(child) => {
                     let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
                     return Ok(Self { child, _folder: folder, url });
@@ -76,47 +77,19 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        stop(&mut self.child);
+        process::stop(&mut self.child, "INT", STOP_DEADLINE);
     }
 }
-
-/// The temporary folder, removed also when the start fails.
-#[derive(Debug)]
-struct Folder(PathBuf);
 
 const FOLDER_PREFIX: &str = "purser-test-postgresql-";
 
-impl Folder {
-    fn create() -> Outcome<Self> {
-        let path = std::env::temp_dir().join(format!("{FOLDER_PREFIX}{}", std::process::id()));
-        let _ = fs::remove_dir_all(&path);
-        fs::create_dir(&path).context(|| format!("creating `{}`", path.display()))?;
-        let folder = Self(path);
-        fs::set_permissions(&folder.0, Permissions::from_mode(0o700)).context(|| "closing the data folder to others".to_owned())?;
-        if is_root()? {
-            chown(&folder.0, Some(NOBODY), Some(NOBODY)).context(|| "giving the data folder to nobody".to_owned())?;
-        }
-        Ok(folder)
+/// A closed folder that belongs to the user the server runs under.
+fn folder() -> Outcome<Temporary> {
+    let folder = Temporary::create(FOLDER_PREFIX)?;
+    if is_root()? {
+        chown(folder.path(), Some(NOBODY), Some(NOBODY)).context(|| "giving the data folder to nobody".to_owned())?;
     }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-/// Removes what a killed run left behind.
-fn sweep() {
-    let Ok(entries) = fs::read_dir(std::env::temp_dir()) else { return };
-    for entry in entries.flatten() {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if let Some(pid) = name.strip_prefix(FOLDER_PREFIX)
-            && !Path::new("/proc").join(pid).exists()
-        {
-            let _ = fs::remove_dir_all(entry.path());
-        }
-    }
+    Ok(folder)
 }
 
 /// Programs that the server's user can reach: a clone under a closed home folder is copied next to the data.
@@ -171,7 +144,7 @@ fn launch(programs: &Programs, folder: &Path, port: u16) -> Outcome<Child> {
     match await_ready(&mut child, &folder.join("data/postmaster.pid")) {
         Ok(()) => Ok(child),
         Err(why) => {
-            stop(&mut child);
+            process::stop(&mut child, "INT", STOP_DEADLINE);
             let said = fs::read_to_string(&log).unwrap_or_default();
             Err(Failure::new(format!("PostgreSQL {why}\n{}", process::tail(&said))))
         }
@@ -191,20 +164,6 @@ fn await_ready(child: &mut Child, pid_file: &Path) -> Result<(), &'static str> {
         std::thread::sleep(POLL);
     }
     Err("did not become ready in time")
-}
-
-/// Asks for a fast shutdown, insists after a while.
-fn stop(child: &mut Child) {
-    let _ = Command::new("kill").args(["-INT", &child.id().to_string()]).stdin(Stdio::null()).stderr(Stdio::null()).status();
-    let deadline = Instant::now() + STOP_DEADLINE;
-    while Instant::now() < deadline {
-        if !matches!(child.try_wait(), Ok(None)) {
-            return;
-        }
-        std::thread::sleep(POLL);
-    }
-    let _ = child.kill();
-    let _ = child.wait();
 }
 
 /// A server program under a uid that is not root, bound to our life where the machine can do that.
