@@ -65,7 +65,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let mut broken = Vec::new();
     if !options.rules_only {
         tool(&mut broken, "formatting", house, &["fmt", "--all", "--check"], "run `cargo fmt --all`");
-        let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
+        let clippy = ["clippy", "--workspace", "--all-targets", "--keep-going", "--quiet", "--", "-D", "warnings"];
         tool(&mut broken, "lints", house, &clippy, "mend what clippy names");
         if process::on_path("cargo-deny").is_some() {
             tool(&mut broken, "licences and advisories (cargo-deny)", house, &["deny", "check"], "see deny.toml");
