@@ -1,0 +1,6 @@
+//! The calls, by what they concern.
+
+mod accounts;
+mod catalog;
+mod controls;
+mod resources;

@@ -1,0 +1,109 @@
+//! Resources and quotes. Every change takes an idempotency key: the caller keeps it from before the first attempt.
+
+use purser_values::Secret;
+use purser_wire::id::{IdempotencyKey, ResourceId};
+use purser_wire::quote::{Quote, QuoteRequest};
+use purser_wire::resource::{CreateResource, ResourceAction, ResourceEnvelope, ResourceState, UpdateResource};
+use serde::Serialize;
+use url::Url;
+
+use crate::client::{ProviderClient, With};
+use crate::error::CallError;
+
+type AccessToken = Secret<String>;
+
+impl ProviderClient {
+    /// The price of exactly this request. The quote has been verified: it is for the request, adds up, and is not over.
+    ///
+    /// # Errors
+    /// See [`CallError`]; a quote that does not hold is garbage.
+    pub async fn quote_create(&self, access: &AccessToken, request: &QuoteRequest) -> Result<Quote, CallError> {
+        let with = With { access_token: Some(access), key: None };
+        let quote: Quote = self.post(&self.at(&["quotes"])?, with, request).await?;
+        let now = self.now();
+        match quote.verify(request, now) {
+            Ok(()) => Ok(quote),
+            Err(fault) => Err(CallError::Garbage { why: fault.to_string(), received: "a quote".to_owned() }),
+        }
+    }
+
+    /// # Errors
+    /// See [`CallError`]; an envelope with status `error` is one.
+    pub async fn resource_create(
+        &self,
+        access: &AccessToken,
+        request: &CreateResource,
+        key: &IdempotencyKey,
+    ) -> Result<ResourceEnvelope, CallError> {
+        self.change(access, &self.at(&["resources"])?, request, key).await
+    }
+
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn resource_get(&self, access: &AccessToken, id: &ResourceId) -> Result<ResourceEnvelope, CallError> {
+        let with = With { access_token: Some(access), key: None };
+        about(id, checked(self.get(&self.at(&["resources", id.as_str()])?, with).await?)?)
+    }
+
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn resource_update(
+        &self,
+        access: &AccessToken,
+        id: &ResourceId,
+        request: &UpdateResource,
+        key: &IdempotencyKey,
+    ) -> Result<ResourceEnvelope, CallError> {
+        about(id, self.change(access, &self.at(&["resources", id.as_str(), "update_service"])?, request, key).await?)
+    }
+
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn resource_remove(
+        &self,
+        access: &AccessToken,
+        id: &ResourceId,
+        key: &IdempotencyKey,
+    ) -> Result<ResourceEnvelope, CallError> {
+        about(id, self.change(access, &self.at(&["resources", id.as_str(), "remove"])?, &ResourceAction::default(), key).await?)
+    }
+
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn resource_rotate(
+        &self,
+        access: &AccessToken,
+        id: &ResourceId,
+        key: &IdempotencyKey,
+    ) -> Result<ResourceEnvelope, CallError> {
+        about(id, self.change(access, &self.at(&["resources", id.as_str(), "rotate_credentials"])?, &ResourceAction::default(), key).await?)
+    }
+
+    async fn change(
+        &self,
+        access: &AccessToken,
+        url: &Url,
+        body: &impl Serialize,
+        key: &IdempotencyKey,
+    ) -> Result<ResourceEnvelope, CallError> {
+        checked(self.post(url, With { access_token: Some(access), key: Some(key) }, body).await?)
+    }
+}
+
+fn checked(envelope: ResourceEnvelope) -> Result<ResourceEnvelope, CallError> {
+    match envelope.state {
+        ResourceState::Error(error) => Err(CallError::Permanent { status: None, error }),
+        _ => Ok(envelope),
+    }
+}
+
+/// An answer about a resource must be about that resource.
+fn about(id: &ResourceId, envelope: ResourceEnvelope) -> Result<ResourceEnvelope, CallError> {
+    if envelope.id.as_ref().is_none_or(|found| found == id) {
+        return Ok(envelope);
+    }
+    Err(CallError::Garbage {
+        why: "the answer is about another resource".to_owned(),
+        received: "an `id` that was not asked for".to_owned(),
+    })
+}
