@@ -6,6 +6,8 @@
 
 mod core;
 mod perform;
+pub mod store;
 
 pub use crate::core::Core;
 pub use perform::perform;
+pub use store::MIGRATIONS;
