@@ -14,6 +14,7 @@ pub mod assertion;
 pub mod canonical;
 pub mod catalog;
 pub mod charge;
+pub mod code;
 pub mod control;
 pub mod error;
 pub mod event;
