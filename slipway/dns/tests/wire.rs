@@ -1,5 +1,5 @@
 //! The name server over real sockets: asked by a plain client over UDP and TCP, and by `dig` where it is installed.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::net::SocketAddr;
 use std::process::Command;

@@ -72,12 +72,13 @@ pub enum Answer {
     Forward(Upstream),
 }
 
-/// The Unix socket of a Worker.
+/// The Unix socket of a Worker. Its path names this Worker as long as the [`Site`] that gave it is alive, and the edge holds on to
+/// the site until the answer has begun.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Upstream {
     pub socket: Arc<Path>,
-    /// Rises whenever another process takes the socket over. Kept connections of an older generation are never reused, so that
-    /// a deployment is visible to the first request after it.
+    /// Rises whenever another process is behind this path, of whatever account. Kept connections of an older generation are never
+    /// reused, so that a deployment is visible to the first request after it and a path can be given to another Worker.
     pub generation: u64,
 }
 

@@ -21,8 +21,11 @@ use crate::route::{BodyError, SiteLabel};
 /// The counters of all sites since the start.
 #[derive(Default)]
 pub struct Traffic {
-    sites: Mutex<HashMap<(Arc<str>, Arc<str>), Arc<Counters>>>,
+    sites: Mutex<HashMap<Key, Arc<Counters>>>,
 }
+
+/// Account and script.
+type Key = (Arc<str>, Arc<str>);
 
 #[derive(Default)]
 struct Counters {
@@ -62,7 +65,7 @@ impl Traffic {
     #[must_use]
     pub fn counts(&self) -> Vec<Count> {
         let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = |((account, script), c): (&(Arc<str>, Arc<str>), &Arc<Counters>)| Count {
+        let count = |((account, script), c): (&Key, &Arc<Counters>)| Count {
             account: account.clone(),
             script: script.clone(),
             requests: c.requests.load(Ordering::Relaxed),

@@ -1,5 +1,5 @@
 //! The edge with real peers: curl over TLS and plain HTTP, and Workers' sockets behind it.
-#![allow(clippy::unwrap_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 #[path = "edge/curl.rs"]
 mod curl;

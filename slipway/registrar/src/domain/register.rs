@@ -1,6 +1,6 @@
 //! `domain_register`: buy one exact name, once.
 //!
-//! 1. the intent is recorded under the request's id; 2. the registry is asked; 3. the outcome is recorded. Whoever repeats the
+//! The intent is recorded under the request's id, then the registry is asked, then the outcome is recorded. Whoever repeats the
 //! request after a crash walks the same three steps: a recorded intent is found, a repeated order gets its first answer, and
 //! an outcome stays as it is.
 
