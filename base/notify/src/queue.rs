@@ -73,8 +73,7 @@ mod tests {
         let (env, _) = Env::test(Timestamp::from_secs(1_795_435_200), 1);
         let keyring = Keyring::from_bytes(&Secret::new([7; 32])).unwrap();
         let folder = tempfile::tempdir().unwrap();
-        let mail =
-            Mail { to: "ada@example.test".parse().unwrap(), subject: Subject::new("code"), text: "your code is 123456".to_owned() };
+        let mail = Mail { to: "ada@example.test".parse().unwrap(), subject: Subject::new("code"), text: "your code is 123456".to_owned() };
         let job = mail_job(&keyring, &env, &mail).unwrap();
         assert!(!job.payload.to_string().contains("123456") && !job.payload.to_string().contains("ada"));
         let transport = Transport::folder(folder.path().to_owned(), "purser@localhost".parse().unwrap());

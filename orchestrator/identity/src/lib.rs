@@ -1,1 +1,32 @@
-//! purser-identity
+//! Who may act for whom: persons and their organisations, sign-in and sessions, agents and their keys, the grants that bind
+//! the two, the terms that were accepted, and the tokens that follow.
+//!
+//! The crate holds state machines and their tables. It knows of OAuth's rules (RFC 8628, 9449, 9068) and nothing of HTTP.
+//! Each use case is one file; it takes a [`purser_authority::Permit`] and returns a [`purser_authority::Done`].
+//!
+//! INVARIANT (agent-cannot-widen): only a person's decision makes a grant, and it can only narrow what was asked for, except
+//! for the cap, which is the person's own to set.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod agent;
+pub mod consent;
+pub mod context;
+pub mod grant;
+pub mod grant_request;
+pub mod keys;
+pub mod limits;
+pub mod person;
+pub mod realm;
+mod schema;
+pub mod session;
+pub mod sign_in;
+mod sweep;
+pub mod terms;
+pub mod token;
+pub mod whoami;
+
+pub use context::{CallContext, CallerError, Presented, caller_of, standing};
+pub use keys::Keys;
+pub use realm::{Realm, SignUp};
+pub use schema::MIGRATIONS;
+pub use sweep::sweep;

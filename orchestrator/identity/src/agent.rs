@@ -1,0 +1,158 @@
+//! Agents: software with a key of its own that acts for a person.
+
+mod freeze;
+mod list;
+mod thaw;
+
+pub use freeze::{FreezeError, Frozen, agent_freeze};
+pub use list::{AgentGrants, agents_list};
+pub use thaw::{ThawError, Thawed, agent_thaw};
+
+use std::fmt;
+use std::str::FromStr;
+
+use purser_authority::{Action, Caller, Denied, Facts, Permit, authorise};
+use purser_crypto::jose::Jwk;
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::id::{AgentId, OrganisationId, PersonId};
+use purser_values::limits::AGENT_NAME_CHARS;
+use purser_values::{Env, Timestamp};
+use serde::Serialize;
+
+/// The name that an agent claims for itself. Nobody has verified it. Characters that reorder or hide text are refused, so that
+/// a page can show it in quotes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct AgentName(String);
+
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an agent's name has 1 to {AGENT_NAME_CHARS} visible characters")]
+pub struct ParseAgentNameError;
+
+impl FromStr for AgentName {
+    type Err = ParseAgentNameError;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        let s = s.trim();
+        let count = s.chars().count();
+        let hidden = |c: char| {
+            c.is_control()
+                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
+        };
+        if count == 0 || count > AGENT_NAME_CHARS || s.chars().any(hidden) { Err(ParseAgentNameError) } else { Ok(Self(s.to_owned())) }
+    }
+}
+
+impl AgentName {
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for AgentName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Whether an agent may act.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Standing {
+    Active,
+    /// A person stopped it; `dark` also took its sites down.
+    Frozen {
+        at: Timestamp,
+        by: PersonId,
+        dark: bool,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Agent {
+    pub id: AgentId,
+    pub organisation: OrganisationId,
+    /// The person who first let it act.
+    pub person: PersonId,
+    pub name: AgentName,
+    /// The thumbprint of its key (RFC 7638), unique in the organisation.
+    pub jkt: String,
+    pub created_at: Timestamp,
+    pub standing: Standing,
+}
+
+impl Agent {
+    #[must_use]
+    pub const fn is_frozen(&self) -> bool {
+        matches!(self.standing, Standing::Frozen { .. })
+    }
+}
+
+/// One agent by its id.
+///
+/// # Errors
+/// When the store fails.
+pub fn find(tx: &mut Tx<'_>, id: &AgentId) -> Result<Option<Agent>, DbError> {
+    tx.query_opt("select * from agent where id = $1", params![id])?.map(|row| read(&row)).transpose()
+}
+
+/// A permit for one action on one agent. An agent of another organisation does not exist.
+///
+/// # Errors
+/// [`Denied`] or a failure of the store, as the caller's error.
+pub fn permit<A: Action, E: From<DbError> + From<Denied>>(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    id: &AgentId,
+    now: Timestamp,
+) -> Result<Permit<A>, E> {
+    let agent = find(tx, id)?.ok_or(Denied::NotFound)?;
+    let facts = Facts { owner: Some(&agent.organisation), ..Facts::new(now, id.as_str()) };
+    Ok(authorise::<A>(caller, &facts)?)
+}
+
+/// The agent with this key in the organisation; made when there is none. It keeps the name it was first known by.
+pub(crate) fn find_or_create(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    organisation: &OrganisationId,
+    person: &PersonId,
+    name: &AgentName,
+    jwk: &Jwk,
+) -> Result<Agent, DbError> {
+    let jkt = jwk.thumbprint();
+    let insert = "insert into agent (id, organisation, person, jkt, jwk, name, created_at, dark) values ($1, $2, $3, $4, $5, $6, $7, 0)
+                  on conflict (organisation, jkt) do nothing";
+    let public = serde_json::json!(jwk);
+    tx.execute(insert, params![AgentId::mint(env), organisation, person, jkt, public, name.as_str(), env.now()])?;
+    read(&tx.query_one("select * from agent where organisation = $1 and jkt = $2", params![organisation, jkt])?)
+}
+
+pub(crate) fn read(row: &Row) -> Result<Agent, DbError> {
+    let standing = match (row.get::<Option<Timestamp>>("frozen_at")?, row.parse_opt::<PersonId>("frozen_by")?) {
+        (None, None) => Standing::Active,
+        (Some(at), Some(by)) => Standing::Frozen { at, by, dark: row.get("dark")? },
+        _ => return Err(DbError::Corrupt("an agent is half frozen".to_owned())),
+    };
+    Ok(Agent {
+        id: row.parse("id")?,
+        organisation: row.parse("organisation")?,
+        person: row.parse("person")?,
+        name: row.parse("name")?,
+        jkt: row.get("jkt")?,
+        created_at: row.get("created_at")?,
+        standing,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_that_hides_or_reorders_text_is_refused() {
+        assert!("Claude \"build bot\" №1".parse::<AgentName>().is_ok());
+        for bad in ["", "  ", "a\nb", "pay\u{202e}lap", "in\u{200b}visible", &"x".repeat(81)] {
+            assert!(bad.parse::<AgentName>().is_err(), "{bad:?} was taken");
+        }
+    }
+}

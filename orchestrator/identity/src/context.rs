@@ -1,0 +1,152 @@
+//! Who is calling, from an access token and its proof.
+//!
+//! The signature part is pure ([`Presented::check`]); whether the grant still holds and the agent is not frozen is read from the
+//! store with every call ([`caller_of`]), so that a freeze or a revocation bites with its commit. Where an effect follows in a
+//! later write, [`standing`] reads the same facts again in that write.
+
+use purser_authority::{Caller, Facts, GrantScope};
+use purser_crypto::constant_time_eq;
+use purser_crypto::jose;
+use purser_db::{DbError, Tx, params};
+use purser_values::Timestamp;
+use purser_values::error::{Kind, PublicError};
+
+use crate::agent;
+use crate::grant;
+use crate::person;
+use crate::realm::Realm;
+use crate::token::dpop::{Proof, ProofError};
+use crate::token::{ACCESS_TYPE, AccessClaims};
+
+#[derive(Debug, thiserror::Error)]
+pub enum CallerError {
+    #[error("the access token is not one of ours, or has run out")]
+    InvalidToken,
+    #[error("the grant has ended")]
+    GrantEnded,
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl PublicError for CallerError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidToken => "invalid_token",
+            Self::GrantEnded => "grant_ended",
+            Self::Proof(e) => e.code(),
+            Self::Db(e) => e.code(),
+        }
+    }
+    fn kind(&self) -> Kind {
+        match self {
+            Self::InvalidToken | Self::GrantEnded => Kind::Unauthenticated,
+            Self::Proof(e) => e.kind(),
+            Self::Db(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::InvalidToken => Some("refresh the token, or run `purser login` again".to_owned()),
+            Self::GrantEnded => Some("run `purser login` to ask your person for a new grant".to_owned()),
+            Self::Proof(e) => e.hint(),
+            Self::Db(_) => None,
+        }
+    }
+}
+
+/// A token and a proof that fit together; what they claim is not yet compared with the store.
+#[derive(Clone, Debug)]
+pub struct Presented {
+    claims: AccessClaims,
+    proof: Proof,
+}
+
+impl Presented {
+    /// Checks signature, issuer, audience, time and the binding of token and proof, for `method` and the absolute `url`.
+    ///
+    /// # Errors
+    /// [`CallerError::InvalidToken`] or what is wrong with the proof.
+    pub fn check(realm: &Realm, access_token: &str, proof: &str, method: &str, url: &str) -> Result<Self, CallerError> {
+        let now = realm.env.now();
+        let invalid = |_| CallerError::InvalidToken;
+        let kid = jose::decode_unverified::<serde_json::Value>(access_token, ACCESS_TYPE).map_err(invalid)?.kid;
+        let key = kid.as_deref().and_then(|kid| realm.keys.find(kid)).ok_or(CallerError::InvalidToken)?;
+        let claims = jose::verify::<AccessClaims>(access_token, ACCESS_TYPE, key).map_err(invalid)?.claims;
+        if claims.iss != *realm.issuer || claims.aud != *realm.issuer || now.as_secs() >= claims.exp {
+            return Err(CallerError::InvalidToken);
+        }
+        let proof = Proof::check(proof, method, url, Some(access_token), now)?;
+        if !constant_time_eq(claims.cnf.jkt.as_bytes(), proof.jkt().as_bytes()) {
+            return Err(ProofError::Other("key").into());
+        }
+        Ok(Self { claims, proof })
+    }
+}
+
+/// A caller with what decides over it, as read in one transaction.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    pub caller: Caller,
+    /// An agent's grant; persons have none.
+    pub grant: Option<GrantScope>,
+    pub frozen: bool,
+}
+
+impl CallContext {
+    /// Facts for the authoriser; add owner, project and provider where they are known.
+    #[must_use]
+    pub fn facts<'a>(&'a self, now: Timestamp, subject: &'a str) -> Facts<'a> {
+        Facts { grant: self.grant.as_ref(), frozen: self.frozen, ..Facts::new(now, subject) }
+    }
+}
+
+/// Who calls: takes the proof (so run it in a write) and reads how the caller stands now. A frozen agent is told apart by
+/// [`CallContext::frozen`], because it may still look.
+///
+/// # Errors
+/// A replayed proof, a token whose family ended, a grant that ended, a person who left.
+pub fn caller_of(tx: &mut Tx<'_>, now: Timestamp, presented: &Presented) -> Result<CallContext, CallerError> {
+    presented.proof.consume(tx)?;
+    let claims = &presented.claims;
+    let caller = match &claims.act {
+        Some(act) => {
+            let alive = "select id from token_family where id = $1 and grant_id = $2 and revoked_at is null";
+            if tx.query_opt(alive, params![act.family, act.grant])?.is_none() {
+                return Err(CallerError::GrantEnded);
+            }
+            Caller::Agent {
+                agent: act.sub.clone(),
+                grant: act.grant.clone(),
+                on_behalf_of: claims.sub.clone(),
+                organisation: claims.org.clone(),
+            }
+        }
+        None => {
+            let alive = "select id from person_token where id = $1 and person = $2 and organisation = $3 and revoked_at is null";
+            if tx.query_opt(alive, params![claims.jti, claims.sub, claims.org])?.is_none() {
+                return Err(CallerError::InvalidToken);
+            }
+            let member = person::member(tx, &claims.org, &claims.sub)?.ok_or(CallerError::InvalidToken)?;
+            Caller::Person { person: claims.sub.clone(), organisation: claims.org.clone(), role: member.role }
+        }
+    };
+    standing(tx, now, &caller)
+}
+
+/// How a known caller stands now: for the write that has the effect, and for each step of a saga.
+///
+/// # Errors
+/// [`CallerError::GrantEnded`] when the grant was revoked, ran out, or is not the agent's.
+pub fn standing(tx: &mut Tx<'_>, now: Timestamp, caller: &Caller) -> Result<CallContext, CallerError> {
+    let Caller::Agent { agent, grant, on_behalf_of, organisation } = caller else {
+        return Ok(CallContext { caller: caller.clone(), grant: None, frozen: false });
+    };
+    let own = |g: &grant::Grant| g.agent == *agent && g.person == *on_behalf_of && g.organisation == *organisation;
+    let grant = grant::find(tx, grant)?.filter(own).filter(|g| g.is_in_force(now)).ok_or(CallerError::GrantEnded)?;
+    // A person who left the organisation takes the grants along.
+    person::member(tx, organisation, on_behalf_of)?.ok_or(CallerError::GrantEnded)?;
+    let agent = agent::find(tx, agent)?.ok_or(CallerError::GrantEnded)?;
+    Ok(CallContext { caller: caller.clone(), grant: Some(grant.scope), frozen: agent.is_frozen() })
+}

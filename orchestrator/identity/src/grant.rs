@@ -1,0 +1,107 @@
+//! Grants: the signed record by which a person lets one agent act.
+
+mod link;
+mod make;
+mod revoke;
+
+pub use link::{LinkError, revoke_link_of};
+pub use make::GrantRecord;
+pub(crate) use make::make;
+pub use revoke::{RevokeError, Revoked, grant_revoke};
+
+use purser_authority::{Action, Caller, Denied, Facts, GrantScope, Permit, authorise};
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::id::{AgentId, GrantId, OrganisationId, PersonId};
+use purser_values::{Sha256Digest, Timestamp};
+
+use crate::consent::TermsSeen;
+
+/// Whether a grant still holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GrantState {
+    /// Until `scope.expires_at`.
+    InForce,
+    Revoked {
+        at: Timestamp,
+        how: String,
+    },
+}
+
+#[derive(Clone, Debug)]
+pub struct Grant {
+    pub id: GrantId,
+    pub organisation: OrganisationId,
+    pub person: PersonId,
+    pub agent: AgentId,
+    pub scope: GrantScope,
+    pub terms: Vec<TermsSeen>,
+    /// The record as a compact JWS of the orchestrator.
+    pub record: String,
+    pub record_digest: Sha256Digest,
+    pub accepted_at: Timestamp,
+    pub state: GrantState,
+}
+
+impl Grant {
+    #[must_use]
+    pub fn is_in_force(&self, now: Timestamp) -> bool {
+        self.state == GrantState::InForce && now < self.scope.expires_at
+    }
+}
+
+/// One grant by its id.
+///
+/// # Errors
+/// When the store fails.
+pub fn find(tx: &mut Tx<'_>, id: &GrantId) -> Result<Option<Grant>, DbError> {
+    tx.query_opt("select * from agent_grant where id = $1", params![id])?.map(|row| read(&row)).transpose()
+}
+
+/// An agent's grants, newest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_agent(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Vec<Grant>, DbError> {
+    let select = "select * from agent_grant where agent = $1 order by accepted_at desc, id";
+    tx.query(select, params![agent])?.iter().map(read).collect()
+}
+
+pub(crate) fn of_organisation(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Grant>, DbError> {
+    let select = "select * from agent_grant where organisation = $1 order by accepted_at desc, id";
+    tx.query(select, params![organisation])?.iter().map(read).collect()
+}
+
+/// A permit for one action on one grant. A grant of another organisation does not exist.
+///
+/// # Errors
+/// [`Denied`] or a failure of the store, as the caller's error.
+pub fn permit<A: Action, E: From<DbError> + From<Denied>>(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    id: &GrantId,
+    now: Timestamp,
+) -> Result<Permit<A>, E> {
+    let grant = find(tx, id)?.ok_or(Denied::NotFound)?;
+    let facts = Facts { owner: Some(&grant.organisation), ..Facts::new(now, id.as_str()) };
+    Ok(authorise::<A>(caller, &facts)?)
+}
+
+pub(crate) fn read(row: &Row) -> Result<Grant, DbError> {
+    let state = match (row.get::<Option<Timestamp>>("revoked_at")?, row.get::<Option<String>>("revoked_how")?) {
+        (None, None) => GrantState::InForce,
+        (Some(at), Some(how)) => GrantState::Revoked { at, how },
+        _ => return Err(DbError::Corrupt("a grant is half revoked".to_owned())),
+    };
+    Ok(Grant {
+        id: row.parse("id")?,
+        organisation: row.parse("organisation")?,
+        person: row.parse("person")?,
+        agent: row.parse("agent")?,
+        scope: row.json("scope")?,
+        terms: row.json("terms")?,
+        record: row.get("record")?,
+        record_digest: row.get("record_digest")?,
+        accepted_at: row.get("accepted_at")?,
+        state,
+    })
+}

@@ -1,0 +1,129 @@
+//! Making a grant: the signed record, the row and the mail with its revoke link.
+
+use purser_authority::{Done, GrantScope};
+use purser_crypto::jose::Jwk;
+use purser_crypto::token;
+use purser_db::{Tx, params};
+use purser_values::id::{AgentId, GrantId, GrantRequestId, OrganisationId, PersonId};
+use purser_values::{Sha256Digest, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use super::link::REVOKE_LINK;
+use super::{Grant, GrantState};
+use crate::agent::Agent;
+use crate::consent::TermsSeen;
+use crate::grant_request::{DecideError, GrantRequest};
+use crate::person::Member;
+use crate::realm::Realm;
+
+/// The `typ` of the record's JWS.
+const TYPE: &str = "grant+jwt";
+
+/// The claims of the signed record: enough to judge it without this database.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct GrantRecord {
+    pub iss: String,
+    /// The person.
+    pub sub: PersonId,
+    pub jti: GrantId,
+    pub iat: i64,
+    pub exp: i64,
+    pub email: String,
+    pub organisation: OrganisationId,
+    pub agent: RecordAgent,
+    pub request: GrantRequestId,
+    pub accepted_at: Timestamp,
+    pub scope: GrantScope,
+    pub terms: Vec<TermsSeen>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordAgent {
+    pub id: AgentId,
+    pub claimed_name: String,
+    pub jkt: String,
+    pub jwk: Jwk,
+}
+
+pub(crate) fn make(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    member: &Member,
+    agent: &Agent,
+    request: &GrantRequest,
+    scope: GrantScope,
+    terms: &[TermsSeen],
+) -> Result<Done<Grant>, DecideError> {
+    let (id, now) = (GrantId::mint(&realm.env), realm.env.now());
+    let record = GrantRecord {
+        iss: realm.issuer.to_string(),
+        sub: member.person.id.clone(),
+        jti: id.clone(),
+        iat: now.as_secs(),
+        exp: scope.expires_at.as_secs(),
+        email: member.person.email.to_string(),
+        organisation: member.organisation.id.clone(),
+        agent: RecordAgent { id: agent.id.clone(), claimed_name: agent.name.to_string(), jkt: agent.jkt.clone(), jwk: request.key.clone() },
+        request: request.id.clone(),
+        accepted_at: now,
+        scope: scope.clone(),
+        terms: terms.to_vec(),
+    };
+    let record = realm.keys.sign(TYPE, &record)?;
+    let record_digest = Sha256Digest::of(record.as_bytes());
+    let insert = "insert into agent_grant
+        (id, organisation, person, agent, request, scope, terms, record, record_digest, accepted_at, expires_at)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let (scope_json, terms_json) = (serde_json::json!(scope), serde_json::json!(terms));
+    let (organisation, person) = (&member.organisation.id, &member.person.id);
+    tx.execute(
+        insert,
+        params![id, organisation, person, agent.id, request.id, scope_json, terms_json, record, record_digest, now, scope.expires_at],
+    )?;
+    let grant = Grant {
+        id,
+        organisation: organisation.clone(),
+        person: person.clone(),
+        agent: agent.id.clone(),
+        scope,
+        terms: terms.to_vec(),
+        record,
+        record_digest,
+        accepted_at: now,
+        state: GrantState::InForce,
+    };
+    let (link, digest) = token::mint(&realm.env, REVOKE_LINK);
+    let keep = "insert into revoke_link (token_hash, grant_id, created_at) values ($1, $2, $3)";
+    tx.execute(keep, params![digest, grant.id, now])?;
+    let text = notice(realm, member, agent, request, &grant, link.expose());
+    let job = realm.mail(&member.person.email, "You let an agent act for you", text)?;
+    Ok(Done::quiet(grant).and_job(job))
+}
+
+fn notice(realm: &Realm, member: &Member, agent: &Agent, request: &GrantRequest, grant: &Grant, link: &str) -> String {
+    let list = |names: Vec<&str>| names.join(", ");
+    format!(
+        "At {at} you let an agent act for you ({email}, organisation {organisation}).\n\n\
+         It calls itself:  \"{name}\" (nobody has verified this)\n\
+         Its key:          {jkt}\n\
+         Asked from:       {peer}\n\
+         Projects:         {projects}\n\
+         Providers:        {providers}\n\
+         At most:          {cap} a month at each provider\n\
+         Ends:             {ends}\n\n\
+         If that was not you, or you have changed your mind, open\n\n    {url}\n\n\
+         and end it there. You can also freeze the agent at {agents}\n",
+        at = grant.accepted_at,
+        email = member.person.email,
+        organisation = member.organisation.name,
+        name = agent.name,
+        jkt = agent.jkt,
+        peer = request.peer,
+        projects = list(grant.scope.projects.iter().map(AsRef::as_ref).collect()),
+        providers = list(grant.scope.providers.iter().map(AsRef::as_ref).collect()),
+        cap = grant.scope.cap_per_provider_month,
+        ends = grant.scope.expires_at,
+        url = realm.url(&format!("/revoke?token={link}")),
+        agents = realm.url("/agents"),
+    )
+}

@@ -1,0 +1,132 @@
+//! `grant_request`: an agent asks for a grant (RFC 8628, 3.1). The DPoP proof of the request carries the key that all later
+//! tokens are bound to.
+
+use purser_authority::action::GrantRequest as GrantRequestAction;
+use purser_authority::{Done, Event, Permit};
+use purser_crypto::token;
+use purser_db::{DbError, Tx, params};
+use purser_values::error::{Kind, PublicError};
+use purser_values::id::GrantRequestId;
+use purser_values::limits::DEVICE_CODE_LIFE_S;
+use purser_values::{Secret, Timestamp};
+
+use super::{AskedScope, Asker, UserCode};
+use crate::agent::AgentName;
+use crate::limits::{CAP_MAX_MINOR, GRANT_LIFE_MAX_S, GRANT_REQUESTS_PER_PEER, SCOPE_ENTRIES};
+use crate::realm::Realm;
+use crate::token::dpop::{Proof, ProofError};
+
+pub(crate) const DEVICE_CODE: &str = "pur_dc";
+
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("too many requests from this address wait for a person")]
+    TooMany,
+    #[error("the request names no {0}")]
+    Empty(&'static str),
+    #[error("the request asks for more than {SCOPE_ENTRIES} projects or providers")]
+    TooWide,
+    #[error("the cap or the life asked for is out of range")]
+    Range,
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl PublicError for StartError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::TooMany => "too_many_requests",
+            Self::Empty(_) | Self::TooWide | Self::Range => "invalid_scope",
+            Self::Proof(e) => e.code(),
+            Self::Db(e) => e.code(),
+        }
+    }
+    fn kind(&self) -> Kind {
+        match self {
+            Self::TooMany => Kind::RateLimited,
+            Self::Empty(_) | Self::TooWide | Self::Range => Kind::Invalid,
+            Self::Proof(e) => e.kind(),
+            Self::Db(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::TooMany => Some("wait until a person has answered, or until the older requests run out".to_owned()),
+            Self::Empty(what) => Some(format!("name at least one {what}")),
+            Self::TooWide => Some("ask for less in one grant".to_owned()),
+            Self::Range => Some(format!("a cap is 0 to {CAP_MAX_MINOR} minor units, a life 60 to {GRANT_LIFE_MAX_S} seconds")),
+            Self::Proof(e) => e.hint(),
+            Self::Db(_) => None,
+        }
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Ask {
+    pub asker: Asker,
+    pub name: AgentName,
+    pub peer: String,
+}
+
+#[derive(Debug)]
+pub struct Started {
+    pub id: GrantRequestId,
+    pub device_code: Secret<String>,
+    pub user_code: UserCode,
+    pub expires_at: Timestamp,
+}
+
+/// Records the request and mints its two codes.
+///
+/// # Errors
+/// When the scope is empty or out of range, the proof was seen before, or too many requests wait.
+pub fn device_authorization_start(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    permit: Permit<GrantRequestAction>,
+    ask: &Ask,
+    proof: &Proof,
+) -> Result<Done<Started>, StartError> {
+    let now = realm.env.now();
+    let (kind, asked) = match &ask.asker {
+        Asker::Agent(scope) => ("agent", serde_json::json!(checked(scope)?)),
+        Asker::Person => ("person", serde_json::Value::Null),
+    };
+    proof.consume(tx)?;
+    let waiting = "select count(*) as n from grant_request where peer = $1 and state = 'pending' and expires_at > $2";
+    if tx.query_one(waiting, params![ask.peer, now])?.get::<i64>("n")? >= GRANT_REQUESTS_PER_PEER {
+        return Err(StartError::TooMany);
+    }
+    let (device_code, digest) = token::mint(&realm.env, DEVICE_CODE);
+    let (id, user_code) = (GrantRequestId::mint(&realm.env), UserCode::mint(&realm.env));
+    let expires_at = now.plus_secs(DEVICE_CODE_LIFE_S);
+    let insert = "insert into grant_request
+        (id, device_code, user_code, kind, name, jkt, jwk, asked, peer, created_at, expires_at, state)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending')";
+    let jwk = serde_json::json!(proof.key());
+    tx.execute(
+        insert,
+        params![id, digest, user_code.as_str(), kind, ask.name.as_str(), proof.jkt(), jwk, asked, ask.peer, now, expires_at],
+    )?;
+    let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([proof.jkt()]);
+    let event = event.with(serde_json::json!({ "kind": kind, "name": ask.name, "asked": asked, "peer": ask.peer }));
+    Ok(Done::with_event(Started { id, device_code, user_code, expires_at }, event))
+}
+
+fn checked(scope: &AskedScope) -> Result<&AskedScope, StartError> {
+    if scope.projects.is_empty() {
+        return Err(StartError::Empty("project"));
+    }
+    if scope.providers.is_empty() {
+        return Err(StartError::Empty("provider"));
+    }
+    if scope.projects.len() > SCOPE_ENTRIES || scope.providers.len() > SCOPE_ENTRIES {
+        return Err(StartError::TooWide);
+    }
+    if !(0..=CAP_MAX_MINOR).contains(&scope.cap.minor()) || !(60..=GRANT_LIFE_MAX_S).contains(&scope.life_s) {
+        return Err(StartError::Range);
+    }
+    Ok(scope)
+}

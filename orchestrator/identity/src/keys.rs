@@ -1,0 +1,140 @@
+//! The orchestrator's own keys: one that signs, those that signed before, and the secret of its codes.
+//!
+//! All are sealed in the database. Retired keys stay published, because grants that they signed must stay verifiable.
+
+use std::sync::Arc;
+
+use purser_crypto::jose::{Algorithm, JoseError, Jwk, SigningKey};
+use purser_crypto::mac;
+use purser_crypto::seal::{Keyring, SealError};
+use purser_db::{DbError, Tx, params};
+use purser_values::{Env, Secret};
+use serde::Serialize;
+
+const MAC_NAME: &str = "codes";
+
+#[derive(Debug, thiserror::Error)]
+pub enum KeysError {
+    #[error("a stored key cannot be opened with this key-encryption key: {0}")]
+    Seal(#[from] SealError),
+    #[error("a key cannot be made or read: {0}")]
+    Key(#[from] JoseError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+/// The keys of one orchestrator, cheap to clone.
+#[derive(Clone)]
+pub struct Keys(Arc<Inner>);
+
+struct Inner {
+    active: SigningKey,
+    published: Vec<Jwk>,
+    codes: Secret<Vec<u8>>,
+}
+
+impl std::fmt::Debug for Keys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Keys({:?})", self.0.active)
+    }
+}
+
+impl Keys {
+    /// Opens the stored keys, making them on the first start.
+    ///
+    /// # Errors
+    /// When the store fails or a key does not open.
+    pub fn load(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Self, KeysError> {
+        let rows = tx.query("select kid, sealed, public, retired_at from signing_key order by created_at desc, kid", params![])?;
+        let mut published = Vec::with_capacity(rows.len() + 1);
+        let mut active = None;
+        for row in &rows {
+            published.push(row.json::<Jwk>("public")?);
+            if active.is_none() && row.get::<Option<i64>>("retired_at")?.is_none() {
+                let sealed: Vec<u8> = row.get("sealed")?;
+                let pkcs8 = keyring.open(&key_purpose(&row.get::<String>("kid")?), &sealed)?;
+                active = Some(SigningKey::from_pkcs8(Algorithm::EdDsa, &pkcs8)?);
+            }
+        }
+        let active = match active {
+            Some(key) => key,
+            None => {
+                let key = add_key(tx, env, keyring)?;
+                published.insert(0, key.public().clone());
+                key
+            }
+        };
+        Ok(Self(Arc::new(Inner { active, published, codes: code_secret(tx, env, keyring)? })))
+    }
+
+    /// Makes a new signing key and retires the one in use, which stays published.
+    ///
+    /// # Errors
+    /// As [`Keys::load`].
+    pub fn rotate(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Self, KeysError> {
+        tx.execute("update signing_key set retired_at = $1 where retired_at is null", params![env.now()])?;
+        add_key(tx, env, keyring)?;
+        Self::load(tx, env, keyring)
+    }
+
+    /// A compact JWS by the active key.
+    ///
+    /// # Errors
+    /// When the claims do not serialise.
+    pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
+        self.0.active.sign(typ, claims)
+    }
+
+    /// The key that signs now.
+    #[must_use]
+    pub fn active(&self) -> &SigningKey {
+        &self.0.active
+    }
+
+    /// All public keys, newest first, for the key set.
+    #[must_use]
+    pub fn published(&self) -> &[Jwk] {
+        &self.0.published
+    }
+
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<&Jwk> {
+        self.0.published.iter().find(|key| key.kid.as_deref() == Some(kid))
+    }
+
+    /// HMAC under the secret of codes and form tokens. `purpose` keeps uses apart.
+    #[must_use]
+    pub fn mac(&self, purpose: &str, parts: &[&str]) -> [u8; 32] {
+        let mut framed = vec![purpose.as_bytes(), b"\0"];
+        for part in parts {
+            framed.extend([part.as_bytes(), b"\0".as_slice()]);
+        }
+        mac::hmac_sha256(self.0.codes.expose(), &framed)
+    }
+}
+
+fn add_key(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<SigningKey, KeysError> {
+    let key = SigningKey::generate(Algorithm::EdDsa)?;
+    let kid = key.public().thumbprint();
+    let sealed = keyring.seal(env, &key_purpose(&kid), key.pkcs8().expose())?;
+    let public = serde_json::json!(key.public());
+    let insert = "insert into signing_key (kid, sealed, public, created_at) values ($1, $2, $3, $4)";
+    tx.execute(insert, params![kid, sealed, public, env.now()])?;
+    Ok(key)
+}
+
+fn code_secret(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Secret<Vec<u8>>, KeysError> {
+    let purpose = format!("identity-secret/{MAC_NAME}");
+    if let Some(row) = tx.query_opt("select sealed from identity_secret where name = $1", params![MAC_NAME])? {
+        let sealed: Vec<u8> = row.get("sealed")?;
+        return Ok(keyring.open(&purpose, &sealed)?);
+    }
+    let secret = Secret::new(env.bytes::<32>().to_vec());
+    let sealed = keyring.seal(env, &purpose, secret.expose())?;
+    tx.execute("insert into identity_secret (name, sealed) values ($1, $2)", params![MAC_NAME, sealed])?;
+    Ok(secret)
+}
+
+fn key_purpose(kid: &str) -> String {
+    format!("signing-key/{kid}")
+}

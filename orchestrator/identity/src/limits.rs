@@ -1,0 +1,23 @@
+//! Every limit of this domain that is not shared with other rooms (those are in `purser_values::limits`).
+
+/// Window in which unused sign-in codes are counted, in seconds, and how many of them one address and one peer may ask for.
+pub const SIGN_IN_WINDOW_S: i64 = 900;
+pub const SIGN_IN_CODES_PER_ADDRESS: i64 = 5;
+pub const SIGN_IN_CODES_PER_PEER: i64 = 30;
+/// Unused codes of one address in a day: with five tries each, a guesser has one chance in ten thousand a day.
+pub const SIGN_IN_CODES_PER_ADDRESS_DAY: i64 = 20;
+/// Undecided grant requests of one peer at a time.
+pub const GRANT_REQUESTS_PER_PEER: i64 = 30;
+/// Life of a grant when the agent asks for none, and the longest, in seconds.
+pub const GRANT_LIFE_S: i64 = 30 * 86_400;
+pub const GRANT_LIFE_MAX_S: i64 = 90 * 86_400;
+/// Largest cap that a person can write on the consent page, in minor units.
+pub const CAP_MAX_MINOR: i64 = 1_000_000_00;
+/// Most projects and most providers in one grant.
+pub const SCOPE_ENTRIES: usize = 20;
+/// Age, both ways, at which a DPoP proof is stale, in seconds.
+pub const DPOP_TOLERANCE_S: i64 = 60;
+/// Longest `jti` of a DPoP proof, in bytes.
+pub const DPOP_JTI_BYTES: usize = 128;
+/// A sign-in older than this is asked for anew before an acceptance or a thaw, in seconds.
+pub const STEP_UP_S: i64 = 3_600;

@@ -1,0 +1,80 @@
+//! What every use case of this domain works with besides its transaction.
+
+use std::sync::Arc;
+
+use purser_crypto::seal::{Keyring, SealError};
+use purser_db::jobs::NewJob;
+use purser_notify::{Mail, Subject, mail_job};
+use purser_values::Env;
+use purser_values::name::{Email, HostName};
+
+use crate::keys::Keys;
+
+/// Who may become a person here by signing in.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum SignUp {
+    /// Anybody who can read mail at an address. Sandbox only.
+    Open,
+    /// These addresses, and every address at these domains.
+    Listed { addresses: Vec<Email>, domains: Vec<HostName> },
+    /// Nobody new.
+    #[default]
+    Closed,
+}
+
+impl SignUp {
+    #[must_use]
+    pub fn admits(&self, email: &Email) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Closed => false,
+            Self::Listed { addresses, domains } => {
+                let domain = email.as_str().rsplit('@').next().unwrap_or_default();
+                addresses.contains(email) || domains.iter().any(|d| d.as_str() == domain)
+            }
+        }
+    }
+}
+
+/// One orchestrator as an issuer: its keys, its public address and its rules. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Realm {
+    pub env: Env,
+    pub keyring: Keyring,
+    pub keys: Keys,
+    /// The public URL without a trailing slash; the `iss` of all we sign.
+    pub issuer: Arc<str>,
+    pub sign_up: Arc<SignUp>,
+}
+
+impl Realm {
+    #[must_use]
+    pub fn new(env: Env, keyring: Keyring, keys: Keys, public_url: &str, sign_up: SignUp) -> Self {
+        Self { env, keyring, keys, issuer: public_url.trim_end_matches('/').into(), sign_up: Arc::new(sign_up) }
+    }
+
+    /// The absolute URL of one of our paths.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.issuer)
+    }
+
+    pub(crate) fn mail(&self, to: &Email, subject: &str, text: String) -> Result<NewJob, SealError> {
+        mail_job(&self.keyring, &self.env, &Mail { to: to.clone(), subject: Subject::new(subject), text })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_new_is_admitted_unless_listed() {
+        let ada: Email = "ada@example.test".parse().unwrap();
+        assert!(!SignUp::default().admits(&ada));
+        let listed = SignUp::Listed { addresses: vec![], domains: vec!["example.test".parse().unwrap()] };
+        assert!(listed.admits(&ada));
+        assert!(!listed.admits(&"ada@evil-example.test".parse().unwrap()));
+        assert!(!listed.admits(&"ada@a.example.test".parse().unwrap()));
+    }
+}

@@ -1,0 +1,106 @@
+//! `sign_in`: use the code.
+
+use purser_authority::action::SignIn;
+use purser_authority::{Caller, Done, Event, Outcome, Permit};
+use purser_crypto::{constant_time_eq, token};
+use purser_db::{DbError, Tx, params};
+use purser_values::Secret;
+use purser_values::error::{Kind, PublicError};
+use purser_values::limits::SIGN_IN_CODE_TRIES;
+use purser_values::name::Email;
+
+use super::{ATTEMPT, code_mac};
+use crate::person::{self, Member};
+use crate::realm::Realm;
+use crate::session;
+
+#[derive(Debug, thiserror::Error)]
+pub enum CodeUseError {
+    #[error("this sign-in was not begun in this browser, or it is over")]
+    NoAttempt,
+    #[error("`{0}` is not a code of six digits")]
+    NotACode(String),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl PublicError for CodeUseError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::NoAttempt => "sign_in_over",
+            Self::NotACode(_) => "not_a_code",
+            Self::Db(e) => e.code(),
+        }
+    }
+    fn kind(&self) -> Kind {
+        match self {
+            Self::NoAttempt => Kind::Unauthenticated,
+            Self::NotACode(_) => Kind::Invalid,
+            Self::Db(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::NoAttempt => Some("ask for a new code".to_owned()),
+            Self::NotACode(_) => Some("type the six digits from the mail".to_owned()),
+            Self::Db(_) => None,
+        }
+    }
+}
+
+/// A wrong try is an outcome and not an error: it is counted in the same write.
+#[derive(Debug)]
+pub enum CodeUse {
+    SignedIn(SignedIn),
+    Wrong { tries_left: i64 },
+}
+
+#[derive(Debug)]
+pub struct SignedIn {
+    pub member: Member,
+    /// The value of the session cookie.
+    pub session: Secret<String>,
+    /// Whether the person was made by this sign-in.
+    pub fresh: bool,
+}
+
+/// Checks the code, counts the try, and on success starts a session (and makes the person and an organisation of their own).
+///
+/// # Errors
+/// [`CodeUseError::NoAttempt`] when the attempt is unknown, expired, used or out of tries.
+pub fn sign_in_code_use(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    _permit: Permit<SignIn>,
+    attempt: &Secret<String>,
+    code: &str,
+) -> Result<Done<CodeUse>, CodeUseError> {
+    let code: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
+    if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(CodeUseError::NotACode(code.chars().take(16).collect()));
+    }
+    if !token::is_well_formed(attempt.expose(), ATTEMPT) {
+        return Err(CodeUseError::NoAttempt);
+    }
+    let (now, digest) = (realm.env.now(), token::hash(attempt.expose()));
+    // Counting and reading in one statement: concurrent guesses cannot share a try.
+    let count = "update sign_in_code set tries = tries + 1 where attempt = $1 and used_at is null and expires_at > $2 and tries < $3
+                 returning email, code_mac, tries";
+    let row = tx.query_opt(count, params![digest, now, SIGN_IN_CODE_TRIES])?.ok_or(CodeUseError::NoAttempt)?;
+    let (email, expected): (Email, Vec<u8>) = (row.parse("email")?, row.get("code_mac")?);
+    if !constant_time_eq(&code_mac(&realm.keys, &digest, email.as_str(), &code), &expected) {
+        return Ok(Done::quiet(CodeUse::Wrong { tries_left: SIGN_IN_CODE_TRIES - row.get::<i64>("tries")? }));
+    }
+    tx.execute("update sign_in_code set used_at = $2 where attempt = $1", params![digest, now])?;
+    // Between the mail and now the address may have lost its admission.
+    if !realm.sign_up.admits(&email) && !person::exists(tx, &email)? {
+        return Err(CodeUseError::NoAttempt);
+    }
+    let (member, fresh) = person::find_or_create(tx, &realm.env, &email)?;
+    let (session, id) = session::start(tx, &realm.env, &member)?;
+    let caller = Caller::Person { person: member.person.id.clone(), organisation: member.organisation.id.clone(), role: member.role };
+    let event = Event::new("sign_in", Outcome::Done, &caller, member.person.id.as_str())
+        .related([id.as_str()])
+        .with(serde_json::json!({ "email": email, "fresh": fresh }));
+    Ok(Done::with_event(CodeUse::SignedIn(SignedIn { member, session, fresh }), event))
+}

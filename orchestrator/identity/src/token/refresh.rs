@@ -1,0 +1,135 @@
+//! `token_issue` by refresh: each refresh token works once; a second use means that a copy exists, and ends the family.
+
+use purser_authority::action::TokenIssue;
+use purser_authority::{Caller, Done, Event, Outcome, Permit};
+use purser_crypto::jose::JoseError;
+use purser_crypto::token;
+use purser_db::{DbError, Tx, params};
+use purser_values::error::{Kind, PublicError};
+use purser_values::id::TokenFamilyId;
+use purser_values::{Secret, Timestamp};
+
+use super::dpop::{Proof, ProofError};
+use super::{AgentTokens, Tokens, agent_access};
+use crate::agent;
+use crate::grant;
+use crate::realm::Realm;
+
+const REFRESH: &str = "pur_rt";
+
+#[derive(Debug, thiserror::Error)]
+pub enum RefreshError {
+    /// Unknown, expired, ended, or not this key's.
+    #[error("the refresh token is not valid for this key")]
+    InvalidGrant,
+    #[error("the agent is frozen")]
+    Frozen,
+    #[error(transparent)]
+    Proof(#[from] ProofError),
+    #[error(transparent)]
+    Jose(#[from] JoseError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
+impl PublicError for RefreshError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::InvalidGrant => "invalid_grant",
+            Self::Frozen => "agent_frozen",
+            Self::Proof(e) => e.code(),
+            Self::Jose(_) => "internal",
+            Self::Db(e) => e.code(),
+        }
+    }
+    fn kind(&self) -> Kind {
+        match self {
+            Self::InvalidGrant => Kind::Invalid,
+            Self::Frozen => Kind::Forbidden,
+            Self::Proof(e) => e.kind(),
+            Self::Jose(_) => Kind::Internal,
+            Self::Db(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::InvalidGrant => Some("run `purser login` again".to_owned()),
+            Self::Frozen => Some("a person froze this agent and can thaw it on the agents page".to_owned()),
+            Self::Proof(e) => e.hint(),
+            Self::Jose(_) | Self::Db(_) => None,
+        }
+    }
+}
+
+/// A reuse is an outcome and not an error: the end of the family is written.
+#[derive(Debug)]
+pub enum Refreshed {
+    Issued(Tokens),
+    Reused,
+}
+
+/// Rotates a refresh token. A frozen agent keeps its token unspent, so that a thaw restores it.
+///
+/// # Errors
+/// See [`RefreshError`].
+pub fn token_refresh(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    permit: Permit<TokenIssue>,
+    refresh_token: &Secret<String>,
+    proof: &Proof,
+) -> Result<Done<Refreshed>, RefreshError> {
+    proof.consume(tx)?;
+    let now = realm.env.now();
+    if !token::is_well_formed(refresh_token.expose(), REFRESH) {
+        return Err(RefreshError::InvalidGrant);
+    }
+    let digest = token::hash(refresh_token.expose());
+    let select = "select t.family as family, t.jkt as jkt, t.expires_at as expires_at, t.used_at as used_at, f.grant_id as grant_id,
+                  f.revoked_at as revoked_at from refresh_token t join token_family f on f.id = t.family where t.token_hash = $1";
+    let row = tx.query_opt(select, params![digest])?.ok_or(RefreshError::InvalidGrant)?;
+    let family: TokenFamilyId = row.parse("family")?;
+    // Without the key a copy is worth nothing, not even to end the family.
+    if row.get::<String>("jkt")? != proof.jkt() || row.get::<Option<Timestamp>>("revoked_at")?.is_some() {
+        return Err(RefreshError::InvalidGrant);
+    }
+    let grant = grant::find(tx, &row.parse("grant_id")?)?.ok_or(RefreshError::InvalidGrant)?;
+    let caller = Caller::Agent {
+        agent: grant.agent.clone(),
+        grant: grant.id.clone(),
+        on_behalf_of: grant.person.clone(),
+        organisation: grant.organisation.clone(),
+    };
+    if row.get::<Option<Timestamp>>("used_at")?.is_some() {
+        let end = "update token_family set revoked_at = $2, revoked_why = 'refresh token reused' where id = $1";
+        tx.execute(end, params![family, now])?;
+        let refused = Outcome::Refused("refresh_token_reused".to_owned());
+        let event = Event::new(permit.verb(), refused, &caller, family.as_str()).related([grant.id.as_str()]);
+        return Ok(Done::with_event(Refreshed::Reused, event));
+    }
+    if row.get::<Timestamp>("expires_at")? <= now || !grant.is_in_force(now) {
+        return Err(RefreshError::InvalidGrant);
+    }
+    if agent::find(tx, &grant.agent)?.is_none_or(|agent| agent.is_frozen()) {
+        return Err(RefreshError::Frozen);
+    }
+    tx.execute("update refresh_token set used_at = $2 where token_hash = $1", params![digest, now])?;
+    let refresh_token = mint_refresh(tx, realm, &family, proof.jkt(), grant.scope.expires_at)?;
+    let (access_token, expires_in_s) = agent_access(realm, &grant, &family, proof.jkt())?;
+    let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str()]);
+    let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent });
+    Ok(Done::with_event(Refreshed::Issued(Tokens { access_token, expires_in_s, agent }), event))
+}
+
+pub(super) fn mint_refresh(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    family: &TokenFamilyId,
+    jkt: &str,
+    until: Timestamp,
+) -> Result<Secret<String>, DbError> {
+    let (plain, digest) = token::mint(&realm.env, REFRESH);
+    let insert = "insert into refresh_token (token_hash, family, jkt, issued_at, expires_at) values ($1, $2, $3, $4, $5)";
+    tx.execute(insert, params![digest, family, jkt, realm.env.now(), until])?;
+    Ok(plain)
+}
