@@ -34,7 +34,7 @@ pub fn install(house: &House, source: &str, file: &str) -> Outcome<PathBuf> {
 }
 
 fn fetch(pins: &Path, folder: &Path, file: &str, digest: &str) -> Outcome<()> {
-    let partial = folder.with_extension("partial");
+    let partial = PathBuf::from(format!("{}.partial", folder.display()));
     for old in [&partial, &folder.to_path_buf()] {
         remove(old)?;
     }
