@@ -47,6 +47,14 @@ pub struct Options {
 }
 
 pub fn run(house: &House, options: &Options) -> Outcome<()> {
+    let outcome = play(house, options);
+    if let (true, Err(failure)) = (options.json, &outcome) {
+        println!("{}", json!({ "ok": false, "error": failure.to_string() }));
+    }
+    outcome
+}
+
+fn play(house: &House, options: &Options) -> Outcome<()> {
     let started = Instant::now();
     let mut parts = build(house)?;
     parts.port_base = options.port_base;
@@ -56,12 +64,18 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let who = if options.unattended { Who::Us } else { Who::APerson };
     let home = data.path().join("agent");
     let told = Story { purser: &parts.purser, run: &system.run, home: &home, who, quiet: false }.tell()?;
-    tell_people(&system, &told, &parts, data.path());
+    let stays = options.hold || !options.unattended;
+    tell_result(&system, &told);
+    if stays {
+        tell_commands(&system, &told, &parts, data.path());
+    } else if let Data::Kept(folder) = &data {
+        eprintln!("\n  The data stays; start it again with: {} up --data {}", parts.purser.display(), folder.display());
+    }
     progress::note(&format!("all of it took {}", progress::duration(started.elapsed())));
     if options.json {
         println!("{}", object(&system, &told));
     }
-    if options.hold || !options.unattended {
+    if stays {
         eprintln!("\n  It stays up; Ctrl-C ends it.");
         system.wait()?;
     }
@@ -112,23 +126,26 @@ fn object(system: &System, told: &Told) -> serde_json::Value {
     })
 }
 
-fn tell_people(system: &System, told: &Told, parts: &Parts, data: &Path) {
+fn tell_result(system: &System, told: &Told) {
     let (run, domain) = (&system.run, &told.domain);
-    let live = site::live_url(run, domain);
     eprintln!("\n  From acceptance to the first answer on the new domain: {}\n", progress::duration(told.accept_to_live));
-    eprintln!("  live        {live}");
-    eprintln!("              {}", site::curl_line(run, domain));
-    eprintln!("  in a browser {}", site::browser_url(run, domain));
-    eprintln!("  console     {}/", run.orchestrator.url.trim_end_matches('/'));
+    eprintln!("  live          {}", site::live_url(run, domain));
+    eprintln!("                {}", site::curl_line(run, domain));
+    eprintln!("  in a browser  {}", site::browser_url(run, domain));
+    eprintln!("  console       {}/", run.orchestrator.url.trim_end_matches('/'));
+}
+
+fn tell_commands(system: &System, told: &Told, parts: &Parts, data: &Path) {
+    let live = site::live_url(&system.run, &told.domain);
+    let purser = parts.purser.display();
     eprintln!("\n  Try, in a second terminal:\n");
     eprintln!("      cd {} && export PURSER_HOME={}", told.agent.site().display(), told.agent.home().display());
-    let purser = parts.purser.display();
     for line in [
         format!("{purser} status"),
         format!("{purser} trace {live}"),
         format!("{purser} spend"),
         format!("{purser} audit verify --data {}", data.display()),
-        dig(run.cloud.dns.as_str(), domain),
+        dig(&system.run.cloud.dns, &told.domain),
     ] {
         eprintln!("      {line}");
     }
