@@ -83,7 +83,9 @@ impl WorkersError {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::ScriptNotFound | Self::VersionNotFound | Self::DeploymentNotFound | Self::DomainNotFound | Self::NoSubdomain => Kind::NotFound,
+            Self::ScriptNotFound | Self::VersionNotFound | Self::DeploymentNotFound | Self::DomainNotFound | Self::NoSubdomain => {
+                Kind::NotFound
+            }
             Self::Invalid(_) | Self::Inherit(_) | Self::BadRequest(_) | Self::Asset(_) | Self::TooManyScripts(_) => Kind::Invalid,
             Self::TooLarge(_) => Kind::TooLarge,
             Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) => Kind::Conflict,

@@ -31,9 +31,14 @@
 //! ```
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod assets;
+pub mod blobs;
 pub mod error;
+pub mod jail;
 pub mod limits;
 pub mod name;
+pub mod plan;
+pub mod runtime;
 pub mod view;
 
 pub use error::WorkersError;

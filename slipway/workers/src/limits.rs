@@ -62,6 +62,8 @@ pub const CANDIDATE_LIFE: Duration = Duration::from_secs(15);
 pub const JAIL_FILES: u64 = 1_024;
 /// Tasks of one confined user.
 pub const JAIL_TASKS: u64 = 64;
+/// Writable private memory of one process, in bytes; V8's reservations do not count.
+pub const JAIL_MEMORY: u64 = 1024 * 1024 * 1024;
 /// Private temporary space in a jail on top of the modules, in bytes.
 pub const JAIL_SPACE: u64 = 1024 * 1024;
 /// Connections from one process to its bindings that are served at a time.

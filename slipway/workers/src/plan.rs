@@ -1,0 +1,91 @@
+//! What one account's process is to run: the deployed version of each of its Workers, loaded and opened.
+
+use std::sync::Arc;
+
+use purser_values::id::CloudAccountId;
+use purser_values::{Secret, Sha256Digest};
+
+use crate::name::{BindingName, ScriptName, VersionId};
+
+/// One account's process.
+#[derive(Clone)]
+pub struct Plan {
+    pub account: CloudAccountId,
+    /// Counts the accounts of this host; decides the uid.
+    pub number: u32,
+    pub units: Vec<Arc<Unit>>,
+}
+
+/// One Worker with code in it. Workers of static assets only need no process and are not here.
+pub struct Unit {
+    pub script: ScriptName,
+    pub version: VersionId,
+    pub compatibility_date: String,
+    pub compatibility_flags: Vec<String>,
+    pub source: Source,
+    pub bindings: Vec<(BindingName, Bound)>,
+}
+
+/// The code of a Worker.
+pub enum Source {
+    /// The first module is the main one.
+    Modules(Vec<Module>),
+    /// The older form without modules.
+    ServiceWorker(Arc<[u8]>),
+}
+
+pub struct Module {
+    pub name: String,
+    pub kind: ModuleKind,
+    pub bytes: Arc<[u8]>,
+}
+
+/// How a module is loaded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModuleKind {
+    EsModule,
+    CommonJs,
+    Text,
+    Data,
+    Wasm,
+    Json,
+}
+
+/// What a binding gives to the code.
+pub enum Bound {
+    Text(Secret<String>),
+    /// Valid JSON text.
+    Json(String),
+    /// The static assets of this version.
+    Assets,
+    /// Another Worker of the account.
+    Service {
+        script: ScriptName,
+        entrypoint: Option<String>,
+    },
+}
+
+impl Plan {
+    /// The same plan with `unit` in the place of its Worker's present one.
+    #[must_use]
+    pub fn with(&self, unit: Arc<Unit>) -> Self {
+        let mut units: Vec<_> = self.units.iter().filter(|u| u.script != unit.script).cloned().collect();
+        units.push(unit);
+        Self { account: self.account.clone(), number: self.number, units }
+    }
+
+    /// The same plan without a Worker.
+    #[must_use]
+    pub fn without(&self, script: &ScriptName) -> Self {
+        let units = self.units.iter().filter(|u| u.script != *script).cloned().collect();
+        Self { account: self.account.clone(), number: self.number, units }
+    }
+
+    /// Equal for plans that run the same versions: versions are immutable.
+    #[must_use]
+    pub fn fingerprint(&self) -> Sha256Digest {
+        let mut ids: Vec<&str> = self.units.iter().map(|u| u.version.as_str()).collect();
+        ids.sort_unstable();
+        Sha256Digest::of(ids.join("\n").as_bytes())
+    }
+}

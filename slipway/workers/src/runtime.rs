@@ -1,0 +1,289 @@
+//! The processes that run Workers, and the table that says which host name leads where.
+//!
+//! The runtime knows nothing of databases: it is told what is live and makes it so.
+
+pub mod confinement;
+pub mod process;
+pub mod site;
+
+pub(crate) mod config;
+pub(crate) mod gate;
+pub(crate) mod generation;
+pub(crate) mod output;
+pub(crate) mod spawner;
+mod table;
+
+use std::collections::HashMap;
+use std::io;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use purser_values::Sha256Digest;
+use purser_values::id::CloudAccountId;
+use purser_values::name::HostName;
+
+use crate::assets::AssetSet;
+use crate::blobs::Blobs;
+use crate::limits;
+use crate::name::{ScriptName, VersionId};
+use crate::plan::{Plan, Unit};
+use crate::runtime::confinement::{Confinement, Walls};
+use crate::runtime::gate::Gate;
+use crate::runtime::generation::Generation;
+use crate::runtime::process::{JailProgram, StartError};
+use crate::runtime::site::{Site, Target};
+use crate::runtime::spawner::Spawner;
+use crate::runtime::table::Table;
+
+/// Where the runtime finds things.
+#[derive(Clone, Debug)]
+pub struct RuntimeConfig {
+    pub workerd: PathBuf,
+    /// A private folder for sockets; emptied at every start.
+    pub folder: PathBuf,
+    /// Run Workers without a jail where none can be built. Only a person may ask for it.
+    pub unconfined: bool,
+    pub jail: JailProgram,
+}
+
+/// What every account's processes share.
+pub(crate) struct Host {
+    pub spawner: Spawner,
+    pub jail: JailProgram,
+    pub walls: Walls,
+    pub confinement: Confinement,
+    pub folder: PathBuf,
+    pub numbers: AtomicU64,
+}
+
+impl Host {
+    pub fn jailed(&self) -> bool {
+        self.confinement != Confinement::Unconfined
+    }
+}
+
+/// The runtime, cheap to clone.
+#[derive(Clone)]
+pub struct Runtime {
+    host: Arc<Host>,
+    blobs: Blobs,
+    accounts: Arc<tokio::sync::Mutex<HashMap<CloudAccountId, Arc<tokio::sync::Mutex<Tenant>>>>>,
+    table: Arc<RwLock<Table>>,
+}
+
+/// One Worker that is live.
+#[derive(Clone)]
+pub struct Live {
+    pub script: ScriptName,
+    pub version: VersionId,
+    /// Absent when the Worker is static assets only.
+    pub unit: Option<Arc<Unit>>,
+    pub assets: Option<Arc<AssetSet>>,
+}
+
+/// The processes of one account.
+struct Tenant {
+    account: CloudAccountId,
+    number: u32,
+    gate: Arc<Gate>,
+    live: Vec<Live>,
+    active: Option<Generation>,
+    candidate: Option<Generation>,
+}
+
+impl Tenant {
+    fn plan(&self) -> Plan {
+        let units = self.live.iter().filter_map(|l| l.unit.clone()).collect();
+        Plan { account: self.account.clone(), number: self.number, units }
+    }
+}
+
+impl Runtime {
+    /// Finds out how this host can confine Workers and readies the folders.
+    ///
+    /// # Errors
+    /// When workerd cannot be found or the folder cannot be made.
+    pub async fn start(config: RuntimeConfig, blobs: Blobs) -> io::Result<Self> {
+        if config.folder.exists() {
+            std::fs::remove_dir_all(&config.folder)?;
+        }
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&config.folder)?;
+        let folder = config.folder.canonicalize()?;
+        let walls = Walls::lay_out(&config.workerd, &folder).await?;
+        let spawner = Spawner::start()?;
+        let confinement = match walls.probe(&spawner, &config.jail).await {
+            Confinement::Unavailable { .. } if config.unconfined => Confinement::Unconfined,
+            found => found,
+        };
+        let host = Host { spawner, jail: config.jail, walls, confinement, folder, numbers: AtomicU64::new(1) };
+        Ok(Self { host: Arc::new(host), blobs, accounts: Arc::default(), table: Arc::default() })
+    }
+
+    /// How Workers run here.
+    #[must_use]
+    pub fn confinement(&self) -> &Confinement {
+        &self.host.confinement
+    }
+
+    /// Who serves a host name. Reads a table in memory.
+    #[must_use]
+    pub fn route(&self, host: &HostName) -> Target {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).route(host)
+    }
+
+    /// Makes an account known, with what is live; its process starts in the background.
+    ///
+    /// # Errors
+    /// When a socket cannot be made.
+    pub async fn restore(&self, account: &CloudAccountId, number: u32, live: Vec<Live>) -> io::Result<()> {
+        let tenant = self.tenant(account, number).await?;
+        let mut tenant = tenant.lock().await;
+        tenant.live = live;
+        let plan = tenant.plan();
+        let runs = !plan.units.is_empty() && !matches!(self.host.confinement, Confinement::Unavailable { .. });
+        tenant.active = if runs { Some(Generation::start_behind(&self.host, &tenant.gate, &plan)?) } else { None };
+        self.publish(&tenant);
+        Ok(())
+    }
+
+    /// Starts the account's Workers with `changed` in its place, beside the running ones and without any traffic.
+    ///
+    /// # Errors
+    /// [`StartError::Refused`] and [`StartError::TooSlow`] are the code's fault, the others the host's.
+    pub async fn validate(&self, account: &CloudAccountId, number: u32, changed: &Live) -> Result<Option<Duration>, StartError> {
+        let tenant = self.tenant(account, number).await?;
+        let mut tenant = tenant.lock().await;
+        let Some(unit) = &changed.unit else { return Ok(None) };
+        self.possible()?;
+        if let Some(set) = &changed.assets {
+            tenant.gate.allow_assets(changed.version.clone(), set.clone());
+        }
+        let plan = tenant.plan().with(unit.clone());
+        let generation = Generation::start(&self.host, &tenant.gate, &plan).await?;
+        let startup = generation.startup;
+        let fingerprint = generation.fingerprint;
+        tenant.candidate = Some(generation);
+        self.forget_later(account.clone(), fingerprint);
+        Ok(startup)
+    }
+
+    /// Makes `changed` live: the validated process takes over, or a new one is started first.
+    ///
+    /// # Errors
+    /// As [`Runtime::validate`]; then what was live stays live.
+    pub async fn deploy(&self, account: &CloudAccountId, number: u32, changed: Live) -> Result<(), StartError> {
+        let tenant = self.tenant(account, number).await?;
+        let mut tenant = tenant.lock().await;
+        let mut live: Vec<Live> = tenant.live.iter().filter(|l| l.script != changed.script).cloned().collect();
+        live.push(changed);
+        self.switch(&mut tenant, live).await
+    }
+
+    /// Takes a Worker off line.
+    ///
+    /// # Errors
+    /// As [`Runtime::validate`]; then what was live stays live.
+    pub async fn withdraw(&self, account: &CloudAccountId, number: u32, script: &ScriptName) -> Result<(), StartError> {
+        let tenant = self.tenant(account, number).await?;
+        let mut tenant = tenant.lock().await;
+        let live = tenant.live.iter().filter(|l| l.script != *script).cloned().collect();
+        self.switch(&mut tenant, live).await
+    }
+
+    /// Sets all host names of an account. A name that another account holds stays with that account.
+    pub fn set_hosts(&self, account: &CloudAccountId, hosts: Vec<(HostName, ScriptName)>) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).set_hosts(account, hosts);
+    }
+
+    /// Takes an account's sites off line (403), or back. Its processes stay as they are.
+    pub fn set_suspended(&self, account: &CloudAccountId, suspended: bool) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).set_suspended(account, suspended);
+    }
+
+    /// The process of an account, for metering and tests.
+    pub async fn pid(&self, account: &CloudAccountId) -> Option<u32> {
+        let tenant = self.accounts.lock().await.get(account).cloned()?;
+        let tenant = tenant.lock().await;
+        tenant.active.as_ref().and_then(|g| g.pid)
+    }
+
+    async fn switch(&self, tenant: &mut Tenant, live: Vec<Live>) -> Result<(), StartError> {
+        let before = std::mem::replace(&mut tenant.live, live);
+        for live in &tenant.live {
+            if let Some(set) = &live.assets {
+                tenant.gate.allow_assets(live.version.clone(), set.clone());
+            }
+        }
+        let plan = tenant.plan();
+        let fingerprint = plan.fingerprint();
+        let unchanged = tenant.active.as_ref().is_some_and(|a| a.fingerprint == fingerprint);
+        if plan.units.is_empty() {
+            tenant.active = None;
+        } else if !unchanged {
+            let next = match tenant.candidate.take().filter(|c| c.fingerprint == fingerprint) {
+                Some(candidate) => Ok(candidate),
+                None => match self.possible() {
+                    Ok(()) => Generation::start(&self.host, &tenant.gate, &plan).await,
+                    Err(e) => Err(e),
+                },
+            };
+            match next {
+                Ok(next) => tenant.active = Some(next),
+                Err(e) => {
+                    tenant.live = before;
+                    return Err(e);
+                }
+            }
+        }
+        self.publish(tenant);
+        Ok(())
+    }
+
+    fn publish(&self, tenant: &Tenant) {
+        let site = |live: &Live| {
+            let door = tenant.active.as_ref().and_then(|g| g.doors.get(&live.script)).cloned();
+            Arc::new(Site::new(&tenant.account, live, door, self.blobs.clone()))
+        };
+        let sites = tenant.live.iter().map(|l| (l.script.clone(), site(l))).collect();
+        self.table.write().unwrap_or_else(PoisonError::into_inner).set_sites(&tenant.account, sites);
+    }
+
+    fn possible(&self) -> Result<(), StartError> {
+        match &self.host.confinement {
+            Confinement::Unavailable { why } => Err(StartError::Jail(why.clone())),
+            Confinement::Jailed | Confinement::Unconfined => Ok(()),
+        }
+    }
+
+    async fn tenant(&self, account: &CloudAccountId, number: u32) -> io::Result<Arc<tokio::sync::Mutex<Tenant>>> {
+        let mut accounts = self.accounts.lock().await;
+        if let Some(found) = accounts.get(account) {
+            return Ok(found.clone());
+        }
+        let folder = self.host.folder.join(format!("a{number}"));
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
+        let gate = Arc::new(Gate::open(&folder, Arc::from(account.as_str()), self.blobs.clone())?);
+        let tenant = Tenant { account: account.clone(), number, gate, live: Vec::new(), active: None, candidate: None };
+        let tenant = Arc::new(tokio::sync::Mutex::new(tenant));
+        accounts.insert(account.clone(), tenant.clone());
+        Ok(tenant)
+    }
+
+    /// A validated version that nobody deploys ends after a while, and the assets of versions that are gone are let go.
+    fn forget_later(&self, account: CloudAccountId, fingerprint: Sha256Digest) {
+        let accounts = self.accounts.clone();
+        tokio::spawn(async move {
+            tokio::time::sleep(limits::CANDIDATE_LIFE).await;
+            let Some(tenant) = accounts.lock().await.get(&account).cloned() else { return };
+            let mut tenant = tenant.lock().await;
+            tenant.candidate.take_if(|c| c.fingerprint == fingerprint);
+            if tenant.candidate.is_none() {
+                let versions: Vec<VersionId> = tenant.live.iter().map(|l| l.version.clone()).collect();
+                tenant.gate.keep_assets(&versions);
+            }
+        });
+    }
+}

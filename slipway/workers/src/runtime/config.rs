@@ -1,0 +1,162 @@
+//! Writes workerd's configuration (text form of `workerd.capnp`) from a [`Plan`].
+//!
+//! INVARIANT (typed-config): nothing that a tenant chose reaches the text except through [`quoted`], and no service, binding or
+//! option exists in it that this file does not name: no `network`, `disk`, `fromEnvironment`, `unsafeEval`, `extensions` and no
+//! flags of V8. The only ways out of the process are its two sockets.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use purser_values::Secret;
+
+use crate::jail::spec::CONFIG;
+use crate::name::ScriptName;
+use crate::plan::{Bound, Module, ModuleKind, Plan, Source, Unit};
+
+/// The header by which the host's socket tells the purpose of a request. workerd adds it; code cannot set or see it.
+pub const PURPOSE: &str = "slipway-purpose";
+/// A health question: answered by the host, through the process's event loop, without any tenant code.
+pub const HEALTH: &str = "health";
+/// Prefix of the purpose "a static asset of this version".
+pub const ASSETS: &str = "assets/";
+/// Prefix of the purpose "a Worker that is not there".
+pub const MISSING: &str = "missing";
+
+/// The two sockets as workerd addresses them.
+pub struct Addresses {
+    pub host: String,
+    pub egress: String,
+}
+
+/// The files of a process: the configuration first, then what it embeds.
+pub fn files(plan: &Plan, addresses: &Addresses) -> Vec<(String, Secret<Vec<u8>>)> {
+    let index: BTreeMap<&ScriptName, usize> = plan.units.iter().enumerate().map(|(i, u)| (&u.script, i)).collect();
+    let mut files = vec![(CONFIG.to_owned(), Secret::new(Vec::new()))];
+    let mut text = String::from("using Workerd = import \"/workerd/workerd.capnp\";\nconst config :Workerd.Config = (\n  services = [\n");
+    for (i, unit) in plan.units.iter().enumerate() {
+        worker(&mut text, &mut files, i, unit, &index, &addresses.host);
+    }
+    external(&mut text, "internet", &addresses.egress, "proxy", None);
+    external(&mut text, HEALTH, &addresses.host, "host", Some(HEALTH));
+    external(&mut text, MISSING, &addresses.host, "host", Some(MISSING));
+    text.push_str("  ],\n  sockets = [\n");
+    for i in 0..plan.units.len() {
+        let _ = writeln!(text, "    (name = \"s{i}\", http = (), service = \"w{i}\"),");
+    }
+    let _ = writeln!(text, "    (name = \"{HEALTH}\", http = (), service = \"{HEALTH}\")\n  ]\n);");
+    files[0].1 = Secret::new(text.into_bytes());
+    files
+}
+
+/// The name of the socket of the unit at `index`.
+pub fn socket(index: usize) -> String {
+    format!("s{index}")
+}
+
+fn worker(
+    text: &mut String,
+    files: &mut Vec<(String, Secret<Vec<u8>>)>,
+    i: usize,
+    unit: &Unit,
+    index: &BTreeMap<&ScriptName, usize>,
+    host: &str,
+) {
+    let _ = write!(text, "    (name = \"w{i}\", worker = (");
+    match &unit.source {
+        Source::Modules(modules) => {
+            text.push_str("modules = [");
+            for module in modules {
+                embed_module(text, files, module);
+            }
+            text.push_str("], ");
+        }
+        Source::ServiceWorker(bytes) => {
+            let file = embed(files, bytes);
+            let _ = write!(text, "serviceWorkerScript = embed \"{file}\", ");
+        }
+    }
+    let _ = write!(text, "compatibilityDate = {}, compatibilityFlags = [", quoted(&unit.compatibility_date));
+    for flag in &unit.compatibility_flags {
+        let _ = write!(text, "{}, ", quoted(flag));
+    }
+    text.push_str("], bindings = [");
+    let mut assets = false;
+    for (name, bound) in &unit.bindings {
+        let _ = write!(text, "(name = {}, ", quoted(name.as_str()));
+        let _ = match bound {
+            Bound::Text(value) => write!(text, "text = {}", quoted(value.expose())),
+            Bound::Json(value) => write!(text, "json = {}", quoted(value)),
+            Bound::Assets => {
+                assets = true;
+                write!(text, "service = \"a{i}\"")
+            }
+            Bound::Service { script, entrypoint } => match (index.get(script), entrypoint) {
+                (Some(target), Some(entry)) => write!(text, "service = (name = \"w{target}\", entrypoint = {})", quoted(entry)),
+                (Some(target), None) => write!(text, "service = \"w{target}\""),
+                (None, _) => write!(text, "service = \"{MISSING}\""),
+            },
+        };
+        text.push_str("), ");
+    }
+    text.push_str("], globalOutbound = \"internet\")),\n");
+    if assets {
+        external(text, &format!("a{i}"), host, "host", Some(&format!("{ASSETS}{}", unit.version)));
+    }
+}
+
+fn external(text: &mut String, name: &str, address: &str, style: &str, purpose: Option<&str>) {
+    let _ = write!(text, "    (name = {}, external = (address = {}, http = (style = {style}", quoted(name), quoted(address));
+    if let Some(purpose) = purpose {
+        let _ = write!(text, ", injectRequestHeaders = [(name = \"{PURPOSE}\", value = {})]", quoted(purpose));
+    }
+    text.push_str("))),\n");
+}
+
+fn embed_module(text: &mut String, files: &mut Vec<(String, Secret<Vec<u8>>)>, module: &Module) {
+    let kind = match module.kind {
+        ModuleKind::EsModule => "esModule",
+        ModuleKind::CommonJs => "commonJsModule",
+        ModuleKind::Text => "text",
+        ModuleKind::Data => "data",
+        ModuleKind::Wasm => "wasm",
+        ModuleKind::Json => "json",
+    };
+    let file = embed(files, &module.bytes);
+    let _ = write!(text, "(name = {}, {kind} = embed \"{file}\"), ", quoted(&module.name));
+}
+
+fn embed(files: &mut Vec<(String, Secret<Vec<u8>>)>, bytes: &[u8]) -> String {
+    let name = format!("m{}", files.len());
+    files.push((name.clone(), Secret::new(bytes.to_vec())));
+    name
+}
+
+/// A string literal of Cap'n Proto's text form: everything but plain printable ASCII is escaped byte by byte.
+fn quoted(value: &str) -> String {
+    let mut out = String::with_capacity(value.len() + 2);
+    out.push('"');
+    for byte in value.bytes() {
+        match byte {
+            b'"' | b'\\' | b'\'' => {
+                out.push('\\');
+                out.push(char::from(byte));
+            }
+            b' '..=b'~' => out.push(char::from(byte)),
+            _ => {
+                let _ = write!(out, "\\x{byte:02x}");
+            }
+        }
+    }
+    out.push('"');
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_literal_cannot_be_left() {
+        assert_eq!(quoted("a\"), x = (\"\\\n\u{e9}\0"), r#""a\"), x = (\"\\\x0a\xc3\xa9\x00""#);
+    }
+}

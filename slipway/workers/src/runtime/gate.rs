@@ -1,0 +1,157 @@
+//! The two sockets of one account's process: what its bindings ask, and everything that wants out.
+//!
+//! Who asks is known from the socket, never from a header: each account has its own pair, seen in its jail only. Within an
+//! account the header that workerd injects says what is asked for. Outbound connections are refused, all of them, and logged.
+
+use std::collections::HashMap;
+use std::convert::Infallible;
+use std::io;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use http::{HeaderValue, Request, Response, StatusCode};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::Incoming;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::AsyncReadExt as _;
+use tokio::net::{UnixListener, UnixStream};
+use tokio::sync::Semaphore;
+use tokio::task::JoinHandle;
+
+use crate::assets::AssetSet;
+use crate::assets::respond::{AssetBody, not_found};
+use crate::blobs::Blobs;
+use crate::limits;
+use crate::name::VersionId;
+use crate::runtime::config::{ASSETS, HEALTH, MISSING, PURPOSE};
+
+/// The sockets of one account; closed when dropped.
+pub struct Gate {
+    pub host_socket: PathBuf,
+    pub egress_socket: PathBuf,
+    shared: Arc<Shared>,
+    tasks: [JoinHandle<()>; 2],
+}
+
+struct Shared {
+    account: Arc<str>,
+    blobs: Blobs,
+    assets: RwLock<HashMap<VersionId, Arc<AssetSet>>>,
+    connections: Arc<Semaphore>,
+}
+
+impl Gate {
+    /// Opens the sockets in `folder`, which only slipway can enter.
+    pub fn open(folder: &Path, account: Arc<str>, blobs: Blobs) -> io::Result<Self> {
+        let (host_socket, egress_socket) = (folder.join("host.sock"), folder.join("egress.sock"));
+        let (host, egress) = (listen(folder, "host.sock")?, listen(folder, "egress.sock")?);
+        let connections = Arc::new(Semaphore::new(limits::BINDING_CONNECTIONS));
+        let shared = Arc::new(Shared { account, blobs, assets: RwLock::default(), connections });
+        let tasks = [tokio::spawn(serve(host, shared.clone())), tokio::spawn(refuse(egress, shared.clone()))];
+        Ok(Self { host_socket, egress_socket, shared, tasks })
+    }
+
+    /// Lets the process read the assets of a version.
+    pub fn allow_assets(&self, version: VersionId, set: Arc<AssetSet>) {
+        self.shared.assets.write().unwrap_or_else(PoisonError::into_inner).insert(version, set);
+    }
+
+    /// Forgets the assets of all versions but these.
+    pub fn keep_assets(&self, versions: &[VersionId]) {
+        self.shared.assets.write().unwrap_or_else(PoisonError::into_inner).retain(|v, _| versions.contains(v));
+    }
+}
+
+impl Drop for Gate {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// Binds through the folder's descriptor: a socket's path may have 107 bytes only, a data folder's may be longer.
+fn listen(folder: &Path, name: &str) -> io::Result<UnixListener> {
+    let at = super::generation::Folder::open(folder)?;
+    let listener = at.bind(name)?;
+    listener.set_nonblocking(true)?;
+    // The account's uid must be able to write to it; the folder above keeps everybody outside the jail away.
+    std::fs::set_permissions(folder.join(name), std::fs::Permissions::from_mode(0o666))?;
+    UnixListener::from_std(listener)
+}
+
+async fn serve(listener: UnixListener, shared: Arc<Shared>) {
+    loop {
+        let Ok(permit) = shared.connections.clone().acquire_owned().await else { return };
+        let Ok((stream, _)) = listener.accept().await else { continue };
+        let shared = shared.clone();
+        tokio::spawn(async move {
+            let service = service_fn(move |request| answer(shared.clone(), request));
+            let _ = hyper::server::conn::http1::Builder::new()
+                .timer(TokioTimer::new())
+                .header_read_timeout(Duration::from_secs(30))
+                .serve_connection(TokioIo::new(stream), service)
+                .await;
+            drop(permit);
+        });
+    }
+}
+
+async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AssetBody>, Infallible> {
+    let mut purposes = request.headers().get_all(PURPOSE).iter();
+    let purpose = purposes.next().filter(|_| purposes.next().is_none()).and_then(|p| p.to_str().ok()).unwrap_or_default();
+    Ok(match purpose {
+        HEALTH => text(StatusCode::OK, "ok"),
+        MISSING => text(StatusCode::NOT_FOUND, "the Worker behind this service binding is not deployed"),
+        _ => match purpose.strip_prefix(ASSETS).and_then(|version| version.parse().ok()) {
+            Some(version) => asset(&shared, &version, &request).await,
+            None => text(StatusCode::BAD_REQUEST, "no such binding"),
+        },
+    })
+}
+
+async fn asset(shared: &Shared, version: &VersionId, request: &Request<Incoming>) -> Response<AssetBody> {
+    let set = shared.assets.read().unwrap_or_else(PoisonError::into_inner).get(version).cloned();
+    let Some(set) = set else { return text(StatusCode::NOT_FOUND, "these assets are not deployed") };
+    match set.respond(&shared.blobs, request.method(), request.uri(), request.headers(), true).await {
+        Ok(found) => found.unwrap_or_else(not_found),
+        Err(e) => {
+            tracing::error!(account = &*shared.account, %version, error = %e, "an asset could not be read");
+            text(StatusCode::INTERNAL_SERVER_ERROR, "the asset could not be read")
+        }
+    }
+}
+
+fn text(status: StatusCode, text: &'static str) -> Response<AssetBody> {
+    let body = Full::new(bytes::Bytes::from_static(text.as_bytes())).map_err(|never| match never {}).boxed_unsync();
+    let mut response = Response::new(body);
+    *response.status_mut() = status;
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    response
+}
+
+/// Takes what wants out, notes where it wanted to go, and hangs up: code sees a lost connection, nothing leaves the host.
+async fn refuse(listener: UnixListener, shared: Arc<Shared>) {
+    loop {
+        let Ok((mut stream, _)) = listener.accept().await else { continue };
+        let shared = shared.clone();
+        let Ok(permit) = shared.connections.clone().acquire_owned().await else { return };
+        tokio::spawn(async move {
+            let wanted = tokio::time::timeout(Duration::from_secs(1), first_line(&mut stream)).await.unwrap_or_default();
+            tracing::info!(account = &*shared.account, request = %wanted.escape_debug(), "outbound request refused");
+            drop(permit);
+        });
+    }
+}
+
+/// Method and origin only: paths and queries can hold secrets.
+async fn first_line(stream: &mut UnixStream) -> String {
+    let mut buffer = [0_u8; 512];
+    let read = stream.read(&mut buffer).await.unwrap_or_default();
+    let text = String::from_utf8_lossy(&buffer[..read]).into_owned();
+    let mut words = text.lines().next().unwrap_or_default().split(' ');
+    let (method, target) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
+    let origin: Vec<&str> = target.splitn(4, '/').take(3).collect();
+    format!("{method} {}", origin.join("/"))
+}
