@@ -13,7 +13,7 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::ca::{CaError, LocalCa};
-use crate::certificates::Resolver;
+use crate::certificates::{Resolver, Source};
 use crate::limits;
 use crate::listen::{self, Listener};
 use crate::pool::Pool;
@@ -34,6 +34,9 @@ pub struct EdgeConfig {
 pub enum Certificates {
     /// Sandbox: an own authority, made on first start in `keys` (a folder of mode 0700) and published as `public`.
     LocalCa { keys: PathBuf, public: PathBuf },
+    /// The operator's own: one PEM file with the certificate and its chain, one with its key. Read on start; every name that
+    /// routes is answered with it.
+    Files { chain: PathBuf, key: PathBuf },
 }
 
 /// The edge.
@@ -55,6 +58,8 @@ pub enum EdgeError {
     Listen { addr: SocketAddr, source: io::Error },
     #[error(transparent)]
     Authority(#[from] CaError),
+    #[error("cannot use the certificate in `{path}`: {why}")]
+    Certificate { path: PathBuf, why: String },
     #[error("cannot set TLS up: {0}")]
     Tls(#[from] rustls::Error),
 }
@@ -118,8 +123,11 @@ async fn bind(addr: SocketAddr) -> Result<TcpListener, EdgeError> {
 }
 
 fn tls(certificates: Certificates, router: Arc<dyn Router>, env: &Env) -> Result<TlsAcceptor, EdgeError> {
-    let Certificates::LocalCa { keys, public } = certificates;
-    let resolver = Resolver::new(LocalCa::open(&keys, &public, env)?, router, env.clone())?;
+    let source = match certificates {
+        Certificates::LocalCa { keys, public } => Source::authority(LocalCa::open(&keys, &public, env)?, env.clone())?,
+        Certificates::Files { chain, key } => Source::files(&chain, &key)?,
+    };
+    let resolver = Resolver::new(source, router);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let mut config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?

@@ -3,12 +3,16 @@
 
 #[path = "edge/curl.rs"]
 mod curl;
+#[path = "edge/workerd.rs"]
+mod workerd;
 #[path = "edge/world.rs"]
 mod world;
 
+use std::path::Path;
 use std::time::Duration;
 
 use curl::Reply;
+use slipway_edge::edge::{Certificates, EdgeError};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use world::World;
@@ -78,6 +82,21 @@ async fn what_a_visitor_says_of_itself_does_not_reach_the_worker() {
     assert_eq!(seen["headers"]["cf-connecting-ip"], "127.0.0.1");
     assert_eq!(seen["headers"]["x-forwarded-for"], "127.0.0.1");
     assert!(seen["headers"].get("x-slipway-account").is_none() && seen["headers"].get("cf-worker").is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_operators_own_certificate_is_served_and_a_wrong_key_is_refused_on_start() {
+    let write = |folder: &Path, key_of: usize| {
+        let made: Vec<_> = (0..2).map(|_| rcgen::generate_simple_self_signed(vec!["shop.test".to_owned()]).unwrap()).collect();
+        std::fs::write(folder.join("ca.pem"), made[0].cert.pem()).unwrap();
+        std::fs::write(folder.join("key.pem"), made[key_of].signing_key.serialize_pem()).unwrap();
+        Certificates::Files { chain: folder.join("ca.pem"), key: folder.join("key.pem") }
+    };
+    let w = World::with(|folder| write(folder, 0)).await.unwrap();
+    assert_eq!(w.https("shop.test", &["https://shop.test:PORT/"]).await.status, 200);
+    assert!(matches!(World::with(|folder| write(folder, 1)).await, Err(EdgeError::Certificate { .. })));
+    let absent = World::with(|folder| Certificates::Files { chain: folder.join("none"), key: folder.join("none") });
+    assert!(matches!(absent.await, Err(EdgeError::Certificate { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use purser_values::Env;
 use purser_values::name::HostName;
-use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeHandle};
+use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
 use slipway_edge::page::whole;
 use slipway_edge::route::{Answer, Pending, RouteTarget, Router, Site, SiteLabel, Unavailable, Upstream};
 use tempfile::TempDir;
@@ -80,18 +80,22 @@ impl Site for OneSite {
 
 impl World {
     pub async fn start() -> Self {
+        Self::with(|folder| Certificates::LocalCa { keys: folder.to_owned(), public: folder.join("ca.pem") }).await.unwrap()
+    }
+
+    pub async fn with(certificates: impl FnOnce(&Path) -> Certificates) -> Result<Self, EdgeError> {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("worker.sock").into();
         let sites = Arc::new(Sites { socket, generation: AtomicU64::new(0), connections: AtomicUsize::new(0) });
         let config = EdgeConfig {
             listen_https: "127.0.0.1:0".parse().unwrap(),
             listen_http: "127.0.0.1:0".parse().unwrap(),
-            certificates: Certificates::LocalCa { keys: folder.path().to_owned(), public: folder.path().join("ca.pem") },
+            certificates: certificates(folder.path()),
         };
-        let edge = Edge::start(config, Arc::new(Table(sites.clone())), Env::system()).await.unwrap();
+        let edge = Edge::start(config, Arc::new(Table(sites.clone())), Env::system()).await?;
         let world = Self { folder, edge, drip: Arc::new(Notify::new()), sites };
         world.deploy("one").await;
-        world
+        Ok(world)
     }
 
     /// Another process takes the socket over; the one before keeps its connections.
