@@ -126,7 +126,7 @@ fn machine() -> Value {
 fn table(accept_to_live: &[u64], shares: &serde_json::Map<String, Value>, memory: &BTreeMap<String, u64>) {
     println!("{:>8}  step (median)", "ms");
     for (name, ms) in shares {
-        println!("{ms:>8}  {name}");
+        println!("{:>8}  {name}", ms.to_string());
     }
     let p50 = percentile(accept_to_live, 50);
     println!("{p50:>8}  from acceptance to the first answer, p50 (goal {GOAL_MS}); p90 {}", percentile(accept_to_live, 90));
