@@ -1,1 +1,35 @@
-//! purser-spend
+//! Who pays, how much at most, and what was paid.
+//!
+//! Use cases are functions over a transaction; they return [`purser_authority::Done`] and do no I/O. What they keep:
+//!
+//! - INVARIANT (sum-zero): the balances of all ledger accounts of one currency add up to zero.
+//! - INVARIANT (cap): an agent's holds and captures at one provider in one calendar month (UTC), over all its grants, never
+//!   exceed the cap. Lowering a cap below what is used leaves no room; it takes nothing back.
+//! - INVARIANT (token-is-hold): what a payment token may still be charged is always a hold. A charge names one accepted line
+//!   of the quote and is at most its amount; anything else is refused and recorded as a dispute.
+//! - INVARIANT (agent-cannot-widen): caps and payment methods take permits that only persons can have.
+//!
+//! The order of a purchase: [`hold::place`], [`token::issue`], the provider's [`charge::begin`], the rail's capture outside
+//! any write, [`charge::finish`]. [`verify::check`] recomputes the invariants from the rows.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod alert;
+mod book;
+pub mod cap;
+pub mod charge;
+pub mod freeze;
+pub mod hold;
+mod ledger;
+pub mod limits;
+pub mod method;
+pub mod quote;
+pub mod rail;
+pub mod renewal;
+mod spender;
+pub mod statement;
+mod store;
+pub mod token;
+pub mod verify;
+
+pub use spender::Spender;
+pub use store::MIGRATIONS;

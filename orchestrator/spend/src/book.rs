@@ -1,0 +1,156 @@
+//! The book of one agent at one provider in one calendar month (UTC): what it may spend, and what became of that.
+//!
+//! Four ledger accounts that add up to zero: `granted` (minus the cap), `room`, `held` and `captured`. A hold moves room to
+//! held, a capture held to captured, a release held back to room.
+//!
+//! INVARIANT (cap): room + held + captured is the cap, and a hold takes from room only what is there. So held + captured
+//! passes the cap only when a person lowers it below, and then room is negative and nothing more fits.
+
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::id::OrganisationId;
+use purser_values::name::ProviderName;
+use purser_values::{Currency, Env, Money, Month};
+
+use crate::cap;
+use crate::ledger::{self, Guard, Movement, Reason};
+use crate::spender::Spender;
+
+#[derive(Clone, Debug)]
+pub struct Book {
+    pub spender: Spender,
+    pub provider: ProviderName,
+    pub month: Month,
+    pub cap: Money,
+}
+
+/// Where a book stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub room: i64,
+    pub held: i64,
+    pub captured: i64,
+}
+
+impl Book {
+    pub fn account(&self, part: &str) -> String {
+        format!("cap/{}/{}/{}/{part}", self.spender.agent, self.provider, self.month)
+    }
+
+    pub const fn currency(&self) -> Currency {
+        self.cap.currency()
+    }
+
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        let currency: Currency = row.parse("currency")?;
+        Ok(Self {
+            spender: Spender { organisation: row.parse("organisation")?, agent: row.parse("agent")? },
+            provider: row.parse("provider")?,
+            month: row.parse("month")?,
+            cap: Money::from_minor(row.get("cap")?, currency),
+        })
+    }
+}
+
+/// The book if it was opened already.
+pub fn find(tx: &mut Tx<'_>, spender: &Spender, provider: &ProviderName, month: Month) -> Result<Option<Book>, DbError> {
+    let select = "select organisation, agent, provider, month, currency, cap from spend_book
+                  where agent = $1 and provider = $2 and month = $3 and organisation = $4";
+    tx.query_opt(select, params![spender.agent, provider, month, spender.organisation])?.as_ref().map(Book::from_row).transpose()
+}
+
+/// The book, opened with the cap that holds now if it is the month's first use. `None` when nobody has set a cap.
+pub fn find_or_open(tx: &mut Tx<'_>, env: &Env, spender: &Spender, provider: &ProviderName, month: Month) -> Result<Option<Book>, DbError> {
+    if let Some(book) = find(tx, spender, provider, month)? {
+        return Ok(Some(book));
+    }
+    let Some(cap) = cap::effective(tx, spender, provider)? else { return Ok(None) };
+    let book = Book { spender: spender.clone(), provider: provider.clone(), month, cap };
+    let insert = "insert into spend_book (agent, provider, month, organisation, currency, cap) values ($1, $2, $3, $4, $5, $6)";
+    tx.execute(insert, params![spender.agent, provider, month, spender.organisation, book.currency(), cap.minor()])?;
+    for part in ["granted", "room", "held", "captured"] {
+        ledger::open(tx, &book.account(part), book.currency())?;
+    }
+    let (source, target) = (book.account("granted"), book.account("room"));
+    ledger::transfer(
+        tx,
+        env,
+        &Movement {
+            reason: Reason::Cap,
+            source: &source,
+            target: &target,
+            amount: cap,
+            subject: spender.agent.as_str(),
+            guard: Guard::Free,
+        },
+    )?;
+    Ok(Some(book))
+}
+
+/// The agent's books from a month on: those whose caps a change must reach.
+pub fn open_from(tx: &mut Tx<'_>, spender: &Spender, from: Month) -> Result<Vec<Book>, DbError> {
+    let select = "select organisation, agent, provider, month, currency, cap from spend_book
+                  where agent = $1 and organisation = $2 and month >= $3 order by provider, month";
+    tx.query(select, params![spender.agent, spender.organisation, from])?.iter().map(Book::from_row).collect()
+}
+
+/// All books of an organisation in a month.
+pub fn of_month(tx: &mut Tx<'_>, organisation: &OrganisationId, month: Month) -> Result<Vec<Book>, DbError> {
+    let select = "select organisation, agent, provider, month, currency, cap from spend_book
+                  where organisation = $1 and month = $2 order by agent, provider";
+    tx.query(select, params![organisation, month])?.iter().map(Book::from_row).collect()
+}
+
+pub fn position(tx: &mut Tx<'_>, book: &Book) -> Result<Position, DbError> {
+    Ok(Position {
+        room: ledger::balance(tx, &book.account("room"))?,
+        held: ledger::balance(tx, &book.account("held"))?,
+        captured: ledger::balance(tx, &book.account("captured"))?,
+    })
+}
+
+/// Takes room for the amount, or tells that there is not enough.
+pub fn reserve(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: &str) -> Result<bool, DbError> {
+    shift(tx, env, book, Reason::Hold, "room", "held", amount, subject)
+}
+
+/// Gives held money back to the room.
+pub fn release(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: &str) -> Result<(), DbError> {
+    let moved = shift(tx, env, book, Reason::Release, "held", "room", amount, subject)?;
+    covered(moved, book)
+}
+
+/// Turns held money into captured money.
+pub fn capture(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: &str) -> Result<(), DbError> {
+    let moved = shift(tx, env, book, Reason::Capture, "held", "captured", amount, subject)?;
+    covered(moved, book)
+}
+
+/// Changes the book's cap; what is held or captured stays.
+pub fn change_cap(tx: &mut Tx<'_>, env: &Env, book: &Book, cap: Money, subject: &str) -> Result<(), DbError> {
+    let difference = cap.minor() - book.cap.minor();
+    let (granted, room) = (book.account("granted"), book.account("room"));
+    let (source, target) = if difference >= 0 { (&granted, &room) } else { (&room, &granted) };
+    let amount = Money::from_minor(difference.abs(), book.currency());
+    ledger::transfer(tx, env, &Movement { reason: Reason::Cap, source, target, amount, subject, guard: Guard::Free })?;
+    let update = "update spend_book set cap = $4 where agent = $1 and provider = $2 and month = $3";
+    tx.execute(update, params![book.spender.agent, book.provider, book.month, cap.minor()]).map(drop)
+}
+
+fn shift(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    book: &Book,
+    reason: Reason,
+    from: &str,
+    to: &str,
+    amount: Money,
+    subject: &str,
+) -> Result<bool, DbError> {
+    let (source, target) = (book.account(from), book.account(to));
+    ledger::transfer(tx, env, &Movement { reason, source: &source, target: &target, amount, subject, guard: Guard::Covered })
+}
+
+/// What is given back or captured was held before; anything else is a defect and must not be written.
+fn covered(moved: bool, book: &Book) -> Result<(), DbError> {
+    if moved { Ok(()) } else { Err(DbError::Corrupt(format!("the held amount of `{}` is less than its holds", book.account("held")))) }
+}

@@ -1,0 +1,60 @@
+//! Which held line a charge is of, and moving that line to the month it is charged in.
+
+use purser_db::{DbError, Tx, params};
+use purser_values::{Env, Money};
+
+use super::{ChargeAsk, Refusal};
+use crate::book;
+use crate::hold::{self, HeldLine, Hold, LineState};
+use crate::quote::Recurs;
+
+/// The line that the charge names: the period's own, else the first period's.
+pub fn choose(tx: &mut Tx<'_>, hold: &Hold, ask: &ChargeAsk) -> Result<Result<HeldLine, Refusal>, DbError> {
+    let lines: Vec<HeldLine> = hold::lines(tx, hold)?.into_iter().filter(|line| line.line == ask.line).collect();
+    let named = ask.period.as_deref().and_then(|period| lines.iter().find(|line| line.period == period));
+    let open = lines.iter().find(|line| line.state == LineState::Open && (ask.period.is_none() || line.period.is_empty()));
+    let Some(line) = named.or(open).or(lines.first()) else { return Ok(Err(Refusal::LineUnknown)) };
+    let another_period = named.is_none() && ask.period.is_some() && line.recurs != Recurs::Once;
+    Ok(match line.state {
+        LineState::Open => Ok(line.clone()),
+        LineState::Charging => Err(Refusal::LineBusy),
+        LineState::Charged if another_period => Err(Refusal::NotReserved),
+        LineState::Charged => Err(Refusal::LineCharged),
+        LineState::Released => Err(Refusal::LineReleased),
+    })
+}
+
+/// Whether the amount is what the line allows.
+pub fn fits(line: &HeldLine, amount: Money) -> Result<(), Refusal> {
+    if line.amount.currency() != amount.currency() {
+        Err(Refusal::Currency)
+    } else if !amount.is_positive() {
+        Err(Refusal::Amount)
+    } else if amount.minor() > line.amount.minor() {
+        Err(Refusal::AmountOverLine)
+    } else {
+        Ok(())
+    }
+}
+
+/// Makes the line count in the month in which it is charged.
+///
+/// INVARIANT (cap): money held in November and charged in December is December's; without room there the charge is refused.
+pub fn bring_to_this_month(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine) -> Result<Result<(), Refusal>, DbError> {
+    let month = env.now().month();
+    if line.month == month {
+        return Ok(Ok(()));
+    }
+    if line.month > month {
+        return Ok(Err(Refusal::NotDue));
+    }
+    let Some(to) = book::find_or_open(tx, env, &hold.spender, &hold.provider, month)? else { return Ok(Err(Refusal::CapReached)) };
+    if to.currency() != line.amount.currency() || !book::reserve(tx, env, &to, line.amount, hold.id.as_str())? {
+        return Ok(Err(Refusal::CapReached));
+    }
+    let from = book::find(tx, &hold.spender, &hold.provider, line.month)?.ok_or(DbError::NoRow)?;
+    book::release(tx, env, &from, line.amount, hold.id.as_str())?;
+    let update = "update spend_hold_line set month = $4 where hold = $1 and line = $2 and period = $3";
+    tx.execute(update, params![hold.id, line.line, line.period, month])?;
+    Ok(Ok(()))
+}

@@ -1,0 +1,26 @@
+//! A frozen agent does not spend: holds and charges read this in their own write.
+
+use purser_db::{DbError, Tx, params};
+use purser_values::Timestamp;
+use purser_values::id::AgentId;
+
+/// Freezes or thaws the agent's money, in the write that freezes or thaws the agent. Holds and tokens stay as they are, so
+/// that a thaw restores the same values.
+///
+/// # Errors
+/// When the store fails.
+pub fn apply(tx: &mut Tx<'_>, agent: &AgentId, frozen: bool, now: Timestamp) -> Result<(), DbError> {
+    if frozen {
+        tx.execute("insert into spend_freeze (agent, since) values ($1, $2) on conflict (agent) do nothing", params![agent, now]).map(drop)
+    } else {
+        tx.execute("delete from spend_freeze where agent = $1", params![agent]).map(drop)
+    }
+}
+
+/// Whether the agent's money is frozen.
+///
+/// # Errors
+/// When the store fails.
+pub fn is_frozen(tx: &mut Tx<'_>, agent: &AgentId) -> Result<bool, DbError> {
+    Ok(tx.query_opt("select since from spend_freeze where agent = $1", params![agent])?.is_some())
+}

@@ -1,0 +1,136 @@
+//! Money that is set aside for one purchase, line by line, until it is charged or given back.
+//!
+//! A hold keeps the lines of the accepted quote. Each line counts in the book of one month: the month in which it was set
+//! aside, or in which it is charged if that is later.
+
+mod expire;
+mod place;
+mod read;
+mod refusal;
+mod release;
+
+use std::str::FromStr;
+
+use purser_values::id::{GrantId, HoldId, PaymentMethodId, ResourceId};
+use purser_values::name::{ProjectName, ProviderName};
+use purser_values::{Money, Sha256Digest, Timestamp};
+use serde::Serialize;
+
+use crate::quote::{Quote, Recurs};
+use crate::spender::Spender;
+
+pub use expire::expire;
+pub use place::{blockers, place};
+pub use read::{find, of_resource};
+pub use refusal::HoldError;
+pub use release::release;
+
+pub(crate) use read::{line_row, lines};
+pub(crate) use release::settle;
+
+/// A purchase that an agent wants to make.
+#[derive(Clone, Debug)]
+pub struct Purchase {
+    pub spender: Spender,
+    pub grant: GrantId,
+    pub provider: ProviderName,
+    pub project: ProjectName,
+    /// The resource that is paid for; minted before the money is set aside.
+    pub resource: ResourceId,
+    pub quote: Quote,
+    /// Whether the grant allows purchases that cannot be undone.
+    pub irreversible_allowed: bool,
+    /// The caller's key: the same purchase under the same key is one hold.
+    pub key: String,
+    /// Where a person can raise the cap or add a card, for the refusals.
+    pub limits_url: String,
+    pub card_url: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldState {
+    Open,
+    /// Every line was charged.
+    Settled,
+    /// What was not charged was given back.
+    Released,
+}
+
+#[derive(Clone, Debug)]
+pub struct Hold {
+    pub id: HoldId,
+    pub spender: Spender,
+    pub grant: GrantId,
+    pub provider: ProviderName,
+    pub project: ProjectName,
+    pub resource: ResourceId,
+    pub payment_method: PaymentMethodId,
+    pub amount: Money,
+    pub quote_id: String,
+    pub quote_digest: Sha256Digest,
+    pub state: HoldState,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LineState {
+    Open,
+    /// A charge of it was begun; its money stays held until the rail has answered.
+    Charging,
+    Charged,
+    Released,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct HeldLine {
+    pub line: String,
+    /// Empty for the first period.
+    pub period: String,
+    pub month: purser_values::Month,
+    pub description: String,
+    pub amount: Money,
+    pub recurs: Recurs,
+    pub state: LineState,
+}
+
+impl HoldState {
+    const ALL: [Self; 3] = [Self::Open, Self::Settled, Self::Released];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Settled => "settled",
+            Self::Released => "released",
+        }
+    }
+}
+
+impl FromStr for HoldState {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|state| state.name() == s).ok_or_else(|| format!("`{s}` is not a state"))
+    }
+}
+
+impl LineState {
+    const ALL: [Self; 4] = [Self::Open, Self::Charging, Self::Charged, Self::Released];
+
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Charging => "charging",
+            Self::Charged => "charged",
+            Self::Released => "released",
+        }
+    }
+}
+
+impl FromStr for LineState {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|state| state.name() == s).ok_or_else(|| format!("`{s}` is not a state"))
+    }
+}

@@ -1,0 +1,187 @@
+//! Sets money aside for a purchase, before anything is bought.
+
+use purser_authority::action::ResourceAdd;
+use purser_authority::{Denied, Done, Event, Permit};
+use purser_db::{DbError, Tx, params};
+use purser_values::id::{HoldId, PaymentMethodId};
+use purser_values::{Currency, Env, Money, Month, Sha256Digest};
+use serde_json::json;
+
+use super::{Hold, HoldError, HoldState, LineState, Purchase, find, read};
+use crate::book::{self, Book};
+use crate::method::{self, MethodState};
+use crate::{cap, freeze, limits, spender};
+
+/// Holds the quote's total within the cap of this month, or refuses with what is left and who can raise it.
+///
+/// INVARIANT (cap): the room is taken by the statement that checks it.
+///
+/// # Errors
+/// See [`HoldError`]; nothing is set aside then.
+pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase: &Purchase) -> Result<Done<Hold>, HoldError> {
+    spender::allowed(permit.caller(), &purchase.spender, Some(&purchase.grant))?;
+    let digest = digest(purchase);
+    if let Some(first) = read::by_key(tx, &purchase.spender, &purchase.key)? {
+        return if first.1 == digest { Ok(Done::quiet(first.0)) } else { Err(HoldError::KeyReused) };
+    }
+    if let Some(refusal) = before_cap(tx, purchase)?.into_iter().next() {
+        return Err(refusal);
+    }
+    let total = total(purchase)?;
+    let month = env.now().month();
+    let book = find_book(tx, env, purchase, total, month)?;
+    let id = HoldId::mint(env);
+    if !book::reserve(tx, env, &book, total, id.as_str())? {
+        return Err(cap_reached(tx, purchase, &book, total)?);
+    }
+    let method = method::current(tx, &purchase.spender.organisation)?.ok_or_else(|| no_method(purchase))?;
+    let hold = write(tx, env, purchase, id, total, method.id, &digest, month)?;
+    let event = Event::done("purchase_hold", permit.caller(), hold.id.as_str())
+        .in_organisation(&purchase.spender.organisation)
+        .related([purchase.resource.as_str(), purchase.grant.as_str(), purchase.spender.agent.as_str(), purchase.quote.id.as_str()])
+        .with(json!({
+            "amount": total, "provider": purchase.provider, "project": purchase.project, "quote": purchase.quote.id,
+            "quote_digest": purchase.quote.digest, "irreversible": purchase.quote.irreversible,
+        }));
+    Ok(Done::with_event(hold, event))
+}
+
+/// Everything that stands against the purchase, for a preflight that names all of it at once. Sets nothing aside.
+///
+/// # Errors
+/// When the store fails.
+pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<HoldError>, DbError> {
+    let mut found = before_cap(tx, purchase)?;
+    let Ok(total) = total(purchase) else { return Ok(found) };
+    match cap::view(tx, &purchase.spender, &purchase.provider, env.now().month())? {
+        Some(view) if view.cap.currency() != total.currency() => {
+            found.push(HoldError::Currency { cap: view.cap.currency(), asked: total.currency() });
+        }
+        Some(view) if view.left.minor() < total.minor() => found.push(HoldError::CapReached {
+            cap: view.cap,
+            left: view.left,
+            asked: total,
+            resets_at: view.month.end(),
+            limits_url: purchase.limits_url.clone(),
+        }),
+        Some(_) => {}
+        None => found.push(HoldError::NoCap { limits_url: purchase.limits_url.clone() }),
+    }
+    Ok(found)
+}
+
+/// What stands against the purchase apart from the cap, in a fixed order.
+fn before_cap(tx: &mut Tx<'_>, purchase: &Purchase) -> Result<Vec<HoldError>, DbError> {
+    let mut found = Vec::new();
+    if freeze::is_frozen(tx, &purchase.spender.agent)? {
+        found.push(Denied::Frozen.into());
+    }
+    if let Err(refusal) = total(purchase) {
+        found.push(refusal);
+    }
+    if purchase.quote.irreversible && !purchase.irreversible_allowed {
+        found.push(HoldError::Irreversible);
+    }
+    match method::current(tx, &purchase.spender.organisation)? {
+        None => found.push(no_method(purchase)),
+        Some(method) if method.state == MethodState::NeedsAuthentication => {
+            found.push(HoldError::PaymentMethodNeedsPerson { card_url: purchase.card_url.clone() });
+        }
+        Some(_) => {}
+    }
+    Ok(found)
+}
+
+fn no_method(purchase: &Purchase) -> HoldError {
+    HoldError::NoPaymentMethod { card_url: purchase.card_url.clone() }
+}
+
+/// The sum of the quote's lines, once they are fit to be held.
+fn total(purchase: &Purchase) -> Result<Money, HoldError> {
+    let lines = &purchase.quote.lines;
+    let currency = lines.first().map(|line| line.amount.currency()).ok_or(HoldError::Quote("it has no lines"))?;
+    if lines.len() > limits::QUOTE_LINES {
+        return Err(HoldError::Quote("it has too many lines"));
+    }
+    if lines.iter().any(|line| line.amount.minor() < 0) {
+        return Err(HoldError::Quote("a line is negative"));
+    }
+    if lines.iter().enumerate().any(|(i, line)| lines.iter().skip(i + 1).any(|other| other.id == line.id)) {
+        return Err(HoldError::Quote("two lines have the same id"));
+    }
+    let total = purchase.quote.total(currency).map_err(|_| HoldError::Quote("its lines do not add up"))?;
+    if total.is_positive() { Ok(total) } else { Err(HoldError::Quote("there is nothing to pay")) }
+}
+
+fn find_book(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase, total: Money, month: Month) -> Result<Book, HoldError> {
+    let book = book::find_or_open(tx, env, &purchase.spender, &purchase.provider, month)?;
+    let book = book.ok_or_else(|| HoldError::NoCap { limits_url: purchase.limits_url.clone() })?;
+    let (cap, asked): (Currency, Currency) = (book.currency(), total.currency());
+    if cap == asked { Ok(book) } else { Err(HoldError::Currency { cap, asked }) }
+}
+
+fn cap_reached(tx: &mut Tx<'_>, purchase: &Purchase, book: &Book, asked: Money) -> Result<HoldError, DbError> {
+    let left = book::position(tx, book)?.room.max(0);
+    Ok(HoldError::CapReached {
+        cap: book.cap,
+        left: Money::from_minor(left, book.currency()),
+        asked,
+        resets_at: book.month.end(),
+        limits_url: purchase.limits_url.clone(),
+    })
+}
+
+/// What the key is bound to: every fact of the purchase.
+fn digest(purchase: &Purchase) -> Sha256Digest {
+    let Purchase { spender, grant, provider, project, resource, quote, .. } = purchase;
+    let facts = json!([spender.organisation, spender.agent, grant, provider, project, resource, quote]);
+    Sha256Digest::of(facts.to_string().as_bytes())
+}
+
+fn write(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    purchase: &Purchase,
+    id: HoldId,
+    total: Money,
+    method: PaymentMethodId,
+    digest: &Sha256Digest,
+    month: Month,
+) -> Result<Hold, DbError> {
+    let Purchase { spender, grant, provider, project, resource, quote, key, .. } = purchase;
+    let (now, currency) = (env.now(), total.currency());
+    let expires_at = now.plus_secs(limits::HOLD_LIFE_S);
+    let insert = "insert into spend_hold (id, organisation, agent, grant_id, provider, project, resource, payment_method, currency, amount,
+                      quote_id, quote_digest, state, request_key, request_digest, created_at, expires_at)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    let (state, organisation, agent) = (HoldState::Open, &spender.organisation, &spender.agent);
+    tx.execute(
+        insert,
+        params![
+            id,
+            organisation,
+            agent,
+            grant,
+            provider,
+            project,
+            resource,
+            method,
+            currency,
+            total.minor(),
+            quote.id,
+            quote.digest,
+            state.name(),
+            key,
+            digest,
+            now,
+            expires_at
+        ],
+    )?;
+    let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
+                  values ($1, $2, '', $3, $4, $5, $6, $7)";
+    for line in &quote.lines {
+        let description: String = line.description.chars().take(limits::TEXT_CHARS).collect();
+        tx.execute(insert, params![id, line.id, month, description, line.amount.minor(), line.recurs.name(), LineState::Open.name()])?;
+    }
+    find(tx, &id)?.ok_or(DbError::NoRow)
+}

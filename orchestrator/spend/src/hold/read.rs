@@ -1,0 +1,64 @@
+//! Holds and their lines, as they stand.
+
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::id::{HoldId, ResourceId};
+use purser_values::{Currency, Money, Sha256Digest};
+
+use super::{HeldLine, Hold};
+use crate::spender::Spender;
+
+/// # Errors
+/// When the store fails.
+pub fn find(tx: &mut Tx<'_>, id: &HoldId) -> Result<Option<Hold>, DbError> {
+    tx.query_opt("select * from spend_hold where id = $1", params![id])?.as_ref().map(hold_row).transpose()
+}
+
+/// The holds that were placed for a resource, oldest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_resource(tx: &mut Tx<'_>, resource: &ResourceId) -> Result<Vec<Hold>, DbError> {
+    tx.query("select * from spend_hold where resource = $1 order by created_at, id", params![resource])?.iter().map(hold_row).collect()
+}
+
+/// The hold that the agent placed under this key, with the digest that the key is bound to.
+pub(super) fn by_key(tx: &mut Tx<'_>, spender: &Spender, key: &str) -> Result<Option<(Hold, Sha256Digest)>, DbError> {
+    let row = tx.query_opt("select * from spend_hold where agent = $1 and request_key = $2", params![spender.agent, key])?;
+    row.map(|row| Ok((hold_row(&row)?, row.get("request_digest")?))).transpose()
+}
+
+pub(crate) fn lines(tx: &mut Tx<'_>, hold: &Hold) -> Result<Vec<HeldLine>, DbError> {
+    let select =
+        "select line, period, month, description, amount, recurs, state from spend_hold_line where hold = $1 order by period, line";
+    tx.query(select, params![hold.id])?.iter().map(|row| line_row(row, hold.amount.currency())).collect()
+}
+
+pub(crate) fn line_row(row: &Row, currency: Currency) -> Result<HeldLine, DbError> {
+    Ok(HeldLine {
+        line: row.get("line")?,
+        period: row.get("period")?,
+        month: row.parse("month")?,
+        description: row.get("description")?,
+        amount: Money::from_minor(row.get("amount")?, currency),
+        recurs: row.parse("recurs")?,
+        state: row.parse("state")?,
+    })
+}
+
+fn hold_row(row: &Row) -> Result<Hold, DbError> {
+    Ok(Hold {
+        id: row.parse("id")?,
+        spender: Spender { organisation: row.parse("organisation")?, agent: row.parse("agent")? },
+        grant: row.parse("grant_id")?,
+        provider: row.parse("provider")?,
+        project: row.parse("project")?,
+        resource: row.parse("resource")?,
+        payment_method: row.parse("payment_method")?,
+        amount: Money::from_minor(row.get("amount")?, row.parse("currency")?),
+        quote_id: row.get("quote_id")?,
+        quote_digest: row.get("quote_digest")?,
+        state: row.parse("state")?,
+        created_at: row.get("created_at")?,
+        expires_at: row.get("expires_at")?,
+    })
+}

@@ -1,0 +1,90 @@
+//! Why nothing is set aside. Each refusal says what is left, who can change that, and where.
+
+use purser_authority::Denied;
+use purser_db::DbError;
+use purser_values::error::{Kind, PublicError};
+use purser_values::{Currency, Money, Timestamp};
+use serde_json::{Value, json};
+
+#[derive(Debug, thiserror::Error)]
+pub enum HoldError {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error("the quote cannot be accepted: {0}")]
+    Quote(&'static str),
+    #[error("this purchase cannot be undone, and the grant does not allow such purchases")]
+    Irreversible,
+    #[error("there is no payment method")]
+    NoPaymentMethod { card_url: String },
+    #[error("the bank wants a person to confirm the payment method")]
+    PaymentMethodNeedsPerson { card_url: String },
+    #[error("nobody has set a cap for this agent, so it may not spend")]
+    NoCap { limits_url: String },
+    #[error("the price is in {asked} and the cap in {cap}")]
+    Currency { cap: Currency, asked: Currency },
+    #[error("the purchase of {asked} passes the cap of {cap} a month: {left} is left until {resets_at}")]
+    CapReached { cap: Money, left: Money, asked: Money, resets_at: Timestamp, limits_url: String },
+    #[error("the idempotency key was used for another purchase")]
+    KeyReused,
+    #[error(transparent)]
+    Store(#[from] DbError),
+}
+
+impl PublicError for HoldError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(e) => e.code(),
+            Self::Quote(_) => "quote_not_acceptable",
+            Self::Irreversible => "irreversible_not_allowed",
+            Self::NoPaymentMethod { .. } => "payment_method_missing",
+            Self::PaymentMethodNeedsPerson { .. } => "payment_method_needs_person",
+            Self::NoCap { .. } => "cap_missing",
+            Self::Currency { .. } => "cap_currency",
+            Self::CapReached { .. } => "cap_reached",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::Store(e) => e.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Denied(e) => e.kind(),
+            Self::Quote(_) => Kind::Provider,
+            Self::Irreversible | Self::NoPaymentMethod { .. } | Self::PaymentMethodNeedsPerson { .. } | Self::NoCap { .. } => {
+                Kind::NeedsPerson
+            }
+            Self::Currency { .. } | Self::CapReached { .. } => Kind::Payment,
+            Self::KeyReused => Kind::Conflict,
+            Self::Store(e) => e.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Denied(e) => e.hint(),
+            Self::Quote(_) => Some("ask for a new quote; if it stays, report it to the provider".to_owned()),
+            Self::Irreversible => Some("run `purser login --irreversible` to ask your person for a grant that allows it".to_owned()),
+            Self::NoPaymentMethod { card_url } => Some(format!("ask your person to add a card at {card_url}")),
+            Self::PaymentMethodNeedsPerson { card_url } => Some(format!("ask your person to confirm the card at {card_url}")),
+            Self::NoCap { limits_url } => Some(format!("an owner or admin can set a cap at {limits_url}")),
+            Self::Currency { .. } => Some("choose a service that is priced in the cap's currency".to_owned()),
+            Self::CapReached { limits_url, .. } => Some(format!("an owner or admin can raise the cap at {limits_url}; an agent cannot")),
+            Self::KeyReused => Some("use a fresh key for a different purchase".to_owned()),
+            Self::Store(e) => e.hint(),
+        }
+    }
+
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::CapReached { cap, left, asked, resets_at, limits_url } => Some(json!({
+                "cap": cap, "left": left, "asked": asked, "resets_at": resets_at,
+                "who_can_raise": ["owner", "admin"], "raise_url": limits_url,
+            })),
+            Self::NoCap { limits_url } => Some(json!({"who_can_raise": ["owner", "admin"], "raise_url": limits_url})),
+            Self::NoPaymentMethod { card_url } | Self::PaymentMethodNeedsPerson { card_url } => {
+                Some(json!({"who_can_change": ["owner", "admin", "billing"], "card_url": card_url}))
+            }
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! Double entry: accounts, and movements that take from one what they give to another.
+//!
+//! INVARIANT (sum-zero): an account opens at zero and every movement adds to one account what it takes from another of the
+//! same currency, so all balances of a currency add up to zero. A movement is never changed or removed.
+
+use purser_db::{DbError, Tx, params};
+use purser_values::id::TransferId;
+use purser_values::{Currency, Env, Money};
+
+/// Why money (or room for it) moved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    Cap,
+    Hold,
+    Release,
+    Capture,
+    Payment,
+}
+
+/// Whether the source may go below zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Guard {
+    /// Only if the source holds at least the amount; checked in the statement that takes it.
+    Covered,
+    /// For sources that stand for the world outside, and for taking back room that is already used.
+    Free,
+}
+
+#[derive(Clone, Copy, Debug)]
+pub struct Movement<'a> {
+    pub reason: Reason,
+    pub source: &'a str,
+    pub target: &'a str,
+    pub amount: Money,
+    /// The id of what it was for.
+    pub subject: &'a str,
+    pub guard: Guard,
+}
+
+impl Reason {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Cap => "cap",
+            Self::Hold => "hold",
+            Self::Release => "release",
+            Self::Capture => "capture",
+            Self::Payment => "payment",
+        }
+    }
+}
+
+/// Makes the account if there is none.
+pub fn open(tx: &mut Tx<'_>, account: &str, currency: Currency) -> Result<(), DbError> {
+    let insert = "insert into ledger_account (id, currency, balance) values ($1, $2, 0) on conflict (id) do nothing";
+    tx.execute(insert, params![account, currency]).map(drop)
+}
+
+/// Moves the amount, or tells that the source does not cover it. Nothing is moved for an amount of zero.
+pub fn transfer(tx: &mut Tx<'_>, env: &Env, movement: &Movement<'_>) -> Result<bool, DbError> {
+    let Movement { amount, source, target, .. } = *movement;
+    if amount.is_zero() {
+        return Ok(true);
+    }
+    if !amount.is_positive() {
+        return Err(DbError::Other("a movement must have a positive amount".to_owned()));
+    }
+    let (minor, currency) = (amount.minor(), amount.currency());
+    let take = match movement.guard {
+        Guard::Covered => "update ledger_account set balance = balance - $2 where id = $1 and currency = $3 and balance >= $2",
+        Guard::Free => "update ledger_account set balance = balance - $2 where id = $1 and currency = $3",
+    };
+    if tx.execute(take, params![source, minor, currency])? == 0 {
+        return match movement.guard {
+            Guard::Covered => Ok(false),
+            Guard::Free => Err(missing(source)),
+        };
+    }
+    let give = "update ledger_account set balance = balance + $2 where id = $1 and currency = $3";
+    if tx.execute(give, params![target, minor, currency])? != 1 {
+        return Err(missing(target));
+    }
+    let insert = "insert into ledger_transfer (id, reason, source, target, amount, currency, subject, at)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let id = TransferId::mint(env);
+    tx.execute(insert, params![id, movement.reason.name(), source, target, minor, currency, movement.subject, env.now()])?;
+    Ok(true)
+}
+
+pub fn balance(tx: &mut Tx<'_>, account: &str) -> Result<i64, DbError> {
+    let row = tx.query_opt("select balance from ledger_account where id = $1", params![account])?;
+    row.map_or(Ok(0), |row| row.get("balance"))
+}
+
+fn missing(account: &str) -> DbError {
+    DbError::Corrupt(format!("there is no ledger account `{account}` in this currency"))
+}

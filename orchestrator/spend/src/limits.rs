@@ -1,0 +1,22 @@
+//! Every limit of this room, by name.
+
+/// Life of a hold that nobody charges, in seconds.
+pub const HOLD_LIFE_S: i64 = 3600;
+/// Life of a payment token whose quote comes again every month or year, in seconds. Without a hold it is worth nothing.
+pub const RECURRING_TOKEN_LIFE_S: i64 = 400 * 86_400;
+/// Highest cap that can be set, in minor units.
+pub const CAP_MAX_MINOR: i64 = 100_000_000_00;
+/// Most lines of a quote.
+pub const QUOTE_LINES: usize = 32;
+/// Shares of a cap, in percent, that are told by mail.
+pub const ALERT_THRESHOLDS: [i64; 2] = [80, 100];
+/// How long before it is due a renewal's money is set aside, in seconds.
+pub const RENEWAL_AHEAD_S: i64 = 3 * 86_400;
+/// How long after it was due a renewal's money stays set aside, in seconds.
+pub const RENEWAL_GRACE_S: i64 = 7 * 86_400;
+/// Wait before a charge that was begun and not finished is taken up again, in seconds.
+pub const CHARGE_RESUME_S: i64 = 30;
+/// Holds and renewals worked on in one write.
+pub const BATCH: i64 = 100;
+/// Longest text of a provider that is kept, in characters.
+pub const TEXT_CHARS: usize = 300;

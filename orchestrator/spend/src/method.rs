@@ -1,0 +1,159 @@
+//! Payment methods of an organisation: what a rail knows them by, their brand and last four digits.
+//!
+//! No card number ever reaches this house: a rail takes it on a page of its own and answers a reference. The method used for
+//! purchases is the one that was added last and not removed.
+
+mod add;
+mod confirm;
+mod remove;
+
+use std::str::FromStr;
+
+use purser_authority::Denied;
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::Timestamp;
+use purser_values::error::{Kind, PublicError};
+use purser_values::id::{OrganisationId, PaymentMethodId};
+use serde::Serialize;
+
+pub use add::add;
+pub use confirm::confirm;
+pub use remove::remove;
+
+/// What a rail answers when a method was set up there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RailMethod {
+    pub rail: String,
+    pub reference: String,
+    pub brand: String,
+    pub last4: String,
+    /// Whether the bank wants to see the person before it pays.
+    pub needs_authentication: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MethodState {
+    Active,
+    /// Waits for the person at the bank; nothing is charged until then.
+    NeedsAuthentication,
+    Removed,
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub struct PaymentMethod {
+    pub id: PaymentMethodId,
+    #[serde(skip)]
+    pub organisation: OrganisationId,
+    pub rail: String,
+    /// The rail's own id; of no use to anybody without the rail's key.
+    #[serde(skip)]
+    pub reference: String,
+    pub brand: String,
+    pub last4: String,
+    pub state: MethodState,
+    pub added_at: Timestamp,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MethodError {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error("the rail's answer is not usable: {0}")]
+    Unusable(&'static str),
+    #[error(transparent)]
+    Store(#[from] DbError),
+}
+
+impl PublicError for MethodError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(e) => e.code(),
+            Self::Unusable(_) => "payment_method_unusable",
+            Self::Store(e) => e.code(),
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Denied(e) => e.kind(),
+            Self::Unusable(_) => Kind::Invalid,
+            Self::Store(e) => e.kind(),
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Denied(e) => e.hint(),
+            Self::Unusable(_) => Some("try another card".to_owned()),
+            Self::Store(e) => e.hint(),
+        }
+    }
+}
+
+impl MethodState {
+    const ALL: [Self; 3] = [Self::Active, Self::NeedsAuthentication, Self::Removed];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::NeedsAuthentication => "needs_authentication",
+            Self::Removed => "removed",
+        }
+    }
+}
+
+impl FromStr for MethodState {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|state| state.name() == s).ok_or_else(|| format!("`{s}` is not a state"))
+    }
+}
+
+impl PaymentMethod {
+    fn from_row(row: &Row) -> Result<Self, DbError> {
+        Ok(Self {
+            id: row.parse("id")?,
+            organisation: row.parse("organisation")?,
+            rail: row.get("rail")?,
+            reference: row.get("reference")?,
+            brand: row.get("brand")?,
+            last4: row.get("last4")?,
+            state: row.parse("state")?,
+            added_at: row.get("added_at")?,
+        })
+    }
+}
+
+/// The method that the organisation's purchases are charged to.
+///
+/// # Errors
+/// When the store fails.
+pub fn current(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Option<PaymentMethod>, DbError> {
+    let select = "select id, organisation, rail, reference, brand, last4, state, added_at from payment_method
+                  where organisation = $1 and state <> 'removed' order by added_at desc, id desc limit 1";
+    tx.query_opt(select, params![organisation])?.as_ref().map(PaymentMethod::from_row).transpose()
+}
+
+/// The methods that the organisation has, the newest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<PaymentMethod>, DbError> {
+    let select = "select id, organisation, rail, reference, brand, last4, state, added_at from payment_method
+                  where organisation = $1 and state <> 'removed' order by added_at desc, id desc";
+    tx.query(select, params![organisation])?.iter().map(PaymentMethod::from_row).collect()
+}
+
+pub(crate) fn find(tx: &mut Tx<'_>, id: &PaymentMethodId) -> Result<Option<PaymentMethod>, DbError> {
+    let select = "select id, organisation, rail, reference, brand, last4, state, added_at from payment_method where id = $1";
+    tx.query_opt(select, params![id])?.as_ref().map(PaymentMethod::from_row).transpose()
+}
+
+/// The caller's own method, or nothing at all.
+fn own(tx: &mut Tx<'_>, caller: &purser_authority::Caller, id: &PaymentMethodId) -> Result<PaymentMethod, MethodError> {
+    let method = find(tx, id)?.filter(|method| method.state != MethodState::Removed).ok_or(Denied::NotFound)?;
+    crate::spender::same_organisation(caller, &method.organisation)?;
+    Ok(method)
+}

@@ -1,0 +1,44 @@
+//! Rails: how money really moves. Called outside any write, between the intent and the outcome of a charge.
+
+pub mod sandbox;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use purser_values::Money;
+use purser_values::id::ChargeId;
+use purser_values::name::ProviderName;
+
+/// One capture. Its charge id is the idempotency key at the rail: the same order again has one effect and the first answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RailOrder {
+    pub charge: ChargeId,
+    pub rail: String,
+    /// The rail's own id of the payment method.
+    pub method: String,
+    pub amount: Money,
+    pub provider: ProviderName,
+    pub description: String,
+}
+
+/// What became of an order, for good.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RailOutcome {
+    Captured { reference: String },
+    Declined { code: String, message: String },
+}
+
+/// The rail did not say what became of the order: ask again with the same order.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("the payment rail gave no answer: {0}")]
+pub struct RailError(pub String);
+
+pub type RailFuture<'a> = Pin<Box<dyn Future<Output = Result<RailOutcome, RailError>> + Send + 'a>>;
+
+pub trait Rail: Send + Sync {
+    /// The name under which its methods are kept.
+    fn name(&self) -> &'static str;
+
+    /// Takes the money, once for each charge id.
+    fn capture<'a>(&'a self, order: &'a RailOrder) -> RailFuture<'a>;
+}

@@ -1,0 +1,91 @@
+//! The tables of this room. Each file reads and writes the tables it is named after; nobody else does.
+
+use purser_db::Migrations;
+
+/// Accounts and the movements between them, which are never changed.
+const LEDGER: &str = "create table ledger_account (
+    id {text} primary key, currency {text} not null, balance {int} not null
+){strict};
+create table ledger_transfer (
+    id {text} primary key, reason {text} not null, source {text} not null, target {text} not null,
+    amount {int} not null check (amount > 0), currency {text} not null, subject {text} not null, at {int} not null
+){strict};
+create index ledger_transfer_subject on ledger_transfer (subject)";
+
+/// Ceilings that persons set, and the book of each agent, provider and month that they open.
+const CAPS: &str = "create table spend_cap (
+    agent {text} not null, provider {text} not null, organisation {text} not null,
+    amount {int} not null check (amount >= 0), currency {text} not null, set_by {text} not null, set_at {int} not null,
+    primary key (agent, provider)
+){strict};
+create table spend_book (
+    agent {text} not null, provider {text} not null, month {text} not null, organisation {text} not null,
+    currency {text} not null, cap {int} not null,
+    primary key (agent, provider, month)
+){strict};
+create index spend_book_organisation on spend_book (organisation, month);
+create table spend_alert (
+    agent {text} not null, provider {text} not null, month {text} not null, threshold {int} not null, cap {int} not null,
+    at {int} not null,
+    primary key (agent, provider, month, threshold, cap)
+){strict};
+create table spend_freeze (agent {text} primary key, since {int} not null){strict}";
+
+/// Payment methods: what the rail knows them by, never a number.
+const METHODS: &str = "create table payment_method (
+    id {text} primary key, organisation {text} not null, rail {text} not null, reference {text} not null,
+    brand {text} not null, last4 {text} not null, state {text} not null, added_by {text} not null, added_at {int} not null
+){strict};
+create index payment_method_organisation on payment_method (organisation, added_at)";
+
+/// Holds with their lines, payment tokens, charges, disputes and what comes again.
+const PURCHASES: &str = "create table spend_hold (
+    id {text} primary key, organisation {text} not null, agent {text} not null, grant_id {text} not null,
+    provider {text} not null, project {text} not null, resource {text} not null, payment_method {text} not null,
+    currency {text} not null, amount {int} not null, quote_id {text} not null, quote_digest {text} not null,
+    state {text} not null, request_key {text} not null, request_digest {text} not null,
+    created_at {int} not null, expires_at {int} not null,
+    unique (agent, request_key)
+){strict};
+create index spend_hold_open on spend_hold (state, expires_at);
+create index spend_hold_resource on spend_hold (resource);
+create table spend_hold_line (
+    hold {text} not null, line {text} not null, period {text} not null, month {text} not null,
+    description {text} not null, amount {int} not null, recurs {text} not null, state {text} not null, charge {text},
+    primary key (hold, line, period)
+){strict};
+create table payment_token (
+    id {text} primary key, hash {text} not null unique, prefix {text} not null, hold {text} not null unique,
+    organisation {text} not null, agent {text} not null, provider {text} not null, state {text} not null,
+    created_at {int} not null, expires_at {int} not null
+){strict};
+create index payment_token_prefix on payment_token (prefix);
+create table spend_charge (
+    id {text} primary key, provider {text} not null, request_key {text} not null, request_digest {text} not null,
+    organisation {text}, agent {text}, hold {text}, line {text}, period {text}, token {text},
+    amount {int} not null, currency {text} not null, remote_resource {text}, state {text} not null,
+    code {text}, message {text}, rail_reference {text}, begun_at {int} not null, ended_at {int},
+    unique (provider, request_key)
+){strict};
+create index spend_charge_hold on spend_charge (hold);
+create index spend_charge_organisation on spend_charge (organisation, begun_at);
+create index spend_charge_state on spend_charge (state, begun_at);
+create table spend_dispute (
+    charge {text} primary key, provider {text} not null, organisation {text}, code {text} not null, at {int} not null
+){strict};
+create table spend_renewal (
+    hold {text} not null, line {text} not null, next_at {int} not null, state {text} not null,
+    primary key (hold, line)
+){strict};
+create index spend_renewal_due on spend_renewal (state, next_at)";
+
+/// The embedded sandbox rail's own memory; a real processor keeps this at its side.
+const SANDBOX_RAIL: &str = "create table rail_sandbox_card (
+    reference {text} primary key, card {text} not null, authenticated {int} not null
+){strict};
+create table rail_sandbox_charge (
+    request_key {text} primary key, card {text} not null, amount {int} not null, currency {text} not null,
+    outcome {text} not null, reference {text} not null
+){strict}";
+
+pub const MIGRATIONS: Migrations = Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL] };

@@ -1,0 +1,112 @@
+//! Recomputes the invariants from the rows: for tests, for operators, and after a crash.
+
+use purser_db::{DbError, Tx, params};
+
+/// Every way in which the books do not add up; empty when all is well.
+///
+/// # Errors
+/// When the store fails.
+pub fn check(tx: &mut Tx<'_>) -> Result<Vec<String>, DbError> {
+    let mut found = Vec::new();
+    sum_zero(tx, &mut found)?;
+    balances_follow_from_transfers(tx, &mut found)?;
+    cap(tx, &mut found)?;
+    held_is_held(tx, &mut found)?;
+    captured_is_charged(tx, &mut found)?;
+    token_is_hold(tx, &mut found)?;
+    Ok(found)
+}
+
+fn sum_zero(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+    let sql = "select currency, cast(sum(balance) as bigint) as total from ledger_account group by currency";
+    for row in tx.query(sql, params![])? {
+        let (currency, total): (String, i64) = (row.get("currency")?, row.get("total")?);
+        if total != 0 {
+            found.push(format!("sum-zero: the balances in {currency} add up to {total}"));
+        }
+    }
+    Ok(())
+}
+
+fn balances_follow_from_transfers(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+    let sql =
+        "select a.id, a.balance, cast(coalesce((select sum(t.amount) from ledger_transfer t where t.target = a.id), 0) as bigint) as got,
+                   cast(coalesce((select sum(t.amount) from ledger_transfer t where t.source = a.id), 0) as bigint) as gave
+               from ledger_account a";
+    for row in tx.query(sql, params![])? {
+        let (balance, got, gave): (i64, i64, i64) = (row.get("balance")?, row.get("got")?, row.get("gave")?);
+        if balance != got - gave {
+            found.push(format!("`{}` holds {balance}, its movements say {}", row.get::<String>("id")?, got - gave));
+        }
+    }
+    Ok(())
+}
+
+/// room + held + captured is the cap; and room is negative only where the cap was lowered below what was used.
+fn cap(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+    for (book, room, held, captured, cap) in books(tx)? {
+        if room + held + captured != cap || held < 0 || captured < 0 {
+            found.push(format!("cap: `{book}` has room {room}, held {held}, captured {captured} under a cap of {cap}"));
+        }
+    }
+    Ok(())
+}
+
+fn books(tx: &mut Tx<'_>) -> Result<Vec<(String, i64, i64, i64, i64)>, DbError> {
+    let sql = "select k.agent, k.provider, k.month, k.cap,
+                   (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/room') as room,
+                   (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/held') as held,
+                   (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/captured') as captured
+               from spend_book k";
+    let rows = tx.query(sql, params![])?;
+    rows.iter()
+        .map(|row| {
+            let name = format!("{}/{}/{}", row.get::<String>("agent")?, row.get::<String>("provider")?, row.get::<String>("month")?);
+            Ok((name, row.get("room")?, row.get("held")?, row.get("captured")?, row.get("cap")?))
+        })
+        .collect()
+}
+
+/// What a book holds is the sum of the lines that are open or being charged.
+fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+    let sql = "select h.agent || '/' || h.provider || '/' || l.month as book, cast(sum(l.amount) as bigint) as total
+               from spend_hold_line l join spend_hold h on h.id = l.hold where l.state in ('open', 'charging')
+               group by h.agent, h.provider, l.month";
+    compare(tx, sql, found, "held", |(_, _, held, _, _)| *held)
+}
+
+/// What a book has captured is the sum of its charges that succeeded.
+fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+    let sql = "select h.agent || '/' || h.provider || '/' || l.month as book, cast(sum(c.amount) as bigint) as total
+               from spend_charge c join spend_hold h on h.id = c.hold
+               join spend_hold_line l on l.hold = c.hold and l.charge = c.id
+               where c.state = 'succeeded' group by h.agent, h.provider, l.month";
+    compare(tx, sql, found, "captured", |(_, _, _, captured, _)| *captured)
+}
+
+type BookRow = (String, i64, i64, i64, i64);
+
+fn compare(tx: &mut Tx<'_>, sql: &'static str, found: &mut Vec<String>, what: &str, pick: impl Fn(&BookRow) -> i64) -> Result<(), DbError> {
+    let mut sums = std::collections::BTreeMap::new();
+    for row in tx.query(sql, params![])? {
+        sums.insert(row.get::<String>("book")?, row.get::<i64>("total")?);
+    }
+    for book in books(tx)? {
+        let sum = sums.remove(&book.0).unwrap_or(0);
+        if pick(&book) != sum {
+            found.push(format!("token-is-hold: `{}` has {what} {}, its lines say {sum}", book.0, pick(&book)));
+        }
+    }
+    found.extend(sums.into_keys().map(|book| format!("`{book}` has lines and no book")));
+    Ok(())
+}
+
+/// A line that may be charged belongs to a hold that is open.
+fn token_is_hold(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+    let sql = "select h.id from spend_hold h join spend_hold_line l on l.hold = h.id where l.state = 'open' and h.state <> 'open'
+               union select h.id from spend_hold h join payment_token t on t.hold = h.id where t.state = 'active' and h.state = 'released'";
+    for row in tx.query(sql, params![])? {
+        found.push(format!("token-is-hold: `{}` has ended and could still be charged", row.get::<String>("id")?));
+    }
+    Ok(())
+}
