@@ -9,6 +9,7 @@ pub mod edge;
 pub mod page;
 pub mod route;
 pub mod traffic;
+pub mod workers;
 
 mod body;
 mod ca;
