@@ -50,7 +50,9 @@ impl Site for Served {
     fn answer<'a>(&'a self, request: &'a request::Parts) -> Pending<'a, Result<Answer, Unavailable>> {
         Box::pin(async move {
             match self.site.answer(request).await {
-                Ok(site::Answer::Respond(response)) => Ok(Answer::Respond(response.map(|body| body.map_err(BodyError::new).boxed_unsync()))),
+                Ok(site::Answer::Respond(response)) => {
+                    Ok(Answer::Respond(response.map(|body| body.map_err(BodyError::new).boxed_unsync())))
+                }
                 Ok(site::Answer::Forward { socket, generation }) => Ok(Answer::Forward(Upstream { socket, generation })),
                 Err(e) => Err(Unavailable::Broken(e.to_string())),
             }
