@@ -1,0 +1,117 @@
+//! Checks 65 to 67: paid services. The first needs nothing; the others need payment tokens that the provider can redeem.
+
+use purser_values::{Money, Secret};
+use purser_wire::manifest::Extension;
+use serde_json::{Map, Value, json};
+
+use super::resources::{finished, get};
+use crate::probe::Answer;
+use crate::sample;
+use crate::world::{Account, Outcome, World};
+
+pub async fn run(world: &mut World) {
+    let Some(alpha) = world.alpha.clone() else { return };
+    let Some((service, configuration)) = paid_service(world) else {
+        for number in [65, 66, 67] {
+            world
+                .record(number, Outcome::Skip("the catalogue has no paid service whose configuration can be made up; name one".to_owned()));
+        }
+        return;
+    };
+    let outcome = unpaid(world, &alpha, &service, &configuration).await;
+    world.record(65, outcome);
+    let Some(payment) = world.probe.options.payment.clone() else {
+        for number in [66, 67] {
+            world.record(number, Outcome::Skip("no payment tokens were given".to_owned()));
+        }
+        return;
+    };
+    let token = payment.declined_token();
+    let outcome = match pay(world, &alpha, &service, &configuration, &token, "declined").await {
+        Ok(answer) => declined(world, &alpha, &answer).await,
+        Err(why) => Outcome::Fail(why),
+    };
+    world.record(66, outcome);
+
+    let token = payment.good_token();
+    let outcome = match pay(world, &alpha, &service, &configuration, &token, "paid").await {
+        Ok(answer) if answer.text("/status") != "complete" => Outcome::Fail(format!("{}, `{}`", answer.brief(), answer.text("/status"))),
+        Ok(_) => charged_once(&payment.captured(&token), payment.max_amount()),
+        Err(why) => Outcome::Fail(why),
+    };
+    world.record(67, outcome);
+}
+
+fn paid_service(world: &World) -> Option<(String, Map<String, Value>)> {
+    if let Some((service, configuration)) = &world.probe.options.paid_service {
+        return Some((service.as_str().to_owned(), configuration.clone()));
+    }
+    let paid = world.catalog.iter().filter(|s| s["pricing"]["type"] == "paid");
+    paid.into_iter().find_map(|s| Some((s["id"].as_str()?.to_owned(), sample::fitting(s.get("configuration_schema"))?)))
+}
+
+/// The body of a create, with a quote when the provider makes quotes.
+async fn body(world: &mut World, account: &Account, service: &str, configuration: &Map<String, Value>, name: &str) -> Value {
+    let mut body = world.create_body(service, configuration, name);
+    if world.speaks(&Extension::Quotes) {
+        let asked = json!({"service_id": service, "configuration": configuration, "project_id": body["project_id"]});
+        let request = world.authorized(world.probe.post("quotes", &asked), account);
+        if let Ok(answer) = world.probe.send(&request).await {
+            body["quote_id"] = answer.json["id"].clone();
+        }
+    }
+    body
+}
+
+async fn unpaid(world: &mut World, account: &Account, service: &str, configuration: &Map<String, Value>) -> Outcome {
+    if account.payment_by.as_deref() != Some("orchestrator") {
+        return Outcome::Skip("the provider bills the user itself".to_owned());
+    }
+    let body = body(world, account, service, configuration, "unpaid").await;
+    match finished(world, account, &body, "unpaid").await {
+        Ok(answer) if !answer.refused() || answer.status == 401 => {
+            Outcome::Fail(format!("{}, `{}`", answer.brief(), answer.text("/status")))
+        }
+        Ok(answer) if answer.error_code() != "requires_payment_credentials" => Outcome::Warn(answer.brief()),
+        Ok(_) => Outcome::pass(),
+        Err(why) => Outcome::Fail(why),
+    }
+}
+
+async fn pay(
+    world: &mut World,
+    account: &Account,
+    service: &str,
+    configuration: &Map<String, Value>,
+    token: &Secret<String>,
+    name: &str,
+) -> Result<Answer, String> {
+    world.probe.memory.secrets.push(token.clone());
+    let mut body = body(world, account, service, configuration, name).await;
+    body["payment_credentials"] = json!({"type": "stripe_payment_token", "stripe_payment_token": token.expose()});
+    finished(world, account, &body, name).await
+}
+
+async fn declined(world: &mut World, account: &Account, answer: &Answer) -> Outcome {
+    if !answer.refused() || answer.status == 401 {
+        return Outcome::Fail(format!("{}, `{}`", answer.brief(), answer.text("/status")));
+    }
+    let id = answer.text("/id").to_owned();
+    if id.is_empty() {
+        return Outcome::pass();
+    }
+    match get(world, account, &id).await {
+        Ok(left) if left.text("/status") == "complete" => Outcome::Warn("the error names a resource that can be used".to_owned()),
+        _ => Outcome::pass(),
+    }
+}
+
+fn charged_once(captured: &[Money], max: Money) -> Outcome {
+    match captured {
+        [one] if one.currency() == max.currency() && one.minor() <= max.minor() && one.is_positive() => Outcome::Pass(one.to_string()),
+        other => {
+            let all: Vec<String> = other.iter().map(ToString::to_string).collect();
+            Outcome::Fail(format!("{} charges ({}) against a limit of {max}", all.len(), all.join(", ")))
+        }
+    }
+}
