@@ -4,10 +4,14 @@
 //! use case, appends its events and enqueues its jobs.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod agent_control;
+mod consent;
 mod core;
 mod perform;
 pub mod store;
 
 pub use crate::core::Core;
+pub use agent_control::{AGENT_CONTROL_JOB, AgentControlJob, agent_freeze, agent_thaw};
+pub use consent::{ConsentDecision, GrantDecideError, consent_facts, grant_decide};
 pub use perform::perform;
 pub use store::MIGRATIONS;

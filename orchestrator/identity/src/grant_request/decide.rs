@@ -121,7 +121,7 @@ pub enum Decided {
 pub fn device_decision(
     tx: &mut Tx<'_>,
     realm: &Realm,
-    permit: Permit<GrantDecide>,
+    permit: &Permit<GrantDecide>,
     decision: &Decision,
 ) -> Result<Done<Decided>, DecideError> {
     let id: GrantRequestId = permit.subject().parse().map_err(|_| Denied::NotFound)?;
@@ -133,16 +133,16 @@ pub fn device_decision(
     }
     match (decision, &request.asker) {
         (Decision::Deny, _) => {
-            settle(tx, realm, &permit, &request, "denied", None)?;
+            settle(tx, realm, permit, &request, "denied", None)?;
             let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([&request.jkt]);
             Ok(Done::with_event(Decided::Denied, event.with(serde_json::json!({ "decision": "deny" }))))
         }
         (Decision::Accept(_), Asker::Person) => {
-            settle(tx, realm, &permit, &request, "let_in", None)?;
+            settle(tx, realm, permit, &request, "let_in", None)?;
             let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([&request.jkt]);
             Ok(Done::with_event(Decided::LetIn, event.with(serde_json::json!({ "decision": "accept", "for": "person" }))))
         }
-        (Decision::Accept(accept), Asker::Agent(asked)) => accept_agent(tx, realm, &permit, &request, asked, accept),
+        (Decision::Accept(accept), Asker::Agent(asked)) => accept_agent(tx, realm, permit, &request, asked, accept),
     }
 }
 

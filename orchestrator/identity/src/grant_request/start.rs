@@ -2,7 +2,7 @@
 //! tokens are bound to.
 
 use purser_authority::action::GrantRequest as GrantRequestAction;
-use purser_authority::{Done, Event, Permit};
+use purser_authority::{Denied, Done, Event, Permit};
 use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
@@ -29,6 +29,8 @@ pub enum StartError {
     #[error("the cap or the life asked for is out of range")]
     Range,
     #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error(transparent)]
     Proof(#[from] ProofError),
     #[error(transparent)]
     Db(#[from] DbError),
@@ -39,6 +41,7 @@ impl PublicError for StartError {
         match self {
             Self::TooMany => "too_many_requests",
             Self::Empty(_) | Self::TooWide | Self::Range => "invalid_scope",
+            Self::Denied(e) => e.code(),
             Self::Proof(e) => e.code(),
             Self::Db(e) => e.code(),
         }
@@ -47,6 +50,7 @@ impl PublicError for StartError {
         match self {
             Self::TooMany => Kind::RateLimited,
             Self::Empty(_) | Self::TooWide | Self::Range => Kind::Invalid,
+            Self::Denied(e) => e.kind(),
             Self::Proof(e) => e.kind(),
             Self::Db(e) => e.kind(),
         }
@@ -57,6 +61,7 @@ impl PublicError for StartError {
             Self::Empty(what) => Some(format!("name at least one {what}")),
             Self::TooWide => Some("ask for less in one grant".to_owned()),
             Self::Range => Some(format!("a cap is 0 to {CAP_MAX_MINOR} minor units, a life 60 to {GRANT_LIFE_MAX_S} seconds")),
+            Self::Denied(e) => e.hint(),
             Self::Proof(e) => e.hint(),
             Self::Db(_) => None,
         }

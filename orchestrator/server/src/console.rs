@@ -1,0 +1,50 @@
+//! The person's pages: rendered here, without JavaScript, usable with a keyboard and on a phone.
+//!
+//! Every page says who is signed in, for which organisation, and whether this is a sandbox. Every form carries a token
+//! ([`form::SignedForm`] refuses those that do not), and every change ends in a redirect.
+
+pub mod agents;
+mod consent;
+mod cookie;
+mod events;
+pub mod failure;
+pub mod form;
+mod home;
+mod next;
+pub mod page;
+mod revoke;
+pub mod session;
+mod sign_in;
+mod style;
+
+pub use failure::PageError;
+pub use form::SignedForm;
+pub use page::{Page, PageContext};
+pub use session::SignedIn;
+
+use axum::Router;
+use axum::middleware::from_fn_with_state;
+use axum::routing::{get, post};
+
+use crate::front::Front;
+
+/// The pages of sign-in, consent, agents and events. Pages of other rooms are merged into the same state.
+pub fn router(front: Front) -> Router {
+    Router::new()
+        .route("/", get(home::get))
+        .route("/sign-in", get(sign_in::get).post(sign_in::post))
+        .route("/sign-in/code", get(sign_in::code_get).post(sign_in::code_post))
+        .route("/sign-out", post(sign_in::sign_out))
+        .route("/device", get(consent::get).post(consent::post))
+        .route("/device/done", get(consent::done))
+        .route("/terms/{sha256}", get(consent::terms))
+        .route("/agents", get(agents::get))
+        .route("/agents/{id}/freeze", post(agents::freeze))
+        .route("/agents/{id}/thaw", post(agents::thaw))
+        .route("/grants/{id}/revoke", post(agents::revoke))
+        .route("/revoke", get(revoke::get).post(revoke::post))
+        .route("/events", get(events::get))
+        .route("/style.css", get(style::get))
+        .layer(from_fn_with_state(front.clone(), failure::render))
+        .with_state(front)
+}

@@ -1,0 +1,134 @@
+//! `/agents`: who acts for the organisation, and how to stop them.
+
+use askama::Template;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use purser_authority::action::{AgentRead, GrantRevoke};
+use purser_authority::{Attempt, Facts, authorise};
+use purser_identity::agent::{AgentGrants, Standing, agents_list};
+use purser_identity::grant::{self, Grant, GrantState, RevokeError, grant_revoke};
+use purser_provisioning::{agent_freeze, agent_thaw, perform};
+use purser_values::Timestamp;
+use purser_values::id::{AgentId, GrantId};
+use serde::Deserialize;
+
+use super::failure::PageError;
+use super::form::SignedForm;
+use super::page::{Page, PageContext};
+use super::session::SignedIn;
+use crate::front::Front;
+
+#[derive(Template)]
+#[template(path = "agents.html")]
+pub struct Agents {
+    ctx: PageContext,
+    agents: Vec<AgentView>,
+}
+
+struct AgentView {
+    id: String,
+    name: String,
+    fingerprint: String,
+    since: String,
+    frozen_at: Option<String>,
+    dark: bool,
+    grants: Vec<GrantView>,
+}
+
+struct GrantView {
+    id: String,
+    projects: String,
+    providers: String,
+    cap: String,
+    irreversible: bool,
+    export: bool,
+    accepted_at: String,
+    state: String,
+    in_force: bool,
+}
+
+pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Result<Page<Agents>, PageError> {
+    let (caller, now) = (session.caller(), front.realm.env.now());
+    let permit = authorise::<AgentRead>(&caller, &Facts::new(now, "agents"))?;
+    let agents = front.core.db.read(move |tx| agents_list(tx, &permit)).await?;
+    let agents = agents.iter().map(|a| agent_view(a, now)).collect();
+    Ok(Page::ok(Agents { ctx: PageContext::of(&front, &session, "Agents"), agents }))
+}
+
+#[derive(Deserialize)]
+pub struct Freeze {
+    dark: Option<String>,
+}
+
+pub async fn freeze(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Freeze>) -> Result<Response, PageError> {
+    let id: AgentId = id.parse().map_err(|_| PageError::not_found())?;
+    let (caller, env, dark) = (signed.session.caller(), front.realm.env.clone(), signed.form.dark.is_some());
+    let attempt = Attempt::new("agent_freeze", &caller, id.as_str());
+    perform(&front.core, attempt, move |tx| agent_freeze(tx, &env, &caller, &id, dark)).await?;
+    Ok(back())
+}
+
+#[derive(Deserialize)]
+pub struct Nothing {}
+
+pub async fn thaw(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
+    let id: AgentId = id.parse().map_err(|_| PageError::not_found())?;
+    if !signed.session.is_recent(front.realm.env.now()) {
+        return Err(PageError::SignIn { next: "/agents".to_owned() });
+    }
+    let (caller, env) = (signed.session.caller(), front.realm.env.clone());
+    let attempt = Attempt::new("agent_thaw", &caller, id.as_str());
+    perform(&front.core, attempt, move |tx| agent_thaw(tx, &env, &caller, &id)).await?;
+    Ok(back())
+}
+
+pub async fn revoke(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
+    let id: GrantId = id.parse().map_err(|_| PageError::not_found())?;
+    let (caller, now) = (signed.session.caller(), front.realm.env.now());
+    perform(&front.core, Attempt::new("grant_revoke", &caller, id.as_str()), move |tx| {
+        let permit = grant::permit::<GrantRevoke, RevokeError>(tx, &caller, &id, now)?;
+        grant_revoke(tx, now, permit, "agents page")
+    })
+    .await?;
+    Ok(back())
+}
+
+fn back() -> Response {
+    Redirect::to("/agents").into_response()
+}
+
+fn agent_view(of: &AgentGrants, now: Timestamp) -> AgentView {
+    let agent = &of.agent;
+    let (frozen_at, dark) = match &agent.standing {
+        Standing::Active => (None, false),
+        Standing::Frozen { at, dark, .. } => (Some(at.to_string()), *dark),
+    };
+    AgentView {
+        id: agent.id.to_string(),
+        name: agent.name.to_string(),
+        fingerprint: agent.jkt.clone(),
+        since: agent.created_at.to_string(),
+        frozen_at,
+        dark,
+        grants: of.grants.iter().map(|g| grant_view(g, now)).collect(),
+    }
+}
+
+fn grant_view(grant: &Grant, now: Timestamp) -> GrantView {
+    let names = |names: Vec<&str>| names.join(", ");
+    GrantView {
+        id: grant.id.to_string(),
+        projects: names(grant.scope.projects.iter().map(AsRef::as_ref).collect()),
+        providers: names(grant.scope.providers.iter().map(AsRef::as_ref).collect()),
+        cap: grant.scope.cap_per_provider_month.to_string(),
+        irreversible: grant.scope.irreversible,
+        export: grant.scope.export,
+        accepted_at: grant.accepted_at.to_string(),
+        state: match &grant.state {
+            GrantState::Revoked { at, how } => format!("revoked {at} ({how})"),
+            GrantState::InForce if now >= grant.scope.expires_at => format!("ended {}", grant.scope.expires_at),
+            GrantState::InForce => format!("in force until {}", grant.scope.expires_at),
+        },
+        in_force: grant.is_in_force(now),
+    }
+}

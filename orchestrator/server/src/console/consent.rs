@@ -1,0 +1,29 @@
+//! `/device`: the one page on which a person lets an agent act, or a terminal of their own in.
+
+mod decide;
+mod view;
+
+pub use decide::{done, post};
+pub use view::get;
+
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderName, HeaderValue, header};
+use purser_identity::terms::terms_body;
+use purser_values::Sha256Digest;
+
+use super::failure::PageError;
+use super::session::SignedIn;
+use crate::front::Front;
+
+/// `/terms/{sha256}`: the kept bytes of a terms document, as text that cannot run anything.
+pub async fn terms(State(front): State<Front>, _: SignedIn, Path(sha256): Path<String>) -> Result<Response, PageError> {
+    let sha256: Sha256Digest = sha256.parse().map_err(|_| PageError::not_found())?;
+    let body = front.core.db.read(move |tx| terms_body(tx, &sha256)).await?.ok_or_else(PageError::not_found)?;
+    let mut response = body.into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(HeaderName::from_static("content-security-policy"), HeaderValue::from_static("sandbox; default-src 'none'"));
+    Ok(response)
+}

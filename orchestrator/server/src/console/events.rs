@@ -1,0 +1,75 @@
+//! `/events`: the audit log of the organisation.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use purser_audit::Entry;
+use purser_authority::action::EventRead;
+use purser_authority::{Caller, Facts, Outcome, authorise};
+use serde::Deserialize;
+
+use super::failure::PageError;
+use super::page::{Page, PageContext};
+use super::session::SignedIn;
+use crate::front::Front;
+
+/// Entries on one page.
+const ROWS: i64 = 50;
+
+#[derive(Deserialize)]
+pub struct From {
+    before: Option<i64>,
+}
+
+#[derive(Template)]
+#[template(path = "events.html")]
+pub struct Events {
+    ctx: PageContext,
+    rows: Vec<Row>,
+    older: Option<i64>,
+}
+
+struct Row {
+    seq: i64,
+    at: String,
+    verb: String,
+    outcome: String,
+    who: String,
+    subject: String,
+    data: String,
+}
+
+pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(from): Query<From>) -> Result<Page<Events>, PageError> {
+    let caller = session.caller();
+    authorise::<EventRead>(&caller, &Facts::new(front.realm.env.now(), "events")).map(drop)?;
+    let organisation = session.member.organisation.id.clone();
+    let entries = front.core.db.read(move |tx| purser_audit::list(tx, &organisation, from.before, ROWS)).await?;
+    let full = i64::try_from(entries.len()).is_ok_and(|n| n == ROWS);
+    let older = entries.last().map(|(seq, _)| *seq).filter(|_| full);
+    let rows = entries.iter().map(|(seq, entry)| row(*seq, entry)).collect();
+    Ok(Page::ok(Events { ctx: PageContext::of(&front, &session, "Events"), rows, older }))
+}
+
+fn row(seq: i64, entry: &Entry) -> Row {
+    let event = &entry.event;
+    Row {
+        seq,
+        at: entry.at.to_string(),
+        verb: event.verb.clone(),
+        outcome: match &event.outcome {
+            Outcome::Intended => "intended".to_owned(),
+            Outcome::Done => "done".to_owned(),
+            Outcome::Refused(code) => format!("refused: {code}"),
+            Outcome::Failed(code) => format!("failed: {code}"),
+        },
+        who: match &event.caller {
+            Caller::Person { person, .. } => person.to_string(),
+            Caller::Agent { agent, .. } => agent.to_string(),
+            Caller::Provider { provider } => format!("provider {provider}"),
+            Caller::Operator => "operator".to_owned(),
+            Caller::System => "purser".to_owned(),
+            Caller::Anonymous => "nobody known".to_owned(),
+        },
+        subject: event.subject.clone(),
+        data: if event.data.is_null() { String::new() } else { event.data.to_string() },
+    }
+}

@@ -1,0 +1,97 @@
+//! How a page says no.
+
+use askama::Template;
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use purser_http::Problem;
+use purser_values::error::{Kind, PublicError};
+
+use super::page::{Page, PageContext};
+use crate::front::Front;
+
+/// What a handler of a page can answer instead of the page.
+#[derive(Debug)]
+pub enum PageError {
+    /// Sign in first, and then go on to this path of ours.
+    SignIn {
+        next: String,
+    },
+    Refused(Refusal),
+}
+
+#[derive(Clone, Debug)]
+pub struct Refusal {
+    status: StatusCode,
+    code: String,
+    text: String,
+    hint: Option<String>,
+}
+
+impl PageError {
+    #[must_use]
+    pub fn new(status: StatusCode, code: &str, text: &str) -> Self {
+        Self::Refused(Refusal { status, code: code.to_owned(), text: text.to_owned(), hint: None })
+    }
+
+    #[must_use]
+    pub fn hint(self, hint: &str) -> Self {
+        match self {
+            Self::Refused(refusal) => Self::Refused(Refusal { hint: Some(hint.to_owned()), ..refusal }),
+            sign_in => sign_in,
+        }
+    }
+
+    #[must_use]
+    pub fn not_found() -> Self {
+        Self::new(StatusCode::NOT_FOUND, "not_found", "there is no such thing here")
+    }
+}
+
+impl<E: PublicError> From<E> for PageError {
+    fn from(e: E) -> Self {
+        if e.kind() == Kind::Internal {
+            let problem = Problem::internal(&e);
+            return Self::new(problem.status, &problem.code, &problem.detail);
+        }
+        let status = StatusCode::from_u16(e.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::Refused(Refusal { status, code: e.code().to_owned(), text: e.to_string(), hint: e.hint() })
+    }
+}
+
+impl IntoResponse for PageError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::SignIn { next } => {
+                let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", &next).finish();
+                Redirect::to(&format!("/sign-in?{query}")).into_response()
+            }
+            // rendered by the layer, which knows what every page must show
+            Self::Refused(refusal) => {
+                let mut response = refusal.status.into_response();
+                response.extensions_mut().insert(refusal);
+                response
+            }
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "message.html")]
+struct Message {
+    ctx: PageContext,
+    heading: &'static str,
+    text: String,
+    hint: Option<String>,
+    code: String,
+}
+
+/// The layer that turns refusals into pages.
+pub async fn render(State(front): State<Front>, request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let Some(refusal) = response.extensions_mut().remove::<Refusal>() else { return response };
+    let ctx = PageContext::anonymous(&front, "Not done");
+    let page = Message { ctx, heading: "That was not done", text: refusal.text, hint: refusal.hint, code: refusal.code };
+    Page(refusal.status, page).into_response()
+}

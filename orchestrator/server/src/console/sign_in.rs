@@ -1,0 +1,158 @@
+//! Signing in: an address, then the code that was mailed to it.
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use purser_authority::action::SignIn;
+use purser_authority::{Attempt, Caller, Facts, authorise};
+use purser_db::DbError;
+use purser_identity::session::session_end;
+use purser_identity::sign_in::{CodeSendError, CodeUse, CodeUseError, sign_in_code_send, sign_in_code_use};
+use purser_provisioning::perform;
+use purser_values::limits::{SESSION_LIFE_S, SIGN_IN_CODE_LIFE_S};
+use purser_values::name::Email;
+use serde::Deserialize;
+
+use super::failure::PageError;
+use super::form::{OpenForm, SignedForm, browser, open_token};
+use super::page::{Page, PageContext};
+use super::{cookie, next, session};
+use crate::front::{Front, Peer};
+
+#[derive(Deserialize)]
+pub struct To {
+    next: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in.html")]
+struct EmailPage {
+    ctx: PageContext,
+    next: String,
+    email: String,
+    wrong: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "sign_in_code.html")]
+struct CodePage {
+    ctx: PageContext,
+    next: String,
+    wrong: Option<String>,
+}
+
+pub async fn get(State(front): State<Front>, Query(to): Query<To>, headers: HeaderMap) -> Result<Response, PageError> {
+    let next = next::safe(to.next.as_deref()).to_owned();
+    // Whoever is signed in recently goes on; an old sign-in is made anew, because something asked for it.
+    if session::find(&front, &headers).await?.is_some_and(|s| s.is_recent(front.realm.env.now())) {
+        return Ok(Redirect::to(&next).into_response());
+    }
+    Ok(email_page(&front, &headers, next, String::new(), None))
+}
+
+#[derive(Deserialize)]
+pub struct EmailForm {
+    email: String,
+    next: Option<String>,
+}
+
+pub async fn post(
+    State(front): State<Front>,
+    Peer(peer): Peer,
+    headers: HeaderMap,
+    OpenForm(form): OpenForm<EmailForm>,
+) -> Result<Response, PageError> {
+    let next = next::safe(form.next.as_deref()).to_owned();
+    let email: Email = match form.email.parse() {
+        Ok(email) => email,
+        Err(e) => return Ok(email_page(&front, &headers, next, form.email, Some(format!("{e}")))),
+    };
+    let realm = front.realm.clone();
+    let sent = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, email.as_str()), move |tx| {
+        let permit =
+            authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), email.as_str())).map_err(|_| CodeSendError::TooMany)?;
+        sign_in_code_send(tx, &realm, permit, &email, &peer)
+    })
+    .await?;
+    let mut response = to_code(&next);
+    put(&mut response, cookie::set(&front, cookie::ATTEMPT, sent.attempt.expose(), SIGN_IN_CODE_LIFE_S));
+    Ok(response)
+}
+
+pub async fn code_get(State(front): State<Front>, Query(to): Query<To>, headers: HeaderMap) -> Response {
+    code_page(&front, &headers, next::safe(to.next.as_deref()), None, StatusCode::OK)
+}
+
+#[derive(Deserialize)]
+pub struct CodeForm {
+    code: String,
+    next: Option<String>,
+}
+
+pub async fn code_post(State(front): State<Front>, headers: HeaderMap, OpenForm(form): OpenForm<CodeForm>) -> Result<Response, PageError> {
+    let next = next::safe(form.next.as_deref()).to_owned();
+    let Some(attempt) = cookie::read(&front, &headers, cookie::ATTEMPT) else { return Err(CodeUseError::NoAttempt.into()) };
+    let realm = front.realm.clone();
+    let used = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, ""), move |tx| {
+        let permit = authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), "")).map_err(|_| CodeUseError::NoAttempt)?;
+        sign_in_code_use(tx, &realm, permit, &attempt, &form.code)
+    })
+    .await;
+    match used {
+        Ok(CodeUse::SignedIn(signed_in)) => {
+            let mut response = Redirect::to(&next).into_response();
+            put(&mut response, cookie::set(&front, cookie::SESSION, signed_in.session.expose(), SESSION_LIFE_S));
+            put(&mut response, cookie::clear(&front, cookie::ATTEMPT));
+            Ok(response)
+        }
+        Ok(CodeUse::Wrong { tries_left }) => {
+            let wrong = format!("that is not the code; {tries_left} more tries");
+            Ok(code_page(&front, &headers, &next, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY))
+        }
+        Err(e @ CodeUseError::NotACode(_)) => Ok(code_page(&front, &headers, &next, Some(e.to_string()), StatusCode::UNPROCESSABLE_ENTITY)),
+        Err(e) => Err(e.into()),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct Nothing {}
+
+pub async fn sign_out(State(front): State<Front>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
+    let (session, now) = (signed.session, front.realm.env.now());
+    let attempt = Attempt::new("session_end", &session.caller(), session.id.as_str());
+    perform::<_, DbError, _>(&front.core, attempt, move |tx| session_end(tx, now, &session)).await?;
+    let mut response = Redirect::to("/sign-in").into_response();
+    put(&mut response, cookie::clear(&front, cookie::SESSION));
+    Ok(response)
+}
+
+fn email_page(front: &Front, headers: &HeaderMap, next: String, email: String, wrong: Option<String>) -> Response {
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    let (browser, set) = browser(front, headers);
+    let mut ctx = PageContext::anonymous(front, "Sign in");
+    ctx.csrf = open_token(front, &browser);
+    let mut response = Page(status, EmailPage { ctx, next, email, wrong }).into_response();
+    put(&mut response, set);
+    response
+}
+
+fn code_page(front: &Front, headers: &HeaderMap, next: &str, wrong: Option<String>, status: StatusCode) -> Response {
+    let (browser, set) = browser(front, headers);
+    let mut ctx = PageContext::anonymous(front, "Sign in");
+    ctx.csrf = open_token(front, &browser);
+    let mut response = Page(status, CodePage { ctx, next: next.to_owned(), wrong }).into_response();
+    put(&mut response, set);
+    response
+}
+
+fn to_code(next: &str) -> Response {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    Redirect::to(&format!("/sign-in/code?{query}")).into_response()
+}
+
+fn put(response: &mut Response, cookie: Option<HeaderValue>) {
+    if let Some(cookie) = cookie {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+}

@@ -1,0 +1,122 @@
+//! `POST /oauth/device_authorization` (RFC 8628, 3.1): an agent, or a person's terminal, asks.
+
+use axum::Json;
+use axum::extract::{FromRequest as _, Request, State};
+use purser_authority::action::GrantRequest;
+use purser_authority::{Attempt, Caller, Facts, authorise};
+use purser_http::extract::Form;
+use purser_identity::grant_request::{Ask, AskedScope, Asker, Started, device_authorization_start};
+use purser_identity::limits::GRANT_LIFE_S;
+use purser_provisioning::perform;
+use purser_values::limits::DEFAULT_CAP_MINOR;
+use purser_values::name::ProviderName;
+use purser_values::{Currency, Money};
+use serde::{Deserialize, Serialize};
+
+use super::error::OAuthError;
+use super::proof;
+use crate::front::{Front, Peer};
+
+#[derive(Deserialize)]
+struct Body {
+    /// The name that the agent claims.
+    client_name: Option<String>,
+    kind: Option<String>,
+    /// Names, separated by spaces.
+    project: Option<String>,
+    providers: Option<String>,
+    cap_minor: Option<i64>,
+    export: Option<String>,
+    irreversible: Option<String>,
+    expires_in: Option<i64>,
+}
+
+#[derive(Serialize)]
+pub struct Answer {
+    device_code: String,
+    user_code: String,
+    verification_uri: String,
+    verification_uri_complete: String,
+    expires_in: i64,
+    interval: u32,
+}
+
+pub async fn post(State(front): State<Front>, Peer(peer): Peer, request: Request) -> Result<Json<Answer>, OAuthError> {
+    let proof = proof::of(&front, request.headers(), "/oauth/device_authorization")?;
+    let Form(body) = Form::<Body>::from_request(request, &()).await.map_err(OAuthError::body)?;
+    let known = front.core.db.read(purser_catalogue::providers).await?.into_iter().map(|p| p.name).collect();
+    let ask = Ask { asker: asker(known, &body)?, name: name(&body)?, peer };
+    let realm = front.realm.clone();
+    let attempt = Attempt::new("grant_request", &Caller::Anonymous, proof.jkt());
+    let started = perform(&front.core, attempt, move |tx| {
+        let facts = Facts::new(realm.env.now(), proof.jkt());
+        let permit = authorise::<GrantRequest>(&Caller::Anonymous, &facts)?;
+        device_authorization_start(tx, &realm, permit, &ask, &proof)
+    })
+    .await?;
+    Ok(Json(answer(&front, &started)))
+}
+
+fn answer(front: &Front, started: &Started) -> Answer {
+    let verification_uri = front.realm.url("/device");
+    Answer {
+        device_code: started.device_code.expose().clone(),
+        user_code: started.user_code.to_string(),
+        verification_uri_complete: format!("{verification_uri}?user_code={}", started.user_code),
+        verification_uri,
+        expires_in: started.expires_at.as_secs() - front.realm.env.now().as_secs(),
+        interval: 1,
+    }
+}
+
+fn name(body: &Body) -> Result<purser_identity::agent::AgentName, OAuthError> {
+    let name = body.client_name.as_deref().ok_or_else(|| OAuthError::invalid_request("`client_name` is missing"))?;
+    name.parse().map_err(|e| OAuthError::invalid_request(format!("`client_name`: {e}")))
+}
+
+/// An agent that names no provider asks for all that are known now, each written out.
+fn asker(known: Vec<ProviderName>, body: &Body) -> Result<Asker, OAuthError> {
+    match body.kind.as_deref() {
+        None | Some("agent") => {}
+        Some("person") => return Ok(Asker::Person),
+        Some(_) => return Err(OAuthError::invalid_request("`kind` is `agent` or `person`")),
+    }
+    let mut providers: Vec<ProviderName> = list(body.providers.as_deref())?;
+    if let Some(unknown) = providers.iter().find(|p| !known.contains(p)) {
+        return Err(OAuthError::new("invalid_scope", format!("the provider `{unknown}` is not known here")));
+    }
+    if providers.is_empty() {
+        providers = known;
+    }
+    Ok(Asker::Agent(AskedScope {
+        projects: list(body.project.as_deref())?,
+        providers,
+        cap: Money::from_minor(body.cap_minor.unwrap_or(DEFAULT_CAP_MINOR), Currency::USD),
+        export: flag("export", body.export.as_deref())?,
+        irreversible: flag("irreversible", body.irreversible.as_deref())?,
+        life_s: body.expires_in.unwrap_or(GRANT_LIFE_S),
+    }))
+}
+
+/// Names without repeats, in the order given.
+fn list<T>(text: Option<&str>) -> Result<Vec<T>, OAuthError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display> + PartialEq,
+{
+    let mut names = Vec::new();
+    for word in text.unwrap_or_default().split_ascii_whitespace() {
+        let name = word.parse().map_err(|e| OAuthError::new("invalid_scope", format!("{e}")))?;
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
+fn flag(name: &str, text: Option<&str>) -> Result<bool, OAuthError> {
+    match text {
+        None | Some("0" | "") => Ok(false),
+        Some("1") => Ok(true),
+        Some(_) => Err(OAuthError::invalid_request(format!("`{name}` is `0` or `1`"))),
+    }
+}
