@@ -2,6 +2,7 @@
 
 pub mod resolve;
 pub mod respond;
+mod session;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use purser_values::Sha256Digest;
 use serde::{Deserialize, Serialize};
 
 /// The assets of one version.
-#[derive(Debug, Default)]
+#[derive(Debug, Default, Serialize, Deserialize)]
 pub struct AssetSet {
     pub files: BTreeMap<String, Asset>,
     pub config: AssetConfig,

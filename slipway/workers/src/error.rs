@@ -13,6 +13,10 @@ pub enum WorkersError {
     DeploymentNotFound,
     #[error("this domain is not connected to a Worker of this account")]
     DomainNotFound,
+    #[error("there is no secret `{0}`")]
+    SecretNotFound(String),
+    #[error("the newest version of this Worker is not deployed; deploy it first, or store the secret in a new version")]
+    NewestNotDeployed,
     #[error("the account has no subdomain; register one first")]
     NoSubdomain,
     #[error("the subdomain `{0}` belongs to another account; choose another")]
@@ -64,6 +68,8 @@ impl WorkersError {
             Self::ScriptNotFound | Self::NoSubdomain => 10_007,
             Self::VersionNotFound => 10_091,
             Self::DeploymentNotFound => 10_093,
+            Self::SecretNotFound(_) => 10_056,
+            Self::NewestNotDeployed => 10_215,
             Self::DomainNotFound => 100_114,
             Self::SubdomainTaken(_) => 10_031,
             Self::Invalid(_) => 10_021,
@@ -83,12 +89,15 @@ impl WorkersError {
     #[must_use]
     pub const fn kind(&self) -> Kind {
         match self {
-            Self::ScriptNotFound | Self::VersionNotFound | Self::DeploymentNotFound | Self::DomainNotFound | Self::NoSubdomain => {
-                Kind::NotFound
-            }
+            Self::ScriptNotFound
+            | Self::VersionNotFound
+            | Self::DeploymentNotFound
+            | Self::DomainNotFound
+            | Self::SecretNotFound(_)
+            | Self::NoSubdomain => Kind::NotFound,
             Self::Invalid(_) | Self::Inherit(_) | Self::BadRequest(_) | Self::Asset(_) | Self::TooManyScripts(_) => Kind::Invalid,
             Self::TooLarge(_) => Kind::TooLarge,
-            Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) => Kind::Conflict,
+            Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) | Self::NewestNotDeployed => Kind::Conflict,
             Self::AssetSession => Kind::Unauthorised,
             Self::Unavailable(_) => Kind::Unavailable,
             Self::Internal(_) => Kind::Internal,

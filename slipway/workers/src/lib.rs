@@ -32,13 +32,23 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod assets;
+pub mod binding;
 pub mod blobs;
+mod domain;
 pub mod error;
 pub mod jail;
 pub mod limits;
 pub mod name;
 pub mod plan;
+mod rollout;
 pub mod runtime;
+mod script;
+pub mod store;
+pub mod upload;
+mod version;
 pub mod view;
+pub mod workers;
 
 pub use error::WorkersError;
+pub use version::Rollout;
+pub use workers::{Workers, WorkersConfig};

@@ -162,9 +162,13 @@ impl Runtime {
             tenant.gate.allow_assets(changed.version.clone(), set.clone());
         }
         let plan = tenant.plan().with(unit.clone());
+        let fingerprint = plan.fingerprint();
+        let waiting = tenant.active.iter().chain(&tenant.candidate).find(|g| g.fingerprint == fingerprint);
+        if let Some(generation) = waiting {
+            return Ok(generation.startup);
+        }
         let generation = Generation::start(&self.host, &tenant.gate, &plan).await?;
         let startup = generation.startup;
-        let fingerprint = generation.fingerprint;
         tenant.candidate = Some(generation);
         self.forget_later(account.clone(), fingerprint);
         Ok(startup)

@@ -93,7 +93,7 @@ pub struct Version {
     pub modules: Vec<ModuleInfo>,
     /// Bindings as Cloudflare's JSON, secrets without their value.
     pub bindings: Vec<Value>,
-    /// SHA-256 over the canonical list of modules and assets; see [`crate::digest`].
+    /// SHA-256 over the canonical list of modules and assets; see [`crate::upload::digest`].
     pub code_digest: Sha256Digest,
     pub has_assets: bool,
     /// From exec to listening, when the version was validated.
@@ -101,7 +101,7 @@ pub struct Version {
 }
 
 /// One module of a version.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct ModuleInfo {
     pub name: String,
     pub content_type: String,

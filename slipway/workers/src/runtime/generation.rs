@@ -162,7 +162,20 @@ impl Watch {
             sockets: self.listeners.iter().map(|(name, listener)| (name.clone(), listener)).collect(),
             limits: allowance(bytes),
         };
-        Process::start(&self.host.spawner, &self.host.jail, launch).await
+        Process::start(&self.host.spawner, &self.host.jail, launch).await.map_err(|e| match e {
+            StartError::Refused(text) => StartError::Refused(self.explain(&text)),
+            other => other,
+        })
+    }
+
+    /// workerd's words with Workers called by their names, without what concerns only us.
+    fn explain(&self, text: &str) -> String {
+        let ours = |line: &&str| !line.starts_with("Unable to find and open the program executable");
+        let mut text = text.lines().filter(ours).collect::<Vec<_>>().join("\n");
+        for (i, unit) in self.plan.units.iter().enumerate() {
+            text = text.replace(&format!("service w{i}: "), &format!("{}: ", unit.script));
+        }
+        if text.is_empty() { "the Worker ended while it started, without a message".to_owned() } else { text }
     }
 
     async fn run(mut self, mut process: Option<Process>) {

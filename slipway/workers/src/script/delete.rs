@@ -1,0 +1,37 @@
+//! `script_delete`: off line first, then out of the store.
+
+use purser_values::id::CloudAccountId;
+
+use crate::binding::Binding;
+use crate::error::WorkersError;
+use crate::name::ScriptName;
+use crate::rollout::refused;
+use crate::store::{script, version};
+use crate::workers::Workers;
+
+impl Workers {
+    /// Deletes a Worker with its versions, secrets and domains. Repeating it answers [`WorkersError::ScriptNotFound`].
+    ///
+    /// # Errors
+    /// [`WorkersError::InUse`] when a live Worker is bound to it and `force` is not set.
+    pub async fn script_delete(&self, account: &CloudAccountId, name: &ScriptName, force: bool) -> Result<(), WorkersError> {
+        let _lock = self.lock(account).await;
+        let row = self.account(account).await?;
+        self.script(account, name).await?;
+        if !force && let Some(user) = self.bound_to(account, name).await? {
+            return Err(WorkersError::InUse(name.to_string(), user.to_string()));
+        }
+        let (id, script) = (account.clone(), name.clone());
+        self.0.db.write(move |tx| script::delete(tx, &id, &script)).await?;
+        self.publish_hosts(account).await?;
+        self.0.runtime.withdraw(account, row.number, name).await.map_err(refused)
+    }
+
+    /// A live Worker of the account that calls this one.
+    async fn bound_to(&self, account: &CloudAccountId, name: &ScriptName) -> Result<Option<ScriptName>, WorkersError> {
+        let id = account.clone();
+        let live = self.0.db.read(move |tx| version::deployed(tx, &id)).await?;
+        let calls = |b: &Binding| matches!(b, Binding::Service { service, .. } if service == name);
+        Ok(live.into_iter().find(|v| v.script != *name && v.bindings.iter().any(calls)).map(|v| v.script))
+    }
+}

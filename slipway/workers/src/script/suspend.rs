@@ -1,0 +1,21 @@
+//! `account_suspend`: an account's sites go off line, or come back.
+
+use purser_values::id::CloudAccountId;
+
+use crate::error::WorkersError;
+use crate::store::account;
+use crate::workers::Workers;
+
+impl Workers {
+    /// Takes all sites of an account off line (visitors get 403), or back. Nothing is deleted and no process ends.
+    ///
+    /// # Errors
+    /// When the store fails; then nothing was changed.
+    pub async fn account_suspend(&self, account: &CloudAccountId, suspended: bool) -> Result<(), WorkersError> {
+        self.account(account).await?;
+        let id = account.clone();
+        self.0.db.write(move |tx| account::set_suspended(tx, &id, suspended)).await?;
+        self.0.runtime.set_suspended(account, suspended);
+        Ok(())
+    }
+}

@@ -1,0 +1,64 @@
+//! Deployments: which version is live since when. The newest number is the one that counts.
+
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::Env;
+use purser_values::id::CloudAccountId;
+
+use crate::name::{ScriptName, Uuid, VersionId};
+use crate::store::{author, json, script};
+use crate::view::{Author, Deployment};
+
+/// One version goes live.
+pub struct NewDeployment<'a> {
+    pub account: &'a CloudAccountId,
+    pub script: &'a ScriptName,
+    pub version: &'a VersionId,
+    pub author: &'a Author,
+    pub annotations: &'a std::collections::BTreeMap<String, String>,
+}
+
+pub fn insert(tx: &mut Tx<'_>, env: &Env, new: &NewDeployment<'_>) -> Result<Deployment, DbError> {
+    let (id, now) = (Uuid::mint(env), env.now());
+    let number = script::next_deployment(tx, new.account, new.script, now)?;
+    tx.execute(
+        "insert into worker_deployment (id, account, script, number, version, created_at, author_source, author_id, author_email, annotations)
+         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        params![
+            id,
+            new.account,
+            new.script,
+            number,
+            new.version,
+            now,
+            new.author.source,
+            new.author.id,
+            new.author.email,
+            json(new.annotations)?
+        ],
+    )?;
+    Ok(Deployment {
+        id,
+        script: new.script.clone(),
+        version: new.version.clone(),
+        created_at: now,
+        author: new.author.clone(),
+        annotations: new.annotations.clone(),
+    })
+}
+
+/// Newest first.
+pub fn list(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName) -> Result<Vec<Deployment>, DbError> {
+    const SQL: &str = "select * from worker_deployment where account = $1 and script = $2 order by number desc limit 100";
+    tx.query(SQL, params![account, script])?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<Deployment, DbError> {
+    Ok(Deployment {
+        id: row.parse("id")?,
+        script: row.parse("script")?,
+        version: row.parse("version")?,
+        created_at: row.get("created_at")?,
+        author: author(row)?,
+        annotations: row.json("annotations")?,
+    })
+}

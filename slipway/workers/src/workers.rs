@@ -1,0 +1,266 @@
+//! The service: tables, blobs and processes under one roof, and what the use cases share.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use purser_crypto::jose::{Algorithm, SigningKey};
+use purser_crypto::seal::Keyring;
+use purser_db::{Db, params};
+use purser_values::id::CloudAccountId;
+use purser_values::name::HostName;
+use purser_values::{Env, Secret, Sha256Digest};
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::assets::AssetSet;
+use crate::blobs::Blobs;
+use crate::error::WorkersError;
+use crate::name::{BindingName, ScriptName, VersionId};
+use crate::runtime::confinement::Confinement;
+use crate::runtime::process::JailProgram;
+use crate::runtime::site::Target;
+use crate::runtime::{Live, Runtime, RuntimeConfig};
+use crate::store::account::{self, AccountRow};
+use crate::store::version::{self, Sealed, VersionRow, seal_purpose};
+use crate::store::{domain, script};
+use crate::upload::draft::Previous;
+use crate::upload::load::{Parts, unit};
+use crate::view::Script;
+
+/// Where the service finds things.
+#[derive(Clone, Debug)]
+pub struct WorkersConfig {
+    /// The data folder; blobs and sockets get folders in it.
+    pub data: PathBuf,
+    pub workerd: PathBuf,
+    /// See [`RuntimeConfig::unconfined`].
+    pub unconfined: bool,
+    pub jail: JailProgram,
+    /// The common domain: a Worker answers at `{script}.{subdomain}.{domain}` where its author wants that.
+    pub domain: Option<HostName>,
+}
+
+/// The runtime's service, cheap to clone.
+#[derive(Clone)]
+pub struct Workers(pub(crate) Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub db: Db,
+    pub blobs: Blobs,
+    pub keyring: Keyring,
+    pub env: Env,
+    pub runtime: Runtime,
+    pub domain: Option<HostName>,
+    /// Signs asset sessions.
+    pub session_key: SigningKey,
+    locks: Mutex<HashMap<CloudAccountId, Arc<Mutex<()>>>>,
+}
+
+/// A version with everything that its process needs.
+pub(crate) struct Loaded {
+    pub row: VersionRow,
+    pub live: Live,
+}
+
+impl Workers {
+    /// Opens the service; everything that was deployed is live again, its processes start in the background. The tables of
+    /// [`crate::store::MIGRATIONS`] must be there.
+    ///
+    /// # Errors
+    /// When workerd, the folders or the store cannot be used. One account's damage does not stop the others.
+    pub async fn open(config: WorkersConfig, db: Db, keyring: Keyring, env: Env) -> Result<Self, WorkersError> {
+        let blobs = Blobs::open(&config.data.join("blobs"))?;
+        let runtime = RuntimeConfig {
+            workerd: config.workerd,
+            folder: config.data.join("run").join("workers"),
+            unconfined: config.unconfined,
+            jail: config.jail,
+        };
+        let runtime = Runtime::start(runtime, blobs.clone()).await?;
+        let session_key = session_key(&db, &keyring, &env).await?;
+        let inner = Inner { db, blobs, keyring, env, runtime, domain: config.domain, session_key, locks: Mutex::default() };
+        let workers = Self(Arc::new(inner));
+        let accounts = workers.0.db.read(|tx| account::all(tx)).await?;
+        for account in accounts {
+            if let Err(e) = workers.restore(&account).await {
+                tracing::error!(account = %account.account, error = %e, "an account's Workers could not be restored");
+            }
+        }
+        Ok(workers)
+    }
+
+    /// How Workers run on this host.
+    #[must_use]
+    pub fn confinement(&self) -> &Confinement {
+        self.0.runtime.confinement()
+    }
+
+    /// Who serves a host name. Reads a table in memory.
+    #[must_use]
+    pub fn route(&self, host: &HostName) -> Target {
+        self.0.runtime.route(host)
+    }
+
+    /// The processes themselves.
+    #[must_use]
+    pub fn runtime(&self) -> &Runtime {
+        &self.0.runtime
+    }
+
+    async fn restore(&self, account: &AccountRow) -> Result<(), WorkersError> {
+        let id = account.account.clone();
+        let rows = self.0.db.read(move |tx| version::deployed(tx, &id)).await?;
+        let mut live = Vec::new();
+        for row in rows {
+            match self.load(row).await {
+                Ok(loaded) => live.push(loaded.live),
+                Err(e) => tracing::error!(account = %account.account, error = %e, "a deployed Worker could not be loaded"),
+            }
+        }
+        self.0.runtime.restore(&account.account, account.number, live).await?;
+        self.0.runtime.set_suspended(&account.account, account.suspended);
+        self.publish_hosts(&account.account).await
+    }
+
+    /// One change at a time in one account: what was validated is what goes live.
+    pub(crate) async fn lock(&self, account: &CloudAccountId) -> OwnedMutexGuard<()> {
+        let lock = self.0.locks.lock().await.entry(account.clone()).or_default().clone();
+        lock.lock_owned().await
+    }
+
+    pub(crate) async fn account(&self, account: &CloudAccountId) -> Result<AccountRow, WorkersError> {
+        let (env, id) = (self.0.env.clone(), account.clone());
+        let found = self
+            .0
+            .db
+            .read({
+                let id = id.clone();
+                move |tx| account::get(tx, &id)
+            })
+            .await?;
+        match found {
+            Some(found) => Ok(found),
+            None => Ok(self.0.db.write(move |tx| account::ensure(tx, &env, &id)).await?),
+        }
+    }
+
+    /// The script and its newest version with opened secrets.
+    pub(crate) async fn previous(&self, account: &CloudAccountId, name: &ScriptName) -> Result<(Option<Script>, Previous), WorkersError> {
+        let (account, name) = (account.clone(), name.clone());
+        let (script, row, sealed) = self
+            .0
+            .db
+            .read(move |tx| {
+                let script = script::get(tx, &account, &name)?;
+                let row = version::newest(tx, &account, &name)?;
+                let sealed = row.as_ref().map(|r| version::secrets(tx, &r.id)).transpose()?.unwrap_or_default();
+                Ok::<_, WorkersError>((script, row, sealed))
+            })
+            .await?;
+        let secrets = row.as_ref().map(|r| self.open_secrets(&r.id, sealed)).transpose()?.unwrap_or_default();
+        Ok((script, Previous { row, secrets }))
+    }
+
+    /// Reads a version's code, assets and secrets.
+    pub(crate) async fn load(&self, row: VersionRow) -> Result<Loaded, WorkersError> {
+        let id = row.id.clone();
+        let sealed = self.0.db.read(move |tx| version::secrets(tx, &id)).await?;
+        let secrets = self.open_secrets(&row.id, sealed)?;
+        let mut code: BTreeMap<Sha256Digest, Bytes> = BTreeMap::new();
+        for module in &row.modules {
+            code.insert(module.sha256, self.0.blobs.get(&module.sha256).await?);
+        }
+        let assets = match &row.asset_list {
+            Some(list) => Some(self.asset_set(list).await?),
+            None => None,
+        };
+        let unit = unit(&row.parts(&secrets), &code);
+        let live = Live { script: row.script.clone(), version: row.id.clone(), unit, assets };
+        Ok(Loaded { row, live })
+    }
+
+    pub(crate) async fn asset_set(&self, list: &Sha256Digest) -> Result<Arc<AssetSet>, WorkersError> {
+        let text = self.0.blobs.get(list).await?;
+        serde_json::from_slice(&text).map(Arc::new).map_err(WorkersError::internal)
+    }
+
+    /// Tells the runtime every host name of an account: custom domains, and the names below the common domain.
+    pub(crate) async fn publish_hosts(&self, account: &CloudAccountId) -> Result<(), WorkersError> {
+        let id = account.clone();
+        let (row, scripts, domains) = self
+            .0
+            .db
+            .read(move |tx| Ok::<_, WorkersError>((account::get(tx, &id)?, script::list(tx, &id)?, domain::list(tx, &id)?)))
+            .await?;
+        let mut hosts: Vec<(HostName, ScriptName)> = domains.into_iter().map(|d| (d.hostname, d.script)).collect();
+        if let Some(row) = row {
+            let on = scripts.iter().filter(|s| s.on_subdomain.enabled);
+            hosts.extend(on.filter_map(|s| self.host_below(&row, &s.name).map(|h| (h, s.name.clone()))));
+        }
+        self.0.runtime.set_hosts(account, hosts);
+        Ok(())
+    }
+
+    /// The script's name below the common domain, where both make a host name.
+    pub(crate) fn host_below(&self, account: &AccountRow, script: &ScriptName) -> Option<HostName> {
+        let (domain, subdomain) = (self.0.domain.as_ref()?, account.subdomain.as_ref()?);
+        format!("{script}.{subdomain}.{domain}").parse().ok()
+    }
+
+    fn open_secrets(&self, version: &VersionId, sealed: Vec<Sealed>) -> Result<BTreeMap<BindingName, Secret<String>>, WorkersError> {
+        let open = |(name, sealed): Sealed| {
+            let value = self.0.keyring.open_text(&seal_purpose(version, &name), &sealed).map_err(WorkersError::internal)?;
+            Ok((name, value))
+        };
+        sealed.into_iter().map(open).collect()
+    }
+
+    pub(crate) fn seal_secrets(
+        &self,
+        version: &VersionId,
+        secrets: &BTreeMap<BindingName, Secret<String>>,
+    ) -> Result<Vec<Sealed>, WorkersError> {
+        let seal = |(name, value): (&BindingName, &Secret<String>)| {
+            let sealed = self.0.keyring.seal(&self.0.env, &seal_purpose(version, name), value.expose().as_bytes());
+            Ok((name.clone(), sealed.map_err(WorkersError::internal)?))
+        };
+        secrets.iter().map(seal).collect()
+    }
+}
+
+impl VersionRow {
+    pub(crate) fn parts<'a>(&'a self, secrets: &'a BTreeMap<BindingName, Secret<String>>) -> Parts<'a> {
+        Parts {
+            script: &self.script,
+            version: &self.id,
+            created_at: self.created_at,
+            annotations: &self.annotations,
+            compatibility_date: &self.compatibility_date,
+            compatibility_flags: &self.compatibility_flags,
+            form: self.form,
+            main_part: self.main_part.as_deref(),
+            modules: &self.modules,
+            bindings: &self.bindings,
+            secrets,
+        }
+    }
+}
+
+/// The key that signs asset sessions: made once, sealed in the store, so that a session survives a restart.
+async fn session_key(db: &Db, keyring: &Keyring, env: &Env) -> Result<SigningKey, WorkersError> {
+    const PURPOSE: &str = "worker-key/asset-session";
+    let fresh = SigningKey::generate(Algorithm::EdDsa).map_err(WorkersError::internal)?;
+    let sealed = keyring.seal(env, PURPOSE, fresh.pkcs8().expose()).map_err(WorkersError::internal)?;
+    let stored = db
+        .write(move |tx| {
+            tx.execute(
+                "insert into worker_key (name, sealed) values ('asset-session', $1) on conflict (name) do nothing",
+                params![sealed],
+            )?;
+            tx.query_one("select sealed from worker_key where name = 'asset-session'", params![])?.get::<Vec<u8>>("sealed")
+        })
+        .await?;
+    let pkcs8 = keyring.open(PURPOSE, &stored).map_err(WorkersError::internal)?;
+    SigningKey::from_pkcs8(Algorithm::EdDsa, &pkcs8).map_err(WorkersError::internal)
+}
