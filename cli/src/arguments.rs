@@ -1,0 +1,364 @@
+//! What was typed, before anybody asks what it means.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Open accounts, pay, register domains, get tokens and ship code, inside the limits that a person set once.
+#[derive(Debug, Parser)]
+#[command(
+    name = "purser",
+    version,
+    propagate_version = true,
+    max_term_width = 110,
+    disable_help_subcommand = true,
+    subcommand_required = true
+)]
+pub struct Arguments {
+    #[command(flatten)]
+    pub global: Global,
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub struct Global {
+    /// Print one JSON envelope on stdout and nothing else there
+    #[arg(long, global = true)]
+    pub json: bool,
+    /// The orchestrator's URL
+    #[arg(long, global = true, env = "PURSER_URL", value_name = "URL")]
+    pub url: Option<String>,
+    /// The data folder of `purser up`
+    #[arg(long, global = true, env = "PURSER_DATA", value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// The project's environment, instead of the one in `.purser/state.json`
+    #[arg(long, global = true, env = "PURSER_ENVIRONMENT", value_name = "NAME")]
+    pub environment: Option<String>,
+    /// Skip the question before a destructive command; needed where there is no terminal
+    #[arg(short = 'y', long, global = true)]
+    pub yes: bool,
+    /// Never ask, not even on a terminal
+    #[arg(long, global = true)]
+    pub non_interactive: bool,
+    /// Repeat a change with the key of an earlier try: it has one effect
+    #[arg(long, global = true, value_name = "KEY", hide_short_help = true)]
+    pub idempotency_key: Option<String>,
+    /// Refused: only the person accepts terms, on the consent page
+    #[arg(long, global = true, hide_short_help = true)]
+    pub accept_tos: bool,
+    /// Taken and not needed: the grant says what may be paid
+    #[arg(long, global = true, hide_short_help = true)]
+    pub confirm_paid_service: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Ask a person for a grant: prints one URL and waits for the decision
+    Login(Login),
+    /// Make this folder a project
+    Init(Init),
+    /// Who am I, for whom, and what may I do
+    Whoami,
+    /// List services, their prices and what they need
+    Catalog(Catalog),
+    /// Search the services
+    Search(Search),
+    /// Provision a service: an account, a plan, a domain, a token
+    Add(Add),
+    /// The project's accounts, resources, deployments and spend
+    Status,
+    /// List the project's variables, or write them to a file
+    Env(EnvArguments),
+    /// Run a command with the project's variables in its environment
+    Run(Run),
+    /// Deploy a folder: a Worker, or static files
+    Deploy(Deploy),
+    /// Remove a resource
+    Remove(Resource),
+    /// Replace a resource's credentials
+    Rotate(Resource),
+    /// What was spent, what is held, what is left
+    Spend(Spend),
+    /// Who did it: of a URL, domain, account, token prefix, charge or resource
+    Trace(Trace),
+    /// Limits and payment methods; changing them is for people
+    #[command(subcommand)]
+    Billing(Billing),
+    /// For the person: list, freeze and thaw agents
+    #[command(subcommand)]
+    Agent(AgentCommand),
+    /// Check the audit log
+    #[command(subcommand)]
+    Audit(Audit),
+    /// Test any provider against the protocol
+    Conformance(Conformance),
+    /// Start the whole system on this machine, with sandbox money
+    Up(Up),
+    /// Run the orchestrator alone, from a configuration file
+    Serve(Serve),
+    /// Run a command that dies with its supervisor (used by `up`)
+    #[command(hide = true)]
+    Supervised(Supervised),
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct Login {
+    /// Ask for a person's own token, ten minutes: `eval "$(purser login --person)"`
+    #[arg(long)]
+    pub person: bool,
+    /// What the agent calls itself; the person sees it as unverified
+    #[arg(long)]
+    pub name: Option<String>,
+    /// The project to work in; may be repeated
+    #[arg(long, value_name = "NAME")]
+    pub project: Vec<String>,
+    /// The providers to use, with commas between
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub providers: Vec<String>,
+    /// Ask for this cap at each provider in each month, in USD; the person may change it
+    #[arg(long, value_name = "USD")]
+    pub cap: Option<String>,
+    /// Ask to see credentials in plain text (`env --pull`, `run`)
+    #[arg(long)]
+    pub export: bool,
+    /// Ask to buy what cannot be given back (domains)
+    #[arg(long)]
+    pub irreversible: bool,
+    /// How long the grant should hold, in seconds
+    #[arg(long, value_name = "SECONDS")]
+    pub expires_in: Option<u64>,
+    /// Stop waiting after this long; the next `purser login` goes on where this one stopped
+    #[arg(long, value_name = "SECONDS")]
+    pub timeout: Option<u64>,
+}
+
+#[derive(Debug, Args)]
+pub struct Init {
+    /// The project's name; without it, the folder's
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Catalog {
+    /// A provider, a category, or `provider/service`
+    pub filter: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Search {
+    #[arg(required = true)]
+    pub query: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Add {
+    /// `provider/service`, such as `slipway/workers`
+    pub service: String,
+    /// What the service asks for, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub config: Option<String>,
+    /// The resource's name in this project
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Only say what stands in the way and what it costs
+    #[arg(long)]
+    pub preflight: bool,
+    /// How long to wait for the result
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct EnvArguments {
+    /// Write the values to a file of mode 0600; needs a grant with export
+    #[arg(long)]
+    pub pull: bool,
+    /// The file to write; without it, `.env` beside `.purser`
+    #[arg(long, value_name = "FILE", requires = "pull")]
+    pub output: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Run {
+    /// The command and its arguments, after `--`
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
+    pub command: Vec<OsString>,
+}
+
+#[derive(Debug, Args)]
+pub struct Deploy {
+    /// A folder with `wrangler.jsonc`, `index.js` or `index.html`
+    #[arg(value_name = "DIR", default_value = ".")]
+    pub folder: PathBuf,
+    /// The Worker's name; without it, the one in the configuration, or the project's
+    #[arg(long)]
+    pub name: Option<String>,
+    /// Serve it on this domain, which the project owns
+    #[arg(long)]
+    pub domain: Option<String>,
+    /// The resource whose token deploys, where there are several
+    #[arg(long)]
+    pub resource: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Resource {
+    /// The resource's name or id
+    pub resource: String,
+    /// How long to wait for the result
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Spend {
+    /// The month, as 2026-11; without it, this one
+    #[arg(long, value_name = "YYYY-MM")]
+    pub month: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Trace {
+    pub what: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Billing {
+    /// The limits and what is left of them
+    Show,
+    /// Refused: only the person adds a card, on the page this names
+    Add,
+    /// Refused: only the person changes a limit, on the page this names
+    Update(BillingUpdate),
+}
+
+#[derive(Debug, Args)]
+pub struct BillingUpdate {
+    #[arg(long, value_name = "USD")]
+    pub limit: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AgentCommand {
+    /// The organisation's agents
+    List,
+    /// Stop an agent: its tokens, credentials, payments and deployments
+    Freeze(Freeze),
+    /// Print the page on which a person thaws an agent
+    Thaw(Thaw),
+}
+
+#[derive(Debug, Args)]
+pub struct Freeze {
+    /// The agent's id, as in `purser agent list`
+    pub agent: String,
+    /// Take its live sites down as well
+    #[arg(long)]
+    pub dark: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Thaw {
+    pub agent: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Check every entry and the end of the log, without the orchestrator
+    Verify,
+}
+
+#[derive(Debug, Args)]
+pub struct Conformance {
+    /// The provider's base URL
+    pub provider: String,
+    /// The file with the signing secret it shares with its orchestrator
+    #[arg(long, value_name = "FILE")]
+    pub secret_file: PathBuf,
+}
+
+#[derive(Clone, Debug, Default, Args)]
+pub struct Up {
+    /// Use the five ports from here on, and keep them
+    #[arg(long, value_name = "PORT")]
+    pub port_base: Option<u16>,
+    /// The workerd binary
+    #[arg(long, env = "PURSER_WORKERD", value_name = "FILE")]
+    pub workerd: Option<PathBuf>,
+    /// Run Workers without a jail where the system has no namespaces; every page says so
+    #[arg(long)]
+    pub unconfined: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct Serve {
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Supervised {
+    /// The process that must be the parent
+    #[arg(long)]
+    pub parent: i32,
+    #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true)]
+    pub command: Vec<OsString>,
+}
+
+impl Command {
+    /// The words of the command, as in the table of operations.
+    #[must_use]
+    pub const fn words(&self) -> &'static str {
+        match self {
+            Self::Login(_) => "login",
+            Self::Init(_) => "init",
+            Self::Whoami => "whoami",
+            Self::Catalog(_) => "catalog",
+            Self::Search(_) => "search",
+            Self::Add(_) => "add",
+            Self::Status => "status",
+            Self::Env(_) => "env",
+            Self::Run(_) => "run",
+            Self::Deploy(_) => "deploy",
+            Self::Remove(_) => "remove",
+            Self::Rotate(_) => "rotate",
+            Self::Spend(_) => "spend",
+            Self::Trace(_) => "trace",
+            Self::Billing(Billing::Show) => "billing show",
+            Self::Billing(Billing::Add) => "billing add",
+            Self::Billing(Billing::Update(_)) => "billing update",
+            Self::Agent(AgentCommand::List) => "agent list",
+            Self::Agent(AgentCommand::Freeze(_)) => "agent freeze",
+            Self::Agent(AgentCommand::Thaw(_)) => "agent thaw",
+            Self::Audit(Audit::Verify) => "audit verify",
+            Self::Conformance(_) => "conformance",
+            Self::Up(_) => "up",
+            Self::Serve(_) => "serve",
+            Self::Supervised(_) => "supervised",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_parser_is_sound() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn a_command_to_run_keeps_its_own_flags() {
+        let parsed = Arguments::try_parse_from(["purser", "run", "--", "wrangler", "deploy", "--json"]).unwrap();
+        let Command::Run(run) = parsed.command else { panic!("not run") };
+        assert_eq!(run.command, ["wrangler", "deploy", "--json"]);
+        assert!(!parsed.global.json);
+    }
+}

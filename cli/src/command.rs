@@ -1,0 +1,92 @@
+//! One file for each command; this one only sends each to its own.
+
+mod add;
+mod agent;
+mod audit;
+mod billing;
+mod catalog;
+mod conformance;
+mod deploy;
+mod env;
+mod init;
+mod login;
+mod remove;
+mod rotate;
+mod run;
+mod saga;
+mod serve;
+mod spend;
+mod status;
+mod trace;
+mod whoami;
+
+use serde_json::Value;
+
+use crate::arguments::{AgentCommand, Audit, Billing, Command};
+use crate::context::Context;
+use crate::outcome::{Failure, Success};
+
+/// Does what was typed.
+///
+/// # Errors
+/// Whatever stood in the way.
+pub async fn perform(context: &Context, command: &Command) -> Result<Success, Failure> {
+    if context.global.accept_tos {
+        return billing::accept_terms(context).await;
+    }
+    let done = match command {
+        Command::Login(arguments) => login::run(context, arguments).await,
+        Command::Init(arguments) => init::run(context, arguments).await,
+        Command::Whoami => whoami::run(context).await,
+        Command::Catalog(arguments) => catalog::list(context, arguments).await,
+        Command::Search(arguments) => catalog::search(context, arguments).await,
+        Command::Add(arguments) => add::run(context, arguments).await,
+        Command::Status => status::run(context).await,
+        Command::Env(arguments) => env::run(context, arguments).await,
+        Command::Run(arguments) => run::run(context, arguments).await,
+        Command::Deploy(arguments) => deploy::run(context, arguments).await,
+        Command::Remove(arguments) => remove::run(context, arguments).await,
+        Command::Rotate(arguments) => rotate::run(context, arguments).await,
+        Command::Spend(arguments) => spend::run(context, arguments).await,
+        Command::Trace(arguments) => trace::run(context, arguments).await,
+        Command::Billing(Billing::Show) => billing::show(context).await,
+        Command::Billing(Billing::Add) => billing::add(context).await,
+        Command::Billing(Billing::Update(arguments)) => billing::update(context, arguments).await,
+        Command::Agent(AgentCommand::List) => agent::list_agents(context).await,
+        Command::Agent(AgentCommand::Freeze(arguments)) => agent::freeze(context, arguments).await,
+        Command::Agent(AgentCommand::Thaw(arguments)) => agent::thaw(context, arguments),
+        Command::Audit(Audit::Verify) => audit::verify(context).await,
+        Command::Conformance(arguments) => conformance::run(arguments).await,
+        Command::Up(arguments) => crate::up::run(context, arguments).await,
+        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Supervised(arguments) => Err(crate::up::supervised(arguments)),
+    }?;
+    Ok(if context.global.confirm_paid_service {
+        done.warn("`--confirm-paid-service` decides nothing here: the grant says what may be paid, and the person set it")
+    } else {
+        done
+    })
+}
+
+/// A member as text; numbers and flags too, nothing as an empty text.
+fn text(value: &Value, name: &str) -> String {
+    match &value[name] {
+        Value::String(text) => text.clone(),
+        Value::Null => String::new(),
+        other => other.to_string(),
+    }
+}
+
+/// A member as a list; what is not there is an empty one.
+fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
+    value[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// Money as people read it, from either of the two forms that the orchestrator writes.
+fn money(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        _ => serde_json::from_value::<purser_values::Money>(value.clone()).map_or_else(|_| value.to_string(), |money| money.to_string()),
+    }
+}

@@ -1,0 +1,54 @@
+//! `agent`: a person's own commands.
+
+use purser_values::id::AgentId;
+use serde_json::json;
+
+use super::{list, text};
+use crate::arguments::{Freeze, Thaw};
+use crate::context::{Context, address};
+use crate::operation::Who;
+use crate::outcome::{Failure, Success};
+use crate::screen;
+
+pub(super) async fn list_agents(context: &Context) -> Result<Success, Failure> {
+    let data = context.api(Who::Person)?.get(&["v1", "agents"], &[]).await?;
+    let rows: Vec<Vec<String>> = list(&data, "agents")
+        .iter()
+        .map(|a| vec![text(a, "id"), text(a, "name"), if a["frozen"] == true { "frozen" } else { "" }.to_owned()])
+        .collect();
+    let text = if rows.is_empty() { "There are no agents yet.".to_owned() } else { screen::table(&rows) };
+    Ok(Success::new(data, text))
+}
+
+pub(super) async fn freeze(context: &Context, arguments: &Freeze) -> Result<Success, Failure> {
+    let id = id(&arguments.agent)?;
+    let api = context.api(Who::Person)?;
+    let data = api.post(&["v1", "agents", &id.to_string(), "freeze"], &json!({ "dark": arguments.dark })).await?;
+    let names = |member: &str| -> Vec<String> {
+        list(&data, member).iter().map(|v| v.as_str().map_or_else(|| text(v, "provider"), str::to_owned)).collect()
+    };
+    let (confirmed, missing) = (names("confirmed"), names("not_confirmed"));
+    let mut lines = vec![format!("`{id}` is frozen since {}.", text(&data, "frozen_at"))];
+    if !confirmed.is_empty() {
+        lines.push(format!("confirmed      {}", confirmed.join(", ")));
+    }
+    if !missing.is_empty() {
+        lines.push(format!("not confirmed  {}", missing.join(", ")));
+    }
+    let mut success = Success::new(data, lines.join("\n")).next(format!("purser agent thaw {id}"));
+    if !missing.is_empty() {
+        success = success.warn(format!("not confirmed yet by {}: it is tried again until it is", missing.join(", ")));
+    }
+    Ok(success)
+}
+
+/// Thawing gives authority back, so a person does it on the page, signed in anew.
+pub(super) fn thaw(context: &Context, arguments: &Thaw) -> Result<Success, Failure> {
+    let id = id(&arguments.agent)?;
+    let url = format!("{}/agents#{id}", address(&context.orchestrator()?));
+    Ok(Success::new(json!({ "agent": id.to_string(), "url": url }), format!("Open {url} and thaw it there.")))
+}
+
+fn id(typed: &str) -> Result<AgentId, Failure> {
+    typed.parse().map_err(|e| Failure::invalid(format!("{e}")).hint("`purser agent list` shows the ids"))
+}

@@ -1,0 +1,224 @@
+//! `login`: ask a person for a grant and wait for the answer.
+
+use std::time::{Duration, Instant};
+
+use purser_crypto::jose::{Algorithm, SigningKey};
+use purser_values::error::Kind;
+use purser_values::name::{ProjectName, ProviderName};
+use purser_values::{Currency, Money, limits};
+use serde_json::{Value, json};
+
+use crate::api::device::{Polled, Tokens};
+use crate::api::{Api, Signer};
+use crate::arguments::Login;
+use crate::context::{Context, PERSON_KEY, PERSON_TOKEN, address};
+use crate::home::{Home, Session, Waiting, encode_key};
+use crate::outcome::{Failure, Success};
+use crate::project::{self, Project};
+use crate::screen;
+
+pub(super) async fn run(context: &Context, arguments: &Login) -> Result<Success, Failure> {
+    if arguments.person { person(context, arguments).await } else { agent(context, arguments).await }
+}
+
+async fn agent(context: &Context, arguments: &Login) -> Result<Success, Failure> {
+    let url = context.orchestrator()?;
+    let home = context.home()?;
+    home.prepare()?;
+    let key = {
+        let _alone = home.lock().await?;
+        home.save_url(&context.env, &address(&url))?;
+        home.key(&context.env)?
+    };
+    let api = Api::new(context, url, Signer::Newcomer { key: key.clone() })?;
+    let fields = fields(context, &api, arguments).await?;
+    let waiting = start(context, &api, Some(&home), &fields).await?;
+    let tokens = wait(context, &api, &waiting, arguments.timeout).await;
+    if !matches!(&tokens, Err(failure) if failure.code == "BROWSER_AUTH_TIMEOUT" && context.env.now() < waiting.expires_at) {
+        home.forget_waiting(); // decided, or too late: a later login starts anew
+    }
+    let tokens = tokens?;
+    let refresh_token = tokens.refresh_token.ok_or_else(|| incomplete(&api))?;
+    let session = Session {
+        url: address(api.base()),
+        agent_id: tokens.agent_id,
+        grant_id: tokens.grant_id,
+        access_token: tokens.access_token,
+        access_expires_at: tokens.expires_at,
+        refresh_token,
+        profile: context.profile.borrow().clone(),
+    };
+    {
+        let _alone = home.lock().await?;
+        home.save_session(&context.env, &session)?;
+    }
+    // the grant is safe by now; that it cannot be shown is no reason to fail
+    let seen = context.api(crate::operation::Who::Agent)?.get(&["v1", "whoami"], &[]).await;
+    let data = seen.unwrap_or_else(|_| json!({ "grant": { "id": session.grant_id }, "agent": { "id": session.agent_id } }));
+    let text = format!("The grant is there.\n\n{}", super::whoami::describe(&data));
+    Ok(Success::new(data, text).next("purser init").next("purser catalog"))
+}
+
+/// A person's own token. It goes to the shell that asked and nowhere else: not to a terminal, not to a file, not into JSON.
+async fn person(context: &Context, arguments: &Login) -> Result<Success, Failure> {
+    use std::io::IsTerminal as _;
+    if context.global.json || std::io::stdout().is_terminal() {
+        let failure = Failure::new(Kind::Invalid, "PERSON_TOKEN_NEEDS_SHELL", "a person's token is only handed to a shell");
+        return Err(failure.hint("run `eval \"$(purser login --person)\"`"));
+    }
+    let key = SigningKey::generate(Algorithm::EdDsa).map_err(crate::home::HomeError::NoKey)?;
+    let api = Api::new(context, context.orchestrator()?, Signer::Newcomer { key: key.clone() })?;
+    let name = arguments.name.clone().unwrap_or_else(|| format!("terminal of {}", host()));
+    let fields = [("kind", "person".to_owned()), ("client_name", name)];
+    let waiting = start(context, &api, None, &fields).await?;
+    let tokens = wait(context, &api, &waiting, arguments.timeout).await?;
+    let lines = format!(
+        "export {PERSON_TOKEN}={}; export {PERSON_KEY}={};",
+        shell_word(tokens.access_token.expose()).ok_or_else(|| incomplete(&api))?,
+        encode_key(&key).expose()
+    );
+    screen::note("you are signed in here for ten minutes");
+    Ok(Success::new(Value::Null, lines))
+}
+
+/// Tokens have no character that a shell acts on; one that does was not made by us.
+fn shell_word(token: &str) -> Option<&str> {
+    let harmless = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'-');
+    (!token.is_empty() && token.bytes().all(harmless)).then_some(token)
+}
+
+fn incomplete(api: &Api<'_>) -> Failure {
+    Failure::new(Kind::Unavailable, "UNEXPECTED_ANSWER", format!("{} gave no usable token", address(api.base())))
+        .hint("check that the URL is an orchestrator's")
+}
+
+async fn fields(context: &Context, api: &Api<'_>, arguments: &Login) -> Result<Vec<(&'static str, String)>, Failure> {
+    let name = arguments.name.clone().unwrap_or_else(|| format!("agent on {}", host()));
+    if name.chars().count() > limits::AGENT_NAME_CHARS || name.chars().any(char::is_control) || name.trim().is_empty() {
+        return Err(Failure::invalid(format!("a name has 1 to {} characters, none of control", limits::AGENT_NAME_CHARS)));
+    }
+    let mut fields = vec![("kind", "agent".to_owned()), ("client_name", name)];
+    fields.push(("project", projects(context, arguments)?.join(" ")));
+    fields.push(("providers", providers(api, arguments).await?.join(" ")));
+    if let Some(cap) = &arguments.cap {
+        let cap =
+            Money::parse_decimal(cap, Currency::USD).map_err(|e| Failure::invalid(e.to_string()).hint("write it as `25` or `25.00`"))?;
+        fields.push(("cap_minor", cap.minor().to_string()));
+    }
+    for (name, asked) in [("export", arguments.export), ("irreversible", arguments.irreversible)] {
+        if asked {
+            fields.push((name, "1".to_owned()));
+        }
+    }
+    if let Some(seconds) = arguments.expires_in {
+        fields.push(("expires_in", seconds.to_string()));
+    }
+    Ok(fields)
+}
+
+/// Those named; else the folder's project; else the project that `init` would make here.
+fn projects(context: &Context, arguments: &Login) -> Result<Vec<String>, Failure> {
+    let named: Result<Vec<ProjectName>, _> = arguments.project.iter().map(|name| name.parse()).collect();
+    let named = named.map_err(|e| Failure::invalid(e.to_string()))?;
+    if !named.is_empty() {
+        return Ok(named.iter().map(ToString::to_string).collect());
+    }
+    let here = Project::find(&context.folder).ok().map(|project| project.state.project.name);
+    let name = here.or_else(|| project::name_of_folder(&context.folder));
+    let missing = || Failure::invalid("this folder's name is no project name").hint("name the project with `--project NAME`");
+    Ok(vec![name.ok_or_else(missing)?.to_string()])
+}
+
+/// Those named; else all that the orchestrator knows. The person sees the list and the worst case in one number.
+async fn providers(api: &Api<'_>, arguments: &Login) -> Result<Vec<String>, Failure> {
+    let named: Result<Vec<ProviderName>, _> = arguments.providers.iter().map(|name| name.trim().parse()).collect();
+    let named = named.map_err(|e| Failure::invalid(e.to_string()))?;
+    if !named.is_empty() {
+        return Ok(named.iter().map(ToString::to_string).collect());
+    }
+    let catalog = api.get(&["v1", "catalog"], &[]).await?;
+    let refs = super::list(&catalog, "services").iter().filter_map(|service| service["ref"].as_str()?.split_once('/'));
+    let mut providers: Vec<String> = refs.map(|(provider, _)| provider.to_owned()).collect();
+    providers.sort();
+    providers.dedup();
+    Ok(providers)
+}
+
+/// Starts a request, or takes up the same one that an earlier command left waiting.
+async fn start(context: &Context, api: &Api<'_>, home: Option<&Home>, fields: &[(&'static str, String)]) -> Result<Waiting, Failure> {
+    let request = fields.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&");
+    let url = address(api.base());
+    if let Some(home) = home
+        && let Some(waiting) = home.waiting()?
+        && waiting.url == url
+        && waiting.request == request
+        && context.env.now().plus_secs(5) < waiting.expires_at
+    {
+        return Ok(waiting);
+    }
+    let started = api.device_start(fields).await?;
+    let waiting = Waiting {
+        url,
+        verification_uri_complete: started.verification_uri_complete.unwrap_or(started.verification_uri),
+        user_code: started.user_code,
+        expires_at: context.env.now().plus_secs(started.expires_in.clamp(0, 86_400)),
+        request,
+        device_code: started.device_code,
+        interval: started.interval.min(60),
+    };
+    if let Some(home) = home {
+        home.save_waiting(&context.env, &waiting)?;
+    }
+    Ok(waiting)
+}
+
+async fn wait(context: &Context, api: &Api<'_>, waiting: &Waiting, timeout: Option<u64>) -> Result<Tokens, Failure> {
+    screen::note(&format!("open {}  code {}", waiting.verification_uri_complete, waiting.user_code));
+    screen::progress("waiting for the person to decide; the page shows the same code");
+    let start = Instant::now();
+    let mut interval = waiting.interval;
+    loop {
+        let left = timeout.map(|seconds| Duration::from_secs(seconds).saturating_sub(start.elapsed()));
+        let polled = match left {
+            None => api.device_poll(&waiting.device_code).await,
+            Some(left) => match tokio::time::timeout(left, api.device_poll(&waiting.device_code)).await {
+                Ok(polled) => polled,
+                Err(_) => return Err(undecided(waiting)),
+            },
+        };
+        match polled {
+            Ok(Polled::Granted(tokens)) => return Ok(tokens),
+            Ok(Polled::Pending { slower_by }) => interval += slower_by,
+            Err(failure) => match failure.code.as_str() {
+                "access_denied" => {
+                    return Err(
+                        Failure::new(Kind::Forbidden, "access_denied", "the person said no").hint("ask the person before you try again")
+                    );
+                }
+                "expired_token" => return Err(undecided(waiting)),
+                // the orchestrator may be restarting; the request is still there when it is back
+                "ORCHESTRATOR_UNREACHABLE" if context.env.now() < waiting.expires_at => {}
+                _ => return Err(failure),
+            },
+        }
+        if context.env.now() >= waiting.expires_at {
+            return Err(undecided(waiting));
+        }
+        api.device_rest(interval).await;
+    }
+}
+
+fn undecided(waiting: &Waiting) -> Failure {
+    Failure::new(Kind::NeedsPerson, "BROWSER_AUTH_TIMEOUT", "nobody has decided yet")
+        .hint(format!("give the person this URL: {}", waiting.verification_uri_complete))
+        .details(json!({
+            "verification_uri_complete": waiting.verification_uri_complete,
+            "user_code": waiting.user_code,
+            "expires_at": waiting.expires_at,
+        }))
+        .next("purser login")
+}
+
+fn host() -> String {
+    nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok()).unwrap_or_else(|| "this machine".to_owned())
+}

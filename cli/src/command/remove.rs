@@ -1,0 +1,20 @@
+//! `remove`: give a resource back.
+
+use serde_json::json;
+
+use super::saga::{Ended, follow};
+use crate::arguments::Resource;
+use crate::context::Context;
+use crate::operation::Who;
+use crate::outcome::{Failure, Success};
+
+pub(super) async fn run(context: &Context, arguments: &Resource) -> Result<Success, Failure> {
+    let api = context.api(Who::Agent)?;
+    let id = super::status::resource_id(context, &api, &arguments.resource).await?;
+    context.confirm(&format!("Remove `{}`? Its credentials stop working.", arguments.resource))?;
+    let answer = api.post(&["v1", "resources", &id, "remove"], &json!({})).await?;
+    match follow(&api, answer, arguments.timeout).await? {
+        Ended::Done(answer) => Ok(Success::new(answer, format!("`{}` is removed.", arguments.resource)).next("purser status")),
+        Ended::Running(answer) => Ok(Success::new(answer, "It is still being removed.").next("purser status")),
+    }
+}

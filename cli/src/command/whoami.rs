@@ -1,0 +1,44 @@
+//! `whoami`: the agent, its person, its grant and the limits of it.
+
+use serde_json::Value;
+
+use super::{list, money, text};
+use crate::context::Context;
+use crate::operation::Who;
+use crate::outcome::{Failure, Success};
+use crate::screen;
+
+pub(super) async fn run(context: &Context) -> Result<Success, Failure> {
+    let data = context.api(Who::Either)?.get(&["v1", "whoami"], &[]).await?;
+    let text = describe(&data);
+    Ok(Success::new(data, text))
+}
+
+pub(super) fn describe(data: &Value) -> String {
+    let mut rows: Vec<Vec<String>> = Vec::new();
+    let mut add = |label: &str, value: String| {
+        if !value.is_empty() {
+            rows.push(vec![label.to_owned(), value]);
+        }
+    };
+    let named =
+        |of: &Value, name: &str| [text(of, name), text(of, "id")].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("  ");
+    let names = |of: &Value, name: &str| list(of, name).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    add("agent", named(&data["agent"], "name"));
+    add("person", named(&data["person"], "email"));
+    add("organisation", named(&data["organisation"], "name"));
+    let grant = &data["grant"];
+    add("grant", text(grant, "id"));
+    add("projects", names(grant, "projects"));
+    add("providers", names(grant, "providers"));
+    if !grant["cap"].is_null() {
+        add("cap", format!("{} a month at each provider", money(&grant["cap"])));
+    }
+    add("export", text(grant, "export"));
+    add("irreversible", text(grant, "irreversible"));
+    add("expires", text(grant, "expires_at"));
+    if data["frozen"] == true {
+        add("frozen", "yes: only a person can thaw it".to_owned());
+    }
+    screen::table(&rows)
+}

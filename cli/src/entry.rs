@@ -1,0 +1,118 @@
+//! From the words that were typed to the exit code: the only place that prints a result.
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use purser_values::error::Kind;
+use serde_json::json;
+
+use crate::arguments::{Arguments, Command};
+use crate::context::Context;
+use crate::outcome::{self, Failure, Meta, Success};
+use crate::{command, operation, screen};
+
+/// Runs the command of this process.
+#[must_use]
+pub fn main() -> ExitCode {
+    let typed = operation::expand(std::env::args_os().collect());
+    match Arguments::try_parse_from(&typed) {
+        Ok(arguments) => run(arguments),
+        Err(error) => usage(&error, wants_json(&typed)),
+    }
+}
+
+fn run(arguments: Arguments) -> ExitCode {
+    // the first provider stays; that there is one already is no error
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let words = arguments.command.words();
+    let context = Context::new(words, arguments.global);
+    let runtime = match &arguments.command {
+        Command::Serve(_) => tokio::runtime::Builder::new_multi_thread().enable_all().build(),
+        // the supervisor's children live as long as the thread that started them: the main one
+        _ => tokio::runtime::Builder::new_current_thread().enable_all().build(),
+    };
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(command::perform(&context, &arguments.command)),
+        Err(error) => Err(Failure::new(Kind::Internal, "INTERNAL", format!("the runtime cannot start: {error}"))),
+    };
+    print(&context, &outcome);
+    ExitCode::from(exit_code(&outcome))
+}
+
+const fn exit_code(outcome: &Result<Success, Failure>) -> u8 {
+    match outcome {
+        Ok(done) => done.exit_code,
+        Err(failure) => failure.kind.exit_code(),
+    }
+}
+
+fn print(context: &Context, outcome: &Result<Success, Failure>) {
+    if context.global.json && !context.announced.get() {
+        return screen::result(&outcome::envelope(context.words, outcome, &context.meta()));
+    }
+    match outcome {
+        Ok(_) if context.global.json => {}
+        Ok(done) => success(done),
+        Err(failure) => complain(failure),
+    }
+}
+
+pub(crate) fn success(done: &Success) {
+    if !done.text.is_empty() {
+        screen::result(&screen::plain(&done.text));
+    }
+    for warning in &done.warnings {
+        screen::note(&format!("warning: {warning}"));
+    }
+    if !done.next_steps.is_empty() {
+        screen::progress(&format!("next: {}", done.next_steps.join("   ")));
+    }
+}
+
+fn complain(failure: &Failure) {
+    screen::note(&format!("error: {} ({})", failure.message, failure.code));
+    if let Some(hint) = &failure.hint {
+        screen::note(&format!("hint: {hint}"));
+    }
+}
+
+/// Whether `--json` was typed before the `--` that ends our own flags: asked of words that could not be parsed.
+fn wants_json(typed: &[OsString]) -> bool {
+    typed.iter().take_while(|word| *word != "--").any(|word| word == "--json")
+}
+
+/// Help, version, and words that mean nothing.
+fn usage(error: &clap::Error, json: bool) -> ExitCode {
+    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let text = error.render().to_string();
+    if !json {
+        if asked {
+            screen::result(text.trim_end());
+        } else {
+            screen::note(text.trim_end());
+        }
+        return ExitCode::from(if asked { 0 } else { Kind::Invalid.exit_code() });
+    }
+    let outcome = if asked {
+        Ok(Success::new(json!({ "text": text }), String::new()))
+    } else {
+        let (message, rest) = text.trim().trim_start_matches("error: ").split_once("\n\n").unwrap_or((text.trim(), ""));
+        Err(Failure::new(Kind::Invalid, "USAGE", message).hint(rest.trim()))
+    };
+    screen::result(&outcome::envelope("", &outcome, &Meta::default()));
+    ExitCode::from(exit_code(&outcome))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_flags_of_another_command_are_its_own() {
+        let words = |text: &str| text.split(' ').map(OsString::from).collect::<Vec<_>>();
+        assert!(wants_json(&words("purser status --json --bad")));
+        assert!(!wants_json(&words("purser run --bad -- wrangler --json")));
+    }
+}

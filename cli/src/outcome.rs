@@ -1,0 +1,192 @@
+//! What a command came to, and the envelope that programs read.
+
+use purser_values::error::{Kind, PublicError};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Version of the envelope's shape.
+pub const ENVELOPE_VERSION: &str = "0.1";
+
+/// A command that did what it was asked.
+#[derive(Clone, Debug, Default)]
+pub struct Success {
+    /// For programs. Never a secret.
+    pub data: Value,
+    /// For people.
+    pub text: String,
+    pub warnings: Vec<String>,
+    pub next_steps: Vec<String>,
+    /// The exit code of the command that `run` ran; 0 for all others.
+    pub exit_code: u8,
+}
+
+impl Success {
+    #[must_use]
+    pub fn new(data: Value, text: impl Into<String>) -> Self {
+        Self { data, text: text.into(), ..Self::default() }
+    }
+
+    #[must_use]
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        self.next_steps.push(step.into());
+        self
+    }
+
+    #[must_use]
+    pub fn warn(mut self, warning: impl Into<String>) -> Self {
+        self.warnings.push(warning.into());
+        self
+    }
+}
+
+/// A command that did not.
+///
+/// Codes in capitals are the command's own; codes in lower case are the orchestrator's, word for word.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure {
+    pub kind: Kind,
+    pub code: String,
+    pub message: String,
+    pub hint: Option<String>,
+    pub details: Value,
+    pub next_steps: Vec<String>,
+}
+
+impl Failure {
+    #[must_use]
+    pub fn new(kind: Kind, code: &str, message: impl Into<String>) -> Self {
+        Self { kind, code: code.to_owned(), message: message.into(), hint: None, details: json!({}), next_steps: Vec::new() }
+    }
+
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+
+    #[must_use]
+    pub fn next(mut self, step: impl Into<String>) -> Self {
+        self.next_steps.push(step.into());
+        self
+    }
+
+    /// A value that was typed and cannot be read.
+    #[must_use]
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(Kind::Invalid, "INVALID_ARGUMENT", message)
+    }
+}
+
+impl<E: PublicError> From<E> for Failure {
+    fn from(error: E) -> Self {
+        Self {
+            kind: error.kind(),
+            code: error.code().to_owned(),
+            message: error.to_string(),
+            hint: error.hint(),
+            details: error.details().unwrap_or_else(|| json!({})),
+            next_steps: Vec::new(),
+        }
+    }
+}
+
+/// Facts about where the command ran.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Meta {
+    /// Whether the agent's home holds a session, or the environment a person's token.
+    pub authenticated: bool,
+    /// Whether this folder, or one above it, belongs to a project.
+    pub project_initialized: bool,
+    /// `sandbox` when the orchestrator says so; then no real money moves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub profile: Option<String>,
+}
+
+#[derive(Serialize)]
+struct ErrorBody<'a> {
+    code: &'a str,
+    message: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hint: Option<&'a str>,
+    details: &'a Value,
+}
+
+#[derive(Serialize)]
+struct Envelope<'a> {
+    ok: bool,
+    command: &'a str,
+    version: &'static str,
+    data: &'a Value,
+    warnings: &'a [String],
+    next_steps: &'a [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<ErrorBody<'a>>,
+    meta: &'a Meta,
+}
+
+/// The one line of JSON that `--json` prints.
+#[must_use]
+pub fn envelope(command: &str, outcome: &Result<Success, Failure>, meta: &Meta) -> String {
+    let nothing = json!({});
+    let envelope = match outcome {
+        Ok(done) => Envelope {
+            ok: true,
+            command,
+            version: ENVELOPE_VERSION,
+            data: if done.data.is_null() { &nothing } else { &done.data },
+            warnings: &done.warnings,
+            next_steps: &done.next_steps,
+            error: None,
+            meta,
+        },
+        Err(failure) => Envelope {
+            ok: false,
+            command,
+            version: ENVELOPE_VERSION,
+            data: &nothing,
+            warnings: &[],
+            next_steps: &failure.next_steps,
+            error: Some(ErrorBody {
+                code: &failure.code,
+                message: &failure.message,
+                hint: failure.hint.as_deref(),
+                details: &failure.details,
+            }),
+            meta,
+        },
+    };
+    // every part is a string, a flag or JSON already, so this cannot fail; an empty line would break the promise, though
+    serde_json::to_string(&envelope).unwrap_or_else(|_| r#"{"ok":false,"error":{"code":"INTERNAL"}}"#.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_success_has_data_and_no_error() {
+        let text = envelope("add", &Ok(Success::new(json!({"a": 1}), "done").next("purser status")), &Meta::default());
+        let value: Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(value["ok"], true);
+        assert_eq!(value["version"], "0.1");
+        assert_eq!(value["next_steps"][0], "purser status");
+        assert!(value.get("error").is_none());
+        assert_eq!(value["meta"], json!({"authenticated": false, "project_initialized": false}));
+    }
+
+    #[test]
+    fn a_failure_says_code_message_and_hint() {
+        let failure = Failure::new(Kind::Payment, "cap_reached", "USD 5.00 does not fit").hint("ask the person to raise the cap");
+        let value: Value = serde_json::from_str(&envelope("add", &Err(failure), &Meta::default())).unwrap();
+        assert_eq!(value["ok"], false);
+        assert_eq!(value["error"]["code"], "cap_reached");
+        assert_eq!(value["error"]["hint"], "ask the person to raise the cap");
+        assert_eq!(value["data"], json!({}));
+    }
+}

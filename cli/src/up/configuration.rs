@@ -1,0 +1,158 @@
+//! The configuration of each half, written anew at every start.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+
+use purser_values::Env;
+use serde::Serialize;
+
+use super::binaries::Binaries;
+use super::folder::Folder;
+use super::{Ports, UpError};
+use crate::files::{self, FileError};
+
+const HEAD: &str = "# Written by `purser up` at every start: what is changed here is lost.\n# For a configuration of your own, use `serve --config FILE`.\n";
+
+#[derive(Serialize)]
+struct Orchestrator {
+    profile: &'static str,
+    listen: SocketAddr,
+    public_url: String,
+    database: String,
+    data: PathBuf,
+    keys: PathBuf,
+    /// Exactly these origins may be fetched although they are on this machine.
+    fetch_allow: Vec<String>,
+    mail: Mail,
+    sandbox: OrchestratorSandbox,
+    providers: Vec<Provider>,
+}
+
+#[derive(Serialize)]
+struct Mail {
+    folder: PathBuf,
+}
+
+#[derive(Serialize)]
+struct OrchestratorSandbox {
+    rail: bool,
+    open_sign_up: bool,
+    export_permission: bool,
+}
+
+#[derive(Serialize)]
+struct Provider {
+    name: &'static str,
+    url: String,
+    signing_secret_file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct Slipway {
+    profile: &'static str,
+    listen_api: SocketAddr,
+    listen_edge_https: SocketAddr,
+    listen_edge_http: SocketAddr,
+    listen_dns: SocketAddr,
+    public_api_url: String,
+    database: String,
+    data: PathBuf,
+    workerd: PathBuf,
+    keys: PathBuf,
+    orchestrator: Peer,
+    sandbox: SlipwaySandbox,
+}
+
+#[derive(Serialize)]
+struct Peer {
+    url: String,
+    signing_secret_file: PathBuf,
+}
+
+#[derive(Serialize)]
+struct SlipwaySandbox {
+    registry: bool,
+    local_ca: bool,
+}
+
+pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binaries) -> Result<(), UpError> {
+    refuse_real_rail(folder)?;
+    let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let database = |name: &str| format!("sqlite:{}", folder.dir().join(name).display());
+    let orchestrator = Orchestrator {
+        profile: "sandbox",
+        listen: here(ports.orchestrator),
+        public_url: format!("http://localhost:{}", ports.orchestrator),
+        database: database("purser.db"),
+        data: folder.dir().to_owned(),
+        keys: folder.keys().join("orchestrator"),
+        fetch_allow: vec![here(ports.cloud_api).to_string()],
+        mail: Mail { folder: folder.mail() },
+        sandbox: OrchestratorSandbox { rail: true, open_sign_up: true, export_permission: true },
+        providers: vec![Provider {
+            name: "slipway",
+            url: format!("http://{}/", here(ports.cloud_api)),
+            signing_secret_file: folder.signing_secret(),
+        }],
+    };
+    let slipway = Slipway {
+        profile: "sandbox",
+        listen_api: here(ports.cloud_api),
+        listen_edge_https: here(ports.edge_https),
+        listen_edge_http: here(ports.edge_http),
+        listen_dns: here(ports.dns),
+        public_api_url: format!("http://{}/", here(ports.cloud_api)),
+        database: database("slipway.db"),
+        data: folder.dir().to_owned(),
+        workerd: binaries.workerd.clone(),
+        keys: folder.keys().join("slipway"),
+        orchestrator: Peer { url: orchestrator.public_url.clone(), signing_secret_file: folder.signing_secret() },
+        sandbox: SlipwaySandbox { registry: true, local_ca: true },
+    };
+    save(env, folder.orchestrator_config(), &orchestrator)?;
+    save(env, folder.slipway_config(), &slipway)
+}
+
+fn save(env: &Env, path: PathBuf, configuration: &impl Serialize) -> Result<(), UpError> {
+    let text = toml::to_string(configuration).map_err(|e| FileError::Malformed { path: path.clone(), why: e.to_string() })?;
+    Ok(files::write_private(env, &path, format!("{HEAD}\n{text}").as_bytes())?)
+}
+
+/// INVARIANT (sandbox-only): somebody who set this folder up for real money does not get sandbox money by mistake, nor the
+/// other way round.
+fn refuse_real_rail(folder: &Folder) -> Result<(), UpError> {
+    let path = folder.orchestrator_config();
+    let Some(text) = files::read_text(&path)? else { return Ok(()) };
+    let found: toml::Table = toml::from_str(&text).map_err(|e| FileError::Malformed { path: path.clone(), why: e.message().to_owned() })?;
+    let sandbox = found.get("profile").and_then(toml::Value::as_str) == Some("sandbox");
+    let rail = found.get("sandbox").and_then(|table| table.get("rail")).and_then(toml::Value::as_bool) == Some(true);
+    if sandbox && rail && !found.contains_key("rail") { Ok(()) } else { Err(UpError::RealRail(path)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_for_real_money_is_refused_and_left_alone() {
+        let parent = tempfile::tempdir().unwrap();
+        let env = Env::system();
+        let folder = Folder::open(&env, parent.path()).unwrap();
+        let ports = Ports { orchestrator: 1, cloud_api: 2, edge_https: 3, edge_http: 4, dns: 5 };
+        let program = PathBuf::from("/bin/true");
+        let binaries = Binaries { purser: program.clone(), slipway: program.clone(), workerd: program };
+        write(&env, &folder, &ports, &binaries).unwrap();
+        write(&env, &folder, &ports, &binaries).unwrap();
+        let text = std::fs::read_to_string(folder.slipway_config()).unwrap();
+        assert!(text.contains("listen_dns = \"127.0.0.1:5\""), "{text}");
+        for real in [
+            "profile = \"production\"\n",
+            "profile = \"sandbox\"\n[sandbox]\nrail = true\n[rail]\nkind = \"stripe\"\n",
+            "profile = \"sandbox\"\n",
+        ] {
+            std::fs::write(folder.orchestrator_config(), real).unwrap();
+            assert!(matches!(write(&env, &folder, &ports, &binaries), Err(UpError::RealRail(_))), "{real}");
+            assert_eq!(std::fs::read_to_string(folder.orchestrator_config()).unwrap(), real);
+        }
+    }
+}
