@@ -24,7 +24,7 @@ use purser_wire::keys::{self, PublicKey, PublicKeys};
 use purser_wire::signature::{SignatureError, message};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, JoinSet};
 use url::Url;
 
 use crate::options::{Attestor, Payment};
@@ -128,9 +128,12 @@ impl Payment for StubOrchestrator {
 }
 
 async fn listen(listener: TcpListener, shared: Arc<Shared>) {
+    // connections end with the listener
+    let mut connections = JoinSet::new();
     while let Ok((stream, _)) = listener.accept().await {
+        while connections.try_join_next().is_some() {}
         let shared = shared.clone();
-        tokio::spawn(async move {
+        connections.spawn(async move {
             let service = service_fn(move |request| {
                 let shared = shared.clone();
                 async move { Ok::<_, std::convert::Infallible>(shared.answer(request).await) }

@@ -6,6 +6,8 @@
 mod client;
 #[path = "sdk/conformance.rs"]
 mod conformance;
+#[path = "sdk/robust.rs"]
+mod robust;
 #[path = "sdk/shop.rs"]
 mod shop;
 #[allow(dead_code, reason = "an example is a program of its own")]

@@ -25,3 +25,15 @@ impl Resolve for PublicOnly {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_name_that_stands_for_this_machine_is_refused_where_the_connection_asks() {
+        let name: Name = "localhost".parse().unwrap();
+        let refused = PublicOnly.resolve(name).await.map(|_| ()).unwrap_err();
+        assert!(refused.is::<ForbiddenAddress>(), "{refused}");
+    }
+}

@@ -29,14 +29,14 @@ async fn strict() -> Running {
     .await
 }
 
-fn client(running: &Running) -> ProviderClient {
+pub fn client(running: &Running) -> ProviderClient {
     let signer = Signer { secret: SECRET.to_owned().into(), key: running.stub.attestor().key, env: Env::system() };
     let endpoint = ProviderEndpoint { base_url: running.base_url.clone(), token_url: running.base_url.join("oauth/token").unwrap() };
     ProviderClient::new(running.fetcher.clone(), endpoint, signer)
 }
 
 /// An account request with an assertion that the shop takes, unless `change` spoils it.
-async fn request(running: &Running, id: &str, change: impl FnOnce(&mut IdentityAssertion)) -> AccountRequest {
+pub async fn request(running: &Running, id: &str, change: impl FnOnce(&mut IdentityAssertion)) -> AccountRequest {
     let manifest = Discovery::new(running.fetcher.clone()).manifest(&running.base_url).await.unwrap();
     let env = Env::system();
     let now = env.now();
@@ -64,16 +64,16 @@ async fn request(running: &Running, id: &str, change: impl FnOnce(&mut IdentityA
     request
 }
 
-async fn tokens(client: &ProviderClient, request: &AccountRequest) -> TokenSet {
+pub async fn tokens(client: &ProviderClient, request: &AccountRequest) -> TokenSet {
     let AccountAnswer::OAuth { code } = client.account_request(request).await.unwrap() else { panic!("no code") };
     client.token(&TokenGrant::AuthorizationCode { code, code_verifier: None }).await.unwrap()
 }
 
-fn greeting() -> CreateResource {
+pub fn greeting() -> CreateResource {
     CreateResource::new("greeting".parse().unwrap(), serde_json::Map::new())
 }
 
-fn value(envelope: &ResourceEnvelope) -> String {
+pub fn value(envelope: &ResourceEnvelope) -> String {
     match &envelope.state {
         ResourceState::Complete { access_configuration: Some(access), .. } => access.0["greeting_key"].expose().clone(),
         other => panic!("{other:?}"),

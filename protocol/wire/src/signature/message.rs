@@ -185,6 +185,21 @@ mod tests {
     }
 
     #[test]
+    fn a_message_that_another_implementation_signed_verifies() {
+        // made by the Python package http-message-signatures 3.0.0 with the key of RFC 8037, A.1; it orders the parameters its own way
+        let key: Jwk = serde_json::from_str(r#"{"kty":"OKP","crv":"Ed25519","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#).unwrap();
+        let params = r#"created=1795000000;keyid="kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";alg="ed25519";expires=1795000060;nonce="AAAAAAAAAAAAAAAAAAAAAA";tag="app-provider""#;
+        let headers = [
+            (DIGEST, "sha-256=:AVq9f1zFei3ZS3WQ8ErYCEJzkF7jPsXOvq5iJ2qX+GI=:".to_owned()),
+            (INPUT, format!("sig1={COMPONENTS};{params}")),
+            (SIGNATURE, "sig1=:KUaTnXKG+bNUlsWUKEIRJclVjHPQtyVEoMIAm/GYz+ZmS/HW8WMfcDwyFcowPTR47RmFyPGCc+0E1znqYsDVAw==:".to_owned()),
+            (header::IDEMPOTENCY_KEY, "charge-1".to_owned()),
+        ];
+        let headers = headers.into_iter().map(|(n, v)| (HeaderName::from_static(n), HeaderValue::from_str(&v).unwrap())).collect();
+        assert!(verify(&key, &headers, MESSAGE, Timestamp::from_secs(1_795_000_030)).is_ok());
+    }
+
+    #[test]
     fn a_message_verifies_as_it_was_sent() {
         let (key, headers, env) = signed();
         assert_eq!(claimed_key(&headers).unwrap(), key.public().thumbprint());
