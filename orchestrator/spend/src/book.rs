@@ -65,8 +65,10 @@ pub fn find_or_open(tx: &mut Tx<'_>, env: &Env, spender: &Spender, provider: &Pr
     }
     let Some(cap) = cap::effective(tx, spender, provider)? else { return Ok(None) };
     let book = Book { spender: spender.clone(), provider: provider.clone(), month, cap };
-    let insert = "insert into spend_book (agent, provider, month, organisation, currency, cap) values ($1, $2, $3, $4, $5, $6)";
-    tx.execute(insert, params![spender.agent, provider, month, spender.organisation, book.currency(), cap.minor()])?;
+    let insert = "insert into spend_book (agent, provider, month, organisation, currency, cap) values ($1, $2, $3, $4, $5, $6)
+                  on conflict (agent, provider, month) do nothing";
+    let Spender { organisation, agent } = spender;
+    ledger::once(tx.execute(insert, params![agent, provider, month, organisation, book.currency(), cap.minor()])?)?;
     for part in ["granted", "room", "held", "captured"] {
         ledger::open(tx, &book.account(part), book.currency())?;
     }

@@ -8,6 +8,7 @@ mod place;
 mod read;
 mod refusal;
 mod release;
+mod write;
 
 use std::str::FromStr;
 

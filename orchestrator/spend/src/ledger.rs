@@ -91,6 +91,12 @@ pub fn balance(tx: &mut Tx<'_>, account: &str) -> Result<i64, DbError> {
     row.map_or(Ok(0), |row| row.get("balance"))
 }
 
+/// For inserts that say `on conflict do nothing` on a key that was just looked for: on PostgreSQL a rival's row that this
+/// snapshot cannot see then asks for another try of the whole write, instead of failing it. Seeing the row is a defect.
+pub fn once(inserted: u64) -> Result<(), DbError> {
+    if inserted == 1 { Ok(()) } else { Err(DbError::Contention) }
+}
+
 fn missing(account: &str) -> DbError {
     DbError::Corrupt(format!("there is no ledger account `{account}` in this currency"))
 }

@@ -15,7 +15,7 @@ use crate::hold::{self, HeldLine, Hold};
 use crate::method::{self, MethodState};
 use crate::rail::RailOrder;
 use crate::token::{self, PaymentToken, TokenState};
-use crate::{freeze, limits};
+use crate::{freeze, ledger, limits};
 
 /// Checks the charge and records that it is about to be captured, or refuses it and records the dispute.
 ///
@@ -183,7 +183,8 @@ fn insert(
 ) -> Result<(), DbError> {
     let insert = "insert into spend_charge (id, provider, request_key, request_digest, organisation, agent, hold, line, period, token,
                       amount, currency, remote_resource, state, code, message, begun_at, ended_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)";
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                  on conflict (provider, request_key) do nothing";
     let Entry { id, provider, ask, digest, token, hold } = entry;
     let (organisation, agent) = (hold.map(|h| &h.spender.organisation), hold.map(|h| &h.spender.agent));
     let name = line.map_or(ask.line.as_str(), |line| line.line.as_str());
@@ -191,30 +192,10 @@ fn insert(
     let now = env.now();
     let ended = (state != ChargeState::Begun).then_some(now);
     let (code, message) = (refusal.map(Refusal::code), refusal.map(|refusal| refusal.to_string()));
-    tx.execute(
-        insert,
-        params![
-            id,
-            provider,
-            ask.key,
-            digest,
-            organisation,
-            agent,
-            hold.map(|h| &h.id),
-            name,
-            period,
-            token.map(|t| &t.id),
-            ask.amount.minor(),
-            ask.amount.currency(),
-            ask.remote_resource,
-            state.name(),
-            code,
-            message,
-            now,
-            ended
-        ],
-    )
-    .map(drop)
+    let (hold, token, minor, currency) = (hold.map(|h| &h.id), token.map(|t| &t.id), ask.amount.minor(), ask.amount.currency());
+    let who = params![id, provider, ask.key, digest, organisation, agent, hold, name, period, token];
+    let what = params![minor, currency, ask.remote_resource, state.name(), code, message, now, ended];
+    ledger::once(tx.execute(insert, &[who, what].concat())?)
 }
 
 /// What the key is bound to. The token goes in as its digest, so that no secret leaves its wrapping.

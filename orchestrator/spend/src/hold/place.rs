@@ -2,12 +2,12 @@
 
 use purser_authority::action::ResourceAdd;
 use purser_authority::{Denied, Done, Event, Permit};
-use purser_db::{DbError, Tx, params};
+use purser_db::{DbError, Tx};
 use purser_values::id::{HoldId, PaymentMethodId};
 use purser_values::{Currency, Env, Money, Month, Sha256Digest};
 use serde_json::json;
 
-use super::{Hold, HoldError, HoldState, LineState, Purchase, find, read};
+use super::{Hold, HoldError, HoldState, Purchase, read, write};
 use crate::book::{self, Book};
 use crate::method::{self, MethodState};
 use crate::{cap, freeze, limits, spender};
@@ -35,7 +35,9 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
         return Err(cap_reached(tx, purchase, &book, total)?);
     }
     let method = method::current(tx, &purchase.spender.organisation)?.ok_or_else(|| no_method(purchase))?;
-    let hold = write(tx, env, purchase, id, total, method.id, &digest, month)?;
+    let hold = record(env, purchase, id, total, method.id);
+    write::hold(tx, &hold, &purchase.key, &digest)?;
+    write::first_lines(tx, &hold, &purchase.quote, month)?;
     let event = Event::done("purchase_hold", permit.caller(), hold.id.as_str())
         .in_organisation(&purchase.spender.organisation)
         .related([purchase.resource.as_str(), purchase.grant.as_str(), purchase.spender.agent.as_str(), purchase.quote.id.as_str()])
@@ -138,50 +140,20 @@ fn digest(purchase: &Purchase) -> Sha256Digest {
     Sha256Digest::of(facts.to_string().as_bytes())
 }
 
-fn write(
-    tx: &mut Tx<'_>,
-    env: &Env,
-    purchase: &Purchase,
-    id: HoldId,
-    total: Money,
-    method: PaymentMethodId,
-    digest: &Sha256Digest,
-    month: Month,
-) -> Result<Hold, DbError> {
-    let Purchase { spender, grant, provider, project, resource, quote, key, .. } = purchase;
-    let (now, currency) = (env.now(), total.currency());
-    let expires_at = now.plus_secs(limits::HOLD_LIFE_S);
-    let insert = "insert into spend_hold (id, organisation, agent, grant_id, provider, project, resource, payment_method, currency, amount,
-                      quote_id, quote_digest, state, request_key, request_digest, created_at, expires_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
-    let (state, organisation, agent) = (HoldState::Open, &spender.organisation, &spender.agent);
-    tx.execute(
-        insert,
-        params![
-            id,
-            organisation,
-            agent,
-            grant,
-            provider,
-            project,
-            resource,
-            method,
-            currency,
-            total.minor(),
-            quote.id,
-            quote.digest,
-            state.name(),
-            key,
-            digest,
-            now,
-            expires_at
-        ],
-    )?;
-    let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
-                  values ($1, $2, '', $3, $4, $5, $6, $7)";
-    for line in &quote.lines {
-        let description: String = line.description.chars().take(limits::TEXT_CHARS).collect();
-        tx.execute(insert, params![id, line.id, month, description, line.amount.minor(), line.recurs.name(), LineState::Open.name()])?;
+fn record(env: &Env, purchase: &Purchase, id: HoldId, amount: Money, payment_method: PaymentMethodId) -> Hold {
+    Hold {
+        id,
+        spender: purchase.spender.clone(),
+        grant: purchase.grant.clone(),
+        provider: purchase.provider.clone(),
+        project: purchase.project.clone(),
+        resource: purchase.resource.clone(),
+        payment_method,
+        amount,
+        quote_id: purchase.quote.id.clone(),
+        quote_digest: purchase.quote.digest,
+        state: HoldState::Open,
+        created_at: env.now(),
+        expires_at: env.now().plus_secs(limits::HOLD_LIFE_S),
     }
-    find(tx, &id)?.ok_or(DbError::NoRow)
 }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::{PREFIX, PaymentToken, TokenError, TokenState, read};
 use crate::hold::{self, HoldState};
 use crate::quote::Recurs;
-use crate::{freeze, limits, spender};
+use crate::{freeze, ledger, limits, spender};
 
 /// A token and, this once, its text. Seal the text in the same write: it cannot be had again.
 #[derive(Debug)]
@@ -50,10 +50,11 @@ pub fn issue(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, id: &Hold
         expires_at,
     };
     let insert = "insert into payment_token (id, hash, prefix, hold, organisation, agent, provider, state, created_at, expires_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) on conflict (hold) do nothing";
     let PaymentToken { id, prefix, provider, state, created_at, .. } = &token;
     let (organisation, agent) = (&token.spender.organisation, &token.spender.agent);
-    tx.execute(insert, params![id, hash, prefix, hold.id, organisation, agent, provider, state.name(), created_at, expires_at])?;
+    let values = params![id, hash, prefix, hold.id, organisation, agent, provider, state.name(), created_at, expires_at];
+    ledger::once(tx.execute(insert, values)?)?;
     let event = Event::done("payment_token_issue", permit.caller(), id.as_str())
         .in_organisation(organisation)
         .related([hold.id.as_str(), hold.resource.as_str(), agent.as_str(), prefix.as_str()])

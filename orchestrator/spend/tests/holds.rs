@@ -1,0 +1,272 @@
+//! Caps and holds, on both engines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+mod world;
+
+use purser_authority::action::{CapSet as CapSetAction, GrantDecide};
+use purser_authority::{Caller, Denied, Facts, Role, authorise};
+use purser_db::testing::each_engine;
+use purser_spend::cap::{self, CapError, CapSet};
+use purser_spend::hold::{self, HoldError};
+use purser_spend::quote::Recurs;
+use purser_spend::rail::sandbox::SandboxCard;
+use purser_spend::{Spender, token};
+use purser_values::Currency;
+use purser_values::error::PublicError as _;
+use purser_values::id::{AgentId, OrganisationId, PersonId};
+use world::{TABLES, World, usd};
+
+#[tokio::test]
+async fn a_purchase_takes_room_and_a_release_gives_it_back() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let hold = world.place(&world.one("a", 30_00)).await.unwrap();
+        assert_eq!(world.position("slipway").await, (100_00, 0, 30_00, 70_00));
+        for _ in 0..2 {
+            world.release(&hold).await;
+            assert_eq!(world.position("slipway").await, (100_00, 0, 0, 100_00), "releasing twice gives back once");
+        }
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_purchase_over_the_cap_is_refused_with_what_is_left_and_who_can_raise_it() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        world.place(&world.one("a", 7_00)).await.unwrap();
+        let refusal = world.place(&world.one("b", 3_01)).await.unwrap_err();
+        assert_eq!(refusal.code(), "cap_reached");
+        let details = refusal.details().unwrap();
+        assert_eq!((details["left"]["amount_minor"].as_i64(), details["asked"]["amount_minor"].as_i64()), (Some(3_00), Some(3_01)));
+        assert_eq!((&details["raise_url"], &details["who_can_raise"][0]), (&"https://purser.test/limits".into(), &"owner".into()));
+        world.place(&world.one("c", 3_00)).await.unwrap();
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_same_key_is_one_hold_and_another_purchase_under_it_is_refused() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let purchase = world.one("a", 5_00);
+        let first = world.place(&purchase).await.unwrap();
+        assert_eq!(world.place(&purchase).await.unwrap().id, first.id);
+        let mut other = purchase.clone();
+        other.quote.lines[0].amount = usd(5_01);
+        assert!(matches!(world.place(&other).await, Err(HoldError::KeyReused)));
+        assert_eq!(world.position("slipway").await.2, 5_00);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_cap_is_per_agent_and_provider_and_month() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        world.place(&world.one("a", 10_00)).await.unwrap();
+        let mut elsewhere = world.one("b", 10_00);
+        elsewhere.provider = "other".parse().unwrap();
+        world.place(&elsewhere).await.unwrap();
+        let another_grant = World { grant: purser_values::id::GrantId::mint(&world.env), ..world.clone() };
+        assert_eq!(another_grant.place(&another_grant.one("c", 1)).await.unwrap_err().code(), "cap_reached", "a second grant adds nothing");
+        world.clock.set("2026-12-01T00:00:00Z".parse().unwrap());
+        world.place(&world.one("d", 10_00)).await.unwrap();
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_a_cap_or_a_card_nothing_is_bought_and_all_blockers_are_named() {
+    each_engine(TABLES, |db| async move {
+        let world = World::bare(db, 3);
+        let mut purchase = world.one("a", 5_00);
+        purchase.quote.irreversible = true;
+        let (env, asked) = (world.env.clone(), purchase.clone());
+        let found = world.db.read(move |tx| hold::blockers(tx, &env, &asked)).await.unwrap();
+        let codes: Vec<_> = found.iter().map(|blocker| blocker.code()).collect();
+        assert_eq!(codes, ["irreversible_not_allowed", "payment_method_missing", "cap_missing"]);
+        purchase.irreversible_allowed = true;
+        world.card(SandboxCard::Pays).await;
+        assert_eq!(world.place(&purchase).await.unwrap_err().code(), "cap_missing");
+        world.grant_cap(5_00).await;
+        world.place(&purchase).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_quote_that_does_not_add_up_holds_nothing() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let line = |id: &str, minor| World::line(id, minor, Recurs::Once);
+        let mut mixed = vec![line("a", 1), line("b", 1)];
+        mixed[1].amount = purser_values::Money::from_minor(1, Currency::EUR);
+        let bad = [
+            Vec::new(),
+            vec![line("a", 0)],
+            vec![line("a", 5), line("b", -1)],
+            vec![line("a", 1), line("a", 1)],
+            mixed,
+            vec![line("a", i64::MAX), line("b", 1)],
+        ];
+        for (i, lines) in bad.into_iter().enumerate() {
+            let refusal = world.place(&world.purchase(&format!("k{i}"), lines)).await.unwrap_err();
+            assert_eq!(refusal.code(), "quote_not_acceptable", "{i}");
+        }
+        let mut euros = world.one("e", 1);
+        euros.quote.lines[0].amount = purser_values::Money::from_minor(1, Currency::EUR);
+        assert_eq!(world.place(&euros).await.unwrap_err().code(), "cap_currency");
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn lowering_a_cap_below_what_is_used_leaves_no_room_and_takes_nothing_back() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        world.place(&world.one("a", 60_00)).await.unwrap();
+        world.set_cap(None, 50_00).await;
+        assert_eq!(world.position("slipway").await, (50_00, 0, 60_00, 0));
+        assert_eq!(world.place(&world.one("b", 1)).await.unwrap_err().code(), "cap_reached");
+        world.set_cap(Some("slipway"), 61_00).await;
+        world.set_cap(None, 1_00).await;
+        assert_eq!(world.position("slipway").await.0, 61_00, "the provider's own cap is not the agent's");
+        world.place(&world.one("c", 1_00)).await.unwrap();
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_agent_cannot_get_a_permit_to_set_its_cap_and_a_stranger_sets_nobody_elses() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        let denied = authorise::<CapSetAction>(&world.agent(), &Facts::new(world.env.now(), "x"));
+        assert!(matches!(denied, Err(Denied::AgentNever { .. })));
+        let stranger = World::bare(world.db.clone(), 99);
+        let set = |spender: Spender| CapSet { spender, provider: None, amount: usd(1_000_00) };
+        // With its own organisation's name on the other's agent, and with the other's organisation.
+        let forged = Spender { organisation: stranger.spender.organisation.clone(), agent: world.spender.agent.clone() };
+        for spender in [forged, world.spender.clone()] {
+            let (who, set) = (stranger.clone(), set(spender));
+            let outcome = world.db.write(move |tx| cap::set(tx, &who.env, &who.person_permit(Role::Owner), &set)).await;
+            assert!(matches!(outcome, Err(CapError::Denied(Denied::NotFound))));
+        }
+        assert_eq!(world.position("slipway").await.0, 10_00);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_later_grant_lowers_the_cap_for_all_and_raises_it_only_for_leaders() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        let grant = |role: Role, minor: i64| {
+            let world = world.clone();
+            async move {
+                let who = world.clone();
+                let write =
+                    world.db.write(move |tx| cap::grant(tx, &who.env, &who.person_permit::<GrantDecide>(role), &who.spender, usd(minor)));
+                write.await.unwrap().value.minor()
+            }
+        };
+        assert_eq!(grant(Role::Member, 20_00).await, 10_00);
+        assert_eq!(grant(Role::Member, 8_00).await, 8_00);
+        assert_eq!(grant(Role::Admin, 20_00).await, 20_00);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_cap_out_of_range_is_refused() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        for minor in [-1, i64::MAX] {
+            let (who, set) = (world.clone(), CapSet { spender: world.spender.clone(), provider: None, amount: usd(minor) });
+            let outcome = world.db.write(move |tx| cap::set(tx, &who.env, &who.person_permit(Role::Owner), &set)).await;
+            assert!(matches!(outcome, Err(CapError::Amount(_))));
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_frozen_agent_holds_nothing_and_gets_no_token_until_it_is_thawed() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        let hold = world.place(&world.one("a", 1_00)).await.unwrap();
+        world.freeze(true).await;
+        assert_eq!(world.place(&world.one("b", 1_00)).await.unwrap_err().code(), "agent_frozen");
+        let (who, id) = (world.clone(), hold.id.clone());
+        let refused = world.db.write(move |tx| token::issue(tx, &who.env, &who.agent_permit(), &id)).await;
+        assert_eq!(refused.unwrap_err().code(), "agent_frozen");
+        world.freeze(false).await;
+        world.place(&world.one("b", 1_00)).await.unwrap();
+        world.issue(&hold).await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hold_that_nobody_charges_expires_and_its_token_with_it() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        let (hold, plain) = world.held("a", 4_00).await;
+        assert_eq!(world.expire().await, 0);
+        world.clock.advance_secs(3_600);
+        assert_eq!(world.expire().await, 1);
+        assert_eq!(world.expire().await, 0);
+        assert_eq!(world.position("slipway").await, (10_00, 0, 0, 10_00));
+        let receipt = world.charge(World::ask("k", &plain, &hold, "a", 4_00)).await;
+        assert_eq!(receipt.code.as_deref(), Some("payment_token_revoked"));
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn another_organisation_or_agent_cannot_touch_a_hold_or_token() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        let (hold, _) = world.held("a", 4_00).await;
+        let stranger = World::bare(world.db.clone(), 99);
+        let colleague = Caller::Agent {
+            agent: AgentId::mint(&stranger.env),
+            grant: stranger.grant.clone(),
+            on_behalf_of: PersonId::mint(&stranger.env),
+            organisation: world.spender.organisation.clone(),
+        };
+        for caller in [stranger.person(Role::Owner), stranger.agent(), colleague] {
+            let (env, id, who) = (world.env.clone(), hold.id.clone(), caller.clone());
+            let released = world.db.write(move |tx| hold::release(tx, &env, &who, &id)).await;
+            assert!(matches!(released, Err(HoldError::Denied(Denied::NotFound))));
+            let (env, id) = (world.env.clone(), hold.id.clone());
+            let revoked = world.db.write(move |tx| {
+                let token = token::of_hold(tx, &id)?.unwrap();
+                token::revoke(tx, &env, &caller, &token.id)
+            });
+            assert!(revoked.await.is_err());
+        }
+        assert_eq!(world.position("slipway").await.2, 4_00);
+        let organisation = OrganisationId::mint(&stranger.env);
+        let prefix = world
+            .db
+            .read({
+                let id = hold.id.clone();
+                move |tx| token::of_hold(tx, &id)
+            })
+            .await
+            .unwrap()
+            .unwrap()
+            .prefix;
+        let (shown, own) = (prefix.clone(), world.spender.organisation.clone());
+        assert!(world.db.read(move |tx| token::by_prefix(tx, &organisation, &shown)).await.unwrap().is_empty());
+        assert_eq!(world.db.read(move |tx| token::by_prefix(tx, &own, &prefix)).await.unwrap().len(), 1);
+    })
+    .await;
+}
