@@ -19,7 +19,7 @@ pub struct Charge {
     /// The billing period for what comes again, empty for what is paid once.
     pub period: String,
     pub amount: Money,
-    /// The payment token, sealed for [`Charge::seal_purpose`]. Forgotten when nothing can be charged with it any more.
+    /// The payment token, sealed for [`Charge::seal_purpose`]. Forgotten with the outcome.
     pub payment_token: Option<Vec<u8>>,
     pub state: ChargeState,
 }
@@ -96,13 +96,14 @@ pub struct ChargeOutcome {
     pub message: Option<String>,
 }
 
-/// Records the outcome; the first one stands and is returned.
+/// Records the outcome and forgets the payment token; the first outcome stands and is returned.
 ///
 /// # Errors
 /// When the store fails.
 pub fn charge_settle(tx: &mut Tx<'_>, id: &ChargeId, outcome: &ChargeOutcome, now: Timestamp) -> Result<ChargeState, DbError> {
     let state = if outcome.succeeded { ChargeState::Succeeded } else { ChargeState::Refused };
-    let update = "update cloud_charge set state = $2, orchestrator_charge = $3, code = $4, message = $5, settled_at = $6
+    let update = "update cloud_charge set state = $2, orchestrator_charge = $3, code = $4, message = $5, settled_at = $6,
+                      payment_token = null
                   where id = $1 and state = 'intended'";
     tx.execute(update, params![id, state.as_str(), outcome.charge, outcome.code, outcome.message, now])?;
     Ok(read(&tx.query_one("select * from cloud_charge where id = $1", params![id])?)?.state)
@@ -124,14 +125,6 @@ pub fn charge_owe(tx: &mut Tx<'_>, resource: &CloudResourceId) -> Result<Vec<Cha
 /// When the store fails.
 pub fn charge_list(tx: &mut Tx<'_>, resource: &CloudResourceId) -> Result<Vec<Charge>, DbError> {
     tx.query("select * from cloud_charge where resource = $1 order by created_at, id", params![resource])?.iter().map(read).collect()
-}
-
-/// Forgets the payment token of an order that will never be charged again.
-///
-/// # Errors
-/// When the store fails.
-pub fn charge_forget_token(tx: &mut Tx<'_>, resource: &CloudResourceId) -> Result<(), DbError> {
-    tx.execute("update cloud_charge set payment_token = null where resource = $1", params![resource]).map(drop)
 }
 
 fn read(row: &Row) -> Result<Charge, DbError> {

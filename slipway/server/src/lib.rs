@@ -1,1 +1,20 @@
-//! slipway
+//! slipway's surfaces and composition: the provider of the Agentic Provisioning Protocol, the Cloudflare-compatible API, a front page,
+//! and the order in which everything starts.
+//!
+//! Handlers are thin; what an order, a domain or a deployment needs from several rooms is joined here and nowhere else.
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
+
+pub mod api;
+pub mod cloud;
+pub mod config;
+pub mod keys;
+pub mod pages;
+pub mod provider;
+pub mod serve;
+
+mod domain;
+mod endpoints;
+mod events;
+mod housekeeping;
+mod release;
+mod sites;

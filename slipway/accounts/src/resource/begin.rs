@@ -7,7 +7,8 @@ use purser_wire::error::code;
 use purser_wire::id::AgentId;
 use serde_json::{Map, Value};
 
-use super::{Resource, ResourceState, read};
+use super::get::resource_by_key;
+use super::{Resource, ResourceState};
 use crate::account::get::account_get;
 use crate::agent::agent_is_stopped;
 use crate::service::Service;
@@ -104,9 +105,8 @@ fn may_order(tx: &mut Tx<'_>, order: &Order) -> Result<(), ResourceBeginError> {
 }
 
 fn first_try(tx: &mut Tx<'_>, order: &Order) -> Result<Option<Resource>, ResourceBeginError> {
-    let select = "select * from cloud_resource where account = $1 and order_key = $2";
-    let Some(row) = tx.query_opt(select, params![order.account, order.key])? else { return Ok(None) };
-    let first = read(&row)?;
+    let Some(key) = &order.key else { return Ok(None) };
+    let Some(first) = resource_by_key(tx, &order.account, key)? else { return Ok(None) };
     let same = first.service == order.service && first.configuration == order.configuration && first.agent == order.agent;
     if same { Ok(Some(first)) } else { Err(ResourceBeginError::KeyConflict) }
 }

@@ -13,6 +13,15 @@ pub fn resource_get(tx: &mut Tx<'_>, account: &CloudAccountId, id: &CloudResourc
     tx.query_opt(select, params![id, account])?.map(|row| read(&row)).transpose()
 }
 
+/// The order that was made under an idempotency key.
+///
+/// # Errors
+/// When the store fails.
+pub fn resource_by_key(tx: &mut Tx<'_>, account: &CloudAccountId, key: &str) -> Result<Option<Resource>, DbError> {
+    let select = "select * from cloud_resource where account = $1 and order_key = $2";
+    tx.query_opt(select, params![account, key])?.map(|row| read(&row)).transpose()
+}
+
 /// What is neither removed nor failed, oldest first.
 ///
 /// # Errors

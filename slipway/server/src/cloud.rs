@@ -1,0 +1,45 @@
+//! Everything that a route may use, made once by the composition.
+
+use std::sync::Arc;
+
+use purser_crypto::seal::Keyring;
+use purser_db::Db;
+use purser_db::jobs::Runner;
+use purser_provider::OrchestratorClient;
+use purser_values::Env;
+use purser_wire::manifest::Manifest;
+use slipway_dns::server::Nameserver;
+use slipway_registrar::registrar::Registrar;
+use slipway_workers::Workers;
+use tokio::sync::{Notify, Semaphore};
+use url::Url;
+
+use crate::config::Profile;
+use crate::pages::terms::Terms;
+
+/// Uploads that are held in memory at a time; more wait. Each may be as large as the largest body.
+pub const UPLOADS: usize = 4;
+
+/// The running cloud.
+pub struct Cloud {
+    pub env: Env,
+    pub db: Db,
+    pub keyring: Keyring,
+    pub workers: Workers,
+    /// Nothing where no registry is connected; then no domain is sold.
+    pub registrar: Option<Registrar>,
+    pub nameserver: Arc<Nameserver>,
+    pub orchestrator: OrchestratorClient,
+    pub jobs: Runner,
+    /// Tells the runner that something was enqueued here.
+    pub wake_jobs: Arc<Notify>,
+    pub manifest: Manifest,
+    pub terms: Terms,
+    pub profile: Profile,
+    /// Where clients reach us; ends in `/`.
+    pub public_url: Url,
+    pub uploads: Arc<Semaphore>,
+}
+
+/// As handlers hold it.
+pub type Shared = Arc<Cloud>;

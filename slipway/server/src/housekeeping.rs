@@ -1,0 +1,63 @@
+//! What nobody waits for: finishing orders that a crash left open, and forgetting what is over.
+
+use std::time::Duration;
+
+use purser_db::DbError;
+use purser_values::Timestamp;
+use slipway_accounts::provisioning::answer::answer_sweep;
+use slipway_accounts::provisioning::nonce::nonce_sweep;
+use slipway_accounts::resource::Resource;
+use slipway_accounts::resource::get::resource_pending;
+use slipway_registrar::domain::resume::domain_resume;
+
+use crate::cloud::Shared;
+use crate::events;
+use crate::provider::order;
+
+/// Time between two rounds.
+const ROUND: Duration = Duration::from_secs(20);
+/// An order younger than this is still in the hands of its request, in seconds.
+const ORDER_AGE_S: i64 = 30;
+/// Orders that one round takes up.
+const ORDERS: u32 = 50;
+
+/// Runs for ever; spawn it. The first round takes up every order that is open.
+pub async fn run(cloud: Shared) {
+    if let Err(e) = events::reconcile(&cloud).await {
+        tracing::error!(error = %e, "what is live was not reported to the orchestrator");
+    }
+    let mut cutoff = cloud.env.now();
+    loop {
+        round(&cloud, cutoff).await;
+        tokio::time::sleep(ROUND).await;
+        cutoff = cloud.env.now().plus_secs(-ORDER_AGE_S);
+    }
+}
+
+async fn round(cloud: &Shared, cutoff: Timestamp) {
+    if let Some(registrar) = &cloud.registrar
+        && let Err(e) = domain_resume(registrar).await
+    {
+        tracing::error!(error = %e, "open registrations were not taken up");
+    }
+    match cloud.db.read(move |tx| resource_pending(tx, cutoff, ORDERS)).await {
+        Ok(open) => finish(cloud, open).await,
+        Err(e) => tracing::error!(error = %e, "open orders were not taken up"),
+    }
+    let now = cloud.env.now();
+    let swept = cloud.db.write(move |tx| -> Result<u64, DbError> { Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)?) }).await;
+    if let Err(e) = swept {
+        tracing::error!(error = %e, "what is over was not forgotten");
+    }
+}
+
+async fn finish(cloud: &Shared, open: Vec<Resource>) {
+    for resource in open {
+        let id = resource.id.clone();
+        match order::drive(cloud, resource).await {
+            Ok(_) => tracing::info!(resource = %id, "an open order was finished"),
+            Err(e) if e.is_transient() => tracing::warn!(resource = %id, error = %e, "an order is still open"),
+            Err(e) => tracing::warn!(resource = %id, error = %e, "an open order failed"),
+        }
+    }
+}

@@ -1,0 +1,90 @@
+//! slipway as a provider of the Agentic Provisioning Protocol, on the same SDK that anybody else would use.
+//!
+//! One file per thing that the protocol asks for; [`Slipway`] joins them. What the SDK must remember is in [`store`].
+
+pub mod account;
+pub mod catalogue;
+pub mod control;
+pub mod manifest;
+pub mod order;
+pub mod quote;
+pub mod resource;
+pub mod store;
+
+mod charge;
+mod refusal;
+
+use purser_provider::{AccountCall, AccountOpen, AccountOutcome, Answer, Call, Provider, ProviderError};
+use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_wire::catalog::Service;
+use purser_wire::control::{AccountControl, AgentControl};
+use purser_wire::id::ResourceId;
+use purser_wire::manifest::Manifest;
+use purser_wire::quote::{Quote, QuoteRequest};
+use purser_wire::resource::{CreateResource, ResourceEnvelope};
+
+use crate::cloud::Shared;
+
+/// The provider.
+#[derive(Clone)]
+pub struct Slipway(pub Shared);
+
+impl Provider for Slipway {
+    fn manifest(&self) -> Manifest {
+        self.0.manifest.clone()
+    }
+
+    async fn services(&self) -> Answer<Vec<Service>> {
+        catalogue::services(self.0.registrar.is_some()).map_err(|e| ProviderError::internal(&e))
+    }
+
+    async fn account_open(&self, _call: &Call, open: AccountOpen) -> Answer<AccountOutcome> {
+        account::open(&self.0, open).await
+    }
+
+    async fn resource_create(&self, call: &AccountCall, request: CreateResource) -> Answer<ResourceEnvelope> {
+        order::create(&self.0, account_of(call)?, call, request).await
+    }
+
+    async fn resource_get(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
+        resource::get(&self.0, account_of(call)?, resource_of(id)?).await
+    }
+
+    async fn resource_remove(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
+        resource::remove(&self.0, account_of(call)?, resource_of(id)?).await
+    }
+
+    async fn resource_rotate(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
+        resource::rotate(&self.0, account_of(call)?, resource_of(id)?).await
+    }
+
+    async fn quote_create(&self, call: &AccountCall, request: QuoteRequest) -> Answer<Quote> {
+        quote::create(&self.0, account_of(call)?, &request).await
+    }
+
+    async fn credentials_disable(&self, call: &AccountCall, control: AgentControl) -> Answer<u64> {
+        control::disable(&self.0, account_of(call)?, control).await
+    }
+
+    async fn credentials_enable(&self, call: &AccountCall, control: AgentControl) -> Answer<u64> {
+        control::enable(&self.0, account_of(call)?, control).await
+    }
+
+    async fn account_freeze(&self, call: &AccountCall, control: AccountControl) -> Answer<()> {
+        control::freeze(&self.0, account_of(call)?, control).await
+    }
+
+    async fn account_thaw(&self, call: &AccountCall) -> Answer<()> {
+        control::thaw(&self.0, account_of(call)?).await
+    }
+}
+
+/// The bearer token's account in our own type: the SDK only knows accounts that we gave it.
+fn account_of(call: &AccountCall) -> Answer<CloudAccountId> {
+    call.account.as_str().parse().map_err(|e: purser_values::id::ParseIdError| ProviderError::internal(&e))
+}
+
+/// What is no id of ours is not found, like any other that does not exist.
+fn resource_of(id: &ResourceId) -> Answer<CloudResourceId> {
+    id.as_str().parse().map_err(|_| ProviderError::not_found("resource"))
+}

@@ -1,0 +1,207 @@
+//! `resource_create`: from an order to something that works, through crashes.
+//!
+//! 1. One write records the order, accepts the quote and records the intent to charge. What costs nothing is complete with it.
+//! 2. The orchestrator is asked for the money, under the charge's own key.
+//! 3. One write records the outcome of the charge and, when it was paid, what was bought.
+//!
+//! A domain has a step in between, in which the registry is asked. Whoever repeats the order, or finds it open after a restart,
+//! walks the same steps: each one is idempotent, so nothing is paid or bought twice.
+
+use http::StatusCode;
+use purser_crypto::seal::SealError;
+use purser_db::{DbError, Tx};
+use purser_provider::{AccountCall, Answer, ProviderError};
+use purser_values::id::{CloudAccountId, QuoteId};
+use purser_values::{Env, Secret};
+use purser_wire::catalog::Period;
+use purser_wire::error::code;
+use purser_wire::quote::{Quote, QuoteRequest};
+use purser_wire::resource::{CreateResource, PaymentCredentials, ResourceEnvelope};
+use slipway_accounts::charge::{ChargeLine, charge_begin, seal_purpose};
+use slipway_accounts::quote::{QuoteAcceptError, quote_accept, quote_put};
+use slipway_accounts::resource::begin::{Begun, Order, ResourceBeginError, resource_begin};
+use slipway_accounts::resource::end::resource_complete;
+use slipway_accounts::resource::{Resource, ResourceState};
+use slipway_accounts::service::Service;
+use slipway_accounts::subscription::subscription_start;
+use slipway_accounts::token::Permissions;
+use slipway_accounts::token::mint::{TokenOrder, token_mint};
+use slipway_accounts::token::revoke::token_revoke;
+
+use super::{charge, quote, refusal, resource};
+use crate::cloud::{Cloud, Shared};
+
+/// Takes an order and carries it out, as far as it goes.
+pub async fn create(cloud: &Shared, account: CloudAccountId, call: &AccountCall, request: CreateResource) -> Answer<ResourceEnvelope> {
+    let id = request.service_id.as_str();
+    let service: Service = id.parse().map_err(|_| ProviderError::unknown_service(id))?;
+    let claim = match service {
+        Service::Domain => Some(format!("domain/{}", quote::domain_of(&request.configuration)?)),
+        Service::Free | Service::Paid | Service::Workers => None,
+    };
+    let key = call.idempotency_key.as_ref().map(|key| key.as_str().to_owned());
+    let payment = Payment::of(cloud, &account, service, &request, key.as_deref()).await?;
+    let order = Order {
+        account,
+        service,
+        agent: request.agent.map(|agent| agent.id),
+        configuration: request.configuration,
+        orchestrator_resource: request.orchestrator_resource_id.map(String::from),
+        project: request.project_id.map(String::from),
+        environment: request.environment,
+        quote: payment.quote.clone(),
+        key,
+        claim,
+    };
+    let within = cloud.clone();
+    let begun = cloud.db.write(move |tx| begin(tx, &within, &order, &payment)).await;
+    let (resource, token) = begun.map_err(|e| e.refusal())?;
+    match &resource.state {
+        ResourceState::Pending => drive(cloud, resource).await,
+        _ => resource::render(cloud, &resource, token).await,
+    }
+}
+
+/// What an order says about money.
+#[derive(Clone)]
+struct Payment {
+    quote: Option<QuoteId>,
+    /// A quote that we made ourselves, because the order brought none.
+    made: Option<Quote>,
+    request: QuoteRequest,
+    token: Option<Secret<String>>,
+}
+
+impl Payment {
+    async fn of(cloud: &Cloud, account: &CloudAccountId, service: Service, request: &CreateResource, key: Option<&str>) -> Answer<Self> {
+        let asked = QuoteRequest {
+            service_id: request.service_id.clone(),
+            configuration: request.configuration.clone(),
+            project_id: request.project_id.clone(),
+            resource_id: None,
+        };
+        let token = request.payment_credentials.as_ref().and_then(PaymentCredentials::token).cloned();
+        let mismatch = || ProviderError::new(StatusCode::BAD_REQUEST, code::QUOTE_MISMATCH, "there is no such quote; ask for one");
+        if let Some(id) = &request.quote_id {
+            let id = id.as_str().parse().map_err(|_| mismatch())?;
+            return Ok(Self { quote: Some(id), made: None, request: asked, token });
+        }
+        let free = matches!(service, Service::Free | Service::Workers);
+        if free || begun_before(cloud, account, key).await? {
+            return Ok(Self { quote: None, made: None, request: asked, token });
+        }
+        // An orchestrator that knows no quotes pays the price of this moment; its payment token's own limit guards the payer.
+        let made = quote::make(cloud, account, &asked).await?;
+        let id = made.id.as_str().parse().map_err(|_| mismatch())?;
+        Ok(Self { quote: Some(id), made: Some(made), request: asked, token })
+    }
+}
+
+/// Whether this is a repeat: then what it costs is settled already, and the name that it bought is taken by now.
+async fn begun_before(cloud: &Cloud, account: &CloudAccountId, key: Option<&str>) -> Answer<bool> {
+    let Some(key) = key.map(str::to_owned) else { return Ok(false) };
+    let account = account.clone();
+    let found = cloud.db.read(move |tx| slipway_accounts::resource::get::resource_by_key(tx, &account, &key)).await;
+    Ok(found.map_err(|e| refusal::store(&e))?.is_some())
+}
+
+enum BeginError {
+    Order(ResourceBeginError),
+    Quote(QuoteAcceptError),
+    PaymentNeeded,
+    Seal(SealError),
+    Store(DbError),
+}
+
+impl From<DbError> for BeginError {
+    fn from(e: DbError) -> Self {
+        Self::Store(e)
+    }
+}
+
+impl BeginError {
+    fn refusal(&self) -> ProviderError {
+        match self {
+            Self::Order(e) => refusal::begin(e),
+            Self::Quote(e) => refusal::quote(e),
+            Self::PaymentNeeded => ProviderError::requires_payment(),
+            Self::Seal(e) => ProviderError::internal(e),
+            Self::Store(e) => refusal::store(e),
+        }
+    }
+}
+
+/// The first write. The token of an order that costs nothing comes with it.
+fn begin(tx: &mut Tx<'_>, cloud: &Cloud, order: &Order, payment: &Payment) -> Result<(Resource, Option<Secret<String>>), BeginError> {
+    let Begun { mut resource, is_new } = resource_begin(tx, &cloud.env, order).map_err(BeginError::Order)?;
+    if is_new {
+        accept(tx, cloud, &resource, payment)?;
+    }
+    match (resource.service, &resource.state) {
+        (Service::Free, ResourceState::Pending) => {
+            if let Some(price) = resource.service.monthly() {
+                subscription_start(tx, &cloud.env, &resource, price)?;
+            }
+            complete(tx, cloud, &mut resource)?;
+            Ok((resource, None))
+        }
+        (Service::Workers, ResourceState::Pending) => {
+            complete(tx, cloud, &mut resource)?;
+            let token = mint(tx, &cloud.env, &resource)?;
+            Ok((resource, Some(token)))
+        }
+        // The order was carried out and its answer was lost before anybody had it: the token is replaced.
+        (Service::Workers, ResourceState::Complete) => {
+            token_revoke(tx, &resource.id, cloud.env.now())?;
+            let token = mint(tx, &cloud.env, &resource)?;
+            Ok((resource, Some(token)))
+        }
+        _ => Ok((resource, None)),
+    }
+}
+
+fn accept(tx: &mut Tx<'_>, cloud: &Cloud, resource: &Resource, payment: &Payment) -> Result<(), BeginError> {
+    let Some(id) = &payment.quote else { return Ok(()) };
+    let (env, account) = (&cloud.env, &resource.account);
+    if let Some(made) = &payment.made {
+        quote_put(tx, account, &payment.request, made)?;
+    }
+    let accepted = quote_accept(tx, account, id, &payment.request, &resource.id, env.now()).map_err(BeginError::Quote)?;
+    for line in accepted.lines.iter().filter(|line| line.amount.is_positive()) {
+        let token = payment.token.as_ref().ok_or(BeginError::PaymentNeeded)?;
+        let sealed = cloud.keyring.seal(env, &seal_purpose(&resource.id), token.expose().as_bytes()).map_err(BeginError::Seal)?;
+        let period = if line.period == Period::Month { env.now().month().to_string() } else { String::new() };
+        let line = ChargeLine {
+            resource: &resource.id,
+            quote: accepted.id.as_str(),
+            line: line.id.as_str(),
+            period: &period,
+            amount: line.amount,
+            payment_token: &sealed,
+        };
+        charge_begin(tx, env, &line)?;
+    }
+    Ok(())
+}
+
+fn complete(tx: &mut Tx<'_>, cloud: &Cloud, resource: &mut Resource) -> Result<(), DbError> {
+    resource_complete(tx, &resource.id, cloud.env.now())?;
+    resource.state = ResourceState::Complete;
+    Ok(())
+}
+
+/// A token of the resource, for its agent. Never for tokens, members or billing: there is no such permission.
+pub fn mint(tx: &mut Tx<'_>, env: &Env, resource: &Resource) -> Result<Secret<String>, DbError> {
+    let order =
+        TokenOrder { account: &resource.account, agent: resource.agent.as_ref(), resource: &resource.id, permissions: Permissions::ALL };
+    token_mint(tx, env, &order)
+}
+
+/// Carries a recorded order to its end: pay, buy, record.
+pub async fn drive(cloud: &Shared, resource: Resource) -> Answer<ResourceEnvelope> {
+    charge::collect(cloud, &resource).await?;
+    if resource.service == Service::Domain {
+        crate::domain::buy(cloud, &resource).await?;
+    }
+    resource::get(cloud, resource.account, resource.id).await
+}

@@ -1,0 +1,140 @@
+//! Resources after their creation: how they are shown, rotated and removed.
+
+use purser_db::DbError;
+use purser_provider::{Answer, ProviderError};
+use purser_values::Secret;
+use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_wire::error::code;
+use purser_wire::resource::{AccessConfiguration, Endpoint, EndpointKind, ResourceEnvelope, ResourceState as Wire};
+use slipway_accounts::account::get::account_get;
+use slipway_accounts::resource::end::resource_remove;
+use slipway_accounts::resource::get::resource_get;
+use slipway_accounts::resource::{Resource, ResourceState};
+use slipway_accounts::service::Service;
+use slipway_accounts::subscription::{SubscriptionCancelError, subscription_cancel};
+use slipway_accounts::token::revoke::token_revoke;
+
+use super::manifest::{ACCOUNT_ID, API_BASE_URL, API_TOKEN, api_url};
+use super::{catalogue, order, quote, refusal};
+use crate::cloud::Cloud;
+use crate::{endpoints, release};
+
+/// The resource as it is. A token is never shown again.
+pub async fn get(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) -> Answer<ResourceEnvelope> {
+    let resource = find(cloud, account, id).await?;
+    render(cloud, &resource, None).await
+}
+
+/// Ends what the resource gave. Idempotent.
+pub async fn remove(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) -> Answer<ResourceEnvelope> {
+    let resource = find(cloud, account, id).await?;
+    let removed = ResourceEnvelope::new((&resource.id).into(), Wire::Removed);
+    match resource.state {
+        ResourceState::Removed | ResourceState::Failed(_) => return Ok(removed),
+        ResourceState::Pending => return Err(ProviderError::invalid_state("the order is not finished; repeat it with its key first")),
+        ResourceState::Complete => {}
+    }
+    if resource.service == Service::Workers {
+        // First, so that nothing new is deployed with it while the old is deleted.
+        revoke(cloud, &resource).await?;
+        release::scripts(cloud, &resource).await.map_err(|e| refusal::workers(&e))?;
+    }
+    if resource.service == Service::Domain {
+        release::domain(cloud, &resource, &quote::domain_of(&resource.configuration)?).await?;
+    }
+    let env = cloud.env.clone();
+    let written = cloud.db.write(move |tx| {
+        if resource.service.is_plan() {
+            subscription_cancel(tx, &resource, env.now())?;
+        }
+        resource_remove(tx, &resource.id, env.now()).map_err(SubscriptionCancelError::from)
+    });
+    written.await.map_err(|e| match e {
+        SubscriptionCancelError::InUse(_) => ProviderError::invalid_state(e.to_string()),
+        SubscriptionCancelError::Store(e) => refusal::store(&e),
+    })?;
+    Ok(removed)
+}
+
+async fn revoke(cloud: &Cloud, resource: &Resource) -> Answer<()> {
+    let (id, now) = (resource.id.clone(), cloud.env.now());
+    cloud.db.write(move |tx| token_revoke(tx, &id, now)).await.map(drop).map_err(|e| refusal::store(&e))
+}
+
+/// A new token; the old one is dead with the same write.
+pub async fn rotate(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) -> Answer<ResourceEnvelope> {
+    let resource = find(cloud, account, id).await?;
+    if resource.service != Service::Workers {
+        return Err(ProviderError::not_supported("rotating what has no secret"));
+    }
+    if resource.state != ResourceState::Complete {
+        return Err(ProviderError::invalid_state("only a resource that works can be rotated"));
+    }
+    let (env, rotated) = (cloud.env.clone(), resource.clone());
+    let written = cloud.db.write(move |tx| -> Result<_, DbError> {
+        let account = account_get(tx, &rotated.account)?.ok_or(DbError::NoRow)?;
+        if !account.state.is_active() {
+            return Ok(None);
+        }
+        token_revoke(tx, &rotated.id, env.now())?;
+        order::mint(tx, &env, &rotated).map(Some)
+    });
+    let frozen = || ProviderError::forbidden(code::ACCOUNT_FROZEN, "the account is frozen; the person who froze it can thaw it");
+    let token = written.await.map_err(|e| refusal::store(&e))?.ok_or_else(frozen)?;
+    render(cloud, &resource, Some(token)).await
+}
+
+/// Another account's resource does not exist.
+async fn find(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) -> Answer<Resource> {
+    let found = cloud.db.read(move |tx| resource_get(tx, &account, &id)).await.map_err(|e| refusal::store(&e))?;
+    found.ok_or_else(|| ProviderError::not_found("resource"))
+}
+
+/// The envelope of a resource, with the token if it was made just now.
+pub async fn render(cloud: &Cloud, resource: &Resource, token: Option<Secret<String>>) -> Answer<ResourceEnvelope> {
+    let id = (&resource.id).into();
+    let state = match &resource.state {
+        ResourceState::Pending => Wire::Pending,
+        ResourceState::Removed => Wire::Removed,
+        ResourceState::Failed(why) => Wire::Error(why.clone()),
+        ResourceState::Complete => {
+            let mut envelope = ResourceEnvelope::complete(id, access(cloud, resource, token).await?);
+            envelope.endpoints = reachable(cloud, resource).await?;
+            return Ok(envelope);
+        }
+    };
+    Ok(ResourceEnvelope::new(id, state))
+}
+
+async fn access(cloud: &Cloud, resource: &Resource, token: Option<Secret<String>>) -> Answer<Option<AccessConfiguration>> {
+    match resource.service {
+        Service::Free | Service::Paid => Ok(None),
+        Service::Domain => {
+            let name = quote::domain_of(&resource.configuration)?;
+            Ok(Some(AccessConfiguration::default().with(catalogue::DOMAIN, name.as_str())))
+        }
+        Service::Workers => {
+            let id = resource.account.clone();
+            let account = cloud.db.read(move |tx| account_get(tx, &id)).await.map_err(|e| refusal::store(&e))?;
+            let account = account.ok_or_else(|| ProviderError::internal(&DbError::NoRow))?;
+            let url = api_url(&cloud.public_url).map_err(|e| ProviderError::internal(&e))?;
+            let access = AccessConfiguration::default().with(ACCOUNT_ID, account.hex.as_str()).with(API_BASE_URL, url.as_str());
+            Ok(Some(match token {
+                Some(token) => access.with(API_TOKEN, token.expose().as_str()),
+                None => access,
+            }))
+        }
+    }
+}
+
+/// Where the resource can be reached: a domain by its name, access to the runtime by what was deployed with it.
+async fn reachable(cloud: &Cloud, resource: &Resource) -> Answer<Vec<Endpoint>> {
+    match resource.service {
+        Service::Free | Service::Paid => Ok(Vec::new()),
+        Service::Domain => {
+            let name = quote::domain_of(&resource.configuration)?;
+            Ok(vec![Endpoint { kind: EndpointKind::Domain, value: name.to_string() }])
+        }
+        Service::Workers => endpoints::of_resource(cloud, resource).await.map_err(|e| refusal::workers(&e)),
+    }
+}

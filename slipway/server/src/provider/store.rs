@@ -1,0 +1,97 @@
+//! What the SDK must remember, in our database.
+
+use purser_db::{Db, DbError, Tx};
+use purser_provider::store::{Begun, CodeRecord, Exchange, KeptAnswer, PairRecord, Store, StoreError};
+use purser_values::{Sha256Digest, Timestamp};
+use purser_wire::id::{AccountId, ParseWireIdError};
+use slipway_accounts::provisioning::answer::{self, answer_begin, answer_finish};
+use slipway_accounts::provisioning::code::{Code, code_exchange, code_find, code_put};
+use slipway_accounts::provisioning::nonce::nonce_use;
+use slipway_accounts::provisioning::pair::{Pair, access_find, pair_put, pair_rotate};
+
+type Stored<T> = Result<T, StoreError>;
+
+/// The SDK's store over the database.
+#[derive(Clone, Debug)]
+pub struct DbStore(pub Db);
+
+impl DbStore {
+    async fn write<T: Send + 'static>(&self, work: impl Fn(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static) -> Stored<T> {
+        self.0.write(work).await.map_err(StoreError::new)
+    }
+
+    async fn read<T: Send + 'static>(&self, work: impl FnOnce(&mut Tx<'_>) -> Result<T, DbError> + Send + 'static) -> Stored<T> {
+        self.0.read(work).await.map_err(StoreError::new)
+    }
+}
+
+impl Store for DbStore {
+    async fn nonce_use(&self, nonce: Sha256Digest, expires_at: Timestamp, now: Timestamp) -> Stored<bool> {
+        self.write(move |tx| nonce_use(tx, &nonce, expires_at, now)).await
+    }
+
+    async fn code_put(&self, code: Sha256Digest, record: CodeRecord) -> Stored<()> {
+        let record = Code {
+            account: record.account.into(),
+            request: record.request.map(String::from),
+            challenge: record.challenge,
+            expires_at: record.expires_at,
+        };
+        self.write(move |tx| code_put(tx, &code, &record)).await
+    }
+
+    async fn code_find(&self, code: Sha256Digest) -> Stored<Option<CodeRecord>> {
+        let Some(found) = self.read(move |tx| code_find(tx, &code)).await? else { return Ok(None) };
+        let request = found.request.map(|r| r.parse()).transpose().map_err(|e: ParseWireIdError| StoreError::new(e))?;
+        Ok(Some(CodeRecord { account: account(&found.account)?, request, challenge: found.challenge, expires_at: found.expires_at }))
+    }
+
+    async fn code_exchange(&self, code: Sha256Digest, pair: PairRecord, now: Timestamp) -> Stored<Exchange> {
+        let pair = ours(pair);
+        let done = self.write(move |tx| code_exchange(tx, &code, &pair, now)).await?;
+        Ok(if done { Exchange::Done } else { Exchange::Refused })
+    }
+
+    async fn pair_put(&self, account: AccountId, pair: PairRecord) -> Stored<()> {
+        let pair = ours(pair);
+        self.write(move |tx| pair_put(tx, account.as_str(), &pair, None)).await
+    }
+
+    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Stored<Option<AccountId>> {
+        let pair = ours(pair);
+        let found = self.write(move |tx| pair_rotate(tx, &refresh, &pair, now)).await?;
+        found.map(|id| account(&id)).transpose()
+    }
+
+    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Stored<Option<AccountId>> {
+        let found = self.read(move |tx| access_find(tx, &access, now)).await?;
+        found.map(|id| account(&id)).transpose()
+    }
+
+    async fn answer_begin(&self, scope: AccountId, key: String, request: Sha256Digest, now: Timestamp) -> Stored<Begun> {
+        let begun = self.write(move |tx| answer_begin(tx, scope.as_str(), &key, &request, now)).await?;
+        Ok(match begun {
+            answer::Begun::New => Begun::New,
+            answer::Begun::Unfinished => Begun::Unfinished,
+            answer::Begun::Conflict => Begun::Conflict,
+            answer::Begun::Finished { status, sealed } => Begun::Finished(KeptAnswer { status, sealed }),
+        })
+    }
+
+    async fn answer_finish(&self, scope: AccountId, key: String, answer: KeptAnswer) -> Stored<()> {
+        self.write(move |tx| answer_finish(tx, scope.as_str(), &key, answer.status, &answer.sealed)).await
+    }
+}
+
+fn ours(pair: PairRecord) -> Pair {
+    Pair {
+        access: pair.access,
+        refresh: pair.refresh,
+        access_expires_at: pair.access_expires_at,
+        refresh_expires_at: pair.refresh_expires_at,
+    }
+}
+
+fn account(text: &str) -> Stored<AccountId> {
+    text.parse().map_err(|e: ParseWireIdError| StoreError::new(e))
+}

@@ -1,0 +1,225 @@
+//! The composition: what starts in which order, and how it stops.
+//!
+//! Keys, database, tables; then the name server, the runtime (everything that was live is live again), the edge, and the API last, so
+//! that nothing is promised before it can be kept.
+
+use std::future::Future;
+use std::io;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::get;
+use purser_db::jobs::Runner;
+use purser_db::{Db, DbError, Migrations};
+use purser_http::{FetchError, Fetcher, Origin, harden};
+use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
+use purser_values::Env;
+use purser_values::name::{HostName, ParseNameError};
+use slipway_dns::server::{DnsConfig, DnsError, Nameserver};
+use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
+use slipway_registrar::registrar::Registrar;
+use slipway_registrar::registry::sandbox::SandboxRegistry;
+use slipway_workers::runtime::confinement::Confinement;
+use slipway_workers::{Workers, WorkersConfig, WorkersError};
+use tokio::net::TcpListener;
+use tokio::sync::{Notify, Semaphore};
+use url::Url;
+
+use crate::cloud::{Cloud, Shared, UPLOADS};
+use crate::config::{Config, ConfigError, Profile};
+use crate::keys::{Keys, KeysError, signing_secret};
+use crate::pages::terms::Terms;
+use crate::pages::{dashboard, terms};
+use crate::provider::Slipway;
+use crate::provider::manifest::{ManifestError, manifest};
+use crate::provider::store::DbStore;
+use crate::sites::Sites;
+use crate::{api, events, housekeeping};
+
+/// Our name servers. They lie below a name that nobody can register.
+const NAME_SERVERS: [&str; 2] = ["ns1.slipway.test", "ns2.slipway.test"];
+/// The common domain of Workers: `{script}.{subdomain}.` before it.
+const COMMON_DOMAIN: &str = "workers.slipway.test";
+/// Certificate of the local authority, below the data folder.
+const CA_FILE: &str = "ca.pem";
+
+const MIGRATIONS: &[Migrations] = &[
+    purser_db::MIGRATIONS,
+    slipway_accounts::store::MIGRATIONS,
+    slipway_registrar::store::MIGRATIONS,
+    slipway_registrar::registry::sandbox::MIGRATIONS,
+    slipway_dns::store::MIGRATIONS,
+    slipway_workers::store::MIGRATIONS,
+];
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
+    #[error("the database cannot be used: {0}")]
+    Store(#[from] DbError),
+    #[error("the name server does not start: {0}")]
+    Dns(#[from] DnsError),
+    #[error("the edge does not start: {0}")]
+    Edge(#[from] EdgeError),
+    #[error("the runtime does not start: {0}")]
+    Workers(#[from] WorkersError),
+    #[error("the orchestrator's address cannot be used: {0}")]
+    Fetch(#[from] FetchError),
+    #[error(transparent)]
+    Url(#[from] url::ParseError),
+    #[error(transparent)]
+    Name(#[from] ParseNameError),
+    #[error(transparent)]
+    Manifest(#[from] ManifestError),
+    #[error("cannot listen on `{addr}`: {source}; stop what uses the port or configure another")]
+    Listen { addr: std::net::SocketAddr, source: io::Error },
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Runs the cloud until `stop` is ready, then lets requests under way finish.
+///
+/// # Errors
+/// When a part does not start.
+pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+    let listener = TcpListener::bind(config.listen_api).await.map_err(|source| ServeError::Listen { addr: config.listen_api, source })?;
+    let running = start(&config, Env::system()).await?;
+    // The contract with whoever supervises us: one line, when everything answers.
+    tracing::info!(api = %listener.local_addr()?, edge_https = %running.edge.https_addr, edge_http = %running.edge.http_addr,
+        dns = %running.cloud.nameserver.addr, confinement = ?running.cloud.workers.confinement(), "slipway serves");
+    announce(&config)?;
+    axum::serve(listener, running.app).with_graceful_shutdown(stop).await?;
+    running.edge.stop().await;
+    Ok(())
+}
+
+fn announce(config: &Config) -> io::Result<()> {
+    use std::io::Write as _;
+    writeln!(io::stderr().lock(), "ready {}", config.public_url)
+}
+
+/// Everything but the API listener.
+pub struct Running {
+    pub app: Router,
+    pub cloud: Shared,
+    pub edge: EdgeHandle,
+}
+
+/// Starts every part in its order. Tests call it and serve the router themselves.
+///
+/// # Errors
+/// When a part does not start.
+pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
+    // Refused only when somebody installed a provider before us, which then is the same one.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let keys = Keys::open(&config.keys, &env)?;
+    let secret = signing_secret(&config.orchestrator.signing_secret_file)?;
+    let db = Db::open(&config.database).await?;
+    db.migrate(&env, MIGRATIONS).await?;
+    let nameserver = Arc::new(Nameserver::start(dns(config)?, db.clone()).await?);
+    let workers = Workers::open(runtime(config)?, db.clone(), keys.keyring.clone(), env.clone()).await?;
+    if let Confinement::Unavailable { why } = workers.confinement() {
+        tracing::error!(why, "Workers do not run on this host; static sites do");
+    }
+    let edge = Edge::start(edge(config), Arc::new(Sites(workers.clone())), env.clone()).await?;
+    let fetcher = Fetcher::new(origin(&config.orchestrator.url))?;
+    let orchestrator = OrchestratorClient::new(fetcher.clone(), config.orchestrator.url.clone(), keys.signing.clone(), env.clone());
+    let document = Terms::current(&config.public_url)?;
+    let wake_jobs = Arc::new(Notify::new());
+    let cloud = Arc::new(Cloud {
+        registrar: registrar(config, &db, &env)?,
+        manifest: manifest(&config.public_url, keys.signing.public(), &document)?,
+        jobs: Runner::new(db.clone(), env.clone(), events::handlers(orchestrator.clone()), wake_jobs.clone()),
+        wake_jobs,
+        orchestrator,
+        terms: document,
+        profile: config.profile,
+        public_url: config.public_url.clone(),
+        keyring: keys.keyring.clone(),
+        uploads: Arc::new(Semaphore::new(UPLOADS)),
+        env: env.clone(),
+        db,
+        workers,
+        nameserver,
+    });
+    let mut sdk = Sdk::new(env, secret, keys.keyring);
+    sdk.orchestrator = Some(OrchestratorKeys::fetched(fetcher, &config.orchestrator.url)?);
+    sdk.require_assertion = config.profile == Profile::Production;
+    tokio::spawn(cloud.jobs.clone().run());
+    tokio::spawn(housekeeping::run(cloud.clone()));
+    Ok(Running { app: app(&cloud, sdk), cloud, edge })
+}
+
+fn app(cloud: &Shared, sdk: Sdk) -> Router {
+    let store = Arc::new(DbStore(cloud.db.clone()));
+    let provider = purser_provider::router(Arc::new(Slipway(cloud.clone())), store, sdk);
+    let pages = Router::new()
+        .route("/", get(dashboard::front))
+        .route("/style.css", get(dashboard::style))
+        .route(terms::PATH, get(terms::serve))
+        .route("/health", get(|| async { axum::Json(serde_json::json!({"status": "ok"})) }))
+        .with_state(cloud.clone());
+    let app = pages.merge(provider).nest("/client/v4", api::router(cloud.clone()));
+    harden::harden(app, cloud.env.clone())
+}
+
+fn dns(config: &Config) -> Result<DnsConfig, ServeError> {
+    Ok(DnsConfig { listen: config.listen_dns, name_servers: name_servers()?, edge_v4: vec![Ipv4Addr::LOCALHOST], edge_v6: Vec::new() })
+}
+
+fn name_servers() -> Result<Vec<HostName>, ParseNameError> {
+    NAME_SERVERS.iter().map(|name| name.parse()).collect()
+}
+
+fn runtime(config: &Config) -> Result<WorkersConfig, ServeError> {
+    Ok(WorkersConfig {
+        data: config.data.clone(),
+        workerd: config.workerd.clone(),
+        unconfined: config.unconfined,
+        jail: slipway_workers::runtime::process::JailProgram::default(),
+        domain: Some(COMMON_DOMAIN.parse()?),
+    })
+}
+
+fn edge(config: &Config) -> EdgeConfig {
+    EdgeConfig {
+        listen_https: config.listen_edge_https,
+        listen_http: config.listen_edge_http,
+        certificates: Certificates::LocalCa { keys: config.keys.clone(), public: config.data.join(CA_FILE) },
+    }
+}
+
+fn registrar(config: &Config, db: &Db, env: &Env) -> Result<Option<Registrar>, ServeError> {
+    if !config.sandbox.is_some_and(|sandbox| sandbox.registry) {
+        return Ok(None);
+    }
+    Ok(Some(Registrar {
+        db: db.clone(),
+        registry: Arc::new(SandboxRegistry::new(db.clone(), env.clone())),
+        env: env.clone(),
+        name_servers: name_servers()?.into(),
+    }))
+}
+
+/// The one origin that the operator named; every other address must be a public one.
+fn origin(url: &Url) -> Vec<Origin> {
+    Origin::of(url).into_iter().collect()
+}
+
+/// Ready when the process is asked to end.
+pub async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
