@@ -7,6 +7,8 @@ use purser_values::name::HostName;
 use purser_values::{Sha256Digest, Timestamp};
 use serde_json::Value;
 
+pub use crate::store::asset::{Manifest, ManifestEntry};
+
 use crate::name::{BindingName, ScriptName, SubdomainName, Uuid, VersionId};
 
 /// An upload as it came off the wire: the `metadata` part and the file parts.

@@ -128,6 +128,103 @@ async fn memory_that_is_not_javascripts_is_bounded_too() {
     eventually(20, "the worker answers again", async || world.get(&host, "/").await.is_ok_and(|(s, _)| s == 200)).await;
 }
 
+#[tokio::test]
+async fn a_killed_process_comes_back_and_its_visitors_wait() {
+    let Some(world) = World::new().await else { return };
+    let account = world.account();
+    let host = world.serve(&account, 1, world.live("hello", HELLO)).await;
+    for _ in 0..2 {
+        let keeper = world.runtime.pid(&account).await.unwrap();
+        let pid = nix::unistd::Pid::from_raw(i32::try_from(inmate(keeper)).unwrap());
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL).unwrap();
+        eventually(5, "its end is noticed", async || world.runtime.pid(&account).await != Some(keeper)).await;
+        assert_eq!(world.get(&host, "/").await.unwrap(), (200, "hello".to_owned()));
+        eventually(5, "another process serves", async || world.runtime.pid(&account).await.is_some()).await;
+    }
+}
+
+#[tokio::test]
+async fn accounts_do_not_share_a_process_and_no_worker_can_make_namespaces() {
+    let Some(world) = World::new().await else { return };
+    let (a, b) = (world.account(), world.account());
+    world.serve(&a, 1, world.live("one", HELLO)).await;
+    world.serve(&b, 2, world.live("two", HELLO)).await;
+    let (a, b) = (inmate(world.runtime.pid(&a).await.unwrap()), inmate(world.runtime.pid(&b).await.unwrap()));
+    for namespace in ["user", "net", "pid", "mnt", "ipc"] {
+        let link = |pid: u32| std::fs::read_link(format!("/proc/{pid}/ns/{namespace}")).unwrap();
+        assert_ne!(link(a), link(b), "two accounts share the {namespace} namespace");
+    }
+    if nix::unistd::Uid::effective().is_root() {
+        assert_ne!(status(a, "Uid"), status(b, "Uid"));
+        let user = format!("--user=/proc/{a}/ns/user");
+        let said = std::process::Command::new("nsenter")
+            .args([&user, "--preserve-credentials", "cat", "/proc/sys/user/max_user_namespaces"])
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&said.stdout).trim(), "0");
+    }
+}
+
+#[tokio::test]
+async fn the_cache_api_misses_and_never_fails() {
+    let Some(world) = World::new().await else { return };
+    let account = world.account();
+    let code = "export default { async fetch(r) {
+        const url = 'http://cached.test/x';
+        await caches.default.put(url, new Response('kept', { headers: { 'cache-control': 'max-age=60' } }));
+        const found = await caches.default.match(url);
+        return new Response(String(found) + (await caches.default.delete(url))) } }";
+    let host = world.serve(&account, 1, world.live("cache", code)).await;
+    assert_eq!(world.get(&host, "/").await.unwrap(), (200, "undefinedfalse".to_owned()));
+}
+
+const WITHOUT_NAMESPACES: &str = "SLIPWAY_TEST_WITHOUT_NAMESPACES";
+
+/// Not a test by itself: what `a_host_without_namespaces_refuses_code_unless_it_is_told_to_run_it` runs where there are none.
+#[tokio::test]
+async fn a_host_that_has_no_namespaces() {
+    if std::env::var_os(WITHOUT_NAMESPACES).is_none() {
+        return;
+    }
+    let world = World::new().await.unwrap();
+    let Confinement::Unavailable { why } = world.runtime.confinement() else { panic!("{:?}", world.runtime.confinement()) };
+    assert!(!why.is_empty());
+    let refused = world.runtime.deploy(&world.account(), 1, world.live("hello", HELLO)).await;
+    assert!(refused.is_err_and(|e| e.to_string() == *why));
+
+    let world = World::with(true).await.unwrap();
+    assert_eq!(*world.runtime.confinement(), Confinement::Unconfined);
+    let account = world.account();
+    let live = world.live_with("hello", HELLO, vec![("TOKEN", Bound::Text("s3cret-value".to_owned().into()))]);
+    let host = world.serve(&account, 1, live).await;
+    assert_eq!(world.get(&host, "/").await.unwrap(), (200, "hello".to_owned()));
+    let mut left = Vec::new();
+    let mut folders = vec![world.folder.path().join("run")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap().map(Result::unwrap) {
+            if entry.file_type().unwrap().is_dir() { folders.push(entry.path()) } else { left.push(entry.path()) }
+        }
+    }
+    let config = left.iter().find(|p| p.ends_with("config.capnp") || p.ends_with("m1"));
+    assert_eq!(config, None, "the configuration, which holds secrets, is unlinked");
+}
+
+#[tokio::test]
+async fn a_host_without_namespaces_refuses_code_unless_it_is_told_to_run_it() {
+    if support::workerd().is_none() {
+        return;
+    }
+    let script = "echo 0 > /proc/sys/user/max_user_namespaces && exec \"$0\" --exact a_host_that_has_no_namespaces";
+    let run = tokio::process::Command::new("unshare")
+        .args(["--user", "--map-root-user", "sh", "-c", script])
+        .arg(std::env::current_exe().unwrap())
+        .env(WITHOUT_NAMESPACES, "1")
+        .output();
+    let output = run.await.expect("util-linux is on the machine");
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
 const HOST_FOR_KILL: &str = "SLIPWAY_TEST_HOST_FOR_KILL";
 
 /// Not a test by itself: the process that `workers_die_with_slipway_on_sigkill` starts and kills.

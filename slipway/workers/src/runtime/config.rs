@@ -17,9 +17,11 @@ use crate::plan::{Bound, Module, ModuleKind, Plan, Source, Unit};
 pub const PURPOSE: &str = "slipway-purpose";
 /// A health question: answered by the host, through the process's event loop, without any tenant code.
 pub const HEALTH: &str = "health";
+/// A Cache API that forgets: every look-up misses, every store succeeds.
+pub const CACHE: &str = "cache";
 /// Prefix of the purpose "a static asset of this version".
 pub const ASSETS: &str = "assets/";
-/// Prefix of the purpose "a Worker that is not there".
+/// The purpose "a Worker that is not there".
 pub const MISSING: &str = "missing";
 
 /// The two sockets as workerd addresses them.
@@ -38,6 +40,7 @@ pub fn files(plan: &Plan, addresses: &Addresses) -> Vec<(String, Secret<Vec<u8>>
     }
     external(&mut text, "internet", &addresses.egress, "proxy", None);
     external(&mut text, HEALTH, &addresses.host, "host", Some(HEALTH));
+    external(&mut text, CACHE, &addresses.host, "proxy", Some(CACHE));
     external(&mut text, MISSING, &addresses.host, "host", Some(MISSING));
     text.push_str("  ],\n  sockets = [\n");
     for i in 0..plan.units.len() {
@@ -98,7 +101,7 @@ fn worker(
         };
         text.push_str("), ");
     }
-    text.push_str("], globalOutbound = \"internet\")),\n");
+    text.push_str("], globalOutbound = \"internet\", cacheApiOutbound = \"cache\")),\n");
     if assets {
         external(text, &format!("a{i}"), host, "host", Some(&format!("{ASSETS}{}", unit.version)));
     }

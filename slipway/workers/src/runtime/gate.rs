@@ -26,7 +26,7 @@ use crate::assets::respond::{AssetBody, not_found};
 use crate::blobs::Blobs;
 use crate::limits;
 use crate::name::VersionId;
-use crate::runtime::config::{ASSETS, HEALTH, MISSING, PURPOSE};
+use crate::runtime::config::{ASSETS, CACHE, HEALTH, MISSING, PURPOSE};
 
 /// The sockets of one account; closed when dropped.
 pub struct Gate {
@@ -103,6 +103,14 @@ async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Respo
     let purpose = purposes.next().filter(|_| purposes.next().is_none()).and_then(|p| p.to_str().ok()).unwrap_or_default();
     Ok(match purpose {
         HEALTH => text(StatusCode::OK, "ok"),
+        CACHE if request.method() == http::Method::PUT => {
+            // The body is read to its end, or workerd would see its store fail.
+            let mut body = request.into_body();
+            while let Some(Ok(_)) = body.frame().await {}
+            text(StatusCode::NO_CONTENT, "")
+        }
+        CACHE if request.method() == http::Method::GET => text(StatusCode::GATEWAY_TIMEOUT, ""),
+        CACHE => text(StatusCode::NOT_FOUND, ""),
         MISSING => text(StatusCode::NOT_FOUND, "the Worker behind this service binding is not deployed"),
         _ => match purpose.strip_prefix(ASSETS).and_then(|version| version.parse().ok()) {
             Some(version) => asset(&shared, &version, &request).await,

@@ -11,7 +11,7 @@ use std::os::fd::AsRawFd as _;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
@@ -74,6 +74,8 @@ impl Door {
 struct State {
     /// Rises with every process that takes the sockets over.
     number: AtomicU64,
+    /// The process's keeper; 0 while there is none.
+    pid: AtomicU32,
     /// Why the process does not come up, after it failed to.
     down: RwLock<Option<String>>,
     /// Keeps the socket paths alive as long as a door is.
@@ -85,7 +87,7 @@ pub struct Generation {
     pub fingerprint: Sha256Digest,
     pub doors: BTreeMap<ScriptName, Door>,
     pub startup: Option<Duration>,
-    pub pid: Option<u32>,
+    state: Arc<State>,
     _retire: oneshot::Sender<()>,
 }
 
@@ -103,9 +105,15 @@ impl Generation {
     /// Starts a process and waits until it listens.
     pub async fn start(host: &Arc<Host>, gate: &Arc<Gate>, plan: &Plan) -> Result<Self, StartError> {
         let (mut generation, watch) = Self::prepare(host, gate, plan)?;
-        let process = watch.launch().await?;
+        let process = match watch.launch().await {
+            Ok(process) => process,
+            Err(e) => {
+                let _ = fs::remove_dir_all(&watch.state.folder.path);
+                return Err(e);
+            }
+        };
         generation.startup = Some(process.startup);
-        generation.pid = Some(process.pid);
+        watch.state.pid.store(process.pid, Ordering::Release);
         tokio::spawn(watch.run(Some(process)));
         Ok(generation)
     }
@@ -115,6 +123,11 @@ impl Generation {
         let (generation, watch) = Self::prepare(host, gate, plan)?;
         tokio::spawn(watch.run(None));
         Ok(generation)
+    }
+
+    /// The process's keeper, while there is a process.
+    pub fn pid(&self) -> Option<u32> {
+        Some(self.state.pid.load(Ordering::Acquire)).filter(|pid| *pid != 0)
     }
 
     fn prepare(host: &Arc<Host>, gate: &Arc<Gate>, plan: &Plan) -> io::Result<(Self, Watch)> {
@@ -128,10 +141,10 @@ impl Generation {
             sockets.insert(unit.script.clone(), Arc::<Path>::from(folder.socket(&name)));
         }
         listeners.push((config::HEALTH.to_owned(), folder.bind(config::HEALTH)?));
-        let state = Arc::new(State { number: AtomicU64::new(number), down: RwLock::new(None), folder });
+        let state = Arc::new(State { number: AtomicU64::new(number), pid: AtomicU32::new(0), down: RwLock::new(None), folder });
         let (retire, retired) = oneshot::channel();
         let doors = sockets.into_iter().map(|(script, socket)| (script, Door { socket, state: state.clone() })).collect();
-        let generation = Self { fingerprint: plan.fingerprint(), doors, startup: None, pid: None, _retire: retire };
+        let generation = Self { fingerprint: plan.fingerprint(), doors, startup: None, state: state.clone(), _retire: retire };
         let watch = Watch { host: host.clone(), gate: gate.clone(), plan: plan.clone(), listeners, state, retired };
         Ok((generation, watch))
     }
@@ -152,7 +165,7 @@ impl Watch {
             self.host.walls.jail(self.plan.number, &self.gate.host_socket, &self.gate.egress_socket)
         } else {
             let number = self.host.numbers.fetch_add(1, Ordering::Relaxed);
-            self.host.walls.unconfined(self.host.folder.join(format!("u{number}")))
+            self.host.walls.unconfined(self.state.folder.path.join(format!("u{number}")))
         };
         let launch = Launch {
             account: Arc::from(self.plan.account.as_str()),
@@ -190,6 +203,7 @@ impl Watch {
                     pause = limits::RESTART_FIRST;
                 }
                 process = None;
+                self.state.pid.store(0, Ordering::Release);
                 if self.retired_within(pause).await {
                     break;
                 }
@@ -198,6 +212,7 @@ impl Watch {
             match self.launch().await {
                 Ok(started) => {
                     self.state.number.store(self.host.numbers.fetch_add(1, Ordering::Relaxed), Ordering::Release);
+                    self.state.pid.store(started.pid, Ordering::Release);
                     self.set_down(None);
                     process = Some(started);
                 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use purser_db::{DbError, Tx, params};
+use purser_db::{DbError, ToValue as _, Tx, params};
 use purser_values::id::CloudAccountId;
 use purser_values::{Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -54,18 +54,25 @@ pub fn session(tx: &mut Tx<'_>, id: &Uuid, now: Timestamp) -> Result<Option<Sess
     .transpose()
 }
 
+/// Hashes that one statement asks for: a manifest has thousands, and a statement each would be a round trip each.
+const AT_ONCE: usize = 16;
+
 /// The files of these hashes that the account has uploaded.
 pub fn known<'a>(
     tx: &mut Tx<'_>,
     account: &CloudAccountId,
     hashes: impl IntoIterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, Asset>, DbError> {
+    const SQL: &str = "select hash, sha256, bytes, content_type from worker_asset where account = $1 and hash in
+        ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    let hashes: Vec<&str> = hashes.into_iter().collect();
     let mut found = BTreeMap::new();
-    for hash in hashes {
-        const SQL: &str = "select sha256, bytes, content_type from worker_asset where account = $1 and hash = $2";
-        if let Some(row) = tx.query_opt(SQL, params![account, hash])? {
+    for some in hashes.chunks(AT_ONCE) {
+        let mut values = vec![account.to_value()];
+        values.extend((0..AT_ONCE).map(|i| some.get(i).copied().unwrap_or_default().to_value()));
+        for row in tx.query(SQL, &values)? {
             let bytes = u64::try_from(row.get::<i64>("bytes")?).map_err(|_| DbError::Corrupt("column `bytes` is negative".into()))?;
-            found.insert(hash.to_owned(), Asset { sha256: row.get("sha256")?, bytes, content_type: row.get("content_type")? });
+            found.insert(row.get("hash")?, Asset { sha256: row.get("sha256")?, bytes, content_type: row.get("content_type")? });
         }
     }
     Ok(found)

@@ -192,3 +192,65 @@ impl VersionRow {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::deployment::{self, NewDeployment};
+    use crate::store::{MIGRATIONS, script};
+    use purser_values::Env;
+
+    fn row(account: &CloudAccountId, script: &ScriptName, env: &Env, number: i64) -> VersionRow {
+        VersionRow {
+            id: VersionId::mint(env),
+            account: account.clone(),
+            script: script.clone(),
+            number,
+            created_at: env.now(),
+            author: Author { source: "test".into(), id: "t".into(), email: None },
+            annotations: BTreeMap::new(),
+            compatibility_date: "2026-11-01".into(),
+            compatibility_flags: vec![],
+            form: Form::AssetsOnly,
+            main_part: None,
+            modules: vec![],
+            bindings: vec![],
+            asset_list: None,
+            code_digest: Sha256Digest::of(b""),
+            startup_ms: None,
+        }
+    }
+
+    #[tokio::test]
+    async fn old_versions_are_forgotten_and_the_deployed_one_never() {
+        purser_db::testing::each_engine(&[MIGRATIONS], |db| async move {
+            let (env, _) = Env::test(purser_db::testing::START, 5);
+            let (account, name) = (CloudAccountId::mint(&env), "a".parse::<ScriptName>().unwrap());
+            let numbers = db
+                .write(move |tx| {
+                    script::ensure(tx, &env, &account, &name, env.now())?;
+                    let secret = ("S".parse().map_err(|_| DbError::Corrupt(String::new()))?, vec![1]);
+                    for number in 1..=limits::VERSIONS_KEPT + 5 {
+                        let row = row(&account, &name, &env, number);
+                        insert(tx, &row, std::slice::from_ref(&secret))?;
+                        if number == 2 {
+                            let author = &row.author;
+                            let annotations = &row.annotations;
+                            let new = NewDeployment { account: &account, script: &name, version: &row.id, author, annotations };
+                            deployment::insert(tx, &env, &new)?;
+                        }
+                    }
+                    let secrets = tx.query_one("select count(*) as n from worker_secret", params![])?.get::<i64>("n")?;
+                    let numbers: Vec<i64> = list(tx, &account, &name)?.iter().map(|v| v.number).collect();
+                    assert_eq!(usize::try_from(secrets).unwrap(), numbers.len());
+                    Ok::<_, DbError>(numbers)
+                })
+                .await
+                .unwrap();
+            assert_eq!(numbers.len(), 101);
+            assert_eq!(numbers.last(), Some(&2));
+            assert_eq!(numbers[99], 6);
+        })
+        .await;
+    }
+}

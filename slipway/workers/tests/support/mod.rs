@@ -1,6 +1,8 @@
 //! A runtime with the real workerd, and a visitor for it.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+pub mod service;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -36,10 +38,14 @@ pub struct World {
 
 impl World {
     pub async fn new() -> Option<Self> {
+        Self::with(false).await
+    }
+
+    pub async fn with(unconfined: bool) -> Option<Self> {
         let workerd = workerd()?;
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
-        let config = RuntimeConfig { workerd, folder: folder.path().join("run"), unconfined: false, jail: jail_program() };
+        let config = RuntimeConfig { workerd, folder: folder.path().join("run"), unconfined, jail: jail_program() };
         let runtime = Runtime::start(config, blobs).await.unwrap();
         Some(Self { folder, runtime, env: Env::system() })
     }
