@@ -40,11 +40,10 @@ async fn dress(State(env): State<Env>, mut request: Request, next: Next) -> Resp
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let mut response = next.run(request).await;
 
-    if let Some(mut problem) = response.extensions_mut().remove::<Problem>() {
-        problem.request_id = Some(id.to_string());
+    if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let mut parts = problem.clone().into_response().into_parts().0;
         parts.headers.extend(response.headers().iter().filter(|(n, _)| **n != CONTENT_LENGTH).map(|(n, v)| (n.clone(), v.clone())));
-        response = Response::from_parts(parts, problem.body().into());
+        response = Response::from_parts(parts, problem.body(Some(id.as_str())).into());
         tracing::info!(%id, %method, path, code = problem.code, status = problem.status.as_u16(), "refused");
     } else {
         tracing::debug!(%id, %method, path, status = response.status().as_u16(), "answered");

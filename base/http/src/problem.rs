@@ -3,48 +3,27 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use purser_values::error::{Kind, PublicError};
-use serde::Serialize;
+use serde_json::{Map, Value};
 
-/// The body of every error of our own APIs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+/// The body of every error of our own APIs. Kept small: it is the `Err` of most handlers.
+#[derive(Clone, Debug, PartialEq)]
 pub struct Problem {
-    #[serde(rename = "type")]
-    kind: String,
-    title: String,
-    #[serde(serialize_with = "as_number")]
     pub status: StatusCode,
+    /// The stable public code: lower case, underscores. It has a page in `docs/errors/`.
     pub code: String,
     pub detail: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
+    /// What the caller can do about it.
     pub hint: Option<String>,
-    /// Filled in by the request id layer.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub request_id: Option<String>,
     /// Facts that belong to the code, such as what is left under a cap.
-    #[serde(flatten)]
-    pub facts: serde_json::Map<String, serde_json::Value>,
-    #[serde(skip)]
+    pub facts: Vec<(String, Value)>,
+    /// Seconds after which a repeat may work.
     pub retry_after: Option<u32>,
-}
-
-fn as_number<S: serde::Serializer>(status: &StatusCode, s: S) -> Result<S::Ok, S::Error> {
-    s.serialize_u16(status.as_u16())
 }
 
 impl Problem {
     #[must_use]
     pub fn new(status: StatusCode, code: &str, detail: impl Into<String>) -> Self {
-        Self {
-            kind: format!("urn:purser:error:{code}"),
-            title: status.canonical_reason().unwrap_or("Error").to_owned(),
-            status,
-            code: code.to_owned(),
-            detail: detail.into(),
-            hint: None,
-            request_id: None,
-            facts: serde_json::Map::new(),
-            retry_after: None,
-        }
+        Self { status, code: code.to_owned(), detail: detail.into(), hint: None, facts: Vec::new(), retry_after: None }
     }
 
     #[must_use]
@@ -54,8 +33,8 @@ impl Problem {
     }
 
     #[must_use]
-    pub fn fact(mut self, name: &str, value: impl Into<serde_json::Value>) -> Self {
-        self.facts.insert(name.to_owned(), value.into());
+    pub fn fact(mut self, name: &str, value: impl Into<Value>) -> Self {
+        self.facts.push((name.to_owned(), value.into()));
         self
     }
 
@@ -77,8 +56,27 @@ impl Problem {
             .hint("repeat it with the same `Idempotency-Key`; if it fails again, give the request id to the operator")
     }
 
-    pub(crate) fn body(&self) -> Vec<u8> {
-        serde_json::to_vec(self).unwrap_or_default()
+    /// The document (RFC 9457, 3). Facts never hide its own members.
+    pub(crate) fn body(&self, request_id: Option<&str>) -> Vec<u8> {
+        let mut document = Map::new();
+        let mut put = |name: &str, value: Value| {
+            document.entry(name).or_insert(value);
+        };
+        put("type", format!("urn:purser:error:{}", self.code).into());
+        put("title", self.status.canonical_reason().unwrap_or("Error").into());
+        put("status", self.status.as_u16().into());
+        put("code", self.code.as_str().into());
+        put("detail", self.detail.as_str().into());
+        if let Some(hint) = &self.hint {
+            put("hint", hint.as_str().into());
+        }
+        if let Some(id) = request_id {
+            put("request_id", id.into());
+        }
+        for (name, value) in &self.facts {
+            put(name, value.clone());
+        }
+        Value::Object(document).to_string().into_bytes()
     }
 }
 
@@ -92,17 +90,16 @@ impl<E: PublicError> From<E> for Problem {
         let mut problem = Self::new(status, error.code(), error.to_string());
         problem.hint = error.hint();
         if let Some(details) = error.details() {
-            problem.facts.insert("details".to_owned(), details);
+            problem = problem.fact("details", details);
         }
-        problem.facts.insert("kind".to_owned(), error.kind().name().into());
-        problem
+        problem.fact("kind", error.kind().name())
     }
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let content_type = [(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"))];
-        let mut response = (self.status, content_type, self.body()).into_response();
+        let mut response = (self.status, content_type, self.body(None)).into_response();
         if let Some(seconds) = self.retry_after {
             response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }

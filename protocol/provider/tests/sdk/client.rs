@@ -130,7 +130,8 @@ async fn a_code_used_twice_ends_the_tokens_that_it_bought() {
 async fn an_assertion_that_is_not_good_in_every_respect_is_refused() {
     let running = strict().await;
     let client = client(&running);
-    let spoiled: [(&str, fn(&mut IdentityAssertion)); 6] = [
+    type Spoil = fn(&mut IdentityAssertion);
+    let spoiled: [(&str, Spoil); 6] = [
         ("invalid_assertion", |a| a.aud = "https://other.test/".to_owned()),
         ("invalid_assertion", |a| a.email = "mallory@example.test".parse().unwrap()),
         ("invalid_assertion", |a| a.email_verified = false),
