@@ -280,6 +280,12 @@ pub struct Conformance {
     /// The file with the signing secret it shares with its orchestrator
     #[arg(long, value_name = "FILE")]
     pub secret_file: PathBuf,
+    /// Also play the orchestrator that the provider knows under this address: for the checks of identity and payment
+    #[arg(long, value_name = "HOST:PORT")]
+    pub orchestrator: Option<std::net::SocketAddr>,
+    /// Also run the check that waits five minutes
+    #[arg(long)]
+    pub slow: bool,
 }
 
 #[derive(Clone, Debug, Default, Args)]

@@ -31,7 +31,7 @@ async fn agent(context: &Context, arguments: &Login) -> Result<Success, Failure>
         home.key(&context.env)?
     };
     let api = Api::new(context, url, Signer::Newcomer { key: key.clone() })?;
-    let fields = fields(context, &api, arguments).await?;
+    let fields = fields(context, arguments)?;
     let waiting = start(context, &api, Some(&home), &fields).await?;
     let tokens = wait(context, &api, &waiting, arguments.timeout).await;
     if !matches!(&tokens, Err(failure) if failure.code == "BROWSER_AUTH_TIMEOUT" && context.env.now() < waiting.expires_at) {
@@ -92,14 +92,17 @@ fn incomplete(api: &Api<'_>) -> Failure {
         .hint("check that the URL is an orchestrator's")
 }
 
-async fn fields(context: &Context, api: &Api<'_>, arguments: &Login) -> Result<Vec<(&'static str, String)>, Failure> {
+fn fields(context: &Context, arguments: &Login) -> Result<Vec<(&'static str, String)>, Failure> {
     let name = arguments.name.clone().unwrap_or_else(|| format!("agent on {}", host()));
     if name.chars().count() > limits::AGENT_NAME_CHARS || name.chars().any(char::is_control) || name.trim().is_empty() {
         return Err(Failure::invalid(format!("a name has 1 to {} characters, none of control", limits::AGENT_NAME_CHARS)));
     }
     let mut fields = vec![("kind", "agent".to_owned()), ("client_name", name)];
     fields.push(("project", projects(context, arguments)?.join(" ")));
-    fields.push(("providers", providers(api, arguments).await?.join(" ")));
+    let providers = providers(arguments)?;
+    if !providers.is_empty() {
+        fields.push(("providers", providers.join(" ")));
+    }
     if let Some(cap) = &arguments.cap {
         let cap =
             Money::parse_decimal(cap, Currency::USD).map_err(|e| Failure::invalid(e.to_string()).hint("write it as `25` or `25.00`"))?;
@@ -129,19 +132,11 @@ fn projects(context: &Context, arguments: &Login) -> Result<Vec<String>, Failure
     Ok(vec![name.ok_or_else(missing)?.to_string()])
 }
 
-/// Those named; else all that the orchestrator knows. The person sees the list and the worst case in one number.
-async fn providers(api: &Api<'_>, arguments: &Login) -> Result<Vec<String>, Failure> {
+/// Those named. None means all that the orchestrator knows; the person sees the list and the worst case in one number.
+fn providers(arguments: &Login) -> Result<Vec<String>, Failure> {
     let named: Result<Vec<ProviderName>, _> = arguments.providers.iter().map(|name| name.trim().parse()).collect();
     let named = named.map_err(|e| Failure::invalid(e.to_string()))?;
-    if !named.is_empty() {
-        return Ok(named.iter().map(ToString::to_string).collect());
-    }
-    let catalog = api.get(&["v1", "catalog"], &[]).await?;
-    let refs = super::list(&catalog, "services").iter().filter_map(|service| service["ref"].as_str()?.split_once('/'));
-    let mut providers: Vec<String> = refs.map(|(provider, _)| provider.to_owned()).collect();
-    providers.sort();
-    providers.dedup();
-    Ok(providers)
+    Ok(named.iter().map(ToString::to_string).collect())
 }
 
 /// Starts a request, or takes up the same one that an earlier command left waiting.
