@@ -6,6 +6,7 @@
 pub mod account;
 pub mod control;
 pub mod deployment;
+pub mod payment;
 pub mod project;
 pub mod resource;
 
@@ -46,6 +47,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         organisation {text} not null, host {text} not null, resource {text} not null, deployment {text},
         since {int} not null, primary key (organisation, host, resource)
     ){strict};
+    create table resource_payment (resource {text} primary key, sealed {text} not null){strict};
     create table agent_control (
         agent {text} not null, provider {text} not null, wanted {text} not null, confirmed {text},
         changed_at {int} not null, confirmed_at {int}, last_error {text}, primary key (agent, provider)

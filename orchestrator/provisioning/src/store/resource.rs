@@ -137,6 +137,11 @@ pub fn ended(tx: &mut Tx<'_>, id: &ResourceId, state: State, now: Timestamp) -> 
     tx.execute("update resource set state = $2, removed_at = $3 where id = $1 and removed_at is null", params![id, state.name(), now]).map(drop)
 }
 
+/// Marks that this saga removes it.
+pub fn removing(tx: &mut Tx<'_>, id: &ResourceId, saga: &SagaId) -> Result<(), DbError> {
+    tx.execute("update resource set state = 'removing', saga = $2 where id = $1", params![id, saga]).map(drop)
+}
+
 pub fn set_state(tx: &mut Tx<'_>, id: &ResourceId, state: State) -> Result<(), DbError> {
     tx.execute("update resource set state = $2 where id = $1 and removed_at is null", params![id, state.name()]).map(drop)
 }

@@ -1,0 +1,152 @@
+//! Refusals of this crate's own use cases.
+
+use purser_authority::Denied;
+use purser_db::DbError;
+use purser_identity::CallerError;
+use purser_values::error::{Kind, PublicError};
+use purser_values::name::{EnvironmentName, ProjectName, ProviderName, ResourceName, ServiceRef};
+
+#[derive(Debug, thiserror::Error)]
+pub enum OpError {
+    #[error(transparent)]
+    Denied(#[from] Denied),
+    #[error(transparent)]
+    Caller(#[from] CallerError),
+    #[error("there is no project `{0}`")]
+    ProjectUnknown(ProjectName),
+    #[error("there is no provider `{0}` here")]
+    ProviderUnknown(ProviderName),
+    #[error("the provider `{0}` has not answered since the start; its services cannot be used yet")]
+    ProviderAbsent(ProviderName),
+    #[error("there is no service `{0}`")]
+    ServiceUnknown(ServiceRef),
+    #[error("`{0}` has no machine-readable price, and an unknown price is never paid")]
+    PriceUnknown(ServiceRef),
+    #[error("`{service}` needs a plan first: {plans}")]
+    PlanRequired { service: ServiceRef, plans: String },
+    #[error("`{0}` cannot be undone once bought, and the grant does not allow such purchases")]
+    IrreversibleNotGranted(ServiceRef),
+    #[error("the terms of `{0}` have changed since they were accepted")]
+    TermsChanged(ProviderName),
+    #[error("there is a resource `{name}` in `{environment}` already")]
+    NameTaken { name: ResourceName, environment: EnvironmentName },
+    #[error("there is no resource `{0}` here")]
+    ResourceUnknown(String),
+    #[error("`{0}` cannot be done while the resource is {1}")]
+    WrongState(&'static str, &'static str),
+    #[error("the account at `{provider}` belongs to another organisation of this installation")]
+    AccountPinned { provider: ProviderName },
+    #[error("the grant does not allow credentials in plain text")]
+    ExportNotGranted,
+    #[error("another request used this `Idempotency-Key`")]
+    KeyReused,
+    #[error("the request is not usable: {0}")]
+    Invalid(String),
+    #[error("a stored credential cannot be opened")]
+    Vault(#[from] purser_vault::OpenError),
+    #[error(transparent)]
+    Store(#[from] DbError),
+}
+
+impl PublicError for OpError {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Denied(e) => e.code(),
+            Self::Caller(e) => e.code(),
+            Self::ProjectUnknown(_) => "project_not_found",
+            Self::ProviderUnknown(_) => "provider_unknown",
+            Self::ProviderAbsent(_) => "provider_unavailable",
+            Self::ServiceUnknown(_) => "service_unknown",
+            Self::PriceUnknown(_) => "price_unknown",
+            Self::PlanRequired { .. } => "plan_required",
+            Self::IrreversibleNotGranted(_) => "irreversible_not_granted",
+            Self::TermsChanged(_) => "terms_changed",
+            Self::NameTaken { .. } => "resource_name_taken",
+            Self::ResourceUnknown(_) => "resource_not_found",
+            Self::WrongState(..) => "resource_state",
+            Self::AccountPinned { .. } => "account_pinned_elsewhere",
+            Self::ExportNotGranted => "export_not_granted",
+            Self::KeyReused => "idempotency_key_reused",
+            Self::Invalid(_) => "invalid_request",
+            Self::Vault(_) => "credential_unreadable",
+            Self::Store(_) => "store_failed",
+        }
+    }
+
+    fn kind(&self) -> Kind {
+        match self {
+            Self::Denied(e) => e.kind(),
+            Self::Caller(e) => e.kind(),
+            Self::ProjectUnknown(_) | Self::ProviderUnknown(_) | Self::ServiceUnknown(_) | Self::ResourceUnknown(_) => Kind::NotFound,
+            Self::ProviderAbsent(_) => Kind::Unavailable,
+            Self::PriceUnknown(_) | Self::IrreversibleNotGranted(_) | Self::TermsChanged(_) | Self::ExportNotGranted => Kind::NeedsPerson,
+            Self::PlanRequired { .. } | Self::NameTaken { .. } | Self::WrongState(..) | Self::AccountPinned { .. } | Self::KeyReused => {
+                Kind::Conflict
+            }
+            Self::Invalid(_) => Kind::Invalid,
+            Self::Store(e) if e.is_transient() => Kind::Unavailable,
+            Self::Vault(_) | Self::Store(_) => Kind::Internal,
+        }
+    }
+
+    fn hint(&self) -> Option<String> {
+        Some(match self {
+            Self::Denied(e) => return e.hint(),
+            Self::Caller(e) => return e.hint(),
+            Self::ProjectUnknown(name) => format!("run `purser init {name}` in the project's folder"),
+            Self::ProviderUnknown(_) | Self::ServiceUnknown(_) => "run `purser catalog` for what there is".to_owned(),
+            Self::ProviderAbsent(_) => "try again in a moment".to_owned(),
+            Self::PriceUnknown(_) => "ask your person to buy it by hand, or the provider to publish a price".to_owned(),
+            Self::PlanRequired { plans, .. } => format!("run `purser add` with one of: {plans}"),
+            Self::IrreversibleNotGranted(_) => "run `purser login --irreversible` to ask your person for it".to_owned(),
+            Self::TermsChanged(_) => "run `purser login` so that your person can accept the new text".to_owned(),
+            Self::NameTaken { .. } => "choose another name with `--name`".to_owned(),
+            Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),
+            Self::WrongState(..) => "wait for it to end, or see `purser status`".to_owned(),
+            Self::AccountPinned { .. } => "the operator must find out why the provider names the same account twice".to_owned(),
+            Self::ExportNotGranted => "run `purser login --export` to ask your person for it".to_owned(),
+            Self::KeyReused => "use a new key for a new request".to_owned(),
+            Self::Store(e) if e.is_transient() => "repeat the request with the same `Idempotency-Key`".to_owned(),
+            Self::Invalid(_) | Self::Vault(_) | Self::Store(_) => return None,
+        })
+    }
+}
+
+/// What can refuse while money is set aside or given back.
+#[derive(Debug, thiserror::Error)]
+pub enum PayError {
+    #[error(transparent)]
+    Op(#[from] OpError),
+    #[error(transparent)]
+    Hold(#[from] purser_spend::hold::HoldError),
+    #[error(transparent)]
+    Token(#[from] purser_spend::token::TokenError),
+    #[error(transparent)]
+    Store(#[from] DbError),
+}
+
+impl PayError {
+    fn inner(&self) -> &dyn PublicError {
+        match self {
+            Self::Op(e) => e,
+            Self::Hold(e) => e,
+            Self::Token(e) => e,
+            Self::Store(e) => e,
+        }
+    }
+}
+
+impl PublicError for PayError {
+    fn code(&self) -> &'static str {
+        self.inner().code()
+    }
+    fn kind(&self) -> Kind {
+        self.inner().kind()
+    }
+    fn hint(&self) -> Option<String> {
+        self.inner().hint()
+    }
+    fn details(&self) -> Option<serde_json::Value> {
+        self.inner().details()
+    }
+}

@@ -1,0 +1,120 @@
+//! `resource_add`: takes the request in, writes the intent down, and leaves the rest to the saga.
+
+use purser_authority::action::ResourceAdd;
+use purser_authority::{Attempt, Caller, Done, Event, Outcome, authorise};
+use purser_catalogue::Price;
+use purser_db::idempotency::{self, Reservation};
+use purser_identity::standing;
+use purser_values::Sha256Digest;
+use purser_values::id::{ResourceId, SagaId};
+use purser_values::name::{EnvironmentName, ProjectName, ResourceName, ServiceRef};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::add_saga::{AddState, KIND};
+use super::check::{check, facts};
+use crate::app::App;
+use crate::error::OpError;
+use crate::perform;
+use crate::store::project;
+use crate::store::resource::{self, Resource, State};
+
+/// What an agent asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AddRequest {
+    pub project: ProjectName,
+    #[serde(default = "development")]
+    pub environment: EnvironmentName,
+    pub service: ServiceRef,
+    #[serde(default)]
+    pub name: Option<ResourceName>,
+    #[serde(default)]
+    pub configuration: Map<String, Value>,
+}
+
+fn development() -> EnvironmentName {
+    #[allow(clippy::expect_used, reason = "a constant that parses")]
+    "development".parse().expect("`development` is an environment name")
+}
+
+/// A request that was taken in.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Begun {
+    pub saga: SagaId,
+    pub resource: ResourceId,
+}
+
+/// Checks the request, takes the name and begins the saga, all in one write. The same key gives the same saga.
+///
+/// # Errors
+/// The first blocker; nothing is begun then.
+pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: AddRequest, key: Option<String>) -> Result<Begun, OpError> {
+    let attempt = Attempt::new("resource_add", caller, request.service.to_string());
+    let (app_in, caller, jkt) = (app.clone(), caller.clone(), agent_jkt.to_owned());
+    perform(&app.core, attempt, move |tx| {
+        let app = &app_in;
+        let (env, now) = (&app.core.env, app.core.env.now());
+        let Caller::Agent { agent, grant, on_behalf_of, organisation } = &caller else {
+            return Err(OpError::Invalid("resources are added by an agent under a grant".to_owned()));
+        };
+        let scope = format!("agent/{agent}");
+        if let Some(key) = &key {
+            let digest = Sha256Digest::of(serde_json::to_string(&request).map_err(|e| OpError::Invalid(e.to_string()))?.as_bytes());
+            match idempotency::reserve(tx, &scope, key, &digest, now)? {
+                Reservation::Fresh => {}
+                Reservation::Answered(text) => return serde_json::from_str(&text).map(Done::quiet).map_err(|e| OpError::Invalid(e.to_string())),
+                Reservation::Unfinished | Reservation::Mismatch => return Err(OpError::KeyReused),
+            }
+        }
+        let standing = standing(tx, now, &caller)?;
+        let subject = request.service.to_string();
+        let permit = authorise::<ResourceAdd>(&caller, &facts(&standing, now, &request, &subject))?;
+        let project = project::by_name(tx, organisation, &request.project)?.ok_or_else(|| OpError::ProjectUnknown(request.project.clone()))?;
+        let checked = check(tx, app, &request, &project, standing.grant.as_ref())?;
+        if let Some(blocker) = checked.blockers.into_iter().next() {
+            return Err(blocker);
+        }
+        let (Some(listing), Some(name)) = (checked.listing, checked.name) else {
+            return Err(OpError::ServiceUnknown(request.service.clone()));
+        };
+        let begun = Begun { saga: SagaId::mint(env), resource: ResourceId::mint(env) };
+        let row = Resource {
+            id: begun.resource.clone(),
+            organisation: organisation.clone(),
+            project: project.id.clone(),
+            project_name: project.name.clone(),
+            environment: request.environment.clone(),
+            provider: request.service.provider.clone(),
+            service: request.service.service.clone(),
+            name: name.clone(),
+            state: State::Creating,
+            account: None,
+            provider_resource: None,
+            person: on_behalf_of.clone(),
+            agent: agent.clone(),
+            grant: grant.clone(),
+            saga: begun.saga.clone(),
+            configuration: Value::Object(request.configuration.clone()),
+            endpoints: Vec::new(),
+            facts: Value::Object(Map::new()),
+            created_at: now,
+        };
+        if !resource::insert(tx, &row)? {
+            return Err(OpError::NameTaken { name, environment: request.environment.clone() });
+        }
+        let paid = matches!(listing.price, Price::Known { .. });
+        let state = AddState::new(&row, &jkt, paid.then(|| listing.price.clone()));
+        let state = serde_json::to_string(&state).map_err(|e| OpError::Invalid(e.to_string()))?;
+        purser_flow::begin(tx, env, &begun.saga, KIND, organisation.as_str(), &state)?;
+        if let Some(key) = &key {
+            let answer = serde_json::to_string(&begun).map_err(|e| OpError::Invalid(e.to_string()))?;
+            idempotency::answer(tx, &scope, key, &answer)?;
+        }
+        let event = Event::new(permit.verb(), Outcome::Intended, permit.caller(), begun.resource.as_str())
+            .related([begun.saga.as_str(), project.id.as_str(), subject.as_str()])
+            .with(serde_json::json!({"service": subject, "environment": request.environment, "name": row.name, "configuration": request.configuration}));
+        Ok(Done::with_event(begun, event))
+    })
+    .await
+}

@@ -1,0 +1,393 @@
+//! The saga behind `resource_add`: account → quote → pay → create → settle.
+//!
+//! Each step mints its permit anew, so a freeze in the middle is honoured: the saga turns round and its undo runs as the
+//! system. Money is held before the provider is asked to create anything, and the provider's charge is the only way it moves.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use purser_authority::action::ResourceAdd;
+use purser_authority::{Attempt, Caller, Denied, Done, Event, Facts, Outcome, Permit, authorise};
+use purser_catalogue::Price;
+use purser_db::Tx;
+use purser_flow::{Definition, Step, StepCx, StepError};
+use purser_identity::standing;
+use purser_spend::hold::{self, Purchase};
+use purser_spend::quote::{Line, Quote as AcceptedQuote, Recurs};
+use purser_spend::{Spender, token};
+use purser_values::Secret;
+use purser_values::error::Kind;
+use purser_values::id::{AccountId, AgentId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
+use purser_wire::catalog::Period;
+use purser_wire::quote::{Quote, QuoteRequest};
+use purser_wire::resource::{AgentRef, CreateResource, Endpoint, PaymentCredentials, ResourceState};
+use serde::{Deserialize, Serialize};
+
+use crate::account;
+use crate::app::App;
+use crate::error::{OpError, PayError};
+use crate::fault::{of_call, permanent, refused};
+use crate::gateway::Provider;
+use crate::perform;
+use crate::store::payment;
+use crate::store::resource::{self, Resource, State};
+
+pub const KIND: &str = "resource_add";
+
+/// Time between two looks at a resource that the provider is still making, in milliseconds.
+const POLL_MS: u64 = 300;
+
+/// What the saga carries from step to step. It holds no secret in plain text.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AddState {
+    pub resource: ResourceId,
+    caller: CallerState,
+    agent_jkt: String,
+    /// The catalogue's price when there is something to pay.
+    price: Option<Price>,
+    account: Option<AccountId>,
+    quote: Option<Quote>,
+    hold: Option<HoldId>,
+    /// The payment token, sealed for this resource.
+    payment_token: Option<String>,
+    pub endpoints: Vec<Endpoint>,
+    pub variables: Vec<String>,
+}
+
+/// The agent and its grant, without the enum: an add is always an agent's.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct CallerState {
+    organisation: OrganisationId,
+    person: PersonId,
+    agent: AgentId,
+    grant: GrantId,
+}
+
+impl AddState {
+    pub fn new(resource: &Resource, agent_jkt: &str, price: Option<Price>) -> Self {
+        Self {
+            resource: resource.id.clone(),
+            caller: CallerState {
+                organisation: resource.organisation.clone(),
+                person: resource.person.clone(),
+                agent: resource.agent.clone(),
+                grant: resource.grant.clone(),
+            },
+            agent_jkt: agent_jkt.to_owned(),
+            price,
+            account: None,
+            quote: None,
+            hold: None,
+            payment_token: None,
+            endpoints: Vec::new(),
+            variables: Vec::new(),
+        }
+    }
+
+    fn caller(&self) -> Caller {
+        let CallerState { organisation, person, agent, grant } = self.caller.clone();
+        Caller::Agent { agent, grant, on_behalf_of: person, organisation }
+    }
+}
+
+/// The saga over the parts of this process.
+pub fn definition(app: &App) -> Definition<AddState> {
+    let step = |run: fn(App, StepCx, AddState) -> Running| {
+        let app = app.clone();
+        move |cx: StepCx, state: AddState| run(app.clone(), cx, state)
+    };
+    Definition {
+        kind: KIND,
+        steps: vec![
+            // The first step's undo ends the resource: whatever fails, its name is free again.
+            Step::new("account", step(|a, c, s| Box::pin(open_account(a, c, s)))).undo(step(|a, c, s| Box::pin(give_up(a, c, s)))),
+            Step::new("quote", step(|a, c, s| Box::pin(get_quote(a, c, s)))),
+            Step::new("pay", step(|a, c, s| Box::pin(pay(a, c, s)))).undo(step(|a, c, s| Box::pin(unpay(a, c, s)))),
+            Step::new("create", step(|a, c, s| Box::pin(create(a, c, s)))).undo(step(|a, c, s| Box::pin(uncreate(a, c, s)))),
+            Step::new("settle", step(|a, c, s| Box::pin(settle(a, c, s)))),
+        ],
+    }
+}
+
+type Running = std::pin::Pin<Box<dyn Future<Output = Result<AddState, StepError>> + Send>>;
+
+/// The row and the provider that every step needs.
+async fn parts(app: &App, state: &AddState) -> Result<(Resource, std::sync::Arc<Provider>), StepError> {
+    let row = super::resource_row(app, &state.resource).await?;
+    let provider = app.gateway.get(&row.provider).ok_or_else(|| StepError::transient("the provider has not answered since the start"))?;
+    Ok((row, provider))
+}
+
+/// The permit for this step, from what is true now.
+fn permit(tx: &mut Tx<'_>, app: &App, caller: &Caller, row: &Resource) -> Result<(Permit<ResourceAdd>, bool), OpError> {
+    let now = app.core.env.now();
+    let standing = standing(tx, now, caller)?;
+    let facts = Facts {
+        owner: Some(&row.organisation),
+        project: Some(&row.project_name),
+        provider: Some(&row.provider),
+        ..standing.facts(now, row.id.as_str())
+    };
+    let irreversible = standing.grant.as_ref().is_some_and(|g| g.irreversible);
+    Ok((authorise::<ResourceAdd>(caller, &facts)?, irreversible))
+}
+
+async fn open_account(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, StepError> {
+    let (_, provider) = parts(&app, &state).await?;
+    let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
+    state.account = Some(opened.id);
+    Ok(state)
+}
+
+async fn give_up(app: App, _: StepCx, state: AddState) -> Result<AddState, StepError> {
+    let (id, caller, now) = (state.resource.clone(), state.caller(), app.core.env.now());
+    perform(&app.core, Attempt::new("resource_add", &Caller::System, id.as_str()), move |tx| -> Result<Done<()>, OpError> {
+        resource::ended(tx, &id, State::Failed, now)?;
+        let event = Event::new("resource_add", Outcome::Failed("undone".to_owned()), &Caller::System, id.as_str());
+        let organisation = caller.organisation().ok_or(Denied::NotFound)?;
+        Ok(Done::with_event((), event.in_organisation(organisation).related(caller.agent())))
+    })
+    .await
+    .map_err(StepError::transient)?;
+    Ok(state)
+}
+
+async fn get_quote(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, StepError> {
+    let Some(price) = &state.price else { return Ok(state) };
+    let (row, provider) = parts(&app, &state).await?;
+    let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
+    let request = quote_request(&row)?;
+    let quote = provider.client.quote_create(&opened.access, &request).await.map_err(|e| of_call(&cx, &e))?;
+    // The catalogue told the person and the agent what it costs; a dearer quote is another purchase.
+    if let Price::Known { amount, .. } = price
+        && (quote.currency != amount.currency() || quote.total_minor > amount.minor())
+    {
+        let message = format!("the provider quotes {} for what it lists at {amount}", quote.total());
+        return Err(permanent("price_changed", Kind::Conflict, message, Some("run `purser catalog` for today's price, then repeat")));
+    }
+    state.quote = Some(quote);
+    Ok(state)
+}
+
+fn quote_request(row: &Resource) -> Result<QuoteRequest, StepError> {
+    let unusable = |e: &dyn std::fmt::Display| permanent("request_unusable", Kind::Internal, e.to_string(), None);
+    Ok(QuoteRequest {
+        service_id: row.service.as_str().parse().map_err(|e| unusable(&e))?,
+        configuration: row.configuration.as_object().cloned().unwrap_or_default(),
+        project_id: Some(row.project.as_str().parse().map_err(|e| unusable(&e))?),
+        resource_id: None,
+    })
+}
+
+/// Sets the money aside and makes the provider's permission to take it, in one write.
+async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
+    let Some(quote) = state.quote.clone() else { return Ok(state) };
+    let (row, _) = parts(&app, &state).await?;
+    let (app_in, caller, key) = (app.clone(), state.caller(), state.resource.to_string());
+    let (hold, sealed) = perform(&app.core, Attempt::new("purchase_hold", &caller, row.id.as_str()), move |tx| -> Result<Done<(HoldId, String)>, PayError> {
+        let app = &app_in;
+        let (held, irreversible_allowed) = permit(tx, app, &caller, &row)?;
+        let purchase = Purchase {
+            spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
+            grant: row.grant.clone(),
+            provider: row.provider.clone(),
+            project: row.project_name.clone(),
+            resource: row.id.clone(),
+            quote: accepted(&quote)?,
+            irreversible_allowed,
+            key: key.clone(),
+            limits_url: app.page("/limits"),
+            card_url: app.page("/card"),
+        };
+        let mut done = hold::place(tx, &app.core.env, &held, &purchase)?.map(|hold| (hold.id, String::new()));
+        let hold = done.value.0.clone();
+        // A repetition finds the token there; its sealed text went down with the same write as the token itself.
+        let sealed = match token::of_hold(tx, &hold)? {
+            Some(_) => payment::text(tx, &row.id)?.ok_or_else(|| OpError::Invalid("the payment token's text is gone".to_owned()))?,
+            None => {
+                let (issuing, _) = permit(tx, app, &caller, &row)?;
+                let issued = done.absorb(token::issue(tx, &app.core.env, &issuing, &hold)?);
+                let sealed = app.core.keyring.seal(&app.core.env, &token_aad(&row.id), issued.plain.expose().as_bytes());
+                let sealed = STANDARD.encode(sealed.map_err(|e| OpError::Invalid(e.to_string()))?);
+                payment::keep(tx, &row.id, &sealed)?;
+                sealed
+            }
+        };
+        done.value.1 = sealed;
+        Ok(done)
+    })
+    .await
+    .map_err(|e| StepError::of(&e))?;
+    state.hold = Some(hold);
+    state.payment_token = Some(sealed);
+    Ok(state)
+}
+
+async fn unpay(app: App, _: StepCx, state: AddState) -> Result<AddState, StepError> {
+    let (id, env, caller) = (state.resource.clone(), app.core.env.clone(), Caller::System);
+    perform(&app.core, Attempt::new("hold_release", &Caller::System, id.as_str()), move |tx| -> Result<Done<()>, PayError> {
+        let mut done = Done::quiet(());
+        for hold in hold::of_resource(tx, &id)? {
+            let part = hold::release(tx, &env, &caller, &hold.id)?;
+            done.absorb(part);
+        }
+        Ok(done)
+    })
+    .await
+    .map_err(|e| StepError::of(&e))?;
+    Ok(state)
+}
+
+async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, StepError> {
+    let (row, provider) = parts(&app, &state).await?;
+    let caller = state.caller();
+    // The last look before the provider acts: a freeze since the money was held stops here.
+    let (app_in, look_caller, look_row) = (app.clone(), caller.clone(), row.clone());
+    app.core.db.read(move |tx| permit(tx, &app_in, &look_caller, &look_row).map(drop)).await.map_err(|e| StepError::of(&e))?;
+    let opened = account::ensure(&app, &cx, &caller, &state.agent_jkt, &provider).await?;
+    let envelope = match &row.provider_resource {
+        Some(id) => {
+            let id = id.parse().map_err(|_| permanent("resource_lost", Kind::Internal, "the provider's id does not read back", None))?;
+            provider.client.resource_get(&opened.access, &id).await
+        }
+        None => {
+            let request = create_request(&app, &row, &state)?;
+            let key = cx.key().parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
+            provider.client.resource_create(&opened.access, &request, &key).await
+        }
+    };
+    let envelope = envelope.map_err(|e| of_call(&cx, &e))?;
+    let Some(provider_resource) = envelope.id.as_ref().map(ToString::to_string) else {
+        return Err(of_state(&envelope.state));
+    };
+    let values = match envelope.state {
+        ResourceState::Complete { access_configuration, .. } => access_configuration.unwrap_or_default().0,
+        ResourceState::Pending => {
+            note_created(&app, &row, &opened.id, &provider_resource).await?;
+            return Err(StepError::Transient { why: "the provider is still making it".to_owned(), after_ms: Some(POLL_MS) });
+        }
+        other => return Err(of_state(&other)),
+    };
+    let delivery = super::delivery(&row);
+    let (env, keyring, account_id) = (app.core.env.clone(), app.core.keyring.clone(), opened.id.clone());
+    let deliver_row = row.clone();
+    state.variables = app
+        .core
+        .db
+        .write(move |tx| {
+            resource::created(tx, &deliver_row.id, &account_id, &provider_resource)?;
+            purser_vault::deliver(tx, &env, &keyring, &delivery, &values)
+        })
+        .await
+        .map_err(|e| StepError::of(&e))?;
+    state.endpoints = envelope.endpoints;
+    Ok(state)
+}
+
+fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateResource, StepError> {
+    let unusable = |e: &dyn std::fmt::Display| permanent("request_unusable", Kind::Internal, e.to_string(), None);
+    let mut request = CreateResource::new(row.service.as_str().parse().map_err(|e| unusable(&e))?, row.configuration.as_object().cloned().unwrap_or_default());
+    request.project_id = Some(row.project.as_str().parse().map_err(|e| unusable(&e))?);
+    request.orchestrator_resource_id = Some(row.id.as_str().parse().map_err(|e| unusable(&e))?);
+    request.environment = Some(row.environment.to_string());
+    request.agent = Some(AgentRef { id: row.agent.as_str().parse().map_err(|e| unusable(&e))?, jkt: Some(state.agent_jkt.clone()) });
+    if let (Some(quote), Some(sealed)) = (&state.quote, &state.payment_token) {
+        let bytes = STANDARD.decode(sealed).map_err(|e| unusable(&e))?;
+        let plain = app.core.keyring.open_text(&token_aad(&row.id), &bytes).map_err(|e| unusable(&e))?;
+        request.payment_credentials = Some(PaymentCredentials::StripePaymentToken(Secret::new(plain.expose().clone())));
+        request.quote_id = Some(quote.id.clone());
+    }
+    Ok(request)
+}
+
+async fn note_created(app: &App, row: &Resource, account: &AccountId, provider_resource: &str) -> Result<(), StepError> {
+    let (id, account, provider_resource) = (row.id.clone(), account.clone(), provider_resource.to_owned());
+    app.core.db.write(move |tx| resource::created(tx, &id, &account, &provider_resource)).await.map_err(StepError::transient)
+}
+
+fn of_state(state: &ResourceState) -> StepError {
+    match state {
+        ResourceState::NeedsInformation { schema } => {
+            let mut failure = crate::fault::failure("needs_information", Kind::NeedsPerson, "the provider needs more information", Some("add what the schema asks for to `--config`, then repeat"));
+            failure.details = Some(serde_json::json!({ "schema": schema }));
+            StepError::Permanent(failure)
+        }
+        ResourceState::Error(error) => StepError::Permanent(refused(&error.code, &error.message)),
+        _ => permanent("provider_garbage", Kind::Provider, "the provider answered with a state that a new resource cannot have", None),
+    }
+}
+
+async fn uncreate(app: App, cx: StepCx, state: AddState) -> Result<AddState, StepError> {
+    let (row, provider) = parts(&app, &state).await?;
+    if let Some(id) = &row.provider_resource {
+        let id = id.parse().map_err(|_| permanent("resource_lost", Kind::Internal, "the provider's id does not read back", None))?;
+        let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
+        let key = format!("{}/undo", cx.key()).parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
+        match provider.client.resource_remove(&opened.access, &id, &key).await {
+            Ok(_) => {}
+            Err(e) if e.code() == Some("not_found") => {}
+            Err(e) => return Err(of_call(&cx, &e)),
+        }
+    }
+    let id = row.id.clone();
+    app.core.db.write(move |tx| purser_vault::forget(tx, &id)).await.map_err(StepError::transient)?;
+    Ok(state)
+}
+
+/// Makes it live, and gives back what was held and not charged.
+async fn settle(app: App, _: StepCx, state: AddState) -> Result<AddState, StepError> {
+    let (row, _) = parts(&app, &state).await?;
+    let (app_in, done_state, caller) = (app.clone(), state.clone(), state.caller());
+    perform(&app.core, Attempt::new("resource_add", &caller, row.id.as_str()), move |tx| -> Result<Done<()>, PayError> {
+        let (app, state) = (&app_in, &done_state);
+        let facts = serde_json::json!({
+            "quote": state.quote.as_ref().map(|q| serde_json::json!({"id": q.id, "digest": q.digest, "total": q.total(), "irreversible": q.irreversible})),
+            "hold": state.hold, "variables": state.variables,
+        });
+        resource::live(tx, &row, &state.endpoints, &facts, app.core.env.now())?;
+        let mut done = Done::with_event(
+            (),
+            Event::done("resource_add", &caller, row.id.as_str())
+                .related([row.service_ref().to_string()])
+                .related(row.provider_resource.iter())
+                .related(state.endpoints.iter().map(|e| &e.value))
+                .related(state.hold.iter())
+                .with(facts),
+        );
+        if let Some(hold) = &state.hold {
+            let recurs = state.quote.as_ref().is_some_and(|q| q.lines.iter().any(|l| l.period != Period::Once));
+            if !recurs {
+                let part = hold::release(tx, &app.core.env, &Caller::System, hold)?;
+                done.absorb(part);
+            }
+        }
+        payment::forget(tx, &row.id)?;
+        Ok(done)
+    })
+    .await
+    .map_err(|e| StepError::of(&e))?;
+    Ok(state)
+}
+
+/// What the sealed token is bound to.
+fn token_aad(resource: &ResourceId) -> String {
+    format!("payment_token/{resource}")
+}
+
+/// The quote in the ledger's words.
+fn accepted(quote: &Quote) -> Result<AcceptedQuote, OpError> {
+    let line = |line: &purser_wire::quote::QuoteLine| {
+        let recurs = match line.period {
+            Period::Once => Recurs::Once,
+            Period::Month => Recurs::Month,
+            Period::Year => Recurs::Year,
+            Period::Other(_) => return Err(OpError::Invalid("the quote has a period that is not known".to_owned())),
+        };
+        Ok(Line { id: line.id.to_string(), description: line.description.clone(), amount: line.amount, recurs })
+    };
+    Ok(AcceptedQuote {
+        id: quote.id.to_string(),
+        digest: quote.digest,
+        lines: quote.lines.iter().map(line).collect::<Result<_, _>>()?,
+        irreversible: quote.irreversible,
+    })
+}
