@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use purser_crypto::encoding::b64url;
 use purser_crypto::seal::{Keyring, SealError};
 use purser_db::jobs::NewJob;
 use purser_notify::{Mail, Subject, mail_job};
 use purser_values::Env;
-use purser_values::name::{Email, HostName};
+use purser_values::id::OrganisationId;
+use purser_values::name::{Email, HostName, ProviderName};
 
 use crate::keys::Keys;
 
@@ -51,6 +53,12 @@ impl Realm {
     #[must_use]
     pub fn new(env: Env, keyring: Keyring, keys: Keys, public_url: &str, sign_up: SignUp) -> Self {
         Self { env, keyring, keys, issuer: public_url.trim_end_matches('/').into(), sign_up: Arc::new(sign_up) }
+    }
+
+    /// The name under which one provider knows one organisation. Two providers cannot tell that they serve the same one.
+    #[must_use]
+    pub fn pairwise(&self, organisation: &OrganisationId, provider: &ProviderName) -> String {
+        b64url(&self.keys.mac("pairwise-subject", &[organisation.as_str(), provider.as_str()]))
     }
 
     /// The absolute URL of one of our paths.

@@ -7,7 +7,6 @@ use purser_flow::{StepCx, StepError};
 use purser_identity::{person, standing, terms};
 use purser_values::error::Kind;
 use purser_values::id::AccountId;
-use purser_values::name::ProviderName;
 use purser_values::{Secret, Timestamp};
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
 use purser_wire::assertion::IdentityAssertion;
@@ -31,7 +30,6 @@ const REFRESH_AHEAD_S: i64 = 60;
 #[derive(Clone, Debug)]
 pub struct Opened {
     pub id: AccountId,
-    pub provider_account: String,
     pub access: Secret<String>,
 }
 
@@ -65,7 +63,7 @@ pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, pr
     match (&row.provider_account, row.tokens(&app.core.keyring).map_err(|e| StepError::transient(&e))?) {
         (Some(provider_account), Some(tokens)) => {
             let access = current(app, cx, provider, &row, provider_account, tokens).await?;
-            Ok(Opened { id: row.id, provider_account: provider_account.clone(), access })
+            Ok(Opened { id: row.id, access })
         }
         _ => request(app, cx, caller, agent_jkt, provider, row).await,
     }
@@ -90,7 +88,7 @@ async fn request(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provi
         .core
         .db
         .read::<_, DbError, _>(move |tx| {
-            let person = person::find(tx, &person_id)?.ok_or(DbError::NoRow)?;
+            let person = person::member(tx, &organisation, &person_id)?.ok_or(DbError::NoRow)?.person;
             let accepted = terms::accepted(tx, &organisation)?;
             Ok((person, accepted.into_iter().filter(|t| t.provider == name).map(|t| t.sha256).collect::<Vec<_>>()))
         })
@@ -99,7 +97,7 @@ async fn request(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provi
     let assertion = IdentityAssertion {
         iss: app.realm.issuer.to_string(),
         aud: provider.manifest.base_url.to_string(),
-        sub: app.realm.pairwise(&row.person, &row.organisation, &row.provider),
+        sub: app.realm.pairwise(&row.organisation, &row.provider),
         email: person.email.clone(),
         email_verified: true,
         agent_jkt: Some(agent_jkt.to_owned()),
@@ -135,7 +133,7 @@ async fn request(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provi
         return Err(permanent("provider_garbage", Kind::Provider, "the provider opened an account and did not name it", None));
     };
     let access = keep(app, &row, &provider_account, &set, now, Some(caller)).await?;
-    Ok(Opened { id: row.id, provider_account, access })
+    Ok(Opened { id: row.id, access })
 }
 
 /// Keeps the tokens; with a caller, also records that the account is open now.

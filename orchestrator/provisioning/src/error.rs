@@ -36,6 +36,8 @@ pub enum OpError {
     WrongState(&'static str, &'static str),
     #[error("the account at `{provider}` belongs to another organisation of this installation")]
     AccountPinned { provider: ProviderName },
+    #[error("there is nothing to deploy to in this environment")]
+    NothingToDeployTo,
     #[error("the grant does not allow credentials in plain text")]
     ExportNotGranted,
     #[error("another request used this `Idempotency-Key`")]
@@ -65,6 +67,7 @@ impl PublicError for OpError {
             Self::ResourceUnknown(_) => "resource_not_found",
             Self::WrongState(..) => "resource_state",
             Self::AccountPinned { .. } => "account_pinned_elsewhere",
+            Self::NothingToDeployTo => "nothing_to_deploy_to",
             Self::ExportNotGranted => "export_not_granted",
             Self::KeyReused => "idempotency_key_reused",
             Self::Invalid(_) => "invalid_request",
@@ -77,7 +80,7 @@ impl PublicError for OpError {
         match self {
             Self::Denied(e) => e.kind(),
             Self::Caller(e) => e.kind(),
-            Self::ProjectUnknown(_) | Self::ProviderUnknown(_) | Self::ServiceUnknown(_) | Self::ResourceUnknown(_) => Kind::NotFound,
+            Self::ProjectUnknown(_) | Self::ProviderUnknown(_) | Self::ServiceUnknown(_) | Self::ResourceUnknown(_) | Self::NothingToDeployTo => Kind::NotFound,
             Self::ProviderAbsent(_) => Kind::Unavailable,
             Self::PriceUnknown(_) | Self::IrreversibleNotGranted(_) | Self::TermsChanged(_) | Self::ExportNotGranted => Kind::NeedsPerson,
             Self::PlanRequired { .. } | Self::NameTaken { .. } | Self::WrongState(..) | Self::AccountPinned { .. } | Self::KeyReused => {
@@ -104,6 +107,7 @@ impl PublicError for OpError {
             Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),
             Self::WrongState(..) => "wait for it to end, or see `purser status`".to_owned(),
             Self::AccountPinned { .. } => "the operator must find out why the provider names the same account twice".to_owned(),
+            Self::NothingToDeployTo => "run `purser add slipway/workers` first".to_owned(),
             Self::ExportNotGranted => "run `purser login --export` to ask your person for it".to_owned(),
             Self::KeyReused => "use a new key for a new request".to_owned(),
             Self::Store(e) if e.is_transient() => "repeat the request with the same `Idempotency-Key`".to_owned(),

@@ -4,14 +4,33 @@
 //! use case, appends its events and enqueues its jobs.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+mod account;
 mod agent_control;
+mod app;
+mod background;
+mod catalogue;
+pub mod charges;
 mod consent;
 mod core;
+pub mod deploy;
+mod error;
+mod fault;
+pub mod freeze;
+pub mod gateway;
 mod perform;
+pub mod provider_events;
+pub mod resource;
+pub mod status;
 pub mod store;
+pub mod trace;
+pub mod variables;
 
 pub use crate::core::Core;
 pub use agent_control::{AGENT_CONTROL_JOB, AgentControlJob, agent_freeze, agent_thaw};
 pub use consent::{ConsentDecision, GrantDecideError, consent_facts, grant_decide};
+pub use app::App;
+pub use background::{jobs, sagas};
+pub use error::{OpError, PayError};
+pub use gateway::{Configured, Gateway};
 pub use perform::perform;
 pub use store::MIGRATIONS;

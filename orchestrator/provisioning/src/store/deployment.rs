@@ -51,6 +51,17 @@ pub fn confirm(tx: &mut Tx<'_>, provider: &ProviderName, version: &str, digest: 
     Ok(tx.execute(update, params![provider, version, digest, now])? > 0)
 }
 
+/// The deployment with the provider's version id.
+pub fn by_version(tx: &mut Tx<'_>, provider: &ProviderName, version: &str) -> Result<Option<Deployment>, DbError> {
+    tx.query_opt("select * from deployment where provider = $1 and version = $2", params![provider, version])?.map(|row| read(&row)).transpose()
+}
+
+/// Whether a saga of ours is putting this very code on the resource.
+pub fn in_flight(tx: &mut Tx<'_>, resource: &ResourceId, digest: &Sha256Digest) -> Result<bool, DbError> {
+    let select = "select id from deployment where resource = $1 and code_digest = $2 and state = 'intended'";
+    Ok(tx.query_opt(select, params![resource, digest])?.is_some())
+}
+
 pub fn get(tx: &mut Tx<'_>, organisation: &OrganisationId, id: &str) -> Result<Option<Deployment>, DbError> {
     tx.query_opt("select * from deployment where organisation = $1 and id = $2", params![organisation, id])?.map(|row| read(&row)).transpose()
 }

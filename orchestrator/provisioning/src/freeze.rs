@@ -1,0 +1,101 @@
+//! What follows a freeze or a thaw: every provider is told, and those that do not confirm are named.
+//!
+//! The write that freezes stops the agent's tokens, money and new steps at once: each of them reads the state in its own
+//! write. The credentials at providers are disabled by calls that follow; a provider that does not confirm is named and asked
+//! again until it does. Thawing restores the same values.
+
+use std::time::Duration;
+
+use purser_authority::{Attempt, Caller};
+use purser_db::DbError;
+use purser_db::jobs::JobFailure;
+use purser_identity::agent::{self, FreezeError};
+use purser_values::Timestamp;
+use purser_values::id::AgentId;
+use purser_values::name::ProviderName;
+use purser_wire::resource::AgentRef;
+use serde::Serialize;
+
+use crate::agent_control::agent_freeze;
+use crate::app::App;
+use crate::perform;
+use crate::store::{account, control};
+
+/// How long a freeze waits for providers before it answers with who has not confirmed.
+const CONFIRM_WITHIN: Duration = Duration::from_millis(800);
+
+/// What stopped, and what is not confirmed yet.
+#[derive(Clone, Debug, Serialize)]
+pub struct Controlled {
+    pub agent: AgentId,
+    pub frozen_at: Timestamp,
+    /// Providers that have confirmed.
+    pub confirmed: Vec<ProviderName>,
+    /// Providers that have not; they are asked again until they do.
+    pub not_confirmed: Vec<ProviderName>,
+}
+
+/// Freezes the agent and waits a moment for the providers. `dark` also takes its live sites off the net.
+///
+/// # Errors
+/// When the caller may not, or there is no such agent in its organisation.
+pub async fn freeze_and_confirm(app: &App, caller: &Caller, id: AgentId, dark: bool) -> Result<Controlled, FreezeError> {
+    let (env, caller_in, of) = (app.core.env.clone(), caller.clone(), id.clone());
+    let attempt = Attempt::new("agent_freeze", caller, id.as_str());
+    let frozen = perform(&app.core, attempt, move |tx| agent_freeze(tx, &env, &caller_in, &of, dark)).await?;
+    confirm(app, id, frozen.frozen_at).await
+}
+
+/// Looks until every provider has confirmed or the time is up. The jobs do the telling.
+async fn confirm(app: &App, id: AgentId, frozen_at: Timestamp) -> Result<Controlled, FreezeError> {
+    let deadline = tokio::time::Instant::now() + CONFIRM_WITHIN;
+    loop {
+        let of = id.clone();
+        let controls = app.core.db.read(move |tx| control::of_agent(tx, &of)).await?;
+        let (confirmed, not_confirmed): (Vec<_>, Vec<_>) = controls.into_iter().partition(control::Control::is_confirmed);
+        if not_confirmed.is_empty() || tokio::time::Instant::now() >= deadline {
+            let names = |all: Vec<control::Control>| all.into_iter().map(|c| c.provider).collect();
+            return Ok(Controlled { agent: id, frozen_at, confirmed: names(confirmed), not_confirmed: names(not_confirmed) });
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+}
+
+/// The job: tells one provider what is wanted of one agent's credentials now, whatever was wanted when it was enqueued.
+pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> Result<(), JobFailure> {
+    let again = |why: String| JobFailure::Again { why, limit: None };
+    let (of, name) = (agent.clone(), provider_name.clone());
+    let (control, row, jkt) = app
+        .core
+        .db
+        .read::<_, DbError, _>(move |tx| {
+            let control = control::of_agent(tx, &of)?.into_iter().find(|c| c.provider == name);
+            let agent = agent::find(tx, &of)?.ok_or(DbError::NoRow)?;
+            Ok((control, account::find(tx, &agent.organisation, &name)?, agent.jkt))
+        })
+        .await
+        .map_err(|e| again(e.to_string()))?;
+    let (Some(control), Some(row)) = (control, row) else { return Ok(()) };
+    if control.is_confirmed() {
+        return Ok(());
+    }
+    let provider = app.gateway.get(&provider_name).ok_or_else(|| again("the provider has not answered since the start".to_owned()))?;
+    let tokens = row.tokens(&app.core.keyring).map_err(|e| again(e.to_string()))?;
+    let tokens = tokens.ok_or_else(|| again("the account is not open".to_owned()))?;
+    let reference = AgentRef { id: agent.as_str().parse().map_err(|e| again(format!("{e}")))?, jkt: Some(jkt) };
+    let told = if control.wanted == "disabled" {
+        provider.client.credentials_disable(&tokens.access, &reference).await
+    } else {
+        provider.client.credentials_enable(&tokens.access, &reference).await
+    };
+    let (now, what, failed) = (app.core.env.now(), control.wanted, told.as_ref().err().map(ToString::to_string));
+    app.core
+        .db
+        .write::<_, DbError, _>(move |tx| match &failed {
+            None => control::confirmed(tx, &agent, &provider_name, &what, now),
+            Some(why) => control::failed(tx, &agent, &provider_name, why),
+        })
+        .await
+        .map_err(|e| again(e.to_string()))?;
+    told.map(drop).map_err(|e| again(e.to_string()))
+}

@@ -1,0 +1,95 @@
+//! What providers report: above all which code runs where, also when an agent deployed past us with its own credential.
+
+use purser_authority::{Attempt, Caller, Done, Event};
+use purser_db::{DbError, Tx};
+use purser_identity::grant;
+use purser_values::id::DeploymentId;
+use purser_values::name::{HostName, ProviderName};
+use purser_wire::event::{DeploymentInfo, EventKind, EventReceipt, ProviderEvent};
+use url::Url;
+
+use crate::app::App;
+use crate::error::OpError;
+use crate::perform;
+use crate::store::deployment::{self, Deployment};
+use crate::store::resource::{self, Resource};
+use crate::store::account;
+
+/// Most endpoints of one reported deployment that are kept.
+const ENDPOINTS: usize = 32;
+
+/// Records an event. A repeated id changes nothing.
+///
+/// # Errors
+/// When the event speaks of an account that is not ours, or the store fails.
+pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderEvent) -> Result<EventReceipt, OpError> {
+    let caller = Caller::Provider { provider: provider.clone() };
+    let (env, name, from) = (app.core.env.clone(), provider.clone(), caller.clone());
+    perform(&app.core, Attempt::new("provider_event", &caller, event.id.clone()), move |tx| {
+        let scope = format!("provider_event/{name}");
+        let digest = purser_values::Sha256Digest::of(event.id.as_bytes());
+        let fresh = purser_db::idempotency::reserve(tx, &scope, &event.id, &digest, env.now())?;
+        let receipt = EventReceipt { id: event.id.clone(), accepted: fresh == purser_db::idempotency::Reservation::Fresh };
+        if !receipt.accepted {
+            return Ok(Done::quiet(receipt));
+        }
+        let owner = account::by_provider_account(tx, &name, event.account_id.as_str())?.ok_or(purser_authority::Denied::NotFound)?;
+        let row = match &event.resource_id {
+            Some(id) => resource::by_provider_resource(tx, &name, id.as_str())?.filter(|r| r.organisation == owner.organisation),
+            None => None,
+        };
+        if let (EventKind::DeploymentCreated, Some(info), Some(row)) = (&event.kind, &event.deployment, &row) {
+            deployed(tx, &env, &name, info, row)?;
+        }
+        let noted = Event::done("provider_event", &from, event.id.as_str())
+            .in_organisation(&owner.organisation)
+            .related([owner.id.as_str()])
+            .related(row.iter().map(|r| &r.id))
+            .related(event.agent_id.iter())
+            .related(event.deployment.iter().flat_map(|d| [d.id.to_string(), d.code_digest.to_string()]))
+            .with(serde_json::json!({"kind": event.kind.as_str(), "occurred_at": event.occurred_at, "deployment": event.deployment}));
+        Ok(Done::with_event(receipt, noted))
+    })
+    .await
+}
+
+/// Confirms a deployment of ours, or writes down one that came by another way under the resource's own grant.
+fn deployed(tx: &mut Tx<'_>, env: &purser_values::Env, provider: &ProviderName, info: &DeploymentInfo, row: &Resource) -> Result<(), DbError> {
+    if !deployment::confirm(tx, provider, info.id.as_str(), &info.code_digest, env.now())? {
+        let id = DeploymentId::mint(env);
+        let known = grant::find(tx, &row.grant)?;
+        let urls: Vec<String> = info.endpoints.iter().take(ENDPOINTS).map(|e| e.value.clone()).collect();
+        let found = Deployment {
+            id: id.clone(),
+            organisation: row.organisation.clone(),
+            project: row.project.clone(),
+            environment: row.environment.clone(),
+            resource: row.id.clone(),
+            provider: provider.clone(),
+            script: info.name.chars().take(128).collect(),
+            state: "live".to_owned(),
+            version: Some(info.id.to_string()),
+            code_digest: info.code_digest,
+            urls: urls.clone(),
+            domain: None,
+            person: known.map_or_else(|| row.person.clone(), |g| g.person),
+            agent: row.agent.clone(),
+            grant: row.grant.clone(),
+            created_at: env.now(),
+            confirmed_at: None,
+        };
+        // Our own saga may be about to record the same version; whoever comes second finds it there.
+        if deployment::by_version(tx, provider, info.id.as_str())?.is_none() && !deployment::in_flight(tx, &row.id, &info.code_digest)? {
+            deployment::intend(tx, &found)?;
+            deployment::finish(tx, &id, "live", found.version.as_deref(), &urls)?;
+            for host in urls.iter().filter_map(|url| host(url)) {
+                resource::endpoint_add(tx, &row.organisation, &host, &row.id, Some(id.as_str()), env.now())?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn host(value: &str) -> Option<HostName> {
+    Url::parse(value).ok().and_then(|url| url.host_str()?.parse().ok()).or_else(|| value.parse().ok())
+}
