@@ -1,0 +1,167 @@
+//! Sign-in, sessions and forms, as browsers and those who misuse them see them.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+use http::{HeaderValue, StatusCode, header};
+use purser_identity::SignUp;
+use world::{Answer, Browser, World};
+
+async fn code_page(world: &World, browser: &mut Browser, email: &str) -> Answer {
+    let page = browser.get("/sign-in?next=/agents").await;
+    let sent = browser.submit(&page, 0, &[("email", email)], None).await;
+    assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
+    let _ = world;
+    browser.get(&sent.location().to_owned()).await
+}
+
+fn other(code: &str) -> String {
+    format!("{:06}", (code.parse::<u32>().unwrap() + 1) % 1_000_000)
+}
+
+#[tokio::test]
+async fn five_wrong_tries_end_a_code_and_the_right_one_comes_too_late() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let page = code_page(&world, &mut browser, "ada@example.test").await;
+    let code = world.last_code("ada@example.test").await;
+    for left in (0..5).rev() {
+        let wrong = browser.submit(&page, 0, &[("code", &other(&code))], None).await;
+        assert_eq!(wrong.status, StatusCode::UNPROCESSABLE_ENTITY);
+        assert!(wrong.body.contains(&format!("{left} more tries")), "{}", wrong.body);
+    }
+    let late = browser.submit(&page, 0, &[("code", &code)], None).await;
+    assert_eq!(late.status, StatusCode::UNAUTHORIZED);
+    assert!(late.body.contains("sign_in_over"));
+}
+
+#[tokio::test]
+async fn a_code_works_once_in_the_browser_that_asked_for_ten_minutes() {
+    let world = World::new().await;
+    let (mut asked, mut thief) = (world.browser(), world.browser());
+    let page = code_page(&world, &mut asked, "ada@example.test").await;
+    let code = world.last_code("ada@example.test").await;
+    // another browser that has begun a sign-in of its own
+    let theirs = code_page(&world, &mut thief, "eve@example.test").await;
+    assert_eq!(thief.submit(&theirs, 0, &[("code", &code)], None).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let done = asked.submit(&page, 0, &[("code", &format!("{} {}", &code[..3], &code[3..]))], None).await;
+    assert_eq!(done.location(), "/agents");
+
+    let mut again = asked.clone();
+    again.cookies.retain(|name, _| !name.contains("session"));
+    assert_eq!(again.submit(&page, 0, &[("code", &code)], None).await.status, StatusCode::UNAUTHORIZED);
+
+    world.clock.advance_secs(1);
+    let mut slow = world.browser();
+    let page = code_page(&world, &mut slow, "ada@example.test").await;
+    let code = world.last_code("ada@example.test").await;
+    world.clock.advance_secs(601);
+    assert_eq!(slow.submit(&page, 0, &[("code", &code)], None).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn an_address_that_is_not_admitted_sees_the_same_pages_and_gets_no_mail() {
+    let world = World::with("http://localhost:4000", false, SignUp::Closed).await;
+    let mut browser = world.browser();
+    let page = code_page(&world, &mut browser, "stranger@example.test").await;
+    assert!(page.body.contains("If the address can sign in here"));
+    assert!(world.mail_to("stranger@example.test").await.is_empty());
+}
+
+#[tokio::test]
+async fn codes_are_rationed_by_address_and_by_peer() {
+    let world = World::new().await;
+    for n in 0..6 {
+        let mut browser = world.browser();
+        browser.peer = format!("192.0.2.{n}:1").parse().unwrap();
+        let page = browser.get("/sign-in").await;
+        let sent = browser.submit(&page, 0, &[("email", "ada@example.test")], None).await;
+        assert_eq!(sent.status == StatusCode::SEE_OTHER, n < 5, "code {n}: {}", sent.status);
+    }
+    let mut browser = world.browser();
+    for n in 0..31 {
+        let page = browser.get("/sign-in").await;
+        let sent = browser.submit(&page, 0, &[("email", &format!("p{n}@example.test"))], None).await;
+        assert_eq!(sent.status == StatusCode::SEE_OTHER, n < 30, "code {n}: {}", sent.status);
+    }
+}
+
+#[tokio::test]
+async fn a_form_without_its_token_or_from_another_site_changes_nothing() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let page = browser.get("/sign-in").await;
+    for change in [[("csrf", "")], [("csrf", "AAAA")], [("-csrf", "")]] {
+        let refused = browser.submit(&page, 0, &[change[0], ("email", "ada@example.test")], None).await;
+        assert_eq!(refused.status, StatusCode::FORBIDDEN, "{change:?}");
+    }
+    // the token of one browser is of no use in another
+    let mut victim = world.browser();
+    victim.get("/sign-in").await;
+    assert_eq!(victim.submit(&page, 0, &[("email", "ada@example.test")], None).await.status, StatusCode::FORBIDDEN);
+
+    let mut person = world.person("ada@example.test").await;
+    let mut eve = world.person("eve@example.test").await;
+    let (_, hers) = eve.get("/").await.form(0);
+    assert_eq!(person.post("/sign-out", &hers).await.status, StatusCode::FORBIDDEN);
+    let (_, own) = person.get("/").await.form(0);
+    for (name, value) in
+        [("origin", "https://evil.test"), ("origin", "null"), ("sec-fetch-site", "cross-site"), ("sec-fetch-site", "same-site")]
+    {
+        let mut other_site = person.clone();
+        other_site.headers.insert(name, HeaderValue::from_static(value));
+        assert_eq!(other_site.post("/sign-out", &own).await.status, StatusCode::FORBIDDEN, "{name}: {value}");
+    }
+    person.headers.insert("origin", HeaderValue::from_static("http://localhost:4000"));
+    assert_eq!(person.post("/sign-out", &own).await.location(), "/sign-in");
+}
+
+#[tokio::test]
+async fn a_session_ends_with_sign_out_and_with_time() {
+    let world = World::new().await;
+    let mut person = world.person("ada@example.test").await;
+    let copy = person.clone();
+    let (action, fields) = person.get("/").await.form(0);
+    person.post(&action, &fields).await;
+    assert_eq!(copy.clone().get("/").await.status, StatusCode::SEE_OTHER, "a copied cookie outlives sign-out");
+
+    let mut person = world.person("ada@example.test").await;
+    world.clock.advance_secs(12 * 3600 + 1);
+    assert_eq!(person.get("/agents").await.location(), "/sign-in?next=%2Fagents");
+}
+
+#[tokio::test]
+async fn sign_in_goes_on_to_our_own_pages_only() {
+    let world = World::new().await;
+    for evil in ["https%3A%2F%2Fevil.test", "%2F%2Fevil.test", "%2F%5Cevil.test"] {
+        world.clock.advance_secs(1);
+        let mut browser = world.browser();
+        let page = browser.get(&format!("/sign-in?next={evil}")).await;
+        let sent = browser.submit(&page, 0, &[("email", "ada@example.test")], None).await;
+        let page = browser.get(&sent.location().to_owned()).await;
+        let code = world.last_code("ada@example.test").await;
+        let done = browser.submit(&page, 0, &[("code", &code)], None).await;
+        assert_eq!(done.location(), "/", "{evil}");
+    }
+}
+
+#[tokio::test]
+async fn pages_carry_strict_headers_and_cookies_are_out_of_reach() {
+    let world = World::new().await;
+    let mut browser = world.browser();
+    let page = browser.get("/sign-in").await;
+    let policy = page.headers[header::CONTENT_SECURITY_POLICY].to_str().unwrap();
+    for part in ["default-src 'none'", "frame-ancestors 'none'", "form-action 'self'", "base-uri 'none'"] {
+        assert!(policy.contains(part), "{policy}");
+    }
+    assert_eq!(page.headers[header::REFERRER_POLICY], "no-referrer");
+    assert_eq!(page.headers[header::CACHE_CONTROL], "no-store");
+    let cookie = page.headers[header::SET_COOKIE].to_str().unwrap();
+    assert!(cookie.contains("HttpOnly") && cookie.contains("SameSite=Lax"), "{cookie}");
+
+    let https = World::with("https://purser.example.test", false, SignUp::Open).await;
+    let page = https.browser().get("/sign-in").await;
+    let cookie = page.headers[header::SET_COOKIE].to_str().unwrap();
+    assert!(cookie.starts_with("__Host-") && cookie.contains("; Secure"), "{cookie}");
+    assert_eq!(browser.get("/style.css").await.headers[header::CONTENT_TYPE], "text/css; charset=utf-8");
+}
