@@ -29,8 +29,10 @@ use exchange::Answer;
 
 pub use multipart::Form;
 
-/// How long a request that may be repeated is repeated while the orchestrator is away: a restart fits in.
+/// How long a change is sent again while the orchestrator is away: a restart fits in.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long a question is asked again.
+const PATIENCE_TO_READ: Duration = Duration::from_secs(5);
 /// Time for one ordinary exchange; the longest wait of the server is 25 s.
 pub const EXCHANGE: Duration = Duration::from_secs(40);
 /// Longest pause that the server may ask for.
@@ -152,13 +154,17 @@ impl<'c> Api<'c> {
 
     async fn send(&self, call: &Call) -> Result<Value, Failure> {
         let start = Instant::now();
-        let repeatable = call.method == Method::GET || call.key.is_some();
+        let patience = match (&call.method, &call.key) {
+            (_, Some(_)) => PATIENCE,
+            (&Method::GET, None) => PATIENCE_TO_READ,
+            _ => Duration::ZERO,
+        };
         let mut refreshed = false;
         let mut pause = Duration::from_millis(50);
         loop {
             let token = self.access_token().await?;
             let outcome = self.exchange(call, token.as_ref()).await;
-            let may_repeat = repeatable && start.elapsed() + pause < PATIENCE;
+            let may_repeat = start.elapsed() + pause < patience;
             match outcome {
                 Err(_) if may_repeat => {}
                 Err(error) => return Err(self.unreachable(&error)),

@@ -29,13 +29,13 @@ pub struct Global {
     #[arg(long, global = true)]
     pub json: bool,
     /// The orchestrator's URL
-    #[arg(long, global = true, env = "PURSER_URL", value_name = "URL")]
+    #[arg(long, global = true, env = "PURSER_URL", hide_env_values = true, value_name = "URL")]
     pub url: Option<String>,
     /// The data folder of `purser up`
-    #[arg(long, global = true, env = "PURSER_DATA", value_name = "DIR")]
+    #[arg(long, global = true, env = "PURSER_DATA", hide_env_values = true, value_name = "DIR")]
     pub data: Option<PathBuf>,
     /// The project's environment, instead of the one in `.purser/state.json`
-    #[arg(long, global = true, env = "PURSER_ENVIRONMENT", value_name = "NAME")]
+    #[arg(long, global = true, env = "PURSER_ENVIRONMENT", hide_env_values = true, value_name = "NAME")]
     pub environment: Option<String>,
     /// Skip the question before a destructive command; needed where there is no terminal
     #[arg(short = 'y', long, global = true)]
@@ -294,7 +294,7 @@ pub struct Up {
     #[arg(long, value_name = "PORT")]
     pub port_base: Option<u16>,
     /// The workerd binary
-    #[arg(long, env = "PURSER_WORKERD", value_name = "FILE")]
+    #[arg(long, env = "PURSER_WORKERD", hide_env_values = true, value_name = "FILE")]
     pub workerd: Option<PathBuf>,
     /// Run Workers without a jail where the system has no namespaces; every page says so
     #[arg(long)]

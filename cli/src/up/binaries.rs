@@ -7,21 +7,25 @@ use crate::arguments::Up;
 
 #[derive(Clone, Debug)]
 pub(super) struct Binaries {
+    /// This program, which binds the life of each half to ours.
     pub purser: PathBuf,
+    /// The program that serves as orchestrator: this one, or the one that PURSER_BIN names.
+    pub orchestrator: PathBuf,
     pub slipway: PathBuf,
     pub workerd: PathBuf,
 }
 
 pub(super) fn find(arguments: &Up) -> Result<Binaries, UpError> {
     let purser = std::env::current_exe().map_err(|_| UpError::NoProgram { name: "purser", at: None })?;
-    let named = std::env::var_os("SLIPWAY_BIN").filter(|value| !value.is_empty()).map(PathBuf::from);
+    let named = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
     let beside = purser.with_file_name("slipway");
-    let slipway = program("slipway", named.unwrap_or(beside))?;
+    let slipway = program("slipway", named("SLIPWAY_BIN").unwrap_or(beside))?;
+    let orchestrator = program("purser", named("PURSER_BIN").unwrap_or_else(|| purser.clone()))?;
     let workerd = match &arguments.workerd {
         Some(path) => program("workerd", path.clone())?,
         None => usual_workerd(&purser).ok_or(UpError::NoProgram { name: "workerd", at: None })?,
     };
-    Ok(Binaries { purser, slipway, workerd })
+    Ok(Binaries { purser, orchestrator, slipway, workerd })
 }
 
 fn program(name: &'static str, path: PathBuf) -> Result<PathBuf, UpError> {

@@ -140,7 +140,7 @@ mod tests {
         let folder = Folder::open(&env, parent.path()).unwrap();
         let ports = Ports { orchestrator: 1, cloud_api: 2, edge_https: 3, edge_http: 4, dns: 5 };
         let program = PathBuf::from("/bin/true");
-        let binaries = Binaries { purser: program.clone(), slipway: program.clone(), workerd: program };
+        let binaries = Binaries { purser: program.clone(), orchestrator: program.clone(), slipway: program.clone(), workerd: program };
         write(&env, &folder, &ports, &binaries).unwrap();
         write(&env, &folder, &ports, &binaries).unwrap();
         let text = std::fs::read_to_string(folder.slipway_config()).unwrap();

@@ -81,6 +81,7 @@ impl PublicError for UpError {
             Self::NoPorts => "name a base with `--port-base N`".to_owned(),
             Self::RealRail(_) => "run it with `purser serve --config FILE`, or name another folder with `--data`".to_owned(),
             Self::NoProgram { name: "slipway", .. } => "put `slipway` beside `purser`, or set SLIPWAY_BIN to it".to_owned(),
+            Self::NoProgram { name: "purser", .. } => "set PURSER_BIN to it, or leave it unset".to_owned(),
             Self::NoProgram { .. } => {
                 "name it with `--workerd FILE` or PURSER_WORKERD; in the repository, `cargo xtask demo` fetches the pinned one".to_owned()
             }

@@ -54,7 +54,14 @@ impl System {
         let (purser, logs) = (&binaries.purser, folder.logs());
         let mut system = Self {
             cloud: Child::new("slipway", ports.cloud_api, purser, &binaries.slipway, cloud_arguments, &logs),
-            orchestrator: Child::new("orchestrator", ports.orchestrator, purser, purser, serve(folder.orchestrator_config()), &logs),
+            orchestrator: Child::new(
+                "orchestrator",
+                ports.orchestrator,
+                purser,
+                &binaries.orchestrator,
+                serve(folder.orchestrator_config()),
+                &logs,
+            ),
             stops: Stops::listen()?,
         };
         let started = system.bring_up().await;
