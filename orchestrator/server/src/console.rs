@@ -4,17 +4,20 @@
 //! ([`form::SignedForm`] refuses those that do not), and every change ends in a redirect.
 
 pub mod agents;
+mod card;
 mod consent;
 mod cookie;
 mod events;
 pub mod failure;
 pub mod form;
 mod home;
+mod limits;
 mod next;
 pub mod page;
 mod revoke;
 pub mod session;
 mod sign_in;
+mod spend;
 mod style;
 
 pub use failure::PageError;
@@ -28,7 +31,7 @@ use axum::routing::{get, post};
 
 use crate::front::Front;
 
-/// The pages of sign-in, consent, agents and events. Pages of other rooms are merged into the same state.
+/// The pages of sign-in, consent, agents, money and events.
 pub fn router(front: Front) -> Router {
     Router::new()
         .route("/", get(home::get))
@@ -43,6 +46,12 @@ pub fn router(front: Front) -> Router {
         .route("/agents/{id}/thaw", post(agents::thaw))
         .route("/grants/{id}/revoke", post(agents::revoke))
         .route("/revoke", get(revoke::get).post(revoke::post))
+        .route("/limits", get(limits::get).post(limits::post))
+        .route("/card", get(card::get).post(card::add))
+        .route("/card/{id}/confirm", post(card::confirm))
+        .route("/card/{id}/remove", post(card::remove))
+        .route("/spend", get(spend::get))
+        .route("/spend.csv", get(spend::csv))
         .route("/events", get(events::get))
         .route("/style.css", get(style::get))
         .layer(from_fn_with_state(front.clone(), failure::render))

@@ -16,8 +16,7 @@ use purser_values::{Currency, Money};
 use crate::spender::Spender;
 
 pub use grant::grant;
-pub(crate) use read::view;
-pub use read::{CapView, of_agent, read};
+pub use read::{CapView, at, of_agent, read};
 pub use set::{CapSet, set};
 
 #[derive(Debug, thiserror::Error)]

@@ -93,7 +93,7 @@ pub fn statement(
         if only.is_some_and(|only| *only != book.spender.agent) {
             continue;
         }
-        positions.extend(crate::cap::view(tx, &book.spender, &book.provider, month)?);
+        positions.extend(crate::cap::at(tx, &book.spender, &book.provider, month)?);
     }
     let charges = charges(tx, organisation, only, month)?;
     Ok(Statement { month, positions, charges })

@@ -48,13 +48,16 @@ pub fn read(
     all.dedup();
     let mut views = Vec::with_capacity(all.len());
     for provider in all {
-        views.extend(view(tx, spender, &provider, month)?);
+        views.extend(at(tx, spender, &provider, month)?);
     }
     Ok(views)
 }
 
-/// One provider's line, or nothing when no cap was ever set.
-pub(crate) fn view(tx: &mut Tx<'_>, spender: &Spender, provider: &ProviderName, month: Month) -> Result<Option<CapView>, DbError> {
+/// The agent's position at one provider, or nothing when no cap was ever set.
+///
+/// # Errors
+/// When the store fails.
+pub fn at(tx: &mut Tx<'_>, spender: &Spender, provider: &ProviderName, month: Month) -> Result<Option<CapView>, DbError> {
     let own = stored(tx, spender, Some(provider))?.is_some();
     let amount = |minor, cap: Money| Money::from_minor(minor, cap.currency());
     let found = book::find(tx, spender, provider, month)?;

@@ -55,7 +55,7 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
 pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<HoldError>, DbError> {
     let mut found = before_cap(tx, purchase)?;
     let Ok(total) = total(purchase) else { return Ok(found) };
-    match cap::view(tx, &purchase.spender, &purchase.provider, env.now().month())? {
+    match cap::at(tx, &purchase.spender, &purchase.provider, env.now().month())? {
         Some(view) if view.cap.currency() != total.currency() => {
             found.push(HoldError::Currency { cap: view.cap.currency(), asked: total.currency() });
         }

@@ -1,0 +1,162 @@
+//! `/limits`: how much each agent may spend at each provider, and raising or lowering it.
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use http::StatusCode;
+use purser_authority::action::{AgentRead, CapRead, CapSet as CapSetAction};
+use purser_authority::{Attempt, Caller, Facts, Role, authorise};
+use purser_db::{DbError, Tx};
+use purser_identity::agent::{self, AgentGrants, agents_list};
+use purser_identity::session::Session;
+use purser_provisioning::perform;
+use purser_spend::Spender;
+use purser_spend::cap::{self, CapError, CapSet, CapView};
+use purser_values::id::AgentId;
+use purser_values::name::ProviderName;
+use purser_values::{Currency, Money};
+use serde::Deserialize;
+
+use super::failure::PageError;
+use super::form::SignedForm;
+use super::page::{Page, PageContext};
+use super::session::SignedIn;
+use crate::front::Front;
+
+#[derive(Template)]
+#[template(path = "limits.html")]
+pub struct Limits {
+    ctx: PageContext,
+    month: String,
+    resets_at: String,
+    agents: Vec<AgentView>,
+    may_change: bool,
+}
+
+struct AgentView {
+    id: String,
+    name: String,
+    frozen: bool,
+    /// The agent's cap at every provider without one of its own; absent until a first grant.
+    cap: Option<Money>,
+    rows: Vec<RowView>,
+}
+
+struct RowView {
+    provider: String,
+    cap: Money,
+    captured: Money,
+    held: Money,
+    left: Money,
+    own: bool,
+    /// Whole percent of the cap that is spent or set aside; more than 100 after a cap was lowered.
+    used_percent: i64,
+}
+
+pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Result<Page<Limits>, PageError> {
+    let (caller, now) = (session.caller(), front.realm.env.now());
+    let listing = authorise::<AgentRead>(&caller, &Facts::new(now, "agents"))?;
+    let reading = authorise::<CapRead>(&caller, &Facts::new(now, "limits"))?;
+    let month = now.month();
+    let read = move |tx: &mut Tx<'_>| -> Result<Vec<AgentView>, CapError> {
+        let providers: Vec<ProviderName> = purser_catalogue::providers(tx)?.into_iter().map(|listed| listed.name).collect();
+        let agents = agents_list(tx, &listing)?;
+        agents
+            .iter()
+            .map(|known| {
+                let spender = Spender { organisation: known.agent.organisation.clone(), agent: known.agent.id.clone() };
+                let views = cap::read(tx, &reading, &spender, &providers, month)?;
+                Ok(agent_view(known, cap::of_agent(tx, &spender)?, &views))
+            })
+            .collect()
+    };
+    let agents = front.core.db.read(read).await?;
+    let may_change = matches!(caller, Caller::Person { role: Role::Owner | Role::Admin, .. });
+    let ctx = PageContext::of(&front, &session, "Limits");
+    Ok(Page::ok(Limits { ctx, month: month.to_string(), resets_at: month.end().to_string(), agents, may_change }))
+}
+
+fn agent_view(known: &AgentGrants, cap: Option<Money>, views: &[CapView]) -> AgentView {
+    let rows = views.iter().map(|view| RowView {
+        provider: view.provider.to_string(),
+        cap: view.cap,
+        captured: view.captured,
+        held: view.held,
+        left: view.left,
+        own: view.own,
+        used_percent: percent(view.captured.minor().saturating_add(view.held.minor()), view.cap.minor()),
+    });
+    AgentView {
+        id: known.agent.id.to_string(),
+        name: known.agent.name.to_string(),
+        frozen: known.agent.is_frozen(),
+        cap,
+        rows: rows.collect(),
+    }
+}
+
+/// Rounded down; all of nothing is all.
+fn percent(part: i64, whole: i64) -> i64 {
+    if whole == 0 { 100 } else { part.saturating_mul(100) / whole }
+}
+
+#[derive(Deserialize)]
+pub struct Change {
+    agent: String,
+    /// Empty: the agent's cap at every provider without one of its own.
+    #[serde(default)]
+    provider: String,
+    amount: String,
+}
+
+pub async fn post(State(front): State<Front>, signed: SignedForm<Change>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let agent: AgentId = form.agent.parse().map_err(|_| PageError::not_found())?;
+    let provider: Option<ProviderName> = match form.provider.as_str() {
+        "" => None,
+        name => Some(name.parse().map_err(|_| PageError::not_found())?),
+    };
+    let amount = Money::parse_decimal(form.amount.trim(), Currency::USD)
+        .map_err(|e| PageError::new(StatusCode::BAD_REQUEST, "cap_amount", &e.to_string()).hint("give an amount such as `100.00`"))?;
+    // Raising what an agent may do wants a person who was here just now, as a thaw does; lowering does not wait.
+    if !session.is_recent(front.realm.env.now()) && raises(&front, &session, &agent, provider.as_ref(), amount).await? {
+        return Err(PageError::SignIn { next: "/limits".to_owned() });
+    }
+    let (caller, env) = (session.caller(), front.realm.env.clone());
+    perform(&front.core, Attempt::new("cap_set", &caller, agent.as_str()), move |tx| {
+        let permit = agent::permit::<CapSetAction, CapError>(tx, &caller, &agent, env.now())?;
+        let organisation = caller.organisation().ok_or(purser_authority::Denied::NotFound)?.clone();
+        let spender = Spender { organisation, agent: agent.clone() };
+        cap::set(tx, &env, &permit, &CapSet { spender, provider: provider.clone(), amount })
+    })
+    .await?;
+    Ok(Redirect::to("/limits").into_response())
+}
+
+/// Whether the amount is above what holds for the agent now; also for an agent that is not the organisation's, of which
+/// nothing is told.
+async fn raises(
+    front: &Front,
+    session: &Session,
+    agent: &AgentId,
+    provider: Option<&ProviderName>,
+    amount: Money,
+) -> Result<bool, DbError> {
+    let spender = Spender { organisation: session.member.organisation.id.clone(), agent: agent.clone() };
+    let (provider, month) = (provider.cloned(), front.realm.env.now().month());
+    let holds = front.core.db.read(move |tx| match provider {
+        Some(provider) => Ok::<_, DbError>(cap::at(tx, &spender, &provider, month)?.map(|view| view.cap)),
+        None => cap::of_agent(tx, &spender),
+    });
+    Ok(holds.await?.is_none_or(|cap| amount.minor() > cap.minor()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_of_a_cap_is_rounded_down_and_all_of_nothing_is_all() {
+        assert_eq!((percent(7_99, 10_00), percent(12, 10), percent(0, 0)), (79, 120, 100));
+    }
+}

@@ -1,0 +1,167 @@
+//! `/spend`: what was paid in a month, by whom, to whom, for what; the same as CSV.
+
+mod csv;
+
+use std::collections::HashMap;
+
+use askama::Template;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse, Response};
+use http::{HeaderValue, StatusCode, header};
+use purser_authority::action::{AgentRead, SpendRead};
+use purser_authority::{Facts, authorise};
+use purser_db::Tx;
+use purser_identity::agent::agents_list;
+use purser_identity::session::Session;
+use purser_spend::charge::ChargeState;
+use purser_spend::statement::{Statement, StatementError, StatementLine, statement};
+use purser_values::id::AgentId;
+use purser_values::{Money, Month};
+use serde::Deserialize;
+
+use super::failure::PageError;
+use super::page::{Page, PageContext};
+use super::session::SignedIn;
+use crate::front::Front;
+
+#[derive(Deserialize)]
+pub struct Which {
+    month: Option<String>,
+}
+
+#[derive(Template)]
+#[template(path = "spend.html")]
+pub struct Spend {
+    ctx: PageContext,
+    month: Month,
+    before: Month,
+    after: Option<Month>,
+    total: String,
+    positions: Vec<PositionView>,
+    charges: Vec<ChargeView>,
+}
+
+struct PositionView {
+    agent: String,
+    provider: String,
+    captured: Money,
+    held: Money,
+    cap: Money,
+}
+
+struct ChargeView {
+    id: String,
+    at: String,
+    agent: String,
+    provider: String,
+    project: String,
+    resource: String,
+    description: String,
+    amount: Money,
+    state: String,
+    counts: bool,
+}
+
+/// What agents call themselves, by id.
+type Names = HashMap<AgentId, String>;
+
+pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(which): Query<Which>) -> Result<Page<Spend>, PageError> {
+    let now = front.realm.env.now().month();
+    let month = month(&which, now)?;
+    let (statement, names) = read(&front, &session, month).await?;
+    let positions = statement.positions.iter().map(|position| PositionView {
+        agent: name(&names, &position.agent),
+        provider: position.provider.to_string(),
+        captured: position.captured,
+        held: position.held,
+        cap: position.cap,
+    });
+    Ok(Page::ok(Spend {
+        month,
+        before: month.start().plus_months(-1).month(),
+        after: (month < now).then(|| month.end().month()),
+        total: total(&statement.charges)?,
+        positions: positions.collect(),
+        charges: statement.charges.iter().map(|charge| charge_view(charge, &names)).collect(),
+        ctx: PageContext::of(&front, &session, "Spend"),
+    }))
+}
+
+pub async fn csv(State(front): State<Front>, SignedIn(session): SignedIn, Query(which): Query<Which>) -> Result<Response, PageError> {
+    let month = month(&which, front.realm.env.now().month())?;
+    let (statement, names) = read(&front, &session, month).await?;
+    let mut response = csv::render(&statement.charges, |agent| name(&names, agent)).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Ok(name) = HeaderValue::from_str(&format!("attachment; filename=\"purser-{month}.csv\"")) {
+        headers.insert(header::CONTENT_DISPOSITION, name);
+    }
+    Ok(response)
+}
+
+fn month(which: &Which, now: Month) -> Result<Month, PageError> {
+    match which.month.as_deref() {
+        None | Some("") => Ok(now),
+        Some(text) => text.parse().map_err(|e: purser_values::timestamp::ParseMonthError| {
+            PageError::new(StatusCode::BAD_REQUEST, "month_invalid", &e.to_string())
+        }),
+    }
+}
+
+async fn read(front: &Front, session: &Session, month: Month) -> Result<(Statement, Names), PageError> {
+    let (caller, now) = (session.caller(), front.realm.env.now());
+    let listing = authorise::<AgentRead>(&caller, &Facts::new(now, "agents"))?;
+    let reading = authorise::<SpendRead>(&caller, &Facts::new(now, "spend"))?;
+    let organisation = session.member.organisation.id.clone();
+    let read = move |tx: &mut Tx<'_>| -> Result<(Statement, Names), StatementError> {
+        let names = agents_list(tx, &listing)?.into_iter().map(|known| (known.agent.id, known.agent.name.to_string()));
+        Ok((statement(tx, &reading, &organisation, None, month)?, names.collect()))
+    };
+    Ok(front.core.db.read(read).await?)
+}
+
+/// The sum of what was paid; one figure for each currency.
+fn total(charges: &[StatementLine]) -> Result<String, PageError> {
+    let mut sums: Vec<Money> = Vec::new();
+    for paid in charges.iter().filter(|charge| charge.state == ChargeState::Succeeded).map(|charge| charge.amount) {
+        match sums.iter_mut().find(|sum| sum.currency() == paid.currency()) {
+            Some(sum) => {
+                let added = sum.checked_add(paid);
+                *sum = added.map_err(|e| PageError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", &e.to_string()))?;
+            }
+            None => sums.push(paid),
+        }
+    }
+    if sums.is_empty() {
+        return Ok("nothing".to_owned());
+    }
+    Ok(sums.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + "))
+}
+
+fn charge_view(charge: &StatementLine, names: &Names) -> ChargeView {
+    let state = match charge.state {
+        ChargeState::Begun => "under way".to_owned(),
+        ChargeState::Succeeded => "paid".to_owned(),
+        ChargeState::Declined | ChargeState::Refused => {
+            format!("{}: {}", charge.state.name(), charge.code.as_deref().unwrap_or("no reason given"))
+        }
+    };
+    ChargeView {
+        id: charge.id.to_string(),
+        at: charge.at.to_string(),
+        agent: name(names, &charge.agent),
+        provider: charge.provider.to_string(),
+        project: charge.project.to_string(),
+        resource: charge.resource.to_string(),
+        description: charge.description.clone(),
+        amount: charge.amount,
+        state,
+        counts: charge.state == ChargeState::Succeeded,
+    }
+}
+
+fn name(names: &Names, agent: &AgentId) -> String {
+    names.get(agent).cloned().unwrap_or_else(|| agent.to_string())
+}
