@@ -85,6 +85,14 @@ impl Presented {
     }
 }
 
+impl Presented {
+    /// The thumbprint of the key that made the proof.
+    #[must_use]
+    pub fn jkt(&self) -> &str {
+        self.proof.jkt()
+    }
+}
+
 /// A caller with what decides over it, as read in one transaction.
 #[derive(Clone, Debug)]
 pub struct CallContext {

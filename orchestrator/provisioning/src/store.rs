@@ -6,6 +6,7 @@
 pub mod account;
 pub mod control;
 pub mod deployment;
+pub mod nonce;
 pub mod payment;
 pub mod project;
 pub mod resource;
@@ -47,6 +48,10 @@ pub const MIGRATIONS: Migrations = Migrations {
         organisation {text} not null, host {text} not null, resource {text} not null, deployment {text},
         since {int} not null, primary key (organisation, host, resource)
     ){strict};
+    create table provider_nonce (
+        provider {text} not null, nonce {text} not null, until {int} not null, primary key (provider, nonce)
+    ){strict};
+    create index provider_nonce_until on provider_nonce (until);
     create table resource_payment (resource {text} primary key, sealed {text} not null){strict};
     create table agent_control (
         agent {text} not null, provider {text} not null, wanted {text} not null, confirmed {text},

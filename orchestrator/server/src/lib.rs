@@ -1,6 +1,13 @@
-//! purser-server
+//! The orchestrator's surfaces: the API for agents and providers, the OAuth endpoints, the pages for persons, and how they are
+//! put together. Surfaces are thin: what decides is in the domains.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod api;
+pub mod config;
 pub mod console;
 pub mod front;
 pub mod oidc;
+mod serve;
+
+pub use config::Config;
+pub use serve::{ServeError, TABLES, serve};

@@ -1,0 +1,97 @@
+//! `GET /v1/sagas/{id}`: how work that outlives its request stands.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use purser_db::{DbError, Tx};
+use purser_flow::{Record, Status};
+use purser_http::Problem;
+use purser_provisioning::store::resource::{self, Resource};
+use purser_provisioning::store::deployment;
+use purser_spend::{charge, hold};
+use purser_values::id::{ResourceId, SagaId};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::Api;
+use super::caller::Called;
+
+/// Longest wait of one poll, in seconds.
+const WAIT_MAX_S: u64 = 25;
+
+#[derive(Deserialize)]
+pub struct Poll {
+    wait: Option<u64>,
+}
+
+pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>, Query(poll): Query<Poll>) -> Result<Json<Value>, Problem> {
+    let id: SagaId = id.parse().map_err(|_| Problem::not_found())?;
+    let of = id.clone();
+    let owner = api.app.core.db.read::<_, DbError, _>(move |tx| purser_flow::get(tx, &of)).await?.map(|r| r.owner);
+    if owner.as_deref() != called.caller().organisation().map(AsRef::as_ref) {
+        return Err(Problem::not_found());
+    }
+    answer(&api, &id, Duration::from_secs(poll.wait.unwrap_or(0).min(WAIT_MAX_S))).await.map(Json)
+}
+
+/// The saga as it ends within `wait`, or as it stands then.
+pub(super) async fn answer(api: &Api, id: &SagaId, wait: Duration) -> Result<Value, Problem> {
+    let record = api.engine.wait(id, wait).await?;
+    Ok(api.app.core.db.read::<_, DbError, _>(move |tx| render(tx, &record)).await?)
+}
+
+fn render(tx: &mut Tx<'_>, record: &Record) -> Result<Value, DbError> {
+    let state = match record.status {
+        Status::Running | Status::Undoing => "running",
+        Status::Undone if is_for_person(record) => "waiting",
+        other => other.name(),
+    };
+    let carried: Value = serde_json::from_str(&record.state).unwrap_or_default();
+    let error = record.failure.as_ref().map(|f| json!({"code": f.code, "kind": f.kind, "message": f.message, "hint": f.hint, "details": f.details}));
+    let mut answer = json!({ "saga": record.id, "operation": record.kind, "state": state, "error": error, "last_error": record.last_error });
+    let id = carried["resource"].as_str().and_then(|id| id.parse::<ResourceId>().ok());
+    if let Some(row) = id.map(|id| resource::get(tx, &id)).transpose()?.flatten() {
+        answer["resource"] = resource(tx, &row)?;
+        answer["charged"] = charged(tx, &row)?;
+    }
+    if let Some(id) = carried["deployment"].as_str() {
+        let owner = record.owner.parse().map_err(|_| DbError::Corrupt("a saga has no owner".to_owned()))?;
+        if let Some(found) = deployment::get(tx, &owner, id)? {
+            answer["deployment"] = json!(found.id);
+            answer["version"] = json!(found.version);
+            answer["script"] = json!(found.script);
+            answer["code_digest"] = json!(found.code_digest);
+            answer["urls"] = json!(found.urls);
+            answer["domain"] = json!(found.domain);
+            answer["live_url"] = json!(found.urls.first());
+        }
+    }
+    Ok(answer)
+}
+
+/// Undone because only a person can go on: the caller is told to fetch one.
+fn is_for_person(record: &Record) -> bool {
+    record.failure.as_ref().is_some_and(|f| f.kind == "needs_person")
+}
+
+pub(super) fn resource(tx: &mut Tx<'_>, row: &Resource) -> Result<Value, DbError> {
+    let names = purser_vault::names(tx, &row.project, &row.environment)?;
+    let variables: Vec<&str> = names.iter().filter(|c| c.resource == row.id).map(|c| c.variable.as_str()).collect();
+    Ok(json!({
+        "id": row.id, "name": row.name, "service": row.service_ref(), "status": row.state.name(), "project": row.project_name,
+        "environment": row.environment, "endpoints": row.endpoints, "variables": variables, "created_at": row.created_at,
+    }))
+}
+
+/// What was really paid for the resource so far.
+fn charged(tx: &mut Tx<'_>, row: &Resource) -> Result<Value, DbError> {
+    let mut sum: Option<purser_values::Money> = None;
+    for held in hold::of_resource(tx, &row.id)? {
+        for paid in charge::of_hold(tx, &held.id)?.iter().filter(|c| c.state == charge::ChargeState::Succeeded) {
+            let total = sum.map_or(Ok(paid.amount), |sum| sum.checked_add(paid.amount));
+            sum = Some(total.map_err(|e| DbError::Corrupt(e.to_string()))?);
+        }
+    }
+    Ok(sum.map_or(Value::Null, |m| json!({"amount": m.decimal(), "amount_minor": m.minor(), "currency": m.currency()})))
+}

@@ -1,0 +1,183 @@
+//! The configuration of `purser serve`.
+//!
+//! Sandbox parts (a mailbox folder, the sandbox rail, open sign-up) are refused unless the file says `profile = "sandbox"`.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use purser_identity::SignUp;
+use purser_values::name::{Email, HostName, ProviderName};
+use serde::Deserialize;
+use url::Url;
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    pub profile: Profile,
+    pub listen: SocketAddr,
+    /// What persons and agents reach; the issuer of everything we sign.
+    pub public_url: Url,
+    /// `sqlite:PATH` or `postgres://…`.
+    pub database: String,
+    /// Where the audit checkpoint and uploads on their way live.
+    pub data: PathBuf,
+    /// A folder of mode 0700 for the key-encryption key; never in a backup.
+    pub keys: PathBuf,
+    /// Exact `host:port` origins that may be fetched although they are not public.
+    #[serde(default)]
+    pub fetch_allow: Vec<String>,
+    pub mail: MailConfig,
+    #[serde(default)]
+    pub sandbox: SandboxConfig,
+    #[serde(default)]
+    pub sign_up: SignUpConfig,
+    #[serde(default)]
+    pub providers: Vec<ProviderConfig>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Profile {
+    Sandbox,
+    Production,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum MailConfig {
+    /// Development: one file per message.
+    Folder { folder: PathBuf },
+    /// A relay; the URL may hold a password, so it comes from a file.
+    Smtp { smtp_url_file: PathBuf, from: Email },
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SandboxConfig {
+    #[serde(default)]
+    pub rail: bool,
+    #[serde(default)]
+    pub open_sign_up: bool,
+    #[serde(default)]
+    pub export_permission: bool,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignUpConfig {
+    #[serde(default)]
+    pub addresses: Vec<Email>,
+    #[serde(default)]
+    pub domains: Vec<HostName>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ProviderConfig {
+    pub name: ProviderName,
+    pub url: Url,
+    pub signing_secret_file: PathBuf,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("`{path}` cannot be read: {why}")]
+    Read { path: PathBuf, why: String },
+    #[error("`{path}` is not a usable configuration: {why}")]
+    Form { path: PathBuf, why: String },
+    #[error("`{part}` is for the sandbox only; remove it, or say `profile = \"sandbox\"`")]
+    SandboxOnly { part: &'static str },
+    #[error("`public_url` must be https outside the sandbox")]
+    PlainPublicUrl,
+}
+
+impl Config {
+    /// Reads and checks the file.
+    ///
+    /// # Errors
+    /// When it cannot be read, has an unknown or missing key, or mixes sandbox parts into production.
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Read { path: path.to_owned(), why: e.to_string() })?;
+        let config: Self = toml::from_str(&text).map_err(|e| ConfigError::Form { path: path.to_owned(), why: e.to_string() })?;
+        config.refuse_mixture()?;
+        Ok(config)
+    }
+
+    #[must_use]
+    pub fn is_sandbox(&self) -> bool {
+        self.profile == Profile::Sandbox
+    }
+
+    /// INVARIANT (sandbox-only): none of these exists in production.
+    fn refuse_mixture(&self) -> Result<(), ConfigError> {
+        if self.is_sandbox() {
+            return Ok(());
+        }
+        let parts = [
+            (self.sandbox.rail, "sandbox.rail"),
+            (self.sandbox.open_sign_up, "sandbox.open_sign_up"),
+            (self.sandbox.export_permission, "sandbox.export_permission"),
+            (matches!(self.mail, MailConfig::Folder { .. }), "mail.folder"),
+            (!self.fetch_allow.is_empty() && self.fetch_allow.iter().any(|o| is_loopback(o)), "fetch_allow with a loopback address"),
+        ];
+        if let Some((_, part)) = parts.into_iter().find(|(present, _)| *present) {
+            return Err(ConfigError::SandboxOnly { part });
+        }
+        if self.public_url.scheme() == "https" { Ok(()) } else { Err(ConfigError::PlainPublicUrl) }
+    }
+
+    #[must_use]
+    pub fn sign_up(&self) -> SignUp {
+        let SignUpConfig { addresses, domains } = &self.sign_up;
+        match (self.sandbox.open_sign_up, addresses.is_empty() && domains.is_empty()) {
+            (true, _) => SignUp::Open,
+            (false, true) => SignUp::Closed,
+            (false, false) => SignUp::Listed { addresses: addresses.clone(), domains: domains.clone() },
+        }
+    }
+}
+
+fn is_loopback(origin: &str) -> bool {
+    let host = origin.rsplit_once(':').map_or(origin, |(host, _)| host).trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PRODUCTION: &str = r#"
+        profile = "production"
+        listen = "127.0.0.1:8080"
+        public_url = "https://purser.example"
+        database = "postgres://purser@db/purser"
+        data = "/var/lib/purser"
+        keys = "/etc/purser/keys"
+        mail = { smtp_url_file = "/etc/purser/smtp", from = "purser@purser.example" }
+    "#;
+
+    fn check(text: &str) -> Result<Config, ConfigError> {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(file.path(), text).unwrap();
+        Config::read(file.path())
+    }
+
+    #[test]
+    fn sandbox_parts_are_refused_in_production() {
+        check(PRODUCTION).unwrap();
+        for part in ["[sandbox]\nrail = true", "[sandbox]\nopen_sign_up = true", "[sandbox]\nexport_permission = true"] {
+            let error = check(&format!("{PRODUCTION}\n{part}")).unwrap_err();
+            assert!(matches!(error, ConfigError::SandboxOnly { .. }), "{part}: {error}");
+        }
+        let folder = PRODUCTION.replace(r#"smtp_url_file = "/etc/purser/smtp", from = "purser@purser.example""#, r#"folder = "/tmp/mail""#);
+        assert!(matches!(check(&folder), Err(ConfigError::SandboxOnly { part: "mail.folder" })));
+        let loopback = format!("fetch_allow = [\"127.0.0.1:80\"]\n{PRODUCTION}");
+        assert!(matches!(check(&loopback), Err(ConfigError::SandboxOnly { .. })));
+        assert!(matches!(check(&PRODUCTION.replace("https://", "http://")), Err(ConfigError::PlainPublicUrl)));
+    }
+
+    #[test]
+    fn an_unknown_key_is_an_error_and_not_ignored() {
+        assert!(matches!(check(&format!("colour = 1\n{PRODUCTION}")), Err(ConfigError::Form { .. })));
+    }
+}

@@ -1,0 +1,147 @@
+//! The orchestrator as a process: store, keys, sagas, jobs, routes.
+
+use std::io;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+
+use purser_crypto::seal::Keyring;
+use purser_db::{Db, DbConfig, Migrations};
+use purser_http::{Fetcher, Origin};
+use purser_identity::{Keys, Realm};
+use purser_notify::Transport;
+use purser_provisioning::charges::Rails;
+use purser_provisioning::deploy::bundle::Bundles;
+use purser_provisioning::{App, Configured, Core, Gateway};
+use purser_spend::rail::sandbox::SandboxRail;
+use purser_values::{Env, Secret};
+use tokio::net::TcpListener;
+use tokio::sync::Notify;
+
+use crate::api::Api;
+use crate::config::{Config, MailConfig};
+use crate::front::Front;
+use crate::oidc::Decisions;
+use crate::{api, console, oidc};
+
+/// The tables of the orchestrator, in the order in which they are made.
+pub const TABLES: &[Migrations] = &[
+    purser_db::MIGRATIONS,
+    purser_flow::MIGRATIONS,
+    purser_audit::MIGRATIONS,
+    purser_identity::MIGRATIONS,
+    purser_spend::MIGRATIONS,
+    purser_catalogue::MIGRATIONS,
+    purser_vault::MIGRATIONS,
+    purser_provisioning::MIGRATIONS,
+];
+
+/// The sender of mail in the sandbox.
+const SANDBOX_SENDER: &str = "purser@purser.test";
+
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error("`{what}` cannot be used: {why}")]
+    Part { what: String, why: String },
+    #[error("`{listen}` cannot be listened on: {why}")]
+    Listen { listen: SocketAddr, why: io::Error },
+    #[error(transparent)]
+    Audit(#[from] purser_audit::StartError),
+    #[error(transparent)]
+    Store(#[from] purser_db::DbError),
+    #[error("the server stopped: {0}")]
+    Stopped(io::Error),
+}
+
+fn part(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Display) -> ServeError {
+    let what = what.into();
+    move |why| ServeError::Part { what, why: why.to_string() }
+}
+
+/// Serves until `stop` resolves.
+///
+/// # Errors
+/// When a part cannot be opened, or the listener fails.
+pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+    let core_parts = open(&config, &env).await?;
+    let (app, rails, mail) = core_parts;
+    let engine = purser_provisioning::sagas(&app);
+    engine.resume().await?;
+    tokio::spawn(purser_provisioning::jobs(&app, &rails, mail).run());
+    tokio::spawn(app.gateway.clone().keep_fresh(app.core.clone()));
+    let front = Front { core: app.core.clone(), realm: app.realm.clone(), sandbox: config.is_sandbox(), decisions: Decisions::default() };
+    let state = Api { app, engine, rails };
+    let router = oidc::router(front.clone()).merge(console::router(front)).merge(api::router(state));
+    let router = purser_http::harden::harden(router, env);
+    let listener = TcpListener::bind(config.listen).await.map_err(|why| ServeError::Listen { listen: config.listen, why })?;
+    eprintln!("ready {}", config.public_url);
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(ServeError::Stopped)
+}
+
+async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), ServeError> {
+    let database: DbConfig = config.database.parse().map_err(|e| part("database")(&e))?;
+    let db = Db::open(&database).await?;
+    db.migrate(env, TABLES).await?;
+    let keyring = keyring(env, &config.keys)?;
+    let (load_env, load_ring) = (env.clone(), keyring.clone());
+    let keys = db.write(move |tx| Keys::load(tx, &load_env, &load_ring)).await.map_err(|e| part("keys")(&e))?;
+    let realm = Realm::new(env.clone(), keyring.clone(), keys.clone(), config.public_url.as_str(), config.sign_up());
+    let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), keys.active().clone()).await?;
+    let core = Core { db: db.clone(), env: env.clone(), keyring, audit, jobs: Arc::new(Notify::new()) };
+    let allow = config.fetch_allow.iter().map(|o| o.parse::<Origin>()).collect::<Result<Vec<_>, _>>().map_err(|e| part("fetch_allow")(&e))?;
+    let fetcher = Fetcher::new(allow).map_err(|e| part("fetch_allow")(&e))?;
+    let mut configured = Vec::with_capacity(config.providers.len());
+    for provider in &config.providers {
+        let secret = read_secret(&provider.signing_secret_file)?;
+        configured.push(Configured { name: provider.name.clone(), url: provider.url.clone(), secret });
+    }
+    let gateway = Gateway::new(fetcher, keys.active().clone(), env.clone(), configured);
+    let bundles = Bundles::open(config.data.join("uploads")).map_err(|e| part("data")(&e))?;
+    let rails = if config.sandbox.rail { Rails::new(vec![Arc::new(SandboxRail::new(db))]) } else { Rails::default() };
+    let app = App::new(core, realm, gateway, bundles, config.public_url.clone());
+    Ok((app, rails, transport(config)?))
+}
+
+fn transport(config: &Config) -> Result<Transport, ServeError> {
+    match &config.mail {
+        MailConfig::Folder { folder } => {
+            let from = SANDBOX_SENDER.parse().map_err(|e| part("mail")(&e))?;
+            std::fs::create_dir_all(folder).map_err(|e| part("mail.folder")(&e))?;
+            Ok(Transport::folder(folder.clone(), from))
+        }
+        MailConfig::Smtp { smtp_url_file, from } => {
+            Transport::smtp(&read_secret(smtp_url_file)?, from.clone()).map_err(|e| part("mail")(&e))
+        }
+    }
+}
+
+/// The key-encryption key, made on the first start. Without it nothing that is sealed can be read again.
+fn keyring(env: &Env, folder: &Path) -> Result<Keyring, ServeError> {
+    use std::io::Write as _;
+    use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+    let path = folder.join("kek.hex");
+    let failed = || part(path.display().to_string());
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| failed()(&e))?;
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
+        Ok(mut file) => {
+            let text = Keyring::generate_hex(env);
+            file.write_all(text.expose().as_bytes()).and_then(|()| file.sync_all()).map_err(|e| failed()(&e))?;
+        }
+        Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+        Err(e) => return Err(failed()(&e)),
+    }
+    Keyring::from_hex(&read_secret(&path)?).map_err(|e| failed()(&e))
+}
+
+/// A secret in a file; others must not be able to read it.
+fn read_secret(path: &Path) -> Result<Secret<String>, ServeError> {
+    use std::os::unix::fs::PermissionsExt as _;
+    let failed = || part(path.display().to_string());
+    let mode = std::fs::metadata(path).map_err(|e| failed()(&e))?.permissions().mode();
+    if mode & 0o077 != 0 {
+        return Err(failed()(&"others can read it; run `chmod 600` on it"));
+    }
+    let text = std::fs::read_to_string(path).map_err(|e| failed()(&e))?;
+    Ok(Secret::new(text.trim().to_owned()))
+}
