@@ -30,9 +30,9 @@ async fn one_acceptance_makes_the_grant_the_terms_records_the_cap_and_the_tokens
     let uri = asked["verification_uri_complete"].as_str().unwrap().strip_prefix("http://localhost:4000").unwrap().to_owned();
     let to_sign_in = person.get(&uri).await;
     assert_eq!(to_sign_in.status, StatusCode::SEE_OTHER);
-    let sign_in = person.get(&to_sign_in.location().to_owned()).await;
+    let sign_in = person.get(to_sign_in.location()).await;
     let sent = person.submit(&sign_in, 0, &[("email", "Ada@example.test")], None).await;
-    let code_page = person.get(&sent.location().to_owned()).await;
+    let code_page = person.get(sent.location()).await;
     let code = world.last_code("ada@example.test").await;
     let back = person.submit(&code_page, 0, &[("code", &code)], None).await;
     assert_eq!(back.location(), uri);
@@ -227,7 +227,13 @@ async fn a_freeze_bites_at_once_and_a_thaw_restores_the_same_tokens() {
     assert!(world.call(&agent, token).await.unwrap().frozen);
     assert_eq!(agent.refresh(&tokens).await.1["code"], "agent_frozen");
     assert!(!world.call(&other, other_tokens["access_token"].as_str().unwrap()).await.unwrap().frozen);
-    assert!(person.get("/agents").await.body.contains("Frozen since"));
+    let frozen_agent: purser_values::id::AgentId = id.parse().unwrap();
+    let want = move |tx: &mut purser_db::Tx<'_>| {
+        purser_provisioning::store::control::want(tx, &frozen_agent, &"slipway".parse().unwrap(), "disabled", purser_db::testing::START)
+    };
+    world.front.core.db.write(want).await.unwrap();
+    let page = person.get("/agents").await.body;
+    assert!(page.contains("Frozen since") && page.contains("slipway: its credentials are to be disabled; not confirmed yet"), "{page}");
 
     // asking for a new grant does not thaw it
     let asked = agent.ask(&ASK).await;

@@ -12,7 +12,7 @@ async fn code_page(world: &World, browser: &mut Browser, email: &str) -> Answer 
     let sent = browser.submit(&page, 0, &[("email", email)], None).await;
     assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
     let _ = world;
-    browser.get(&sent.location().to_owned()).await
+    browser.get(sent.location()).await
 }
 
 fn other(code: &str) -> String {
@@ -138,7 +138,7 @@ async fn sign_in_goes_on_to_our_own_pages_only() {
         let mut browser = world.browser();
         let page = browser.get(&format!("/sign-in?next={evil}")).await;
         let sent = browser.submit(&page, 0, &[("email", "ada@example.test")], None).await;
-        let page = browser.get(&sent.location().to_owned()).await;
+        let page = browser.get(sent.location()).await;
         let code = world.last_code("ada@example.test").await;
         let done = browser.submit(&page, 0, &[("code", &code)], None).await;
         assert_eq!(done.location(), "/", "{evil}");

@@ -5,8 +5,10 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use purser_authority::action::{AgentRead, GrantRevoke};
 use purser_authority::{Attempt, Facts, authorise};
+use purser_db::{DbError, Tx};
 use purser_identity::agent::{AgentGrants, Standing, agents_list};
 use purser_identity::grant::{self, Grant, GrantState, RevokeError, grant_revoke};
+use purser_provisioning::store::control::{self, Control};
 use purser_provisioning::{agent_freeze, agent_thaw, perform};
 use purser_values::Timestamp;
 use purser_values::id::{AgentId, GrantId};
@@ -32,7 +34,15 @@ struct AgentView {
     since: String,
     frozen_at: Option<String>,
     dark: bool,
+    /// What providers were told of it.
+    told: Vec<ToldView>,
     grants: Vec<GrantView>,
+}
+
+struct ToldView {
+    provider: String,
+    wanted: String,
+    confirmed: bool,
 }
 
 struct GrantView {
@@ -50,8 +60,10 @@ struct GrantView {
 pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Result<Page<Agents>, PageError> {
     let (caller, now) = (session.caller(), front.realm.env.now());
     let permit = authorise::<AgentRead>(&caller, &Facts::new(now, "agents"))?;
-    let agents = front.core.db.read(move |tx| agents_list(tx, &permit)).await?;
-    let agents = agents.iter().map(|a| agent_view(a, now)).collect();
+    let list = move |tx: &mut Tx<'_>| -> Result<Vec<_>, DbError> {
+        agents_list(tx, &permit)?.into_iter().map(|of| Ok((control::of_agent(tx, &of.agent.id)?, of))).collect()
+    };
+    let agents = front.core.db.read(list).await?.iter().map(|(told, of)| agent_view(of, told, now)).collect();
     Ok(Page::ok(Agents { ctx: PageContext::of(&front, &session, "Agents"), agents }))
 }
 
@@ -97,7 +109,7 @@ fn back() -> Response {
     Redirect::to("/agents").into_response()
 }
 
-fn agent_view(of: &AgentGrants, now: Timestamp) -> AgentView {
+fn agent_view(of: &AgentGrants, told: &[Control], now: Timestamp) -> AgentView {
     let agent = &of.agent;
     let (frozen_at, dark) = match &agent.standing {
         Standing::Active => (None, false),
@@ -110,6 +122,10 @@ fn agent_view(of: &AgentGrants, now: Timestamp) -> AgentView {
         since: agent.created_at.to_string(),
         frozen_at,
         dark,
+        told: told
+            .iter()
+            .map(|c| ToldView { provider: c.provider.to_string(), wanted: c.wanted.clone(), confirmed: c.is_confirmed() })
+            .collect(),
         grants: of.grants.iter().map(|g| grant_view(g, now)).collect(),
     }
 }
