@@ -41,7 +41,7 @@ fn run(arguments: Arguments) -> ExitCode {
     ExitCode::from(exit_code(&outcome))
 }
 
-const fn exit_code(outcome: &Result<Success, Failure>) -> u8 {
+fn exit_code(outcome: &Result<Success, Failure>) -> u8 {
     match outcome {
         Ok(done) => done.exit_code,
         Err(failure) => failure.kind.exit_code(),

@@ -39,11 +39,15 @@ impl Success {
     }
 }
 
-/// A command that did not.
+/// A command that did not. One word large, as nearly everything here may fail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Failure(Box<Reason>);
+
+/// What stood in the way.
 ///
 /// Codes in capitals are the command's own; codes in lower case are the orchestrator's, word for word.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Failure {
+pub struct Reason {
     pub kind: Kind,
     pub code: String,
     pub message: String,
@@ -55,7 +59,8 @@ pub struct Failure {
 impl Failure {
     #[must_use]
     pub fn new(kind: Kind, code: &str, message: impl Into<String>) -> Self {
-        Self { kind, code: code.to_owned(), message: message.into(), hint: None, details: json!({}), next_steps: Vec::new() }
+        let (code, message) = (code.to_owned(), message.into());
+        Self(Box::new(Reason { kind, code, message, hint: None, details: json!({}), next_steps: Vec::new() }))
     }
 
     #[must_use]
@@ -83,16 +88,28 @@ impl Failure {
     }
 }
 
+impl std::ops::Deref for Failure {
+    type Target = Reason;
+
+    fn deref(&self) -> &Reason {
+        &self.0
+    }
+}
+
+impl std::ops::DerefMut for Failure {
+    fn deref_mut(&mut self) -> &mut Reason {
+        &mut self.0
+    }
+}
+
 impl<E: PublicError> From<E> for Failure {
     fn from(error: E) -> Self {
-        Self {
-            kind: error.kind(),
-            code: error.code().to_owned(),
-            message: error.to_string(),
-            hint: error.hint(),
-            details: error.details().unwrap_or_else(|| json!({})),
-            next_steps: Vec::new(),
+        let mut failure = Self::new(error.kind(), error.code(), error.to_string());
+        failure.hint = error.hint();
+        if let Some(details) = error.details() {
+            failure.details = details;
         }
+        failure
     }
 }
 

@@ -53,7 +53,9 @@ pub(super) fn failure(answer: &Answer) -> Failure {
     if let Some(code) = text("error") {
         // OAuth's own form (RFC 6749, 5.2)
         let message = text("error_description").unwrap_or_else(|| format!("the orchestrator answered `{code}`"));
-        return Failure { hint: text("hint"), ..Failure::new(kind_of_status(status), &code, message) };
+        let mut failure = Failure::new(kind_of_status(status), &code, message);
+        failure.hint = text("hint");
+        return failure;
     }
     let Some(code) = text("code") else {
         let message = format!("the orchestrator answered with status {status} and no reason");
@@ -71,7 +73,9 @@ pub fn from_parts(document: &Value, code: &str, otherwise: Kind) -> Failure {
     let mut details = document["details"].as_object().cloned().unwrap_or_default();
     let rest: Map<String, Value> = document.as_object().cloned().unwrap_or_default();
     details.extend(rest.into_iter().filter(|(name, _)| !NAMED.contains(&name.as_str()) && name != "message"));
-    Failure { hint: text("hint"), details: json!(details), ..Failure::new(kind, code, message) }
+    let mut failure = Failure::new(kind, code, message).details(json!(details));
+    failure.hint = text("hint");
+    failure
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions};
 use std::io::{Read as _, Seek as _, SeekFrom};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
-use std::process::{ExitStatus, Stdio};
+use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -82,7 +82,7 @@ impl Child {
         match &mut self.state {
             State::Running { process, since } => {
                 let ended = process.wait().await;
-                let how = ended.map_or_else(|e| e.to_string(), |status| describe(status));
+                let how = ended.map_or_else(|e| e.to_string(), |status| status.to_string());
                 if since.elapsed() > LIVED_WELL {
                     self.pause = FIRST_PAUSE;
                 }
@@ -123,8 +123,4 @@ impl Child {
         let lines: Vec<&str> = text.lines().collect();
         lines[lines.len().saturating_sub(TAIL_LINES)..].join("\n")
     }
-}
-
-fn describe(status: ExitStatus) -> String {
-    status.to_string()
 }
