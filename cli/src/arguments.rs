@@ -202,6 +202,9 @@ pub struct Deploy {
     /// The resource whose token deploys, where there are several
     #[arg(long)]
     pub resource: Option<String>,
+    /// How long to wait for the result
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
 }
 
 #[derive(Debug, Args)]

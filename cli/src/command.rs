@@ -82,7 +82,7 @@ fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
 }
 
-/// Money as people read it, from either of the two forms that the orchestrator writes.
+/// Money as people read it, from any object that names amount and currency.
 fn money(value: &Value) -> String {
     match value {
         Value::Null => "-".to_owned(),

@@ -42,7 +42,7 @@ pub struct Bundle {
     pub main_module: Option<String>,
     pub modules: Vec<File>,
     pub assets: Vec<File>,
-    /// Further members of the metadata: compatibility, variables, how static files are served.
+    /// Further members of the metadata: compatibility and variables.
     pub metadata: Map<String, Value>,
 }
 
@@ -64,7 +64,7 @@ pub enum DeployError {
     Name(PathBuf),
     #[error("`{0}` must be built first")]
     NeedsBuild(PathBuf),
-    #[error("the binding `{0}` is not supported by `purser deploy`")]
+    #[error("`{0}` in the configuration is not supported by `purser deploy`")]
     Binding(String),
     #[error("the folder holds more than {FILES} files")]
     TooMany,
@@ -104,7 +104,7 @@ impl PublicError for DeployError {
             Self::Outside { .. } | Self::LinkedFolder(_) => "copy what you need into the folder",
             Self::Name(_) => "use a regular file with a name of UTF-8, without control characters, quotes and backslashes; modules must not lie in `assets`",
             Self::NeedsBuild(_) => "build it and deploy the result, or use `purser run -- wrangler deploy`",
-            Self::Binding(_) => "use `purser run -- wrangler deploy`, or remove the binding",
+            Self::Binding(_) => "use `purser run -- wrangler deploy`, or remove it from the configuration",
             Self::TooMany | Self::TooLarge { .. } | Self::TooLargeTogether { .. } => "deploy less, or serve large files from elsewhere",
             Self::Io { .. } | Self::Config { .. } => return None,
         }
@@ -183,10 +183,10 @@ fn worker(root: &Path, main: &str) -> Result<(Option<String>, Vec<File>), Deploy
 #[must_use]
 pub fn metadata(bundle: &Bundle) -> Map<String, Value> {
     let mut metadata = bundle.metadata.clone();
-    match &bundle.main_module {
-        Some(main) => metadata.insert("main_module".to_owned(), json!(main)),
-        None => metadata.insert("assets_only".to_owned(), json!(true)),
-    };
+    // without a main module it is a site of static files
+    if let Some(main) = &bundle.main_module {
+        metadata.insert("main_module".to_owned(), json!(main));
+    }
     metadata
 }
 
@@ -244,7 +244,7 @@ mod tests {
         ]);
         let bundle = gather(dir.path()).unwrap();
         assert_eq!(names(&bundle.assets), [".well-known/security.txt", "a/b.css", "index.html"]);
-        assert_eq!(metadata(&bundle)["assets_only"], true);
+        assert!(metadata(&bundle).is_empty());
         assert_ne!(bundle.code_digest(), Bundle::default().code_digest());
     }
 
@@ -277,6 +277,8 @@ mod tests {
         assert!(matches!(gather(typescript.path()), Err(DeployError::NeedsBuild(_))));
         let binding = folder(&[("wrangler.json", r#"{"main":"index.js","kv_namespaces":[{"binding":"K","id":"1"}]}"#), ("index.js", "x")]);
         assert!(matches!(gather(binding.path()), Err(DeployError::Binding(name)) if name == "kv_namespaces"));
+        let assets = folder(&[("wrangler.json", r#"{"assets":{"directory":".","not_found_handling":"404-page"}}"#), ("index.html", "x")]);
+        assert!(matches!(gather(assets.path()), Err(DeployError::Binding(name)) if name == "assets.not_found_handling"));
         assert!(matches!(gather(folder(&[]).path()), Err(DeployError::Empty(_))));
         assert!(matches!(gather(Path::new("/nonexistent")), Err(DeployError::NoFolder(_))));
     }

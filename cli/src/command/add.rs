@@ -59,7 +59,7 @@ fn preflight(answer: Value) -> Result<Success, Failure> {
             vec![mark.to_owned(), text(row, "label"), text(row, "remedy"), text(row, "who")]
         })
         .collect();
-    let cost = if answer["cost"].is_null() { String::new() } else { format!("\n\ncost: {}", money(&answer["cost"])) };
+    let cost = if answer["cost"].is_null() { String::new() } else { format!("\n\ncost: {}", super::catalog::price(&answer["cost"])) };
     let text = format!("{}{cost}", screen::table(&rows));
     if answer["ready"] == true {
         return Ok(Success::new(answer, text));

@@ -41,21 +41,17 @@ fn row(service: &Value) -> Vec<String> {
     vec![text(service, "ref"), price(&service["price"]), text(service, "description")]
 }
 
-fn price(price: &Value) -> String {
-    if price.is_null() {
-        return "price unknown".to_owned();
+/// A price in words. What has no amount cannot be bought.
+pub(super) fn price(price: &Value) -> String {
+    match price["kind"].as_str() {
+        Some(kind @ ("free" | "included")) => return kind.to_owned(),
+        Some("known") => {}
+        _ => return "price unknown".to_owned(),
     }
-    let amount = price["amount_minor"].as_i64();
-    let currency = price["currency"].as_str().and_then(|code| code.parse().ok());
-    let amount = match (amount, currency) {
-        (Some(0), _) => return "free".to_owned(),
-        (Some(minor), Some(currency)) => purser_values::Money::from_minor(minor, currency).to_string(),
-        _ => text(price, "amount"),
-    };
     let period = match price["period"].as_str() {
         None | Some("once") => String::new(),
         Some(period) => format!(" a {period}"),
     };
     let last = if price["irreversible"] == true { ", cannot be given back" } else { "" };
-    format!("{amount}{period}{last}")
+    format!("{}{period}{last}", super::money(price))
 }

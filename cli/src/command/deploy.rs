@@ -3,6 +3,7 @@
 use purser_values::name::DomainName;
 use serde_json::{Map, Value, json};
 
+use super::saga::{Ended, follow};
 use super::{list, text};
 use crate::api::Form;
 use crate::arguments::Deploy;
@@ -43,7 +44,10 @@ pub(super) async fn run(context: &Context, arguments: &Deploy) -> Result<Success
         form.file(&format!("assets/{}", asset.name), asset.content_type, &asset.bytes);
     }
     let answer = api.upload(&["v1", "deployments"], form).await?;
-    Ok(done(answer, &digest))
+    match follow(&api, answer, arguments.timeout).await? {
+        Ended::Done(answer) => Ok(done(answer, &digest)),
+        Ended::Running(answer) => Ok(Success::new(answer, "It is uploaded and on its way.").next("purser status")),
+    }
 }
 
 fn done(answer: Value, digest: &str) -> Success {

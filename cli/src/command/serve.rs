@@ -1,32 +1,47 @@
-//! `serve`: the orchestrator alone.
+//! `serve`: the orchestrator alone, until it is told to stop.
 
-use purser_server::config::ConfigError;
+use std::io;
+
 use purser_server::{Config, ServeError};
 use purser_values::Env;
 use purser_values::error::Kind;
+use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Serve;
 use crate::outcome::{Failure, Success};
 
+/// What is logged when RUST_LOG says nothing.
+const LOGGED: &str = "info";
+
 pub(super) async fn run(arguments: &Serve) -> Result<Success, Failure> {
-    let config = Config::read(&arguments.config).map_err(|e| unusable(&e))?;
-    let listen = config.listen;
-    let mut terminate = signal(SignalKind::terminate()).map_err(|e| Failure::new(Kind::Internal, "INTERNAL", e.to_string()))?;
-    let stop = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = tokio::signal::ctrl_c() => {}
-        }
+    let unusable = |e: purser_server::config::ConfigError| {
+        Failure::new(Kind::Invalid, "CONFIG_UNUSABLE", e.to_string()).hint("`purser up` writes a complete example into its data folder")
     };
+    let config = Config::read(&arguments.config).map_err(unusable)?;
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    let _ = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false).try_init();
+    let stop = stop().map_err(|e| Failure::new(Kind::Internal, "INTERNAL", format!("signals cannot be awaited: {e}")))?;
     purser_server::serve(config, Env::system(), stop).await.map_err(|e| failed(&e))?;
-    Ok(Success::new(serde_json::json!({ "listen": listen }), "stopped".to_owned()))
+    Ok(Success::new(json!({ "stopped": true }), "Stopped."))
 }
 
-fn unusable(e: &ConfigError) -> Failure {
-    Failure::new(Kind::Invalid, "CONFIG_INVALID", e.to_string())
+fn stop() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
 }
 
-fn failed(e: &ServeError) -> Failure {
-    Failure::new(Kind::Internal, "SERVE_FAILED", e.to_string())
+fn failed(error: &ServeError) -> Failure {
+    let kind = match error {
+        ServeError::Part { .. } => Kind::Invalid,
+        ServeError::Listen { .. } => Kind::Conflict,
+        ServeError::Store(_) | ServeError::Audit(_) | ServeError::Stopped(_) => Kind::Unavailable,
+    };
+    Failure::new(kind, "SERVE_FAILED", error.to_string())
 }

@@ -23,18 +23,27 @@ pub(super) async fn run(context: &Context) -> Result<Success, Failure> {
         }
     }
     let nothing = parts.len() == 1;
+    if data["frozen"] == true {
+        parts.push("This agent is frozen: only a person can thaw it.".to_owned());
+    }
+    parts.push(super::spend::caps(&data["spend"]));
     let success = Success::new(data, parts.join("\n\n"));
     Ok(if nothing { success.next("purser add PROVIDER/SERVICE") } else { success })
 }
 
 const SECTIONS: [(&str, &str, &[&str]); 3] = [
-    ("accounts", "accounts", &["provider", "id", "status"]),
-    ("resources", "resources", &["name", "service", "status", "id"]),
-    ("deployments", "deployments", &["script", "version", "live_url", "domain", "created_at"]),
+    ("accounts", "accounts", &["provider", "provider_account", "since"]),
+    ("resources", "resources", &["name", "service", "state", "id"]),
+    ("deployments", "deployments", &["script", "state", "urls", "domain", "at"]),
 ];
 
 fn cells(row: &Value, columns: &[&str]) -> Vec<String> {
-    columns.iter().map(|column| text(row, column)).collect()
+    let cell = |column: &&str| row[*column].as_array().map_or_else(|| text(row, column), |items| words(items));
+    columns.iter().map(cell).collect()
+}
+
+fn words(items: &[Value]) -> String {
+    items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// The id of a resource of the project that is named by its name or its id.

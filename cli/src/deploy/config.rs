@@ -90,6 +90,9 @@ pub(super) fn read(root: &Path) -> Result<Option<Config>, DeployError> {
     if let Some(name) = BINDINGS.iter().find(|name| config.rest.get(**name).is_some_and(filled)) {
         return Err(DeployError::Binding((*name).to_owned()));
     }
+    if let Some(name) = config.assets.as_ref().and_then(|assets| assets.rest.keys().next()) {
+        return Err(DeployError::Binding(format!("assets.{name}")));
+    }
     Ok(Some(config))
 }
 
@@ -105,7 +108,6 @@ impl Config {
         add("compatibility_date", self.compatibility_date.as_ref().map(|date| json!(date)));
         add("compatibility_flags", self.compatibility_flags.as_ref().filter(|flags| !flags.is_empty()).map(|flags| json!(flags)));
         add("vars", self.vars.as_ref().filter(|vars| !vars.is_empty()).map(|vars| json!(vars)));
-        add("assets", self.assets.as_ref().filter(|assets| !assets.rest.is_empty()).map(|assets| json!(assets.rest)));
         metadata
     }
 }
