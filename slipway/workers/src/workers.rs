@@ -81,7 +81,7 @@ impl Workers {
         let session_key = session_key(&db, &keyring, &env).await?;
         let inner = Inner { db, blobs, keyring, env, runtime, domain: config.domain, session_key, locks: Mutex::default() };
         let workers = Self(Arc::new(inner));
-        let accounts = workers.0.db.read(|tx| account::all(tx)).await?;
+        let accounts = workers.0.db.read(account::all).await?;
         for account in accounts {
             if let Err(e) = workers.restore(&account).await {
                 tracing::error!(account = %account.account, error = %e, "an account's Workers could not be restored");

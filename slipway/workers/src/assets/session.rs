@@ -9,7 +9,7 @@ use purser_values::id::CloudAccountId;
 use purser_values::{Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
-use crate::assets::{Asset, AssetConfig, AssetSet};
+use crate::assets::{Asset, AssetSet};
 use crate::error::WorkersError;
 use crate::limits;
 use crate::name::{ScriptName, Uuid};
@@ -134,7 +134,7 @@ impl Workers {
             },
             None => return Ok(None),
         };
-        let set = AssetSet { files, config: config.unwrap_or_else(AssetConfig::default) };
+        let set = AssetSet { files, config: config.unwrap_or_default() };
         let text = Bytes::from(serde_json::to_vec(&set).map_err(WorkersError::internal)?);
         let list = Sha256Digest::of(&text);
         self.0.blobs.put_all(&self.0.env, vec![(list, text)]).await?;
