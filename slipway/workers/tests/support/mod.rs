@@ -97,7 +97,10 @@ pub async fn visit(runtime: &Runtime, host: &str, path: &str) -> Result<(u16, St
             let body = response.into_body().collect().await.map_err(|e| e.to_string())?.to_bytes();
             Ok((status, String::from_utf8_lossy(&body).into_owned()))
         }
-        Answer::Forward { socket, .. } => exchange(&socket, host, path).await.map_err(|e| e.to_string()),
+        Answer::Forward { socket, .. } => {
+            let answered = tokio::time::timeout(Duration::from_secs(60), exchange(&socket, host, path)).await;
+            answered.map_err(|_| "no answer in a minute".to_owned())?.map_err(|e| e.to_string())
+        }
     }
 }
 
