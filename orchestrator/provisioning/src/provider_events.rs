@@ -2,7 +2,6 @@
 
 use purser_authority::{Attempt, Caller, Done, Event};
 use purser_db::{DbError, Tx};
-use purser_identity::grant;
 use purser_values::id::DeploymentId;
 use purser_values::name::{HostName, ProviderName};
 use purser_wire::event::{DeploymentInfo, EventKind, EventReceipt, ProviderEvent};
@@ -17,6 +16,8 @@ use crate::store::account;
 
 /// Most endpoints of one reported deployment that are kept.
 const ENDPOINTS: usize = 32;
+/// Longest script name that is kept, in characters.
+const SCRIPT_CHARS: usize = 128;
 
 /// Records an event. A repeated id changes nothing.
 ///
@@ -55,37 +56,39 @@ pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderE
 
 /// Confirms a deployment of ours, or writes down one that came by another way under the resource's own grant.
 fn deployed(tx: &mut Tx<'_>, env: &purser_values::Env, provider: &ProviderName, info: &DeploymentInfo, row: &Resource) -> Result<(), DbError> {
-    if !deployment::confirm(tx, provider, info.id.as_str(), &info.code_digest, env.now())? {
-        let id = DeploymentId::mint(env);
-        let known = grant::find(tx, &row.grant)?;
-        let urls: Vec<String> = info.endpoints.iter().take(ENDPOINTS).map(|e| e.value.clone()).collect();
-        let found = Deployment {
-            id: id.clone(),
-            organisation: row.organisation.clone(),
-            project: row.project.clone(),
-            environment: row.environment.clone(),
-            resource: row.id.clone(),
-            provider: provider.clone(),
-            script: info.name.chars().take(128).collect(),
-            state: "live".to_owned(),
-            version: Some(info.id.to_string()),
-            code_digest: info.code_digest,
-            urls: urls.clone(),
-            domain: None,
-            person: known.map_or_else(|| row.person.clone(), |g| g.person),
-            agent: row.agent.clone(),
-            grant: row.grant.clone(),
-            created_at: env.now(),
-            confirmed_at: None,
-        };
-        // Our own saga may be about to record the same version; whoever comes second finds it there.
-        if deployment::by_version(tx, provider, info.id.as_str())?.is_none() && !deployment::in_flight(tx, &row.id, &info.code_digest)? {
+    let version = deployment::version_key(info.id.as_str());
+    let urls: Vec<String> = info.endpoints.iter().take(ENDPOINTS).map(|e| e.value.clone()).collect();
+    let id = match deployment::reported(tx, &row.id, &version, &info.code_digest)? {
+        Some(ours) => ours.id,
+        None => {
+            let id = DeploymentId::mint(env);
+            let found = Deployment {
+                id: id.clone(),
+                organisation: row.organisation.clone(),
+                project: row.project.clone(),
+                environment: row.environment.clone(),
+                resource: row.id.clone(),
+                provider: provider.clone(),
+                script: info.name.chars().take(SCRIPT_CHARS).collect(),
+                state: "live".to_owned(),
+                version: Some(version),
+                code_digest: info.code_digest,
+                urls: urls.clone(),
+                domain: None,
+                person: row.person.clone(),
+                agent: row.agent.clone(),
+                grant: row.grant.clone(),
+                created_at: env.now(),
+                confirmed_at: None,
+            };
             deployment::intend(tx, &found)?;
             deployment::finish(tx, &id, "live", found.version.as_deref(), &urls)?;
-            for host in urls.iter().filter_map(|url| host(url)) {
-                resource::endpoint_add(tx, &row.organisation, &host, &row.id, Some(id.as_str()), env.now())?;
-            }
+            id
         }
+    };
+    deployment::confirm(tx, &id, env.now())?;
+    for host in urls.iter().filter_map(|url| host(url)) {
+        resource::endpoint_add(tx, &row.organisation, &host, &row.id, Some(id.as_str()), env.now())?;
     }
     Ok(())
 }

@@ -94,12 +94,12 @@ async fn event(
         resource_id: resource.as_ref().map(|r| (&r.id).into()),
         agent_id: resource.and_then(|r| r.agent),
         deployment: Some(DeploymentInfo {
-            id: deployment.id.as_str().parse()?,
+            id: version.id.as_str().parse()?,
             name: deployment.script.to_string(),
             code_digest: version.code_digest,
             endpoints,
         }),
-        data: [("version".to_owned(), json!(version.id))].into_iter().collect(),
+        data: [("deployment".to_owned(), json!(deployment.id))].into_iter().collect(),
     })
 }
 

@@ -37,6 +37,9 @@ pub struct DeployRequest {
     pub resource: Option<ResourceName>,
     /// Name of the script at the provider.
     pub name: ResourceName,
+    /// Says that there is no module to run; it must agree with `main_module`.
+    #[serde(default)]
+    pub assets_only: bool,
     /// The module that runs; absent for a site of static files.
     #[serde(default)]
     pub main_module: Option<String>,
@@ -198,6 +201,9 @@ fn entries(request: &DeployRequest, files: Vec<DeployFile>) -> Result<Vec<(FileE
         let size = u64::try_from(file.bytes.len()).unwrap_or(u64::MAX);
         let entry = FileEntry { kind: file.kind, path, digest: Sha256Digest::of(&file.bytes), size, content_type: file.content_type };
         out.push((entry, file.bytes));
+    }
+    if request.assets_only && request.main_module.is_some() {
+        return Err(invalid("`assets_only` and `main_module` exclude each other".to_owned()));
     }
     match &request.main_module {
         Some(main) if !out.iter().any(|(e, _)| e.kind == FileKind::Module && e.path == *main) => {

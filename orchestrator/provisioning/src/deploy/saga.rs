@@ -136,7 +136,7 @@ async fn upload(app: App, mut state: DeployState) -> Result<DeployState, StepErr
         let jwt = api.assets(state.script(), &assets).await?;
         metadata["assets"] = json!({"jwt": jwt, "config": {}});
     }
-    state.version = Some(api.upload(state.script(), &metadata, &modules).await?.version);
+    state.version = Some(deployment::version_key(&api.upload(state.script(), &metadata, &modules).await?.version));
     state.urls = api.enable_subdomain(state.script()).await?.into_iter().collect();
     Ok(state)
 }

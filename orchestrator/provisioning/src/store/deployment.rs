@@ -45,21 +45,23 @@ pub fn finish(tx: &mut Tx<'_>, id: &DeploymentId, state: &str, version: Option<&
     tx.execute("update deployment set state = $2, version = $3, urls = $4 where id = $1", params![id, state, version, urls]).map(drop)
 }
 
-/// The provider's own word that this version runs. Answers whether we knew of it.
-pub fn confirm(tx: &mut Tx<'_>, provider: &ProviderName, version: &str, digest: &Sha256Digest, now: Timestamp) -> Result<bool, DbError> {
-    let update = "update deployment set confirmed_at = $4 where provider = $1 and version = $2 and code_digest = $3 and confirmed_at is null";
-    Ok(tx.execute(update, params![provider, version, digest, now])? > 0)
+/// A provider's version id as it is kept: some of its answers write the same id with hyphens and some without.
+#[must_use]
+pub fn version_key(id: &str) -> String {
+    id.replace('-', "").to_ascii_lowercase()
 }
 
-/// The deployment with the provider's version id.
-pub fn by_version(tx: &mut Tx<'_>, provider: &ProviderName, version: &str) -> Result<Option<Deployment>, DbError> {
-    tx.query_opt("select * from deployment where provider = $1 and version = $2", params![provider, version])?.map(|row| read(&row)).transpose()
+/// The provider's own word that this deployment runs.
+pub fn confirm(tx: &mut Tx<'_>, id: &DeploymentId, now: Timestamp) -> Result<(), DbError> {
+    tx.execute("update deployment set confirmed_at = coalesce(confirmed_at, $2) where id = $1", params![id, now]).map(drop)
 }
 
-/// Whether a saga of ours is putting this very code on the resource.
-pub fn in_flight(tx: &mut Tx<'_>, resource: &ResourceId, digest: &Sha256Digest) -> Result<bool, DbError> {
-    let select = "select id from deployment where resource = $1 and code_digest = $2 and state = 'intended'";
-    Ok(tx.query_opt(select, params![resource, digest])?.is_some())
+/// The deployment that a provider's report is about: the one with its version, or the one of a saga of ours that is putting
+/// this very code on the resource and has not written the version down yet.
+pub fn reported(tx: &mut Tx<'_>, resource: &ResourceId, version: &str, digest: &Sha256Digest) -> Result<Option<Deployment>, DbError> {
+    let select = "select * from deployment where resource = $1 and code_digest = $3
+                  and (version = $2 or (version is null and state = 'intended')) order by created_at desc limit 1";
+    tx.query_opt(select, params![resource, version, digest])?.map(|row| read(&row)).transpose()
 }
 
 pub fn get(tx: &mut Tx<'_>, organisation: &OrganisationId, id: &str) -> Result<Option<Deployment>, DbError> {

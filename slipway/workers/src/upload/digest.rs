@@ -1,37 +1,23 @@
-//! The code digest: one SHA-256 that says exactly what runs.
+//! The code digest: one SHA-256 that says exactly what runs, by the rule that both sides of the protocol share.
 //!
-//! It covers a canonical text of lines, each ended by a line feed:
-//!
-//! ```text
-//! slipway-code 1
-//! main <main module or service-worker part, or - for none>
-//! module <SHA-256> <content type> <name>      sorted by name
-//! asset <SHA-256> <content type or -> <path>  sorted by path
-//! ```
-//!
-//! Names and paths hold no line feeds, so that no two uploads share a text. Bindings are not in it: the same code with another
-//! secret is the same code.
-
-use std::fmt::Write as _;
+//! Bindings are not in it: the same code with another secret is the same code. Source maps are not code.
 
 use purser_values::Sha256Digest;
+use purser_wire::code::{Part, digest};
 
 use crate::assets::AssetSet;
 use crate::view::ModuleInfo;
 
+/// The content type of a source map, which clients send beside the code.
+const SOURCE_MAP: &str = "application/source-map";
+
 /// The digest of modules and assets.
 #[must_use]
 pub fn code_digest(main: Option<&str>, modules: &[ModuleInfo], assets: Option<&AssetSet>) -> Sha256Digest {
-    let mut sorted: Vec<&ModuleInfo> = modules.iter().collect();
-    sorted.sort_by(|a, b| a.name.cmp(&b.name));
-    let mut text = format!("slipway-code 1\nmain {}\n", main.unwrap_or("-"));
-    for module in sorted {
-        let _ = writeln!(text, "module {} {} {}", module.sha256, module.content_type, module.name);
-    }
-    for (path, asset) in assets.iter().flat_map(|set| &set.files) {
-        let _ = writeln!(text, "asset {} {} {path}", asset.sha256, asset.content_type.as_deref().unwrap_or("-"));
-    }
-    Sha256Digest::of(text.as_bytes())
+    let code = modules.iter().filter(|m| m.content_type != SOURCE_MAP);
+    let mut parts: Vec<Part> = code.map(|m| Part::Module { name: m.name.clone(), digest: m.sha256 }).collect();
+    parts.extend(assets.iter().flat_map(|set| &set.files).map(|(path, asset)| Part::Asset { path: path.clone(), digest: asset.sha256 }));
+    digest(main, &parts)
 }
 
 #[cfg(test)]
