@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use purser_db::DbConfig;
 use serde::Deserialize;
+use slipway_workers::runtime::process::JailProgram;
 use url::Url;
 
 /// The file's own name of the variable for workerd, for messages.
@@ -41,6 +42,8 @@ pub struct Config {
     pub sandbox: Option<Sandbox>,
     /// Run Workers without a jail.
     pub unconfined: bool,
+    /// The program that builds jails; this one, unless a test says otherwise.
+    pub jail: JailProgram,
 }
 
 /// The orchestrator that we serve.
@@ -152,6 +155,7 @@ impl Config {
             orchestrator: Orchestrator { url: orchestrator, signing_secret_file: file.orchestrator.signing_secret_file },
             sandbox,
             unconfined,
+            jail: JailProgram::default(),
         })
     }
 }

@@ -180,7 +180,7 @@ fn runtime(config: &Config) -> Result<WorkersConfig, ServeError> {
         data: config.data.clone(),
         workerd: config.workerd.clone(),
         unconfined: config.unconfined,
-        jail: slipway_workers::runtime::process::JailProgram::default(),
+        jail: config.jail.clone(),
         domain: Some(COMMON_DOMAIN.parse()?),
     })
 }

@@ -70,8 +70,7 @@ struct Raw {
     compatibility_date: Option<String>,
     #[serde(default)]
     compatibility_flags: Vec<String>,
-    #[serde(default)]
-    keep_bindings: Vec<String>,
+    keep_bindings: Option<Vec<String>>,
     #[serde(default)]
     annotations: BTreeMap<String, Value>,
     assets: Option<WantedAssets>,
@@ -120,7 +119,8 @@ impl Metadata {
             bindings,
             compatibility_date: raw.compatibility_date,
             compatibility_flags: raw.compatibility_flags,
-            keep_bindings: raw.keep_bindings,
+            // The older wrangler says nothing on a redeployment and expects its secrets to stay.
+            keep_bindings: raw.keep_bindings.unwrap_or_else(|| vec!["secret_text".to_owned()]),
             annotations: annotations(raw.annotations),
             assets: raw.assets,
             keep_assets: raw.keep_assets,

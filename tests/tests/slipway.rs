@@ -1,0 +1,13 @@
+//! slipway as its customers meet it: the provider's side of the protocol, the Cloudflare-compatible API, and what outlives a restart.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "slipway/api.rs"]
+mod api;
+#[path = "slipway/conformance.rs"]
+mod conformance;
+#[path = "slipway/orders.rs"]
+mod orders;
+#[path = "slipway/restart.rs"]
+mod restart;
+#[path = "slipway/support.rs"]
+mod support;
