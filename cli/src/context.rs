@@ -60,7 +60,7 @@ impl Context {
     /// # Errors
     /// `ORCHESTRATOR_UNKNOWN` when none is named, `ORCHESTRATOR_URL` when the one named is not usable.
     pub fn orchestrator(&self) -> Result<Url, Failure> {
-        if let Some(text) = &self.global.url {
+        if let Some(text) = self.global.url.as_ref().filter(|text| !text.is_empty()) {
             return origin(text);
         }
         if let Some(dir) = &self.global.data {

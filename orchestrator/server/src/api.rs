@@ -7,6 +7,7 @@ mod caller;
 mod catalog;
 mod deployments;
 mod events;
+mod people_only;
 mod projects;
 mod providers;
 mod resources;
@@ -51,6 +52,9 @@ pub fn router(api: Api) -> Router {
         .route("/v1/spend", get(spend::read))
         .route("/v1/trace", get(trace::read))
         .route("/v1/events", get(events::list))
+        .route("/v1/caps", post(people_only::cap_set))
+        .route("/v1/payment_methods", post(people_only::payment_method_set))
+        .route("/v1/terms_acceptances", post(people_only::terms_accept))
         .route("/v1/agents", get(agents::list))
         .route("/v1/agents/{id}/freeze", post(agents::freeze))
         .route("/v2/provisioning/charges", post(providers::charge))

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 
+use http::{HeaderName, HeaderValue};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
 use purser_http::{Fetcher, Origin};
@@ -17,6 +18,7 @@ use purser_spend::rail::sandbox::SandboxRail;
 use purser_values::{Env, Secret};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::api::Api;
 use crate::config::{Config, MailConfig};
@@ -36,6 +38,9 @@ pub const TABLES: &[Migrations] = &[
     purser_provisioning::MIGRATIONS,
 ];
 
+/// Says on every answer that no real money moves here, so that every envelope of the command line can say it too.
+const PROFILE: HeaderName = HeaderName::from_static("purser-profile");
+const SANDBOX: HeaderValue = HeaderValue::from_static("sandbox");
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "purser@purser.test";
 
@@ -73,6 +78,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     let state = Api { app, engine, rails };
     let router = oidc::router(front.clone()).merge(console::router(front)).merge(api::router(state));
     let router = purser_http::harden::harden(router, env);
+    let router = if config.is_sandbox() { router.layer(SetResponseHeaderLayer::overriding(PROFILE, SANDBOX)) } else { router };
     let listener = TcpListener::bind(config.listen).await.map_err(|why| ServeError::Listen { listen: config.listen, why })?;
     eprintln!("ready {}", config.public_url);
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
@@ -89,7 +95,8 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let realm = Realm::new(env.clone(), keyring.clone(), keys.clone(), config.public_url.as_str(), config.sign_up());
     let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), keys.active().clone()).await?;
     let core = Core { db: db.clone(), env: env.clone(), keyring, audit, jobs: Arc::new(Notify::new()) };
-    let allow = config.fetch_allow.iter().map(|o| o.parse::<Origin>()).collect::<Result<Vec<_>, _>>().map_err(|e| part("fetch_allow")(&e))?;
+    let allow =
+        config.fetch_allow.iter().map(|o| o.parse::<Origin>()).collect::<Result<Vec<_>, _>>().map_err(|e| part("fetch_allow")(&e))?;
     let fetcher = Fetcher::new(allow).map_err(|e| part("fetch_allow")(&e))?;
     let mut configured = Vec::with_capacity(config.providers.len());
     for provider in &config.providers {
