@@ -146,7 +146,8 @@ where
 }
 
 fn caught<T, E: From<DbError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
-    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(E::from(DbError::Other("a closure stopped half-way and was undone".to_owned()))))
+    catch_unwind(AssertUnwindSafe(work))
+        .unwrap_or_else(|_| Err(E::from(DbError::Other("a closure stopped half-way and was undone".to_owned()))))
 }
 
 /// Grows to about 50 ms, spread by the clock's low digits so that rivals do not meet again.

@@ -1,9 +1,7 @@
 //! Values that go into a statement.
 
 use purser_values::id::Id;
-use purser_values::name::{
-    DomainName, Email, EnvironmentName, HostName, ProjectName, ProviderName, ResourceName, ServiceName, ServiceRef,
-};
+use purser_values::name::{DomainName, Email, EnvironmentName, HostName, ProjectName, ProviderName, ResourceName, ServiceName, ServiceRef};
 use purser_values::{Currency, Month, Sha256Digest, Timestamp};
 
 /// One bound value or one column: the four types that both engines share.
@@ -83,8 +81,19 @@ macro_rules! as_text {
 }
 as_int!(i64, i32, u32, u16, u8);
 as_text!(
-    String, Sha256Digest, Currency, Email, HostName, DomainName, ProjectName, EnvironmentName, ProviderName, ServiceName,
-    ServiceRef, ResourceName, Month
+    String,
+    Sha256Digest,
+    Currency,
+    Email,
+    HostName,
+    DomainName,
+    ProjectName,
+    EnvironmentName,
+    ProviderName,
+    ServiceName,
+    ServiceRef,
+    ResourceName,
+    Month
 );
 
 /// The bound values of one statement: `params![id, amount, now]`.

@@ -40,7 +40,14 @@ fn take_one(tx: &mut Tx<'_>) -> Result<i64, Refused> {
 async fn of_two_hundred_that_race_exactly_seven_get_what_there_is_for_seven() {
     each_engine(TABLES, |db| async move {
         db.write::<_, DbError, _>(|tx| tx.execute("insert into cap (id, room) values ('a', 7)", params![])).await.unwrap();
-        let tasks: Vec<_> = (0..200).map(|_| tokio::spawn({ let db = db.clone(); async move { db.write(take_one).await } })).collect();
+        let tasks: Vec<_> = (0..200)
+            .map(|_| {
+                tokio::spawn({
+                    let db = db.clone();
+                    async move { db.write(take_one).await }
+                })
+            })
+            .collect();
         let mut taken = Vec::new();
         for task in tasks {
             match task.await.unwrap() {

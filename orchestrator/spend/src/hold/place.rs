@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Hold, HoldError, HoldState, Purchase, read, write};
 use crate::book::{self, Book};
-use crate::method::{self, MethodState};
+use crate::method::{self, MethodState, PaymentMethod};
 use crate::{cap, freeze, limits, spender};
 
 /// Holds the quote's total within the cap of this month, or refuses with what is left and who can raise it.
@@ -24,9 +24,11 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
     if let Some(first) = read::by_key(tx, &purchase.spender, &purchase.key)? {
         return if first.1 == digest { Ok(Done::quiet(first.0)) } else { Err(HoldError::KeyReused) };
     }
-    if let Some(refusal) = before_cap(tx, purchase)?.into_iter().next() {
+    let method = method::current(tx, &purchase.spender.organisation)?;
+    if let Some(refusal) = before_cap(tx, purchase, method.as_ref())?.into_iter().next() {
         return Err(refusal);
     }
+    let method = method.ok_or_else(|| no_method(purchase))?;
     let total = total(purchase)?;
     let month = env.now().month();
     let book = find_book(tx, env, purchase, total, month)?;
@@ -34,7 +36,6 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
     if !book::reserve(tx, env, &book, total, id.as_str())? {
         return Err(cap_reached(tx, purchase, &book, total)?);
     }
-    let method = method::current(tx, &purchase.spender.organisation)?.ok_or_else(|| no_method(purchase))?;
     let hold = record(env, purchase, id, total, method.id);
     write::hold(tx, &hold, &purchase.key, &digest)?;
     write::first_lines(tx, &hold, &purchase.quote, month)?;
@@ -53,7 +54,8 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
 /// # Errors
 /// When the store fails.
 pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<HoldError>, DbError> {
-    let mut found = before_cap(tx, purchase)?;
+    let method = method::current(tx, &purchase.spender.organisation)?;
+    let mut found = before_cap(tx, purchase, method.as_ref())?;
     let Ok(total) = total(purchase) else { return Ok(found) };
     match cap::at(tx, &purchase.spender, &purchase.provider, env.now().month())? {
         Some(view) if view.cap.currency() != total.currency() => {
@@ -73,7 +75,7 @@ pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<H
 }
 
 /// What stands against the purchase apart from the cap, in a fixed order.
-fn before_cap(tx: &mut Tx<'_>, purchase: &Purchase) -> Result<Vec<HoldError>, DbError> {
+fn before_cap(tx: &mut Tx<'_>, purchase: &Purchase, method: Option<&PaymentMethod>) -> Result<Vec<HoldError>, DbError> {
     let mut found = Vec::new();
     if freeze::is_frozen(tx, &purchase.spender.agent)? {
         found.push(Denied::Frozen.into());
@@ -84,7 +86,7 @@ fn before_cap(tx: &mut Tx<'_>, purchase: &Purchase) -> Result<Vec<HoldError>, Db
     if purchase.quote.irreversible && !purchase.irreversible_allowed {
         found.push(HoldError::Irreversible);
     }
-    match method::current(tx, &purchase.spender.organisation)? {
+    match method {
         None => found.push(no_method(purchase)),
         Some(method) if method.state == MethodState::NeedsAuthentication => {
             found.push(HoldError::PaymentMethodNeedsPerson { card_url: purchase.card_url.clone() });
