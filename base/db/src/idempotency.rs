@@ -63,3 +63,11 @@ pub fn release(tx: &mut Tx<'_>, scope: &str, key: &str) -> Result<(), DbError> {
     let delete = "delete from idempotency where scope = $1 and idempotency_key = $2 and answer is null";
     tx.execute(delete, params![scope, key]).map(drop)
 }
+
+/// Forgets keys that are older than this moment.
+///
+/// # Errors
+/// When the store fails.
+pub fn forget(tx: &mut Tx<'_>, before: Timestamp) -> Result<u64, DbError> {
+    tx.execute("delete from idempotency where created_at < $1", params![before])
+}

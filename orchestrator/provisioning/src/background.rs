@@ -1,14 +1,17 @@
-//! What runs beside requests: sagas, jobs and the look at providers.
+//! What runs beside requests: sagas, jobs, housekeeping.
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use purser_authority::{Attempt, Caller, Done};
 use purser_db::DbError;
-use purser_db::jobs::{Handler, Job, JobFailure, Runner};
+use purser_db::jobs::{Handler, Job, JobFailure, NewJob, Runner};
 use purser_flow::Engine;
 use purser_identity::{agent, person};
 use purser_notify::{Mail, Subject, Transport, mail_job};
 use purser_spend::alert::{self, Alert};
+use purser_values::Env;
 use serde_json::Value;
 
 use crate::agent_control::{AGENT_CONTROL_JOB, AgentControlJob};
@@ -65,6 +68,66 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport) -> Runner {
         }),
     );
     Runner::new(app.core.db.clone(), app.core.env.clone(), handlers, app.core.jobs.clone())
+}
+
+/// Time between two rounds of housekeeping.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+/// A charge that was begun this long ago and has no outcome is taken up again, in seconds.
+const CHARGE_LATE_S: i64 = 60;
+/// Days that answers to idempotency keys and finished jobs are kept.
+const KEEP_S: i64 = 30 * 86_400;
+
+/// What time alone makes due: run-out codes and proofs, holds nobody charged, renewals, charges without an outcome.
+/// Runs for ever; spawn it.
+pub async fn housekeeping(app: App) {
+    loop {
+        if let Err(e) = keep_house(&app).await {
+            tracing::error!(error = %e, "housekeeping stopped; it is tried again");
+        }
+        tokio::time::sleep(HOUSEKEEPING_EVERY).await;
+    }
+}
+
+/// One round.
+///
+/// # Errors
+/// When the store fails; what was done so far stands.
+pub async fn keep_house(app: &App) -> Result<(), DbError> {
+    let env = app.core.env.clone();
+    let now = env.now();
+    let late = app
+        .core
+        .db
+        .write(move |tx| {
+            purser_identity::sweep(tx, now)?;
+            purser_db::idempotency::forget(tx, now.plus_secs(-KEEP_S))?;
+            purser_db::jobs::forget_done(tx, now.plus_secs(-KEEP_S))?;
+            let late = purser_spend::charge::unfinished(tx, now.plus_secs(-CHARGE_LATE_S))?;
+            for charge in &late {
+                let job = NewJob {
+                    dedupe: Some(format!("charge_late:{charge}:{}", now.as_secs())),
+                    ..NewJob::now(&env, purser_spend::charge::RESUME_JOB, serde_json::json!({ "charge": charge }))
+                };
+                purser_db::jobs::enqueue(tx, &env, &job)?;
+            }
+            Ok::<_, DbError>(late.len())
+        })
+        .await?;
+    if late > 0 {
+        app.core.jobs.notify_one();
+    }
+    batches(app, "hold_expire", purser_spend::hold::expire).await?;
+    batches(app, "renewal_reserve", purser_spend::renewal::reserve).await
+}
+
+/// Runs a use case that works through what is due a batch at a time, until nothing is.
+async fn batches(app: &App, verb: &'static str, work: fn(&mut purser_db::Tx<'_>, &Env) -> Result<Done<usize>, DbError>) -> Result<(), DbError> {
+    loop {
+        let env = app.core.env.clone();
+        if crate::perform(&app.core, Attempt::new(verb, &Caller::System, verb), move |tx| work(tx, &env)).await? == 0 {
+            return Ok(());
+        }
+    }
 }
 
 /// A cap's threshold was reached: one mail to each person whose grant the agent holds.

@@ -29,7 +29,7 @@ pub use crate::core::Core;
 pub use agent_control::{AGENT_CONTROL_JOB, AgentControlJob, agent_freeze, agent_thaw};
 pub use consent::{ConsentDecision, GrantDecideError, consent_facts, grant_decide};
 pub use app::App;
-pub use background::{jobs, sagas};
+pub use background::{housekeeping, jobs, keep_house, sagas};
 pub use error::{OpError, PayError};
 pub use gateway::{Configured, Gateway};
 pub use perform::perform;

@@ -56,6 +56,14 @@ pub fn enqueue(tx: &mut Tx<'_>, env: &Env, job: &NewJob) -> Result<(), DbError> 
     tx.execute(insert, params![id, job.kind, job.payload, job.run_at, env.now(), job.dedupe]).map(drop)
 }
 
+/// Forgets jobs that were done and are older than this moment.
+///
+/// # Errors
+/// When the store fails.
+pub fn forget_done(tx: &mut Tx<'_>, before: Timestamp) -> Result<u64, DbError> {
+    tx.execute("delete from job where state = 'done' and created_at < $1", params![before])
+}
+
 /// The jobs that were given up, oldest first.
 ///
 /// # Errors
