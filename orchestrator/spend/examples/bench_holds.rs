@@ -2,7 +2,7 @@
 //!
 //! `cargo run --release -p purser-spend --example bench_holds [SECONDS]`. SQLite always; PostgreSQL where `PURSER_TEST_PG_URL`
 //! names a server. `spread` gives each caller an agent of its own, `hot` lets all of them meet one cap.
-#![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a bench stops at the first surprise and prints")]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a bench stops at the first surprise and prints")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

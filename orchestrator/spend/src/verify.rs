@@ -44,15 +44,23 @@ fn balances_follow_from_transfers(tx: &mut Tx<'_>, found: &mut Vec<String>) -> R
 
 /// room + held + captured is the cap; and room is negative only where the cap was lowered below what was used.
 fn cap(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    for (book, room, held, captured, cap) in books(tx)? {
+    for Book { name, room, held, captured, cap } in books(tx)? {
         if room + held + captured != cap || held < 0 || captured < 0 {
-            found.push(format!("cap: `{book}` has room {room}, held {held}, captured {captured} under a cap of {cap}"));
+            found.push(format!("cap: `{name}` has room {room}, held {held}, captured {captured} under a cap of {cap}"));
         }
     }
     Ok(())
 }
 
-fn books(tx: &mut Tx<'_>) -> Result<Vec<(String, i64, i64, i64, i64)>, DbError> {
+struct Book {
+    name: String,
+    room: i64,
+    held: i64,
+    captured: i64,
+    cap: i64,
+}
+
+fn books(tx: &mut Tx<'_>) -> Result<Vec<Book>, DbError> {
     let sql = "select k.agent, k.provider, k.month, k.cap,
                    (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/room') as room,
                    (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/held') as held,
@@ -62,7 +70,7 @@ fn books(tx: &mut Tx<'_>) -> Result<Vec<(String, i64, i64, i64, i64)>, DbError> 
     rows.iter()
         .map(|row| {
             let name = format!("{}/{}/{}", row.get::<String>("agent")?, row.get::<String>("provider")?, row.get::<String>("month")?);
-            Ok((name, row.get("room")?, row.get("held")?, row.get("captured")?, row.get("cap")?))
+            Ok(Book { name, room: row.get("room")?, held: row.get("held")?, captured: row.get("captured")?, cap: row.get("cap")? })
         })
         .collect()
 }
@@ -72,7 +80,7 @@ fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError>
     let sql = "select h.agent || '/' || h.provider || '/' || l.month as book, cast(sum(l.amount) as bigint) as total
                from spend_hold_line l join spend_hold h on h.id = l.hold where l.state in ('open', 'charging')
                group by h.agent, h.provider, l.month";
-    compare(tx, sql, found, "held", |(_, _, held, _, _)| *held)
+    compare(tx, sql, found, "held", |book| book.held)
 }
 
 /// What a book has captured is the sum of its charges that succeeded.
@@ -81,20 +89,18 @@ fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), D
                from spend_charge c join spend_hold h on h.id = c.hold
                join spend_hold_line l on l.hold = c.hold and l.charge = c.id
                where c.state = 'succeeded' group by h.agent, h.provider, l.month";
-    compare(tx, sql, found, "captured", |(_, _, _, captured, _)| *captured)
+    compare(tx, sql, found, "captured", |book| book.captured)
 }
 
-type BookRow = (String, i64, i64, i64, i64);
-
-fn compare(tx: &mut Tx<'_>, sql: &'static str, found: &mut Vec<String>, what: &str, pick: impl Fn(&BookRow) -> i64) -> Result<(), DbError> {
+fn compare(tx: &mut Tx<'_>, sql: &'static str, found: &mut Vec<String>, what: &str, pick: impl Fn(&Book) -> i64) -> Result<(), DbError> {
     let mut sums = std::collections::BTreeMap::new();
     for row in tx.query(sql, params![])? {
         sums.insert(row.get::<String>("book")?, row.get::<i64>("total")?);
     }
     for book in books(tx)? {
-        let sum = sums.remove(&book.0).unwrap_or(0);
+        let sum = sums.remove(&book.name).unwrap_or(0);
         if pick(&book) != sum {
-            found.push(format!("token-is-hold: `{}` has {what} {}, its lines say {sum}", book.0, pick(&book)));
+            found.push(format!("token-is-hold: `{}` has {what} {}, its lines say {sum}", book.name, pick(&book)));
         }
     }
     found.extend(sums.into_keys().map(|book| format!("`{book}` has lines and no book")));

@@ -150,7 +150,7 @@ async fn a_crash_between_the_intent_and_the_outcome_pays_once() {
             .unwrap();
         assert_eq!(found, Some(order.clone()));
         let waiting = world.db.read(move |tx| charge::unfinished(tx, Timestamp::from_micros(i64::MAX))).await.unwrap();
-        assert_eq!(waiting, [order.charge.clone()]);
+        assert_eq!(waiting, std::slice::from_ref(&order.charge));
         assert_eq!(rail.capture(&again).await.unwrap(), paid, "the rail answers a known order with its first answer");
         let first = world.finish(&order.charge, paid.clone()).await;
         let second = world.finish(&order.charge, paid).await;
