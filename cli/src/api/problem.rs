@@ -50,10 +50,17 @@ pub(super) fn failure(answer: &Answer) -> Failure {
     let status = answer.status.as_u16();
     let document = answer.json();
     let text = |name: &str| document[name].as_str().map(str::to_owned);
-    if let Some(code) = text("error") {
-        // OAuth's own form (RFC 6749, 5.2)
+    if let Some(error) = text("error") {
+        // OAuth's own form (RFC 6749, 5.2), with our own code beside it where OAuth has none
+        let kind = match error.as_str() {
+            "access_denied" => Kind::Forbidden,
+            "invalid_grant" | "expired_token" | "invalid_token" => Kind::Unauthenticated,
+            "temporarily_unavailable" => Kind::Unavailable,
+            _ => kind_of_status(status),
+        };
+        let code = text("code").unwrap_or(error);
         let message = text("error_description").unwrap_or_else(|| format!("the orchestrator answered `{code}`"));
-        let mut failure = Failure::new(kind_of_status(status), &code, message);
+        let mut failure = Failure::new(kind, &code, message);
         failure.hint = text("hint");
         return failure;
     }
@@ -101,6 +108,13 @@ mod tests {
     fn the_kind_is_the_documents_before_the_status() {
         assert_eq!(failure(&answer(403, r#"{"code":"x","kind":"needs_person"}"#)).kind, Kind::NeedsPerson);
         assert_eq!(failure(&answer(403, r#"{"code":"x","kind":"nonsense"}"#)).kind, Kind::Forbidden);
+    }
+
+    #[test]
+    fn an_oauth_refusal_keeps_our_own_code() {
+        let frozen = failure(&answer(400, r#"{"error":"access_denied","error_description":"the agent is frozen","code":"agent_frozen"}"#));
+        assert_eq!((frozen.kind, frozen.code.as_str()), (Kind::Forbidden, "agent_frozen"));
+        assert_eq!(failure(&answer(400, r#"{"error":"invalid_grant"}"#)).kind, Kind::Unauthenticated);
     }
 
     #[test]

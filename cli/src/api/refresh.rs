@@ -57,9 +57,7 @@ impl Api<'_> {
             .append_pair("refresh_token", current.refresh_token.expose())
             .finish();
         let granted = self.token(body, EXCHANGE).await.map_err(|failure| match failure.code.as_str() {
-            "invalid_grant" | "expired_token" | "access_denied" => {
-                ended().details(serde_json::json!({ "cause": failure.code, "said": failure.message }))
-            }
+            "invalid_grant" | "expired_token" => ended().details(serde_json::json!({ "cause": failure.code, "said": failure.message })),
             _ => failure,
         })?;
         let next = Session {

@@ -192,7 +192,7 @@ async fn wait(context: &Context, api: &Api<'_>, waiting: &Waiting, timeout: Opti
                 }
                 "expired_token" => return Err(undecided(waiting)),
                 // the orchestrator may be restarting; the request is still there when it is back
-                "ORCHESTRATOR_UNREACHABLE" if context.env.now() < waiting.expires_at => {}
+                _ if failure.kind == Kind::Unavailable && context.env.now() < waiting.expires_at => {}
                 _ => return Err(failure),
             },
         }
