@@ -11,14 +11,12 @@ use purser_wire::manifest::Manifest;
 use slipway_dns::server::Nameserver;
 use slipway_registrar::registrar::Registrar;
 use slipway_workers::Workers;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::Notify;
 use url::Url;
 
 use crate::config::Profile;
 use crate::pages::terms::Terms;
-
-/// Uploads that are held in memory at a time; more wait. Each may be as large as the largest body.
-pub const UPLOADS: usize = 4;
+use crate::places::Places;
 
 /// The running cloud.
 pub struct Cloud {
@@ -38,7 +36,7 @@ pub struct Cloud {
     pub profile: Profile,
     /// Where clients reach us; ends in `/`.
     pub public_url: Url,
-    pub uploads: Arc<Semaphore>,
+    pub places: Places,
 }
 
 /// As handlers hold it.

@@ -40,6 +40,8 @@ pub struct Config {
     pub public_url: Url,
     pub orchestrator: Orchestrator,
     pub sandbox: Option<Sandbox>,
+    /// The operator's own certificate for the edge.
+    pub certificate: Option<Certificate>,
     /// Run Workers without a jail.
     pub unconfined: bool,
     /// The program that builds jails; this one, unless a test says otherwise.
@@ -51,6 +53,15 @@ pub struct Config {
 pub struct Orchestrator {
     pub url: Url,
     pub signing_secret_file: PathBuf,
+}
+
+/// A certificate in PEM files. Read on start.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Certificate {
+    /// The certificate and its chain.
+    pub chain: PathBuf,
+    pub key: PathBuf,
 }
 
 /// The parts that exist in the sandbox only.
@@ -68,9 +79,7 @@ pub enum ConfigError {
     Form { path: PathBuf, message: String },
     #[error("`{0}` is a sandbox part; it needs `profile = \"sandbox\"`")]
     SandboxOnly(&'static str),
-    #[error(
-        "a production edge needs certificates for its names, and only the sandbox's local authority exists; use `profile = \"sandbox\"`"
-    )]
+    #[error("the edge has no certificate; name its files in `[certificate]`, or use the sandbox's local authority")]
     NoCertificates,
     #[error("`{0}` needs an absolute http or https URL")]
     Url(&'static str),
@@ -97,6 +106,8 @@ struct File {
     orchestrator: OrchestratorTable,
     #[serde(default)]
     sandbox: Option<SandboxTable>,
+    #[serde(default)]
+    certificate: Option<Certificate>,
 }
 
 #[derive(Deserialize)]
@@ -134,7 +145,6 @@ impl Config {
         let sandbox = file.sandbox.map(|t| Sandbox { registry: t.registry, local_ca: t.local_ca });
         if file.profile == Profile::Production {
             refuse_sandbox(sandbox.as_ref(), unconfined)?;
-            return Err(ConfigError::NoCertificates);
         }
         let public_url = match file.public_api_url {
             Some(url) => base(url).ok_or(ConfigError::Url("public_api_url"))?,
@@ -154,6 +164,7 @@ impl Config {
             public_url,
             orchestrator: Orchestrator { url: orchestrator, signing_secret_file: file.orchestrator.signing_secret_file },
             sandbox,
+            certificate: file.certificate,
             unconfined,
             jail: JailProgram::default(),
         })

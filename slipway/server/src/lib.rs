@@ -9,6 +9,7 @@ pub mod cloud;
 pub mod config;
 pub mod keys;
 pub mod pages;
+pub mod places;
 pub mod provider;
 pub mod serve;
 
@@ -17,4 +18,3 @@ mod endpoints;
 mod events;
 mod housekeeping;
 mod release;
-mod sites;

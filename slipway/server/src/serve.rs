@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
@@ -18,29 +19,32 @@ use purser_values::Env;
 use purser_values::name::{HostName, ParseNameError};
 use slipway_dns::server::{DnsConfig, DnsError, Nameserver};
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
+use slipway_edge::workers::WorkersRouter;
 use slipway_registrar::registrar::Registrar;
 use slipway_registrar::registry::sandbox::SandboxRegistry;
 use slipway_workers::runtime::confinement::Confinement;
 use slipway_workers::{Workers, WorkersConfig, WorkersError};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, watch};
 use url::Url;
 
-use crate::cloud::{Cloud, Shared, UPLOADS};
-use crate::config::{Config, ConfigError, Profile};
+use crate::cloud::{Cloud, Shared};
+use crate::config::{Config, ConfigError, Profile, Sandbox};
 use crate::keys::{Keys, KeysError, signing_secret};
 use crate::pages::terms::Terms;
 use crate::pages::{dashboard, terms};
+use crate::places::Places;
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::sites::Sites;
 use crate::{api, events, housekeeping};
 
 /// Our name servers. They lie below a name that nobody can register.
 const NAME_SERVERS: [&str; 2] = ["ns1.slipway.test", "ns2.slipway.test"];
 /// The common domain of Workers: `{script}.{subdomain}.` before it.
 const COMMON_DOMAIN: &str = "workers.slipway.test";
+/// Time that API requests under way get when we stop.
+const DRAIN: Duration = Duration::from_secs(5);
 /// Certificate of the local authority, below the data folder.
 const CA_FILE: &str = "ca.pem";
 
@@ -92,7 +96,23 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'stat
     tracing::info!(api = %listener.local_addr()?, edge_https = %running.edge.https_addr, edge_http = %running.edge.http_addr,
         dns = %running.cloud.nameserver.addr, confinement = ?running.cloud.workers.confinement(), "slipway serves");
     announce(&config)?;
-    axum::serve(listener, running.app).with_graceful_shutdown(stop).await?;
+    let (told, mut stopped) = watch::channel(false);
+    let mut drained = told.subscribe();
+    tokio::spawn(async move {
+        stop.await;
+        told.send_replace(true);
+    });
+    let serving = axum::serve(listener, running.app).with_graceful_shutdown(async move {
+        let _ = stopped.wait_for(|told| *told).await;
+    });
+    let deadline = async {
+        let _ = drained.wait_for(|told| *told).await;
+        tokio::time::sleep(DRAIN).await;
+    };
+    tokio::select! {
+        served = serving => served?,
+        () = deadline => tracing::warn!("requests under way were cut off"),
+    }
     running.edge.stop().await;
     Ok(())
 }
@@ -125,7 +145,9 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");
     }
-    let edge = Edge::start(edge(config), Arc::new(Sites(workers.clone())), env.clone()).await?;
+    let table = workers.clone();
+    let router = WorkersRouter::new(move |host| table.route(host));
+    let edge = Edge::start(edge(config)?, Arc::new(router), env.clone()).await?;
     let fetcher = Fetcher::new(origin(&config.orchestrator.url))?;
     let orchestrator = OrchestratorClient::new(fetcher.clone(), config.orchestrator.url.clone(), keys.signing.clone(), env.clone());
     let document = Terms::current(&config.public_url)?;
@@ -140,7 +162,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         profile: config.profile,
         public_url: config.public_url.clone(),
         keyring: keys.keyring.clone(),
-        uploads: Arc::new(Semaphore::new(UPLOADS)),
+        places: Places::default(),
         env: env.clone(),
         db,
         workers,
@@ -185,12 +207,15 @@ fn runtime(config: &Config) -> Result<WorkersConfig, ServeError> {
     })
 }
 
-fn edge(config: &Config) -> EdgeConfig {
-    EdgeConfig {
-        listen_https: config.listen_edge_https,
-        listen_http: config.listen_edge_http,
-        certificates: Certificates::LocalCa { keys: config.keys.clone(), public: config.data.join(CA_FILE) },
-    }
+fn edge(config: &Config) -> Result<EdgeConfig, ConfigError> {
+    let certificates = match (&config.certificate, config.sandbox) {
+        (Some(own), _) => Certificates::Files { chain: own.chain.clone(), key: own.key.clone() },
+        (None, Some(Sandbox { local_ca: true, .. })) => {
+            Certificates::LocalCa { keys: config.keys.clone(), public: config.data.join(CA_FILE) }
+        }
+        (None, _) => return Err(ConfigError::NoCertificates),
+    };
+    Ok(EdgeConfig { listen_https: config.listen_edge_https, listen_http: config.listen_edge_http, certificates })
 }
 
 fn registrar(config: &Config, db: &Db, env: &Env) -> Result<Option<Registrar>, ServeError> {

@@ -3,7 +3,10 @@
 use crate::support::{DATE, ESM, Workers, World, multipart};
 use base64::Engine as _;
 use http::{Method, StatusCode};
+use purser_wire::resource::AgentRef;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 fn answering(text: &str) -> String {
     format!("export default {{ fetch() {{ return new Response('{text}') }} }}")
@@ -191,6 +194,34 @@ async fn a_token_reaches_its_own_account_and_nothing_else() {
     let nobody = Workers { token: "slp_nothing".to_owned(), ..ada };
     assert_eq!(refused(&world, &nobody, Method::GET, "/accounts", None).await, (401, 10_000));
     assert_eq!(refused(&world, &nobody, Method::GET, "/user/tokens/verify", None).await, (401, 1_000));
+}
+
+#[tokio::test]
+async fn an_upload_that_began_before_a_freeze_is_refused_at_its_end() {
+    let Some(world) = World::start().await else { return };
+    let customer = world.customer("ada").await;
+    let w = world.workers(&customer, "agt_ada").await;
+    let metadata = json!({"main_module": "index.js", "compatibility_date": DATE});
+    let code = answering("late");
+    let (kind, form) = multipart(&[("metadata", None, metadata.to_string().as_bytes()), ("index.js", Some(ESM), code.as_bytes())]);
+    let head = format!(
+        "PUT /client/v4/accounts/{}/workers/scripts/late HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: {kind}\r\n\
+         Content-Length: {}\r\nConnection: close\r\n\r\n",
+        w.account,
+        w.token,
+        form.len()
+    );
+    let (first, rest) = form.split_at(form.len() - 10);
+    let mut stream = TcpStream::connect(world.config.listen_api).await.unwrap();
+    stream.write_all(&[head.as_bytes(), first].concat()).await.unwrap();
+    stream.flush().await.unwrap();
+    // The server has looked at the token once it has read this much; a call that it answers now comes after that.
+    good(&world, &w, Method::GET, "/accounts", None).await;
+    world.client.credentials_disable(&customer.access, &AgentRef { id: "agt_ada".parse().unwrap(), jkt: None }).await.unwrap();
+    stream.write_all(rest).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
 }
 
 #[tokio::test]

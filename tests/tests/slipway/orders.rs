@@ -96,15 +96,7 @@ async fn a_crash_between_charge_and_plan_is_finished_by_the_next_start_without_a
         .unwrap();
     assert!(matches!(world.client.resource_get(&customer.access, &id).await.unwrap().state, ResourceState::Pending));
     let world = world.restart().await;
-    let mut finished = false;
-    for _ in 0..100 {
-        finished = matches!(world.client.resource_get(&customer.access, &id).await.unwrap().state, ResourceState::Complete { .. });
-        if finished {
-            break;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
-    }
-    assert!(finished, "the order stayed open");
+    complete(&world, &customer, &id).await;
     assert_eq!(world.stub.captured(&token).len(), 1, "the plan was paid twice");
 }
 
@@ -196,6 +188,72 @@ async fn a_domain_is_bought_by_its_exact_name_once_and_refusals_cost_nothing() {
     let request = paid(order("registrar:domain", json!({"domain": "ada-shop.test"}), "agt_2"), &theirs, late.clone());
     assert_eq!(world.create(&bob, &request, "k1").await.unwrap_err().code, "domain_taken");
     assert!(world.stub.captured(&late).is_empty(), "a taken name was paid for");
+}
+
+#[tokio::test]
+async fn a_domain_that_was_let_go_is_taken_up_again_without_paying_twice() {
+    let Some(world) = World::start().await else { return };
+    let customer = world.customer("pw_a").await;
+    let workers = world.workers(&customer, "agt_1").await;
+    let made = world.domain(&customer, "come-back.test", "agt_1").await;
+    world.upload(&workers, "site", "export default { fetch() { return new Response('x') } }").await;
+    connect(&world, &workers, "site", "come-back.test").await;
+    let id = made.id.unwrap();
+    let removed = world.client.resource_remove(&customer.access, &id, &"r1".parse().unwrap()).await.unwrap();
+    assert!(matches!(removed.state, ResourceState::Removed));
+    assert_eq!(world.visit("come-back.test").await.0, 404);
+    let (_, zones) = world.api(&workers.token, Method::GET, "/zones", None).await;
+    assert_eq!(zones["result"], json!([]));
+
+    let quote = world.quote(&customer, "registrar:domain", json!({"domain": "come-back.test"})).await.unwrap();
+    assert_eq!(quote.total_minor, 0);
+    let mut request = order("registrar:domain", json!({"domain": "come-back.test"}), "agt_1");
+    request.quote_id = Some(quote.id);
+    world.create(&customer, &request, "again").await.unwrap();
+    connect(&world, &workers, "site", "come-back.test").await;
+    assert_eq!(world.visit("come-back.test").await.0, 200);
+}
+
+#[tokio::test]
+async fn a_crash_in_the_middle_of_a_domain_order_ends_with_one_payment_and_one_domain() {
+    let Some(world) = World::start().await else { return };
+    let customer = world.customer("pw_a").await;
+    let configuration = json!({"domain": "crashed.test"});
+    let quote = world.quote(&customer, "registrar:domain", configuration.clone()).await.unwrap();
+    let token = world.stub.good_token();
+    let request = paid(order("registrar:domain", configuration, "agt_1"), &quote, token.clone());
+    let id = world.create(&customer, &request, "k1").await.unwrap().id.unwrap();
+    // Paid and ordered; the process dies before the registry's answer is written.
+    let resource = id.to_string();
+    world
+        .cloud
+        .db
+        .write(move |tx| -> Result<(), DbError> {
+            tx.execute("update cloud_resource set state = 'pending' where id = $1", params![resource])?;
+            let open = "update domain set state = 'pending', registered_at = null, expires_at = null where request = $1";
+            tx.execute(open, params![resource])?;
+            tx.execute("delete from dns_zone where name = 'crashed.test'", params![])?;
+            Ok(())
+        })
+        .await
+        .unwrap();
+    let world = world.restart().await;
+    complete(&world, &customer, &id).await;
+    assert_eq!(world.stub.captured(&token).len(), 1);
+    let zones = world.cloud.db.read(|tx| tx.query("select name from dns_zone", params![])).await.unwrap();
+    assert_eq!(zones.len(), 1, "the domain has no zone");
+}
+
+/// Waits until an open order is finished by nobody's request.
+async fn complete(world: &World, customer: &crate::support::Customer, id: &ResourceId) {
+    for _ in 0..200 {
+        let seen = world.client.resource_get(&customer.access, id).await.unwrap();
+        if matches!(seen.state, ResourceState::Complete { .. }) {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    panic!("the order stayed open");
 }
 
 async fn connect(world: &World, workers: &crate::support::Workers, script: &str, host: &str) {

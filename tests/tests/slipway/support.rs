@@ -303,6 +303,7 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         public_url: Url::parse("http://127.0.0.1/").unwrap(),
         orchestrator: config::Orchestrator { url: orchestrator.clone(), signing_secret_file: secret },
         sandbox: Some(Sandbox { registry: true, local_ca: true }),
+        certificate: None,
         unconfined: false,
         jail: JailProgram { program: jail, args: vec!["jail".to_owned()] },
     }

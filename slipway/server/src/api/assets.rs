@@ -5,9 +5,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
-use http::header::AUTHORIZATION;
+use purser_values::id::CloudAccountId;
 use serde::Deserialize;
 use serde_json::json;
+use slipway_accounts::account::get::account_get;
 use slipway_accounts::token::Permission;
 use slipway_workers::WorkersError;
 use slipway_workers::limits::BUCKET_FILES;
@@ -15,9 +16,9 @@ use slipway_workers::store::asset::Manifest;
 use slipway_workers::view::AssetFile;
 
 use super::body::Json;
-use super::caller::Caller;
+use super::caller::{Caller, bearer};
 use super::envelope::{Answer, Failure, ok};
-use super::upload::Parts;
+use super::upload::Form;
 use super::{named, query};
 use crate::cloud::Shared;
 
@@ -32,7 +33,7 @@ pub async fn session(
     caller: Caller,
     Json(body): Json<NewSession>,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Assets)?;
+    let account = caller.within(&cloud, &account, Permission::Assets).await?;
     let session = cloud.workers.assets_session_create(account, &named(&script)?, body.manifest).await?;
     Ok(ok(&json!({"jwt": session.jwt, "buckets": session.buckets})))
 }
@@ -44,9 +45,12 @@ pub async fn upload(
     Path(_account): Path<String>,
     RawQuery(text): RawQuery,
     headers: HeaderMap,
-    mut parts: Parts,
+    form: Form,
 ) -> Answer {
     let session = bearer(&headers).ok_or(WorkersError::AssetSession)?;
+    let owner = cloud.workers.assets_session_owner(session.expose()).await?;
+    active(&cloud, &owner).await?;
+    let mut parts = form.admit(&cloud, &owner).await?;
     let encoded = query(text.as_deref(), "base64").is_some_and(|v| v == "true");
     let mut files = Vec::new();
     while let Some(part) = parts.next().await? {
@@ -56,7 +60,7 @@ pub async fn upload(
         let bytes = if encoded { decode(&part.bytes)? } else { part.bytes };
         files.push(AssetFile { hash: part.name, content_type: part.content_type.unwrap_or_default(), bytes });
     }
-    let completed = cloud.workers.assets_upload(&session, files).await?;
+    let completed = cloud.workers.assets_upload(session.expose(), files).await?;
     Ok(ok(&completed.map_or_else(|| json!({}), |jwt| json!({"jwt": jwt}))))
 }
 
@@ -64,7 +68,9 @@ fn decode(bytes: &[u8]) -> Result<Bytes, Failure> {
     STANDARD.decode(bytes).map(Bytes::from).map_err(|_| Failure::body("a file of the upload is not base64"))
 }
 
-fn bearer(headers: &HeaderMap) -> Option<String> {
-    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+/// A session outlives the token that opened it, but not its account's freeze.
+async fn active(cloud: &Shared, owner: &CloudAccountId) -> Result<(), Failure> {
+    let id = owner.clone();
+    let account = cloud.db.read(move |tx| account_get(tx, &id)).await?;
+    if account.is_some_and(|account| account.state.is_active()) { Ok(()) } else { Err(Failure::stopped()) }
 }

@@ -1,5 +1,7 @@
 //! Request bodies, read by route and not by content type: one client sends JSON under several.
 
+use std::time::Duration;
+
 use axum::extract::rejection::BytesRejection;
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
@@ -8,6 +10,9 @@ use serde::de::DeserializeOwned;
 
 use super::envelope::Failure;
 
+/// Time for a body to arrive.
+const READ: Duration = Duration::from_secs(20);
+
 /// A body that is JSON of this form.
 pub struct Json<T>(pub T);
 
@@ -15,7 +20,8 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Json<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
-        let bytes = Bytes::from_request(request, state).await.map_err(|e| refuse(&e))?;
+        let read = tokio::time::timeout(READ, Bytes::from_request(request, state)).await;
+        let bytes = read.map_err(|_| Failure::slow())?.map_err(|e| refuse(&e))?;
         parse(&bytes).map(Self)
     }
 }

@@ -1,8 +1,10 @@
 //! Who calls the API: a token of one account, verified on every call.
 
 use axum::extract::FromRequestParts;
+use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use purser_values::Secret;
 use purser_values::id::CloudAccountId;
 use slipway_accounts::account::Account;
 use slipway_accounts::token::verify::{Presented, token_verify};
@@ -10,7 +12,7 @@ use slipway_accounts::token::{ApiToken, Permission};
 use slipway_workers::view::Author;
 
 use super::envelope::Failure;
-use crate::cloud::Shared;
+use crate::cloud::{Cloud, Shared};
 
 /// A valid token and its account.
 #[derive(Clone, Debug)]
@@ -19,18 +21,29 @@ pub struct Caller {
     pub account: Account,
     /// Which client it says it is: `wrangler` or `api`.
     source: &'static str,
+    /// The token itself, when the call changes something.
+    again: Option<Secret<String>>,
 }
 
 impl Caller {
-    /// The caller's account, when it is the one in the path and the token may do this.
+    /// The caller's account, when it is the one in the path and the token may do this. Handlers call it next to the effect: for a change
+    /// the token is looked up once more, because whoever sends a body slowly can have been stopped since the first look.
     ///
     /// # Errors
-    /// When the path names another account, or the token lacks the permission.
-    pub fn within(&self, account: &str, permission: Permission) -> Result<&CloudAccountId, Failure> {
+    /// When the path names another account, or the token lacks the permission or does not work any more.
+    pub async fn within(&self, cloud: &Cloud, account: &str, permission: Permission) -> Result<&CloudAccountId, Failure> {
         if account != self.account.hex.as_str() {
             return Err(Failure::foreign());
         }
         self.allowed(permission)?;
+        if let Some(token) = &self.again {
+            let token = token.clone();
+            match cloud.db.read(move |tx| token_verify(tx, token.expose())).await? {
+                Presented::Valid { .. } => {}
+                Presented::Stopped { .. } => return Err(Failure::stopped()),
+                Presented::Unknown => return Err(Failure::unauthenticated()),
+            }
+        }
         Ok(&self.account.id)
     }
 
@@ -53,8 +66,8 @@ impl Caller {
 /// # Errors
 /// When the store fails.
 pub async fn present(cloud: &Shared, parts: &Parts) -> Result<Presented, Failure> {
-    let Some(token) = bearer(parts) else { return Ok(Presented::Unknown) };
-    Ok(cloud.db.read(move |tx| token_verify(tx, &token)).await?)
+    let Some(token) = bearer(&parts.headers) else { return Ok(Presented::Unknown) };
+    Ok(cloud.db.read(move |tx| token_verify(tx, token.expose())).await?)
 }
 
 impl FromRequestParts<Shared> for Caller {
@@ -62,7 +75,10 @@ impl FromRequestParts<Shared> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, cloud: &Shared) -> Result<Self, Failure> {
         match present(cloud, parts).await? {
-            Presented::Valid { token, account } => Ok(Self { token, account, source: source(parts) }),
+            Presented::Valid { token, account } => {
+                let again = if parts.method.is_safe() { None } else { bearer(&parts.headers) };
+                Ok(Self { token, account, source: source(parts), again })
+            }
             Presented::Stopped { .. } => Err(Failure::stopped()),
             Presented::Unknown => Err(Failure::unauthenticated()),
         }
@@ -70,10 +86,9 @@ impl FromRequestParts<Shared> for Caller {
 }
 
 /// The text after `Bearer`.
-pub fn bearer(parts: &Parts) -> Option<String> {
-    let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
-    let (scheme, token) = value.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim().to_owned())
+pub fn bearer(headers: &HeaderMap) -> Option<Secret<String>> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| Secret::new(token.trim().to_owned()))
 }
 
 fn source(parts: &Parts) -> &'static str {

@@ -31,7 +31,7 @@ struct Share {
 }
 
 pub async fn list(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let all = cloud.workers.deployment_list(account, &existing(&script)?).await?;
     let all: Vec<Value> = all.iter().map(render::deployment).collect();
     Ok(ok(&json!({"deployments": all})))
@@ -42,7 +42,7 @@ pub async fn get(
     Path((account, script, deployment)): Path<(String, String, String)>,
     caller: Caller,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let wanted: Uuid = deployment.parse().map_err(|_| WorkersError::DeploymentNotFound)?;
     let all = cloud.workers.deployment_list(account, &existing(&script)?).await?;
     let found = all.iter().find(|d| d.id == wanted).ok_or(WorkersError::DeploymentNotFound)?;
@@ -55,7 +55,7 @@ pub async fn create(
     caller: Caller,
     Json(body): Json<NewDeployment>,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = existing(&script)?;
     let versions =
         body.versions.iter().map(|share| Ok((versions::id(&share.version_id)?, share.percentage))).collect::<Result<Vec<_>, Failure>>()?;

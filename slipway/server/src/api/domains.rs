@@ -34,7 +34,7 @@ pub struct Records {
 }
 
 pub async fn list(State(cloud): State<Shared>, Path(account): Path<String>, RawQuery(text): RawQuery, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Domains)?;
+    let account = caller.within(&cloud, &account, Permission::Domains).await?;
     let wanted = query(text.as_deref(), "hostname");
     let all = cloud.workers.domain_list(account).await?;
     let shown: Vec<Value> = all.iter().filter(|d| wanted.as_ref().is_none_or(|w| w == d.hostname.as_str())).map(render::domain).collect();
@@ -42,7 +42,7 @@ pub async fn list(State(cloud): State<Shared>, Path(account): Path<String>, RawQ
 }
 
 pub async fn get(State(cloud): State<Shared>, Path((account, id)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Domains)?;
+    let account = caller.within(&cloud, &account, Permission::Domains).await?;
     let id = domain_id(&id)?;
     let all = cloud.workers.domain_list(account).await?;
     let found = all.iter().find(|d| d.id == id).ok_or(WorkersError::DomainNotFound)?;
@@ -50,7 +50,7 @@ pub async fn get(State(cloud): State<Shared>, Path((account, id)): Path<(String,
 }
 
 pub async fn delete(State(cloud): State<Shared>, Path((account, id)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Domains)?;
+    let account = caller.within(&cloud, &account, Permission::Domains).await?;
     let before = cloud.workers.domain_list(account).await?;
     cloud.workers.domain_delete(account, &domain_id(&id)?).await?;
     domain::forget_hosts(&cloud, account, &before).await?;
@@ -65,7 +65,7 @@ pub async fn changeset(
     caller: Caller,
     Json(origins): Json<Vec<Origin>>,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Domains)?;
+    let account = caller.within(&cloud, &account, Permission::Domains).await?;
     let replace = query(text.as_deref(), "replace_state").is_some_and(|v| v == "true");
     let owned = owned(&cloud, account, &origins).await?;
     let changes = cloud.workers.domain_changeset(account, &existing(&script)?, &owned, replace).await?;
@@ -88,7 +88,7 @@ pub async fn records(
     caller: Caller,
     Json(body): Json<Records>,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Domains)?;
+    let account = caller.within(&cloud, &account, Permission::Domains).await?;
     let name = existing(&script)?;
     let owned = owned(&cloud, account, &body.origins).await?;
     let before = cloud.workers.domain_list(account).await?;

@@ -79,6 +79,11 @@ impl Failure {
         Self::new(StatusCode::PAYLOAD_TOO_LARGE, 10_027, "the request body is larger than the limit")
     }
 
+    #[must_use]
+    pub fn slow() -> Self {
+        Self::new(StatusCode::REQUEST_TIMEOUT, 10_001, "the request body did not arrive in time")
+    }
+
     /// A failure of our own; the cause goes to the log.
     #[must_use]
     pub fn internal(cause: &dyn std::error::Error) -> Self {

@@ -34,7 +34,7 @@ pub struct Bulk {
 }
 
 pub async fn list(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let all = cloud.workers.secret_list(account, &existing(&script)?).await?;
     let all: Vec<Value> = all.iter().map(|secret| shown(&secret.name)).collect();
     Ok(ok(&json!(all)))
@@ -46,7 +46,7 @@ pub async fn put(
     caller: Caller,
     Json(body): Json<NewSecret>,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let (script, name) = (existing(&script)?, checked(&body)?);
     let secret = cloud.workers.secret_put(account, &script, &name, body.text, &caller.author()).await?;
     events::deployed(&cloud, account, &script);
@@ -58,7 +58,7 @@ pub async fn delete(
     Path((account, script, secret)): Path<(String, String, String)>,
     caller: Caller,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let script = existing(&script)?;
     cloud.workers.secret_delete(account, &script, &binding(&secret)?, &caller.author()).await?;
     events::deployed(&cloud, account, &script);
@@ -72,7 +72,7 @@ pub async fn bulk(
     caller: Caller,
     Json(body): Json<Bulk>,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let script = existing(&script)?;
     let mut changes = BTreeMap::new();
     for (name, secret) in body.secrets {
@@ -110,7 +110,7 @@ pub async fn latest(
     caller: Caller,
     Json(body): Json<Latest>,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let mut changes = BTreeMap::new();
     for (name, secret) in body.env {
         known_kind(secret.as_ref().and_then(|s| s.kind.as_deref()))?;

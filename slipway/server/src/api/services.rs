@@ -10,14 +10,14 @@ use super::{existing, render};
 use crate::cloud::Shared;
 
 pub async fn get(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let service = cloud.workers.script_get(account, &existing(&script)?).await?;
     Ok(ok(&render::service(&service)))
 }
 
 /// Must hold `subdomain`, or wrangler stops. Its `url` is what wrangler prints instead of a name that is not ours.
 pub async fn worker(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = existing(&script)?;
     let service = cloud.workers.script_get(account, &name).await?;
     let mut value = render::script(&service.script, service.version.as_ref());

@@ -11,13 +11,13 @@ use super::{existing, render};
 use crate::cloud::Shared;
 
 pub async fn get(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let service = cloud.workers.script_get(account, &existing(&script)?).await?;
     Ok(ok(&render::settings(&service.script, service.version.as_ref())))
 }
 
 pub async fn script_get(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let service = cloud.workers.script_get(account, &existing(&script)?).await?;
     Ok(ok(&render::script_settings(&service.script.settings)))
 }
@@ -28,7 +28,7 @@ pub async fn script_patch(
     caller: Caller,
     Json(patch): Json<ScriptSettingsPatch>,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let changed = cloud.workers.script_settings_patch(account, &existing(&script)?, patch).await?;
     Ok(ok(&render::script_settings(&changed.settings)))
 }

@@ -27,20 +27,20 @@ pub struct Switch {
 }
 
 pub async fn get(State(cloud): State<Shared>, Path(account): Path<String>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let subdomain = cloud.workers.subdomain_get(account).await?;
     Ok(ok(&json!({"subdomain": subdomain.name})))
 }
 
 pub async fn put(State(cloud): State<Shared>, Path(account): Path<String>, caller: Caller, Json(body): Json<NewSubdomain>) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = body.subdomain.parse().map_err(|e: ParseNameError| Failure::invalid(e.to_string()))?;
     let subdomain = cloud.workers.subdomain_put(account, &name).await?;
     Ok(ok(&json!({"subdomain": subdomain.name})))
 }
 
 pub async fn script_get(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let service = cloud.workers.script_get(account, &existing(&script)?).await?;
     Ok(ok(&render::subdomain(service.script.on_subdomain)))
 }
@@ -60,7 +60,7 @@ pub async fn script_delete(State(cloud): State<Shared>, Path((account, script)):
 }
 
 async fn switch(cloud: &Shared, caller: &Caller, account: &str, script: &str, wanted: ScriptSubdomain) -> Answer {
-    let account = caller.within(account, Permission::Workers)?;
+    let account = caller.within(cloud, account, Permission::Workers).await?;
     let name = existing(script)?;
     let now = cloud.workers.script_subdomain_put(account, &name, wanted).await?;
     events::deployed(cloud, account, &name);

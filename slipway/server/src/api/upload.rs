@@ -4,19 +4,28 @@ use axum::extract::multipart::{Multipart, MultipartError, MultipartRejection};
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::StatusCode;
+use purser_values::id::CloudAccountId;
 use slipway_workers::limits::MODULES;
 use slipway_workers::view::{Upload, UploadedModule};
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::time::{Duration, Instant, timeout_at};
 
 use super::envelope::Failure;
-use crate::cloud::Shared;
+use crate::cloud::Cloud;
 
 /// The name of the part that is not a module.
 const METADATA: &str = "metadata";
+/// Time for an upload to be admitted and to arrive.
+const READ: Duration = Duration::from_secs(120);
 
-/// A multipart body. While it is held, it occupies one of the places for uploads in memory.
+/// A multipart body that was not read yet.
+pub struct Form(Multipart);
+
+/// A multipart body whose sender was admitted. While it lives, it occupies one of the places for uploads in memory.
 pub struct Parts {
     multipart: Multipart,
-    _place: tokio::sync::OwnedSemaphorePermit,
+    deadline: Instant,
+    _places: [OwnedSemaphorePermit; 2],
 }
 
 /// One part.
@@ -26,13 +35,24 @@ pub struct Part {
     pub bytes: Bytes,
 }
 
-impl FromRequest<Shared> for Parts {
+impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = Failure;
 
-    async fn from_request(request: Request, cloud: &Shared) -> Result<Self, Failure> {
-        let place = cloud.uploads.clone().acquire_owned().await.map_err(|e| Failure::internal(&e))?;
-        let multipart = Multipart::from_request(request, cloud).await;
-        Ok(Self { multipart: multipart.map_err(|e: MultipartRejection| Failure::body(e.body_text()))?, _place: place })
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        let multipart = Multipart::from_request(request, state).await;
+        multipart.map(Self).map_err(|e: MultipartRejection| Failure::body(e.body_text()))
+    }
+}
+
+impl Form {
+    /// Waits for a place. Called when it is known who sends.
+    ///
+    /// # Errors
+    /// When no place becomes free.
+    pub async fn admit(self, cloud: &Cloud, account: &CloudAccountId) -> Result<Parts, Failure> {
+        let deadline = Instant::now() + READ;
+        let places = timeout_at(deadline, cloud.places.take(account)).await.map_err(|_| Failure::slow())?;
+        Ok(Parts { multipart: self.0, deadline, _places: places.map_err(|e| Failure::internal(&e))? })
     }
 }
 
@@ -42,18 +62,22 @@ impl Parts {
     /// # Errors
     /// When the body is not well-formed, too large, or has a part without a name.
     pub async fn next(&mut self) -> Result<Option<Part>, Failure> {
-        let Some(field) = self.multipart.next_field().await.map_err(|e| refuse(&e))? else { return Ok(None) };
-        let name = field.name().map(str::to_owned).ok_or_else(|| Failure::body("a part of the upload has no name"))?;
-        let content_type = field.content_type().map(str::to_owned);
-        let bytes = field.bytes().await.map_err(|e| refuse(&e))?;
-        Ok(Some(Part { name, content_type, bytes }))
+        let multipart = &mut self.multipart;
+        let read = async {
+            let Some(field) = multipart.next_field().await.map_err(|e| refuse(&e))? else { return Ok(None) };
+            let name = field.name().map(str::to_owned).ok_or_else(|| Failure::body("a part of the upload has no name"))?;
+            let content_type = field.content_type().map(str::to_owned);
+            let bytes = field.bytes().await.map_err(|e| refuse(&e))?;
+            Ok(Some(Part { name, content_type, bytes }))
+        };
+        timeout_at(self.deadline, read).await.map_err(|_| Failure::slow())?
     }
 
     /// All parts as an upload of code.
     ///
     /// # Errors
     /// As [`Parts::next`]; and when there is no `metadata`, or there are more modules than a version may have.
-    pub async fn code(mut self) -> Result<Upload, Failure> {
+    pub async fn code(&mut self) -> Result<Upload, Failure> {
         let (mut metadata, mut modules) = (None, Vec::new());
         while let Some(part) = self.next().await? {
             if part.name == METADATA {

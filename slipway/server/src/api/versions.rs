@@ -8,13 +8,15 @@ use slipway_workers::name::VersionId;
 
 use super::caller::Caller;
 use super::envelope::{Answer, Failure, Page, ok};
-use super::upload::Parts;
+use super::upload::Form;
 use super::{existing, render};
 use crate::cloud::Shared;
 
-pub async fn create(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller, parts: Parts) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
-    let version = cloud.workers.version_create(account, &existing(&script)?, parts.code().await?, &caller.author()).await?;
+pub async fn create(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller, form: Form) -> Answer {
+    let mut parts = form.admit(&cloud, &caller.account.id).await?;
+    let upload = parts.code().await?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
+    let version = cloud.workers.version_create(account, &existing(&script)?, upload, &caller.author()).await?;
     Ok(ok(&render::version(&version)))
 }
 
@@ -24,7 +26,7 @@ pub async fn list(
     RawQuery(query): RawQuery,
     caller: Caller,
 ) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let all = cloud.workers.version_list(account, &existing(&script)?).await?;
     let page = Page::of(query.as_deref());
     let shown: Vec<Value> =
@@ -33,7 +35,7 @@ pub async fn list(
 }
 
 pub async fn get(State(cloud): State<Shared>, Path((account, script, version)): Path<(String, String, String)>, caller: Caller) -> Answer {
-    let account = caller.within(&account, Permission::Workers)?;
+    let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let version = cloud.workers.version_get(account, &existing(&script)?, &id(&version)?).await?;
     Ok(ok(&render::version(&version)))
 }

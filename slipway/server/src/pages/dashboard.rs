@@ -6,6 +6,7 @@ use axum::extract::State;
 use axum::response::{Html, IntoResponse, Response};
 use http::{StatusCode, header};
 use slipway_accounts::account::get::account_count;
+use slipway_workers::WorkersError;
 use slipway_workers::runtime::confinement::Confinement;
 
 use crate::cloud::{Cloud, Shared};
@@ -22,9 +23,10 @@ pub async fn style() -> impl IntoResponse {
 }
 
 pub async fn front(State(cloud): State<Shared>) -> Response {
-    match cloud.db.read(|tx| account_count(tx)).await {
-        Ok(accounts) => Html(page(&cloud, accounts)).into_response(),
-        Err(e) => {
+    let accounts = cloud.db.read(|tx| account_count(tx)).await.map_err(WorkersError::from);
+    match (accounts, cloud.workers.script_count_live().await) {
+        (Ok(accounts), Ok(live)) => Html(page(&cloud, accounts, live)).into_response(),
+        (Err(e), _) | (_, Err(e)) => {
             tracing::error!(error = %e, "the front page cannot be shown");
             (StatusCode::SERVICE_UNAVAILABLE, Html(frame("<h1>slipway</h1><p>The database does not answer. Try again in a moment.</p>")))
                 .into_response()
@@ -32,7 +34,7 @@ pub async fn front(State(cloud): State<Shared>) -> Response {
     }
 }
 
-fn page(cloud: &Cloud, accounts: i64) -> String {
+fn page(cloud: &Cloud, accounts: i64, live: i64) -> String {
     let mut body = String::from("<h1>slipway</h1>");
     if cloud.profile == Profile::Sandbox {
         body.push_str("<p class=\"mark\">Sandbox: no real money, no real domains.</p>");
@@ -43,7 +45,7 @@ fn page(cloud: &Cloud, accounts: i64) -> String {
     let document = &cloud.terms.0;
     let _ = write!(
         body,
-        "<dl><dt>Accounts</dt><dd>{accounts}</dd><dt>Confinement</dt><dd>{}</dd>\
+        "<dl><dt>Accounts</dt><dd>{accounts}</dd><dt>Live Workers and sites</dt><dd>{live}</dd><dt>Confinement</dt><dd>{}</dd>\
          <dt>API</dt><dd><code>{}client/v4</code></dd>\
          <dt>Terms</dt><dd><a href=\"{}\">{}, version {}</a><br><small>SHA-256 {}</small></dd></dl>",
         escape(&confinement(cloud.workers.confinement())),

@@ -155,6 +155,14 @@ impl Workers {
         if files.len() == wanted { Ok(files) } else { Err(WorkersError::AssetSession) }
     }
 
+    /// Whose session an upload token is, before anything is read for it.
+    ///
+    /// # Errors
+    /// [`WorkersError::AssetSession`] for a token that is not valid.
+    pub async fn assets_session_owner(&self, token: &str) -> Result<CloudAccountId, WorkersError> {
+        Ok(self.session(token, Stage::Upload).await?.account)
+    }
+
     async fn session(&self, token: &str, stage: Stage) -> Result<SessionRow, WorkersError> {
         let claims: Claims = jose::verify(token, TYPE, self.0.session_key.public()).map_err(|_| WorkersError::AssetSession)?.claims;
         let now = self.0.env.now();

@@ -35,6 +35,14 @@ impl Workers {
         Ok(self.0.db.read(move |tx| script::list(tx, &account)).await?)
     }
 
+    /// How many Workers are live on this host.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn script_count_live(&self) -> Result<i64, WorkersError> {
+        Ok(self.0.db.read(script::count_live).await?)
+    }
+
     pub(crate) async fn script(&self, account: &CloudAccountId, name: &ScriptName) -> Result<Script, WorkersError> {
         let (account, name) = (account.clone(), name.clone());
         let found = self.0.db.read(move |tx| script::get(tx, &account, &name)).await?;

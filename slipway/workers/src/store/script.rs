@@ -25,6 +25,10 @@ pub fn count(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> 
     tx.query_one("select count(*) as n from worker_script where account = $1", params![account])?.get("n")
 }
 
+pub fn count_live(tx: &mut Tx<'_>) -> Result<i64, DbError> {
+    tx.query_one("select count(*) as n from worker_script where deployments > 0", params![])?.get("n")
+}
+
 /// Makes the row when there is none.
 pub fn ensure(tx: &mut Tx<'_>, env: &Env, account: &CloudAccountId, name: &ScriptName, now: Timestamp) -> Result<(), DbError> {
     let tag = hex::encode(env.bytes::<16>());
