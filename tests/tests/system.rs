@@ -1,0 +1,5 @@
+//! The whole system as it ships: both programs, workerd, curl, a person on the pages and an agent with the command.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "system/story.rs"]
+mod story;
