@@ -1,5 +1,9 @@
 //! The whole system as it ships: both programs, workerd, curl, a person on the pages and an agent with the command.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "system/cap.rs"]
+mod cap;
+#[path = "system/freeze.rs"]
+mod freeze;
 #[path = "system/story.rs"]
 mod story;

@@ -35,7 +35,7 @@ async fn an_agent_goes_from_nothing_to_a_live_site_on_its_own_domain() {
     a_folder_of_files_is_a_site(&world, &agent).await;
     variables_reach_who_may_see_them(&agent).await;
     the_books_and_the_status_agree(&world, &agent).await;
-    everything_leads_to_the_person(&world, &agent, &again).await;
+    everything_leads_to_the_person(&agent, &again).await;
     a_stranger_finds_nothing(&world, &agent).await;
     rotation_gives_a_new_token(&world, &agent).await;
     what_is_removed_is_gone(&agent).await;
@@ -103,7 +103,7 @@ async fn questions(agent: &Agent) -> Vec<String> {
     ]
 }
 
-async fn everything_leads_to_the_person(world: &World, agent: &Agent, deployed: &Value) {
+async fn everything_leads_to_the_person(agent: &Agent, deployed: &Value) {
     for question in questions(agent).await {
         let told = agent.must(&["trace", &question]).await;
         assert_eq!(told["person"]["email"], "ada@example.test", "{question}: {told}");
@@ -119,13 +119,12 @@ async fn everything_leads_to_the_person(world: &World, agent: &Agent, deployed: 
         list(&told, "deployments").iter().any(|d| d["version"] == deployed["version"] && !d["confirmed_by_provider_at"].is_null()).then_some(())
     })
     .await;
-    let _ = world;
 }
 
 async fn a_stranger_finds_nothing(world: &World, agent: &Agent) {
     let (mut eve, strange) = (world.person("eve"), world.agent("strange"));
     strange.login(&mut eve, Ask::ALL, &Choice::USUAL).await;
-    strange.must(&["init", "harbour"]).await.is_null();
+    strange.must(&["init", "harbour"]).await;
     for question in questions(agent).await {
         let envelope = strange.run(&["trace", &question]).await;
         assert_eq!((envelope.exit, envelope.code()), (5, "not_found"), "{question}: {}", envelope.stdout);
@@ -143,20 +142,21 @@ async fn a_stranger_finds_nothing(world: &World, agent: &Agent) {
 }
 
 async fn rotation_gives_a_new_token(world: &World, agent: &Agent) {
-    let old = token(agent).await;
-    assert!(verify(world, &old).await, "the token that was delivered is not good");
+    let old = token_of(agent).await;
+    assert!(is_taken(world, &old).await, "the token that was delivered is not good");
     agent.must(&["rotate", "workers"]).await;
-    let new = token(agent).await;
+    let new = token_of(agent).await;
     assert_ne!(old, new);
-    assert!(verify(world, &new).await, "the new token is refused");
-    assert!(!verify(world, &old).await, "the old token is still taken");
+    assert!(is_taken(world, &new).await, "the new token is refused");
+    assert!(!is_taken(world, &old).await, "the old token is still taken");
     site::write_worker(&agent.site, "third light");
-    agent.must(&["deploy", ".", "--domain", "harbour.test"]).await;
+    assert_eq!(agent.refused(&["deploy", "."]).await, "invalid_request", "two resources could be meant");
+    agent.must(&["deploy", ".", "--resource", "workers", "--domain", "harbour.test"]).await;
     site::await_live(&world.system.run, "harbour.test", "/", "third light").await;
 }
 
 /// The API token of the project's first Workers resource.
-pub async fn token(agent: &Agent) -> String {
+pub async fn token_of(agent: &Agent) -> String {
     let ran = agent.command(&["run", "--", "sh", "-c", "printf %s $CLOUDFLARE_API_TOKEN"]).output().await.unwrap();
     let token = String::from_utf8(ran.stdout).unwrap();
     assert!(!token.is_empty(), "{}", String::from_utf8_lossy(&ran.stderr));
@@ -164,7 +164,7 @@ pub async fn token(agent: &Agent) -> String {
 }
 
 /// Whether slipway takes an API token.
-pub async fn verify(world: &World, token: &str) -> bool {
+pub async fn is_taken(world: &World, token: &str) -> bool {
     let url = format!("{}/user/tokens/verify", world.system.run.cloud.api);
     let answer = purser_tests::browser::client().get(url).bearer_auth(token).send().await.unwrap();
     answer.status().is_success()
