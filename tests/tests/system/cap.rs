@@ -49,7 +49,8 @@ async fn an_agent_cannot_widen_what_it_may_do_by_any_flag_or_route() {
         let words = envelope.json["error"].to_string();
         assert!(words.contains("person"), "nobody is named who can: {words}");
     }
-    assert_eq!(agent.refused(&["init", "elsewhere"]).await, "not_granted");
+    let (status, answer) = agent.call("POST", "/v1/projects", Some(&json!({"name": "elsewhere"})), None).await;
+    assert_eq!((status, answer["code"].as_str()), (403, Some("not_granted")), "{answer}");
     for (path, body) in [
         ("/v1/caps", json!({"provider": "slipway", "amount_minor": 10_000_000, "currency": "USD"})),
         ("/v1/payment_methods", json!({})),
@@ -134,7 +135,7 @@ async fn a_purchase_past_the_cap_is_refused_before_anything_is_bought_and_a_decl
     let envelope = agent.run(&domain).await;
     assert_eq!((envelope.exit, envelope.code()), (7, "cap_reached"), "{}", envelope.stdout);
     let error = envelope.json["error"].to_string();
-    assert!(error.contains("1.00") && error.contains("/limits") && error.contains("person"), "what is left, and who can change it: {error}");
+    assert!(error.contains("1.00") && error.contains("/limits") && error.contains("owner"), "what is left, and who can change it: {error}");
     assert_eq!(store::number(&world.system.dir, "slipway.db", "select count(*) as n from domain").await, 0, "a domain was registered");
     assert_eq!(captured(&agent).await, 500);
 
