@@ -41,7 +41,7 @@ pub fn deployed(cloud: &Shared, account: &CloudAccountId, script: &ScriptName) {
 
 /// Reports everything that is live; what was reported before is not reported again.
 pub async fn reconcile(cloud: &Cloud) -> Result<(), EventError> {
-    for account in cloud.db.read(|tx| account_list(tx)).await? {
+    for account in cloud.db.read(account_list).await? {
         for script in cloud.workers.script_list(&account.id).await? {
             report(cloud, &account.id, &script.name).await?;
         }

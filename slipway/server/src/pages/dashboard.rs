@@ -23,7 +23,7 @@ pub async fn style() -> impl IntoResponse {
 }
 
 pub async fn front(State(cloud): State<Shared>) -> Response {
-    let accounts = cloud.db.read(|tx| account_count(tx)).await.map_err(WorkersError::from);
+    let accounts = cloud.db.read(account_count).await.map_err(WorkersError::from);
     match (accounts, cloud.workers.script_count_live().await) {
         (Ok(accounts), Ok(live)) => Html(page(&cloud, accounts, live)).into_response(),
         (Err(e), _) | (_, Err(e)) => {
