@@ -124,6 +124,11 @@ impl Agent {
 
     /// Asks for a grant and has the person give it.
     pub async fn login(&self, person: &mut Person, ask: Ask, choice: &Choice) -> Value {
+        self.login_when(person, ask, choice, async || ()).await
+    }
+
+    /// As [`Self::login`]; the person waits for `ready` with the URL in hand.
+    pub async fn login_when(&self, person: &mut Person, ask: Ask, choice: &Choice, ready: impl AsyncFnOnce()) -> Value {
         let invitation = self.home.join("login.json");
         let name = format!("{} agent", self.project);
         let mut arguments = vec!["--json", "login", "--name", &name, "--project", &self.project];
@@ -137,6 +142,7 @@ impl Agent {
                 asked["verification_uri_complete"].as_str().map(str::to_owned)
             })
             .await;
+            ready().await;
             person.accept(&url, choice).await
         };
         let (envelope, _) = tokio::join!(child, accepting);

@@ -38,9 +38,20 @@ impl World {
         Agent::new(&self.system, &self.path(&format!("agent-{name}")), name)
     }
 
-    /// Puts the world on another start of the same folder.
+    /// Takes the system out, to end it in another way than by dropping it.
     #[must_use]
-    pub fn on(self, system: System) -> Self {
-        Self { system, folder: self.folder }
+    pub fn without_system(self) -> (Empty, System) {
+        (Empty(self.folder), self.system)
+    }
+}
+
+/// A world whose system is gone; its folder is still there.
+#[derive(Debug)]
+pub struct Empty(tempfile::TempDir);
+
+impl Empty {
+    #[must_use]
+    pub fn with(self, system: System) -> World {
+        World { system, folder: self.0 }
     }
 }

@@ -3,6 +3,8 @@
 
 #[path = "system/cap.rs"]
 mod cap;
+#[path = "system/crash.rs"]
+mod crash;
 #[path = "system/freeze.rs"]
 mod freeze;
 #[path = "system/story.rs"]

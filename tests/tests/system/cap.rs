@@ -158,7 +158,7 @@ async fn nothing_is_left(world: &World, agent: &Agent) {
     assert_eq!(status["resources"], json!([]), "{status}");
     assert_eq!((position(agent, "captured").await, position(agent, "held").await), (0, 0));
     let dir = &world.system.dir;
-    let live = store::number(dir, "slipway.db", "select count(*) as n from cloud_resource where state in ('live', 'complete')").await;
+    let live = store::number(dir, "slipway.db", "select count(*) as n from cloud_resource where state in ('pending', 'complete')").await;
     let plans = store::number(dir, "slipway.db", "select count(*) as n from cloud_subscription where state = 'active'").await;
     assert_eq!((live, plans), (0, 0), "something is left at the provider");
     assert_eq!(store::ledger_faults(dir).await, Vec::<String>::new());
