@@ -21,6 +21,8 @@ use crate::value::Value;
 const CONNECTIONS: usize = 16;
 /// Times that a write runs before contention is reported.
 const ATTEMPTS: u32 = 30;
+/// Times that a write runs again because a key was there already: run anew, the closure sees the rival's row and can answer.
+const RIVAL_ATTEMPTS: u32 = 3;
 
 #[derive(Clone)]
 pub struct Postgres {
@@ -33,6 +35,8 @@ pub struct Session {
     handle: Handle,
     /// Set when the server asked for the transaction to be run again.
     retry: bool,
+    /// Set when a key was there already: a rival may have committed it after this snapshot was taken.
+    rival: bool,
 }
 
 impl Session {
@@ -63,6 +67,7 @@ impl Session {
     fn note<T>(&mut self, outcome: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
         outcome.map_err(|e| {
             self.retry |= e.code().is_some_and(is_retry);
+            self.rival |= e.code() == Some(&tokio_postgres::error::SqlState::UNIQUE_VIOLATION);
             DbError::from(e)
         })
     }
@@ -80,7 +85,7 @@ impl Postgres {
 
     async fn session(&self) -> Result<Session, DbError> {
         let client = self.pool.get().await.map_err(|e| DbError::Unavailable(e.to_string()))?;
-        Ok(Session { client, handle: Handle::current(), retry: false })
+        Ok(Session { client, handle: Handle::current(), retry: false, rival: false })
     }
 
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
@@ -92,7 +97,7 @@ impl Postgres {
         let mut session = self.session().await?;
         blocking(move || {
             for attempt in 0..ATTEMPTS {
-                match attempt_write(&mut session, &work) {
+                match attempt_write(&mut session, &work, attempt < RIVAL_ATTEMPTS) {
                     Attempt::Done(outcome) => return outcome,
                     Attempt::Again => session.handle.block_on(tokio::time::sleep(back_off(attempt))),
                 }
@@ -124,12 +129,12 @@ enum Attempt<T, E> {
     Again,
 }
 
-fn attempt_write<T, E, F>(session: &mut Session, work: &F) -> Attempt<T, E>
+fn attempt_write<T, E, F>(session: &mut Session, work: &F, rivals_left: bool) -> Attempt<T, E>
 where
     E: From<DbError>,
     F: Fn(&mut Tx<'_>) -> Result<T, E>,
 {
-    session.retry = false;
+    (session.retry, session.rival) = (false, false);
     if let Err(e) = session.batch("begin isolation level serializable") {
         return Attempt::Done(Err(e.into()));
     }
@@ -138,7 +143,8 @@ where
         Ok(_) if !session.retry => session.batch("commit"),
         _ => session.batch("rollback"),
     };
-    match (session.retry, ended) {
+    let again = session.retry || (session.rival && rivals_left && outcome.is_err());
+    match (again, ended) {
         (true, _) => Attempt::Again,
         (false, Err(e)) => Attempt::Done(Err(e.into())),
         (false, Ok(())) => Attempt::Done(outcome),

@@ -59,7 +59,7 @@ create table token_family (
 create index token_family_grant on token_family (grant_id);
 create table refresh_token (
     token_hash {text} primary key, family {text} not null, jkt {text} not null, issued_at {int} not null,
-    expires_at {int} not null, used_at {int}
+    expires_at {int} not null, used_at {int}, successor {text}
 ){strict};
 create table person_token (
     id {text} primary key, person {text} not null, organisation {text} not null, jkt {text} not null, expires_at {int} not null,

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use purser_identity::Realm;
-use purser_values::id::OrganisationId;
+use purser_values::id::{AgentId, OrganisationId};
 use purser_values::name::ProviderName;
 use url::Url;
 
@@ -24,9 +24,10 @@ pub struct App {
     locks: Locks,
 }
 
-/// One task at a time for one account, so that two sagas do not redeem or refresh the same grant at once.
+/// One task at a time for one thing, by name: two sagas must not redeem or refresh the same account's tokens at once, and a
+/// provider must hear of a freeze and a thaw in their order.
 #[derive(Clone, Default)]
-struct Locks(Arc<Mutex<HashMap<(OrganisationId, ProviderName), Arc<tokio::sync::Mutex<()>>>>>);
+struct Locks(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>);
 
 impl App {
     #[must_use]
@@ -35,9 +36,19 @@ impl App {
     }
 
     pub(crate) async fn lock_account(&self, organisation: &OrganisationId, provider: &ProviderName) -> tokio::sync::OwnedMutexGuard<()> {
+        self.lock(format!("account/{organisation}/{provider}")).await
+    }
+
+    pub(crate) async fn lock_control(&self, agent: &AgentId, provider: &ProviderName) -> tokio::sync::OwnedMutexGuard<()> {
+        self.lock(format!("control/{agent}/{provider}")).await
+    }
+
+    async fn lock(&self, name: String) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
             let mut locks = self.locks.0.lock().unwrap_or_else(PoisonError::into_inner);
-            locks.entry((organisation.clone(), provider.clone())).or_default().clone()
+            // What nobody holds or waits for is forgotten, so that the map does not grow with every agent ever seen.
+            locks.retain(|_, lock| Arc::strong_count(lock) > 1);
+            locks.entry(name).or_default().clone()
         };
         lock.lock_owned().await
     }

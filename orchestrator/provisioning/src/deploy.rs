@@ -8,5 +8,5 @@ mod cloudflare;
 mod create;
 mod saga;
 
-pub use create::{DeployFile, DeployRequest, Deploying, deployment_create};
+pub use create::{DeployFile, DeployRequest, Deploying, deployment_create, may_deploy};
 pub use saga::{DeployState, KIND, definition};

@@ -4,7 +4,7 @@ use purser_authority::Denied;
 use purser_db::DbError;
 use purser_identity::CallerError;
 use purser_values::error::{Kind, PublicError};
-use purser_values::name::{EnvironmentName, ProjectName, ProviderName, ResourceName, ServiceRef};
+use purser_values::name::{DomainName, EnvironmentName, ProjectName, ProviderName, ResourceName, ServiceRef};
 
 #[derive(Debug, thiserror::Error)]
 pub enum OpError {
@@ -36,6 +36,10 @@ pub enum OpError {
     WrongState(&'static str, &'static str),
     #[error("the account at `{provider}` belongs to another organisation of this installation")]
     AccountPinned { provider: ProviderName },
+    #[error("the script `{0}` belongs to another project")]
+    ScriptTaken(ResourceName),
+    #[error("`{0}` is no domain of this project")]
+    DomainNotOwn(DomainName),
     #[error("there is nothing to deploy to in this environment")]
     NothingToDeployTo,
     #[error("the grant does not allow credentials in plain text")]
@@ -67,6 +71,8 @@ impl PublicError for OpError {
             Self::ResourceUnknown(_) => "resource_not_found",
             Self::WrongState(..) => "resource_state",
             Self::AccountPinned { .. } => "account_pinned_elsewhere",
+            Self::ScriptTaken(_) => "script_of_another_project",
+            Self::DomainNotOwn(_) => "domain_not_of_project",
             Self::NothingToDeployTo => "nothing_to_deploy_to",
             Self::ExportNotGranted => "export_not_granted",
             Self::KeyReused => "idempotency_key_reused",
@@ -83,6 +89,7 @@ impl PublicError for OpError {
             Self::ProjectUnknown(_) | Self::ProviderUnknown(_) | Self::ServiceUnknown(_) | Self::ResourceUnknown(_) | Self::NothingToDeployTo => Kind::NotFound,
             Self::ProviderAbsent(_) => Kind::Unavailable,
             Self::PriceUnknown(_) | Self::IrreversibleNotGranted(_) | Self::TermsChanged(_) | Self::ExportNotGranted => Kind::NeedsPerson,
+            Self::ScriptTaken(_) | Self::DomainNotOwn(_) => Kind::Forbidden,
             Self::PlanRequired { .. } | Self::NameTaken { .. } | Self::WrongState(..) | Self::AccountPinned { .. } | Self::KeyReused => {
                 Kind::Conflict
             }
@@ -107,6 +114,8 @@ impl PublicError for OpError {
             Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),
             Self::WrongState(..) => "wait for it to end, or see `purser status`".to_owned(),
             Self::AccountPinned { .. } => "the operator must find out why the provider names the same account twice".to_owned(),
+            Self::ScriptTaken(_) => "choose another name with `--name`".to_owned(),
+            Self::DomainNotOwn(_) => "register it with `purser add slipway/registrar:domain` in this project".to_owned(),
             Self::NothingToDeployTo => "run `purser add slipway/workers` first".to_owned(),
             Self::ExportNotGranted => "run `purser login --export` to ask your person for it".to_owned(),
             Self::KeyReused => "use a new key for a new request".to_owned(),

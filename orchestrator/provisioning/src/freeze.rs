@@ -64,6 +64,7 @@ async fn confirm(app: &App, id: AgentId, frozen_at: Timestamp) -> Result<Control
 /// The job: tells one provider what is wanted of one agent's credentials now, whatever was wanted when it was enqueued.
 pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> Result<(), JobFailure> {
     let again = |why: String| JobFailure::Again { why, limit: None };
+    let _in_order = app.lock_control(&agent, &provider_name).await;
     let (of, name) = (agent.clone(), provider_name.clone());
     let (control, row, jkt) = app
         .core
@@ -81,7 +82,12 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
     }
     let provider = app.gateway.get(&provider_name).ok_or_else(|| again("the provider has not answered since the start".to_owned()))?;
     let tokens = row.tokens(&app.core.keyring).map_err(|e| again(e.to_string()))?;
-    let tokens = tokens.ok_or_else(|| again("the account is not open".to_owned()))?;
+    let Some(tokens) = tokens else {
+        // Without an account there are no credentials. A resource that is being made looks again when it is there.
+        let (now, what) = (app.core.env.now(), control.wanted);
+        let confirmed = app.core.db.write::<_, DbError, _>(move |tx| control::confirmed(tx, &agent, &provider_name, &what, now)).await;
+        return confirmed.map_err(|e| again(e.to_string()));
+    };
     let reference = AgentRef { id: agent.as_str().parse().map_err(|e| again(format!("{e}")))?, jkt: Some(jkt) };
     let told = if control.wanted == "disabled" {
         provider.client.credentials_disable(&tokens.access, &reference).await
@@ -89,13 +95,20 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
         provider.client.credentials_enable(&tokens.access, &reference).await
     };
     let (now, what, failed) = (app.core.env.now(), control.wanted, told.as_ref().err().map(ToString::to_string));
-    app.core
+    let still_wanted = app
+        .core
         .db
-        .write::<_, DbError, _>(move |tx| match &failed {
-            None => control::confirmed(tx, &agent, &provider_name, &what, now),
-            Some(why) => control::failed(tx, &agent, &provider_name, why),
+        .write::<_, DbError, _>(move |tx| {
+            match &failed {
+                None => control::confirmed(tx, &agent, &provider_name, &what, now)?,
+                Some(why) => control::failed(tx, &agent, &provider_name, why)?,
+            }
+            let after = control::of_agent(tx, &agent)?.into_iter().find(|c| c.provider == provider_name);
+            Ok(after.is_none_or(|c| c.wanted == what))
         })
         .await
         .map_err(|e| again(e.to_string()))?;
-    told.map(drop).map_err(|e| again(e.to_string()))
+    told.map_err(|e| again(e.to_string()))?;
+    // The person changed their mind while the provider was being told: tell it again.
+    if still_wanted { Ok(()) } else { Err(again("another state is wanted now".to_owned())) }
 }

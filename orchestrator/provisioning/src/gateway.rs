@@ -42,9 +42,13 @@ impl Provider {
     /// The key that the provider signs its calls with.
     #[must_use]
     pub fn key(&self, kid: &str) -> Option<Jwk> {
-        let keys = self.manifest.keys.iter().filter_map(|key| serde_json::from_value::<Jwk>(key.clone()).ok());
-        keys.into_iter().find(|key| key.kid.as_deref() == Some(kid))
+        provider_keys(&self.manifest).find(|key| key.kid.as_deref() == Some(kid))
     }
+}
+
+/// The keys of a manifest that we can use; others are not ours to judge.
+fn provider_keys(manifest: &Manifest) -> impl Iterator<Item = Jwk> {
+    manifest.keys.iter().filter_map(|key| serde_json::from_value::<Jwk>(key.clone()).ok())
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +59,8 @@ pub enum RefreshError {
     Call(#[from] purser_client::CallError),
     #[error("the provider calls itself `{0}`")]
     Name(ProviderName),
+    #[error("the manifest holds a key that belongs to `{0}`")]
+    ForeignKey(ProviderName),
     #[error(transparent)]
     Store(#[from] DbError),
 }
@@ -148,10 +154,18 @@ impl Gateway {
         let client = ProviderClient::new(self.0.fetcher.clone(), ProviderEndpoint::from(&manifest), signer);
         let services = client.services().await?;
         let (env, name, display) = (core.env.clone(), configured.name.clone(), manifest.display_name.clone());
+        let keys: Vec<String> = provider_keys(&manifest).map(|key| key.thumbprint()).collect();
         core.db
             .write(move |tx| {
+                // A key stays with the provider that showed it first: nobody can make another's charges look like its own.
+                for key in &keys {
+                    let owner = crate::store::provider_key::pin(tx, key, &name, env.now())?;
+                    if owner != name {
+                        return Err(RefreshError::ForeignKey(owner));
+                    }
+                }
                 terms::terms_keep(tx, &env, &name, &documents)?;
-                crate::catalogue::keep(tx, &env, &name, &display, &services)
+                Ok(crate::catalogue::keep(tx, &env, &name, &display, &services)?)
             })
             .await?;
         let provider = Arc::new(Provider { client, manifest });

@@ -88,6 +88,10 @@ fn deployed(tx: &mut Tx<'_>, env: &purser_values::Env, provider: &ProviderName, 
     };
     deployment::confirm(tx, &id, env.now())?;
     for host in urls.iter().filter_map(|url| host(url)) {
+        if resource::is_claimed_elsewhere(tx, &row.organisation, &host, provider)? {
+            tracing::warn!(%provider, %host, "a provider claims a host that another provider answers for; the claim is ignored");
+            continue;
+        }
         resource::endpoint_add(tx, &row.organisation, &host, &row.id, Some(id.as_str()), env.now())?;
     }
     Ok(())

@@ -7,11 +7,14 @@ pub mod rotate;
 pub(crate) mod add_saga;
 mod check;
 
-use purser_authority::Caller;
+use purser_authority::{Action, Caller, Facts, authorise};
 use purser_db::Tx;
+use purser_db::idempotency::{self, Reservation};
 use purser_flow::StepError;
+use purser_identity::standing;
+use purser_values::Sha256Digest;
 use purser_values::error::Kind;
-use purser_values::id::ResourceId;
+use purser_values::id::{AgentId, ResourceId};
 
 use crate::app::App;
 use crate::error::OpError;
@@ -41,4 +44,42 @@ pub(crate) fn delivery(row: &Resource) -> purser_vault::Delivery {
         resource: row.id.clone(),
         resource_name: row.name.clone(),
     }
+}
+
+/// Takes the caller's key for this request, or gives the first answer to it.
+pub(crate) fn first_answer(tx: &mut Tx<'_>, app: &App, agent: &AgentId, key: Option<&str>, request: &str) -> Result<Option<add::Begun>, OpError> {
+    let Some(key) = key else { return Ok(None) };
+    let digest = Sha256Digest::of(request.as_bytes());
+    match idempotency::reserve(tx, &scope(agent), key, &digest, app.core.env.now())? {
+        Reservation::Fresh => Ok(None),
+        Reservation::Answered(text) => serde_json::from_str(&text).map(Some).map_err(|e| OpError::Invalid(e.to_string())),
+        Reservation::Unfinished | Reservation::Mismatch => Err(OpError::KeyReused),
+    }
+}
+
+/// Keeps the answer for repetitions of the key, in the write that took it.
+pub(crate) fn keep_answer(tx: &mut Tx<'_>, agent: &AgentId, key: Option<&str>, begun: &add::Begun) -> Result<(), OpError> {
+    let Some(key) = key else { return Ok(()) };
+    let answer = serde_json::to_string(begun).map_err(|e| OpError::Invalid(e.to_string()))?;
+    Ok(idempotency::answer(tx, &scope(agent), key, &answer)?)
+}
+
+fn scope(agent: &AgentId) -> String {
+    format!("agent/{agent}")
+}
+
+/// The permit of a step, from what is true now: an agent that was frozen or whose grant ended goes no further.
+pub(crate) async fn still_permitted<A: Action>(app: &App, caller: &Caller, row: &Resource) -> Result<(), StepError> {
+    let (env, caller, row) = (app.core.env.clone(), caller.clone(), row.clone());
+    let looked = app.core.db.read(move |tx| -> Result<(), OpError> {
+        let standing = standing(tx, env.now(), &caller)?;
+        let facts = Facts {
+            owner: Some(&row.organisation),
+            project: Some(&row.project_name),
+            provider: Some(&row.provider),
+            ..standing.facts(env.now(), row.id.as_str())
+        };
+        Ok(authorise::<A>(&caller, &facts).map(drop)?)
+    });
+    looked.await.map_err(|e| StepError::of(&e))
 }

@@ -8,6 +8,7 @@ pub mod control;
 pub mod deployment;
 pub mod nonce;
 pub mod payment;
+pub mod provider_key;
 pub mod project;
 pub mod resource;
 
@@ -48,6 +49,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         organisation {text} not null, host {text} not null, resource {text} not null, deployment {text},
         since {int} not null, primary key (organisation, host, resource)
     ){strict};
+    create table provider_key (thumbprint {text} primary key, provider {text} not null, seen_at {int} not null){strict};
     create table provider_nonce (
         provider {text} not null, nonce {text} not null, until {int} not null, primary key (provider, nonce)
     ){strict};

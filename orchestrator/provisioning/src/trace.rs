@@ -148,10 +148,16 @@ fn tell(tx: &mut Tx<'_>, organisation: &OrganisationId, of: &str, found: Found) 
     }
     let code = deployments.iter().find(|d| found.deployment.as_deref() == d["id"].as_str()).or_else(|| deployments.first());
     let code_digest = code.map(|d| d["code_digest"].clone());
-    let who = match (found.resources.last(), &found.account) {
-        (Some(row), _) => who(tx, organisation, &row.agent, &row.grant, &row.provider)?,
-        (None, Some(a)) => who(tx, organisation, &a.agent, &a.grant, &a.provider)?,
-        (None, None) => Value::Null,
+    let running = match code.and_then(|d| d["id"].as_str()) {
+        Some(id) => deployment::get(tx, organisation, id)?,
+        None => None,
+    };
+    // Who put the code there counts before who ordered the resource below it.
+    let who = match (running, found.resources.last(), &found.account) {
+        (Some(d), _, _) => who(tx, organisation, &d.agent, &d.grant, &d.provider)?,
+        (None, Some(row), _) => who(tx, organisation, &row.agent, &row.grant, &row.provider)?,
+        (None, None, Some(a)) => who(tx, organisation, &a.agent, &a.grant, &a.provider)?,
+        (None, None, None) => Value::Null,
     };
     let provider = found.resources.last().map(|r| r.provider.clone()).or_else(|| found.account.as_ref().map(|a| a.provider.clone()));
     let at_provider = match provider {

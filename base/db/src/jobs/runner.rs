@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use purser_values::Env;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, Semaphore};
 
 use super::store::{self, Job};
 use crate::db::Db;
@@ -17,6 +17,8 @@ use crate::error::DbError;
 const LEASE_S: i64 = 60;
 /// Jobs claimed at once.
 const BATCH: i64 = 16;
+/// Jobs that run at once.
+const AT_ONCE: usize = 64;
 /// Longest time between two looks at the table; a local enqueue wakes the runner at once.
 const POLL: Duration = Duration::from_millis(250);
 /// Longest wait between two tries, in seconds.
@@ -52,30 +54,55 @@ impl Runner {
         Self { db, env, handlers: Arc::new(handlers), wake }
     }
 
-    /// Runs for ever; spawn it.
+    /// Runs for ever; spawn it. A slow job holds one of the places and keeps none of the others waiting.
     pub async fn run(self) {
+        let places = Arc::new(Semaphore::new(AT_ONCE));
         loop {
-            match self.run_due().await {
-                Ok(0) => {
-                    let _ = tokio::time::timeout(POLL, self.wake.notified()).await;
-                }
-                Ok(_) => {}
+            // Holding one place before looking means that what is claimed can start at once.
+            let Ok(first) = places.clone().acquire_owned().await else { return };
+            let free = i64::try_from(places.available_permits()).unwrap_or(0) + 1;
+            let jobs = match self.claim(free.min(BATCH)).await {
+                Ok(jobs) => jobs,
                 Err(e) => {
                     tracing::error!(error = %e, "the job queue cannot be read");
                     tokio::time::sleep(POLL).await;
+                    continue;
                 }
+            };
+            let idle = jobs.is_empty();
+            let mut place = Some(first);
+            for job in jobs {
+                let held = match place.take() {
+                    Some(held) => held,
+                    None => match places.clone().acquire_owned().await {
+                        Ok(held) => held,
+                        Err(_) => return,
+                    },
+                };
+                let runner = self.clone();
+                tokio::spawn(async move {
+                    runner.run_one(job).await;
+                    drop(held);
+                });
+            }
+            drop(place);
+            if idle {
+                let _ = tokio::time::timeout(POLL, self.wake.notified()).await;
             }
         }
     }
 
-    /// Claims and runs what is due, each job in a task of its own, and tells how many there were. Tests call it on demand.
+    async fn claim(&self, most: i64) -> Result<Vec<Job>, DbError> {
+        let env = self.env.clone();
+        self.db.write(move |tx| store::claim(tx, env.now(), env.now().plus_secs(LEASE_S), most)).await
+    }
+
+    /// Claims and runs what is due, each job in a task of its own, and waits for all of them. Tests call it on demand.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn run_due(&self) -> Result<usize, DbError> {
-        let env = self.env.clone();
-        let claim = move |tx: &mut crate::Tx<'_>| store::claim(tx, env.now(), env.now().plus_secs(LEASE_S), BATCH);
-        let jobs = self.db.write(claim).await?;
+        let jobs = self.claim(BATCH).await?;
         let count = jobs.len();
         let tasks: Vec<_> = jobs.into_iter().map(|job| tokio::spawn(self.clone().run_one(job))).collect();
         for task in tasks {

@@ -1,4 +1,7 @@
 //! `token_issue` by refresh: each refresh token works once; a second use means that a copy exists, and ends the family.
+//!
+//! One exception, because an answer can be lost: the same key may present the same token again for a short time, as long as
+//! nobody has used what it was exchanged for. The lost successor is then replaced, so that at most one works.
 
 use purser_authority::action::TokenIssue;
 use purser_authority::{Caller, Done, Event, Outcome, Permit};
@@ -7,7 +10,7 @@ use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::TokenFamilyId;
-use purser_values::{Secret, Timestamp};
+use purser_values::{Secret, Sha256Digest, Timestamp};
 
 use super::dpop::{Proof, ProofError};
 use super::{AgentTokens, Tokens, agent_access};
@@ -16,6 +19,8 @@ use crate::grant;
 use crate::realm::Realm;
 
 const REFRESH: &str = "pur_rt";
+/// How long after its first use a token may be presented again by its key, when its answer was lost, in seconds.
+const LOST_ANSWER_S: i64 = 60;
 
 #[derive(Debug, thiserror::Error)]
 pub enum RefreshError {
@@ -100,7 +105,8 @@ pub fn token_refresh(
         on_behalf_of: grant.person.clone(),
         organisation: grant.organisation.clone(),
     };
-    if row.get::<Option<Timestamp>>("used_at")?.is_some() {
+    let used_at: Option<Timestamp> = row.get("used_at")?;
+    if used_at.is_some() && !forget_lost_successor(tx, &digest, used_at, now)? {
         let end = "update token_family set revoked_at = $2, revoked_why = 'refresh token reused' where id = $1";
         tx.execute(end, params![family, now])?;
         let refused = Outcome::Refused("refresh_token_reused".to_owned());
@@ -113,12 +119,26 @@ pub fn token_refresh(
     if agent::find(tx, &grant.agent)?.is_none_or(|agent| agent.is_frozen()) {
         return Err(RefreshError::Frozen);
     }
-    tx.execute("update refresh_token set used_at = $2 where token_hash = $1", params![digest, now])?;
     let refresh_token = mint_refresh(tx, realm, &family, proof.jkt(), grant.scope.expires_at)?;
+    let successor = token::hash(refresh_token.expose());
+    // The time of the first use stays: the exception does not renew itself.
+    let update = "update refresh_token set used_at = coalesce(used_at, $2), successor = $3 where token_hash = $1";
+    tx.execute(update, params![digest, now, successor])?;
     let (access_token, expires_in_s) = agent_access(realm, &grant, &family, proof.jkt())?;
     let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str()]);
     let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent });
     Ok(Done::with_event(Refreshed::Issued(Tokens { access_token, expires_in_s, agent }), event))
+}
+
+/// Whether the token's answer may be given again: its successor is unused and the first use is not long ago. Removes the
+/// successor, so that only the next one works.
+fn forget_lost_successor(tx: &mut Tx<'_>, digest: &Sha256Digest, used_at: Option<Timestamp>, now: Timestamp) -> Result<bool, DbError> {
+    if used_at.is_none_or(|at| now > at.plus_secs(LOST_ANSWER_S)) {
+        return Ok(false);
+    }
+    let delete = "delete from refresh_token where used_at is null
+                  and token_hash = (select successor from refresh_token where token_hash = $1)";
+    Ok(tx.execute(delete, params![digest])? == 1)
 }
 
 pub(super) fn mint_refresh(

@@ -3,13 +3,16 @@
 //! A deployment outlives the request that brought it, so the bytes are written (content-addressed, durable) before the saga
 //! that sends them begins, and removed when it ends.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use purser_values::Sha256Digest;
 use purser_wire::code::Part;
 use serde::{Deserialize, Serialize};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Most files in one deployment, and the longest path of one in bytes.
 pub const FILES: usize = 2_000;
@@ -34,16 +37,38 @@ pub struct FileEntry {
     pub content_type: String,
 }
 
+/// Deployments that are taken in at once; each may hold the whole upload in memory.
+const TURNS: usize = 8;
+
 /// The folder that holds the bytes on their way.
 #[derive(Clone, Debug)]
-pub struct Bundles(PathBuf);
+pub struct Bundles(PathBuf, Arc<Semaphore>);
 
 impl Bundles {
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder))
+        Ok(Self(folder, Arc::new(Semaphore::new(TURNS))))
+    }
+
+    /// Waits for a place among the deployments that are taken in at once.
+    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
+        self.1.clone().acquire_owned().await.ok()
+    }
+
+    /// Removes what a crash left: the folders that are not among those still needed.
+    ///
+    /// # Errors
+    /// When the folder cannot be read.
+    pub fn keep_only(&self, needed: &BTreeSet<String>) -> io::Result<()> {
+        for entry in std::fs::read_dir(&self.0)? {
+            let entry = entry?;
+            if !entry.file_name().to_str().is_some_and(|name| needed.contains(name)) {
+                std::fs::remove_dir_all(entry.path())?;
+            }
+        }
+        Ok(())
     }
 
     fn path(&self, deployment: &str, digest: &Sha256Digest) -> PathBuf {

@@ -10,6 +10,7 @@ use purser_values::id::{DeploymentId, SagaId};
 use purser_values::name::{DomainName, EnvironmentName, ProjectName, ResourceName};
 use purser_values::Sha256Digest;
 use serde::{Deserialize, Serialize};
+use purser_wire::resource::EndpointKind;
 use serde_json::{Map, Value};
 
 use super::bundle::{self, FileEntry, FileKind, code_digest, is_safe_path};
@@ -19,7 +20,7 @@ use crate::error::OpError;
 use crate::perform;
 use crate::store::deployment::{self, Deployment};
 use crate::store::resource::{self, Resource, State};
-use crate::store::project;
+use crate::store::project::{self, Project};
 
 /// The names under which a service delivers the way to its deployment API.
 pub(super) const TOKEN: &str = "CLOUDFLARE_API_TOKEN";
@@ -76,6 +77,7 @@ pub struct Deploying {
 /// # Errors
 /// When the files are unusable, the caller may not, or there is nothing to deploy to.
 pub async fn deployment_create(app: &App, caller: &Caller, request: DeployRequest, files: Vec<DeployFile>, key: Option<String>) -> Result<Deploying, OpError> {
+    let _turn = app.bundles.turn().await;
     let files = entries(&request, files)?;
     let listing: Vec<FileEntry> = files.iter().map(|(entry, _)| entry.clone()).collect();
     let digest = code_digest(request.main_module.as_deref(), &listing);
@@ -117,6 +119,7 @@ fn begin(
     let project = project::by_name(tx, organisation, &request.project)?.ok_or_else(|| OpError::ProjectUnknown(request.project.clone()))?;
     let here = resource::in_environment(tx, &project.id, &request.environment)?;
     let target = target(tx, request, &here)?;
+    confine(tx, request, &project, &target)?;
     let standing = standing(tx, now, caller)?;
     let facts = Facts {
         owner: Some(organisation),
@@ -160,10 +163,46 @@ fn begin(
     Ok(Done::with_event(deploying, event))
 }
 
+/// Whether the caller may deploy anything at all; asked before the files are read.
+///
+/// # Errors
+/// When it may not.
+pub async fn may_deploy(app: &App, caller: &Caller) -> Result<(), OpError> {
+    let (env, caller) = (app.core.env.clone(), caller.clone());
+    app.core
+        .db
+        .read(move |tx| {
+            let standing = standing(tx, env.now(), &caller)?;
+            Ok(authorise::<DeploymentCreate>(&caller, &standing.facts(env.now(), "deployment")).map(drop)?)
+        })
+        .await
+}
+
+/// INVARIANT (project-confines): scripts and domains live in one account for all projects of the organisation, so a project
+/// may only replace its own scripts and only use domains that it registered.
+fn confine(tx: &mut Tx<'_>, request: &DeployRequest, project: &Project, target: &Resource) -> Result<(), OpError> {
+    if deployment::script_is_of_another(tx, &target.provider, &project.organisation, request.name.as_str(), &project.id)? {
+        return Err(OpError::ScriptTaken(request.name.clone()));
+    }
+    if let Some(domain) = &request.domain {
+        let own = resource::of_organisation(tx, &project.organisation, &target.provider)?;
+        let covers = |value: &str| domain.as_str() == value || domain.as_str().strip_suffix(value).is_some_and(|rest| rest.ends_with('.'));
+        let is_own = own
+            .iter()
+            .filter(|r| r.project == project.id && r.state == State::Live)
+            .flat_map(|r| &r.endpoints)
+            .any(|e| e.kind == EndpointKind::Domain && covers(&e.value));
+        if !is_own {
+            return Err(OpError::DomainNotOwn(domain.clone()));
+        }
+    }
+    Ok(())
+}
+
 /// The live resource that delivers a deployment API, by name or because it is the only one.
 fn target(tx: &mut Tx<'_>, request: &DeployRequest, here: &[Resource]) -> Result<Resource, OpError> {
     let mut found = Vec::new();
-    for row in here.iter().filter(|r| r.state == State::Live && request.resource.as_ref().is_none_or(|name| r.name == *name)) {
+    for row in here.iter().filter(|r| matches!(r.state, State::Live | State::Rotating) && request.resource.as_ref().is_none_or(|name| r.name == *name)) {
         let names = purser_vault::names(tx, &row.project, &row.environment)?;
         if names.iter().any(|c| c.resource == row.id && c.name == TOKEN) {
             found.push(row.clone());

@@ -103,10 +103,16 @@ async fn api<'a>(app: &'a App, state: &DeployState) -> Result<Cloudflare<'a>, St
     let base = Url::parse(base.expose()).map_err(|_| permanent("provider_garbage", Kind::Provider, "the provider's API address is no URL", None))?;
     let provider = app.gateway.get(&row.provider).ok_or_else(|| StepError::transient("the provider has not answered since the start"))?;
     // The address comes out of a credential; the manifest must name it, or a lying provider could send the token elsewhere.
-    if !provider.manifest.credential_routes.iter().any(|route| base.as_str().trim_end_matches('/').starts_with(route.base_url.as_str().trim_end_matches('/'))) {
+    if !provider.manifest.credential_routes.iter().any(|route| is_below(&base, &route.base_url)) {
         return Err(permanent("provider_garbage", Kind::Provider, "the provider's manifest does not name its deployment API", None));
     }
     Ok(Cloudflare { fetcher: app.gateway.fetcher(), env: &app.core.env, base, account: account.expose().clone(), token: Secret::new(token.expose().clone()) })
+}
+
+/// Whether `url` is `base` or lies below it: the same origin, and each of its path's parts in order.
+fn is_below(url: &Url, base: &Url) -> bool {
+    let parts = |u: &Url| u.path().split('/').filter(|p| !p.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+    url.origin() == base.origin() && url.username().is_empty() && parts(url).starts_with(&parts(base))
 }
 
 async fn upload(app: App, mut state: DeployState) -> Result<DeployState, StepError> {
@@ -155,13 +161,16 @@ async fn attach(app: App, mut state: DeployState) -> Result<DeployState, StepErr
     Ok(state)
 }
 
-async fn record(app: App, _: StepCx, state: DeployState) -> Result<DeployState, StepError> {
+async fn record(app: App, _: StepCx, mut state: DeployState) -> Result<DeployState, StepError> {
     finish(&app, &state, "live", Outcome::Done).await?;
+    // The journal keeps the state for ever, and variables may hold what should not be kept.
+    state.request.vars.clear();
     Ok(state)
 }
 
-async fn failed(app: App, state: DeployState) -> Result<DeployState, StepError> {
+async fn failed(app: App, mut state: DeployState) -> Result<DeployState, StepError> {
     finish(&app, &state, "failed", Outcome::Failed("undone".to_owned())).await?;
+    state.request.vars.clear();
     Ok(state)
 }
 
@@ -186,4 +195,26 @@ async fn finish(app: &App, state: &DeployState, outcome_state: &'static str, out
     .map_err(|e| StepError::of(&e))?;
     app.bundles.forget(state.deployment.as_str()).await;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_that_only_begins_like_the_manifests_is_another_address() {
+        let base = Url::parse("https://api.p.example/client/v4").unwrap();
+        for (text, below) in [
+            ("https://api.p.example/client/v4", true),
+            ("https://api.p.example/client/v4/", true),
+            ("https://api.p.example/client/v4/more", true),
+            ("https://api.p.example.evil.example/client/v4", false),
+            ("https://api.p.example/client/v40", false),
+            ("https://api.p.example:8443/client/v4", false),
+            ("http://api.p.example/client/v4", false),
+            ("https://x@api.p.example/client/v4", false),
+        ] {
+            assert_eq!(is_below(&Url::parse(text).unwrap(), &base), below, "{text}");
+        }
+    }
 }

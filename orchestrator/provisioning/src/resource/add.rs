@@ -3,9 +3,7 @@
 use purser_authority::action::ResourceAdd;
 use purser_authority::{Attempt, Caller, Done, Event, Outcome, authorise};
 use purser_catalogue::Price;
-use purser_db::idempotency::{self, Reservation};
 use purser_identity::standing;
-use purser_values::Sha256Digest;
 use purser_values::id::{ResourceId, SagaId};
 use purser_values::name::{EnvironmentName, ProjectName, ResourceName, ServiceRef};
 use serde::{Deserialize, Serialize};
@@ -13,6 +11,7 @@ use serde_json::{Map, Value};
 
 use super::add_saga::{AddState, KIND};
 use super::check::{check, facts};
+use super::{first_answer, keep_answer};
 use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
@@ -58,14 +57,9 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         let Caller::Agent { agent, grant, on_behalf_of, organisation } = &caller else {
             return Err(OpError::Invalid("resources are added by an agent under a grant".to_owned()));
         };
-        let scope = format!("agent/{agent}");
-        if let Some(key) = &key {
-            let digest = Sha256Digest::of(serde_json::to_string(&request).map_err(|e| OpError::Invalid(e.to_string()))?.as_bytes());
-            match idempotency::reserve(tx, &scope, key, &digest, now)? {
-                Reservation::Fresh => {}
-                Reservation::Answered(text) => return serde_json::from_str(&text).map(Done::quiet).map_err(|e| OpError::Invalid(e.to_string())),
-                Reservation::Unfinished | Reservation::Mismatch => return Err(OpError::KeyReused),
-            }
+        let asked = serde_json::to_string(&request).map_err(|e| OpError::Invalid(e.to_string()))?;
+        if let Some(first) = first_answer(tx, app, agent, key.as_deref(), &asked)? {
+            return Ok(Done::quiet(first));
         }
         let standing = standing(tx, now, &caller)?;
         let subject = request.service.to_string();
@@ -107,13 +101,12 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         let state = AddState::new(&row, &jkt, paid.then(|| listing.price.clone()));
         let state = serde_json::to_string(&state).map_err(|e| OpError::Invalid(e.to_string()))?;
         purser_flow::begin(tx, env, &begun.saga, KIND, organisation.as_str(), &state)?;
-        if let Some(key) = &key {
-            let answer = serde_json::to_string(&begun).map_err(|e| OpError::Invalid(e.to_string()))?;
-            idempotency::answer(tx, &scope, key, &answer)?;
-        }
+        keep_answer(tx, agent, key.as_deref(), &begun)?;
+        // A configuration may hold a password of somebody else's database; the log can never forget, so it keeps the digest.
+        let configuration = purser_wire::canonical::digest(&row.configuration);
         let event = Event::new(permit.verb(), Outcome::Intended, permit.caller(), begun.resource.as_str())
             .related([begun.saga.as_str(), project.id.as_str(), subject.as_str()])
-            .with(serde_json::json!({"service": subject, "environment": request.environment, "name": row.name, "configuration": request.configuration}));
+            .with(serde_json::json!({"service": subject, "environment": request.environment, "name": row.name, "configuration_sha256": configuration}));
         Ok(Done::with_event(begun, event))
     })
     .await

@@ -9,6 +9,7 @@ use purser_authority::action::ResourceAdd;
 use purser_authority::{Attempt, Caller, Denied, Done, Event, Facts, Outcome, Permit, authorise};
 use purser_catalogue::Price;
 use purser_db::Tx;
+use purser_db::jobs::NewJob;
 use purser_flow::{Definition, Step, StepCx, StepError};
 use purser_identity::standing;
 use purser_spend::hold::{self, Purchase};
@@ -23,12 +24,13 @@ use purser_wire::resource::{AgentRef, CreateResource, Endpoint, PaymentCredentia
 use serde::{Deserialize, Serialize};
 
 use crate::account;
+use crate::agent_control::{AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent, refused};
 use crate::gateway::Provider;
 use crate::perform;
-use crate::store::payment;
+use crate::store::{control, payment};
 use crate::store::resource::{self, Resource, State};
 
 pub const KIND: &str = "resource_add";
@@ -164,8 +166,25 @@ async fn get_quote(app: App, cx: StepCx, mut state: AddState) -> Result<AddState
         let message = format!("the provider quotes {} for what it lists at {amount}", quote.total());
         return Err(permanent("price_changed", Kind::Conflict, message, Some("run `purser catalog` for today's price, then repeat")));
     }
+    if let Some(difference) = differs(price, &quote) {
+        return Err(permanent("price_changed", Kind::Conflict, difference, Some("run `purser catalog` for today's terms, then repeat")));
+    }
     state.quote = Some(quote);
     Ok(state)
+}
+
+/// What a quote asks for beyond the listing: money that comes again where it does not, or sooner, or that cannot be undone.
+fn differs(price: &Price, quote: &Quote) -> Option<String> {
+    let Price::Known { period, irreversible, .. } = price else { return None };
+    let listed = match period {
+        purser_catalogue::Period::Once => Period::Once,
+        purser_catalogue::Period::Month => Period::Month,
+        purser_catalogue::Period::Year => Period::Year,
+    };
+    if let Some(line) = quote.lines.iter().find(|line| line.period != Period::Once && line.period != listed) {
+        return Some(format!("the provider quotes a price per {} for what it lists per {listed}", line.period));
+    }
+    (quote.irreversible && !irreversible).then(|| "the provider quotes as final what it lists as refundable".to_owned())
 }
 
 fn quote_request(row: &Resource) -> Result<QuoteRequest, StepError> {
@@ -222,7 +241,7 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
     Ok(state)
 }
 
-async fn unpay(app: App, _: StepCx, state: AddState) -> Result<AddState, StepError> {
+async fn unpay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
     let (id, env, caller) = (state.resource.clone(), app.core.env.clone(), Caller::System);
     perform(&app.core, Attempt::new("hold_release", &Caller::System, id.as_str()), move |tx| -> Result<Done<()>, PayError> {
         let mut done = Done::quiet(());
@@ -230,10 +249,12 @@ async fn unpay(app: App, _: StepCx, state: AddState) -> Result<AddState, StepErr
             let part = hold::release(tx, &env, &caller, &hold.id)?;
             done.absorb(part);
         }
+        payment::forget(tx, &id)?;
         Ok(done)
     })
     .await
     .map_err(|e| StepError::of(&e))?;
+    state.payment_token = None;
     Ok(state)
 }
 
@@ -268,17 +289,11 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
         other => return Err(of_state(&other)),
     };
     let delivery = super::delivery(&row);
-    let (env, keyring, account_id) = (app.core.env.clone(), app.core.keyring.clone(), opened.id.clone());
-    let deliver_row = row.clone();
-    state.variables = app
-        .core
-        .db
-        .write(move |tx| {
-            resource::created(tx, &deliver_row.id, &account_id, &provider_resource)?;
-            purser_vault::deliver(tx, &env, &keyring, &delivery, &values)
-        })
-        .await
-        .map_err(|e| StepError::of(&e))?;
+    // Alone and first: whatever is wrong with the credentials, the undo knows what to remove.
+    note_created(&app, &row, &opened.id, &provider_resource).await?;
+    let (env, keyring) = (app.core.env.clone(), app.core.keyring.clone());
+    state.variables =
+        app.core.db.write(move |tx| purser_vault::deliver(tx, &env, &keyring, &delivery, &values)).await.map_err(|e| StepError::of(&e))?;
     state.endpoints = envelope.endpoints;
     Ok(state)
 }
@@ -300,8 +315,23 @@ fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateR
 }
 
 async fn note_created(app: &App, row: &Resource, account: &AccountId, provider_resource: &str) -> Result<(), StepError> {
-    let (id, account, provider_resource) = (row.id.clone(), account.clone(), provider_resource.to_owned());
-    app.core.db.write(move |tx| resource::created(tx, &id, &account, &provider_resource)).await.map_err(StepError::transient)
+    let (row, account, provider_resource, env) = (row.clone(), account.clone(), provider_resource.to_owned(), app.core.env.clone());
+    app.core
+        .db
+        .write(move |tx| {
+            resource::created(tx, &row.id, &account, &provider_resource)?;
+            // A freeze that came while the provider was at work did not know of these credentials yet.
+            if purser_spend::freeze::is_frozen(tx, &row.agent)? {
+                control::want(tx, &row.agent, &row.provider, "disabled", env.now())?;
+                let told = AgentControlJob { agent: row.agent.clone(), provider: row.provider.clone() };
+                purser_db::jobs::enqueue(tx, &env, &NewJob::now(&env, AGENT_CONTROL_JOB, serde_json::json!(told)))?;
+            }
+            Ok::<_, purser_db::DbError>(())
+        })
+        .await
+        .map_err(StepError::transient)?;
+    app.core.jobs.notify_one();
+    Ok(())
 }
 
 fn of_state(state: &ResourceState) -> StepError {
@@ -316,9 +346,29 @@ fn of_state(state: &ResourceState) -> StepError {
     }
 }
 
+/// The answer to the create may have been lost. The same request under the same key tells what was made, or makes nothing: the
+/// payment token is taken back first, and a provider that already answered repeats its answer.
+async fn what_came_of_it(app: &App, cx: &StepCx, state: &AddState, row: &Resource, provider: &Provider) -> Result<Option<String>, StepError> {
+    let request = create_request(app, row, state)?;
+    unpay(app.clone(), cx.clone(), state.clone()).await?;
+    let Ok(opened) = account::ensure(app, cx, &state.caller(), &state.agent_jkt, provider).await else { return Ok(None) };
+    let key = cx.key().parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
+    match provider.client.resource_create(&opened.access, &request, &key).await {
+        Ok(envelope) => Ok(envelope.id.map(|id| id.to_string())),
+        Err(e) if e.is_transient() => Err(of_call(cx, &e)),
+        Err(_) => Ok(None),
+    }
+}
+
 async fn uncreate(app: App, cx: StepCx, state: AddState) -> Result<AddState, StepError> {
     let (row, provider) = parts(&app, &state).await?;
-    if let Some(id) = &row.provider_resource {
+    let found = match &row.provider_resource {
+        Some(id) => Some(id.clone()),
+        None => what_came_of_it(&app, &cx, &state, &row, &provider).await?,
+    };
+    // Money next: whatever the provider does from here on, it can no longer be paid for it.
+    let state = unpay(app.clone(), cx.clone(), state).await?;
+    if let Some(id) = &found {
         let id = id.parse().map_err(|_| permanent("resource_lost", Kind::Internal, "the provider's id does not read back", None))?;
         let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
         let key = format!("{}/undo", cx.key()).parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
@@ -334,7 +384,7 @@ async fn uncreate(app: App, cx: StepCx, state: AddState) -> Result<AddState, Ste
 }
 
 /// Makes it live, and gives back what was held and not charged.
-async fn settle(app: App, _: StepCx, state: AddState) -> Result<AddState, StepError> {
+async fn settle(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
     let (row, _) = parts(&app, &state).await?;
     let (app_in, done_state, caller) = (app.clone(), state.clone(), state.caller());
     perform(&app.core, Attempt::new("resource_add", &caller, row.id.as_str()), move |tx| -> Result<Done<()>, PayError> {
@@ -365,6 +415,7 @@ async fn settle(app: App, _: StepCx, state: AddState) -> Result<AddState, StepEr
     })
     .await
     .map_err(|e| StepError::of(&e))?;
+    state.payment_token = None;
     Ok(state)
 }
 

@@ -11,7 +11,7 @@ use purser_wire::resource::ResourceState;
 use serde::{Deserialize, Serialize};
 
 use super::add::Begun;
-use super::{own, resource_row};
+use super::{first_answer, keep_answer, own, resource_row, still_permitted};
 use crate::account;
 use crate::app::App;
 use crate::error::{OpError, PayError};
@@ -32,10 +32,16 @@ pub struct RemoveState {
 ///
 /// # Errors
 /// When the caller may not, or the resource is not live.
-pub async fn resource_remove(app: &App, caller: &Caller, agent_jkt: &str, id: ResourceId) -> Result<Begun, OpError> {
+pub async fn resource_remove(app: &App, caller: &Caller, agent_jkt: &str, id: ResourceId, key: Option<String>) -> Result<Begun, OpError> {
     let (app_in, caller_in, jkt) = (app.clone(), caller.clone(), agent_jkt.to_owned());
     perform(&app.core, Attempt::new("resource_remove", caller, id.as_str()), move |tx| {
         let (app, caller, now) = (&app_in, &caller_in, app_in.core.env.now());
+        let Caller::Agent { agent, .. } = caller else {
+            return Err(OpError::Invalid("resources are changed by an agent under a grant".to_owned()));
+        };
+        if let Some(first) = first_answer(tx, app, agent, key.as_deref(), &format!("resource_remove {id}"))? {
+            return Ok(Done::quiet(first));
+        }
         let row = own(tx, caller, &id)?;
         let standing = standing(tx, now, caller)?;
         let facts = Facts {
@@ -54,9 +60,11 @@ pub async fn resource_remove(app: &App, caller: &Caller, agent_jkt: &str, id: Re
         let state = RemoveState { resource: id.clone(), caller: caller.clone(), agent_jkt: jkt.clone() };
         let state = serde_json::to_string(&state).map_err(|e| OpError::Invalid(e.to_string()))?;
         purser_flow::begin(tx, &app.core.env, &saga, KIND, row.organisation.as_str(), &state)?;
-        resource::removing(tx, &id, &saga)?;
+        resource::begin_change(tx, &id, &saga, State::Removing)?;
+        let begun = Begun { saga, resource: id.clone() };
+        keep_answer(tx, agent, key.as_deref(), &begun)?;
         let event = Event::new(permit.verb(), Outcome::Intended, permit.caller(), id.as_str()).related([row.service_ref().to_string()]);
-        Ok(Done::with_event(Begun { saga, resource: id.clone() }, event))
+        Ok(Done::with_event(begun, event))
     })
     .await
 }
@@ -78,6 +86,7 @@ async fn at_provider(app: App, cx: StepCx, state: RemoveState) -> Result<RemoveS
     let provider = app.gateway.get(&row.provider).ok_or_else(|| StepError::transient("the provider has not answered since the start"))?;
     let Some(id) = &row.provider_resource else { return Ok(state) };
     let id = id.parse().map_err(|_| permanent("resource_lost", Kind::Internal, "the provider's id does not read back", None))?;
+    still_permitted::<ResourceRemove>(&app, &state.caller, &row).await?;
     let opened = account::ensure(&app, &cx, &state.caller, &state.agent_jkt, &provider).await?;
     let key = cx.key().parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
     match provider.client.resource_remove(&opened.access, &id, &key).await {

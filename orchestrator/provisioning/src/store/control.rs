@@ -23,7 +23,8 @@ impl Control {
 
 pub fn want(tx: &mut Tx<'_>, agent: &AgentId, provider: &ProviderName, wanted: &str, now: Timestamp) -> Result<(), DbError> {
     let upsert = "insert into agent_control (agent, provider, wanted, changed_at) values ($1, $2, $3, $4)
-                  on conflict (agent, provider) do update set wanted = excluded.wanted, changed_at = excluded.changed_at, last_error = null";
+                  on conflict (agent, provider) do update set wanted = excluded.wanted, changed_at = excluded.changed_at,
+                  confirmed = null, confirmed_at = null, last_error = null";
     tx.execute(upsert, params![agent, provider, wanted, now]).map(drop)
 }
 
@@ -51,8 +52,8 @@ pub fn of_agent(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Vec<Control>, DbErro
         .collect()
 }
 
-/// The providers at which an agent has resources, and so credentials.
+/// The providers at which an agent has or is getting resources, and so credentials.
 pub fn providers_of(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Vec<ProviderName>, DbError> {
-    let rows = tx.query("select distinct provider from resource where agent = $1 and provider_resource is not null", params![agent])?;
+    let rows = tx.query("select distinct provider from resource where agent = $1 and (provider_resource is not null or removed_at is null)", params![agent])?;
     rows.iter().map(|row| row.parse("provider")).collect()
 }

@@ -64,6 +64,17 @@ pub fn reported(tx: &mut Tx<'_>, resource: &ResourceId, version: &str, digest: &
     tx.query_opt(select, params![resource, version, digest])?.map(|row| read(&row)).transpose()
 }
 
+/// Whether a script of this name was put there by another project of the organisation.
+pub fn script_is_of_another(tx: &mut Tx<'_>, provider: &ProviderName, organisation: &OrganisationId, script: &str, project: &ProjectId) -> Result<bool, DbError> {
+    let select = "select id from deployment where organisation = $1 and provider = $2 and script = $3 and project <> $4 and state <> 'failed' limit 1";
+    Ok(tx.query_opt(select, params![organisation, provider, script, project])?.is_some())
+}
+
+/// The deployments whose sagas have not ended.
+pub fn unfinished(tx: &mut Tx<'_>) -> Result<Vec<String>, DbError> {
+    tx.query("select id from deployment where state = 'intended'", params![])?.iter().map(|row| row.get("id")).collect()
+}
+
 pub fn get(tx: &mut Tx<'_>, organisation: &OrganisationId, id: &str) -> Result<Option<Deployment>, DbError> {
     tx.query_opt("select * from deployment where organisation = $1 and id = $2", params![organisation, id])?.map(|row| read(&row)).transpose()
 }

@@ -15,6 +15,8 @@ use serde_json::Value;
 pub enum State {
     Creating,
     Live,
+    /// Its credentials are being replaced; it works meanwhile.
+    Rotating,
     Removing,
     Removed,
     /// It was never made, or was undone.
@@ -22,13 +24,14 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 5] = [Self::Creating, Self::Live, Self::Removing, Self::Removed, Self::Failed];
+    const ALL: [Self; 6] = [Self::Creating, Self::Live, Self::Rotating, Self::Removing, Self::Removed, Self::Failed];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Creating => "creating",
             Self::Live => "live",
+            Self::Rotating => "rotating",
             Self::Removing => "removing",
             Self::Removed => "removed",
             Self::Failed => "failed",
@@ -125,7 +128,9 @@ pub fn live(tx: &mut Tx<'_>, resource: &Resource, endpoints: &[Endpoint], facts:
     let json = serde_json::to_string(endpoints).map_err(|e| DbError::Other(e.to_string()))?;
     tx.execute("update resource set state = 'live', endpoints = $2, facts = $3 where id = $1", params![resource.id, json, facts])?;
     for endpoint in endpoints {
-        if let Some(host) = host_of(endpoint) {
+        if let Some(host) = host_of(endpoint)
+            && !is_claimed_elsewhere(tx, &resource.organisation, &host, &resource.provider)?
+        {
             endpoint_add(tx, &resource.organisation, &host, &resource.id, None, now)?;
         }
     }
@@ -134,12 +139,13 @@ pub fn live(tx: &mut Tx<'_>, resource: &Resource, endpoints: &[Endpoint], facts:
 
 /// Ends the resource; its name is free again.
 pub fn ended(tx: &mut Tx<'_>, id: &ResourceId, state: State, now: Timestamp) -> Result<(), DbError> {
+    tx.execute("delete from endpoint where resource = $1", params![id])?;
     tx.execute("update resource set state = $2, removed_at = $3 where id = $1 and removed_at is null", params![id, state.name(), now]).map(drop)
 }
 
-/// Marks that this saga removes it.
-pub fn removing(tx: &mut Tx<'_>, id: &ResourceId, saga: &SagaId) -> Result<(), DbError> {
-    tx.execute("update resource set state = 'removing', saga = $2 where id = $1", params![id, saga]).map(drop)
+/// Marks that this saga changes it: one at a time.
+pub fn begin_change(tx: &mut Tx<'_>, id: &ResourceId, saga: &SagaId, state: State) -> Result<(), DbError> {
+    tx.execute("update resource set state = $3, saga = $2 where id = $1", params![id, saga, state.name()]).map(drop)
 }
 
 pub fn set_state(tx: &mut Tx<'_>, id: &ResourceId, state: State) -> Result<(), DbError> {
@@ -149,11 +155,19 @@ pub fn set_state(tx: &mut Tx<'_>, id: &ResourceId, state: State) -> Result<(), D
 /// Records that a host leads to a resource (and to a deployment of it), so that a trace can start from the URL.
 pub fn endpoint_add(tx: &mut Tx<'_>, organisation: &OrganisationId, host: &HostName, resource: &ResourceId, deployment: Option<&str>, now: Timestamp) -> Result<(), DbError> {
     let upsert = "insert into endpoint (organisation, host, resource, deployment, since) values ($1, $2, $3, $4, $5)
-                  on conflict (organisation, host, resource) do update set deployment = coalesce(excluded.deployment, endpoint.deployment)";
+                  on conflict (organisation, host, resource) do update set deployment = coalesce(excluded.deployment, endpoint.deployment),
+                  since = case when excluded.deployment is null then endpoint.since else excluded.since end";
     tx.execute(upsert, params![organisation, host, resource, deployment, now]).map(drop)
 }
 
-/// The resources and deployments a host leads to.
+/// Whether another provider's live resource already answers for the host: then this provider's word for it does not count.
+pub fn is_claimed_elsewhere(tx: &mut Tx<'_>, organisation: &OrganisationId, host: &HostName, provider: &ProviderName) -> Result<bool, DbError> {
+    let select = "select e.resource from endpoint e join resource r on r.id = e.resource
+                  where e.organisation = $1 and e.host = $2 and r.provider <> $3 and r.removed_at is null limit 1";
+    Ok(tx.query_opt(select, params![organisation, host, provider])?.is_some())
+}
+
+/// The resources and deployments a host leads to, the one that came last at the end.
 pub fn endpoints_of(tx: &mut Tx<'_>, organisation: &OrganisationId, host: &HostName) -> Result<Vec<(ResourceId, Option<String>)>, DbError> {
     let select = "select resource, deployment from endpoint where organisation = $1 and host = $2 order by since";
     tx.query(select, params![organisation, host])?.iter().map(|row| Ok((row.parse("resource")?, row.get("deployment")?))).collect()

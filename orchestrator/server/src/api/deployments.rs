@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::{Multipart, State};
 use purser_http::Problem;
 use purser_provisioning::deploy::bundle::FileKind;
-use purser_provisioning::deploy::{DeployFile, DeployRequest, deployment_create};
+use purser_provisioning::deploy::{DeployFile, DeployRequest, deployment_create, may_deploy};
 use serde_json::Value;
 
 use super::caller::Called;
@@ -18,6 +18,8 @@ const WAIT: Duration = Duration::from_secs(25);
 const ASSETS: &str = "assets/";
 
 pub async fn create(State(api): State<Api>, called: Called, mut form: Multipart) -> Result<Json<Value>, Problem> {
+    // Nobody who may not deploy gets to send the files.
+    may_deploy(&api.app, called.caller()).await?;
     let mut request: Option<DeployRequest> = None;
     let mut files = Vec::new();
     while let Some(field) = form.next_field().await.map_err(|e| unreadable(&e))? {

@@ -53,13 +53,13 @@ pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>
 
 pub async fn remove(State(api): State<Api>, called: Called, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
-    let begun = resource_remove(&api.app, called.caller(), &called.jkt, id).await?;
+    let begun = resource_remove(&api.app, called.caller(), &called.jkt, id, called.key.clone()).await?;
     follow(&api, begun).await
 }
 
 pub async fn rotate(State(api): State<Api>, called: Called, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
-    let begun = resource_rotate(&api.app, called.caller(), &called.jkt, id).await?;
+    let begun = resource_rotate(&api.app, called.caller(), &called.jkt, id, called.key.clone()).await?;
     follow(&api, begun).await
 }
 

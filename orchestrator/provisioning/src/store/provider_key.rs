@@ -1,0 +1,12 @@
+//! Which provider a signing key belongs to: the one that showed it first.
+
+use purser_db::{DbError, Tx, params};
+use purser_values::Timestamp;
+use purser_values::name::ProviderName;
+
+/// Keeps the key for the provider unless it has an owner, and tells the owner.
+pub fn pin(tx: &mut Tx<'_>, thumbprint: &str, provider: &ProviderName, now: Timestamp) -> Result<ProviderName, DbError> {
+    let insert = "insert into provider_key (thumbprint, provider, seen_at) values ($1, $2, $3) on conflict (thumbprint) do nothing";
+    tx.execute(insert, params![thumbprint, provider, now])?;
+    tx.query_one("select provider from provider_key where thumbprint = $1", params![thumbprint])?.parse("provider")
+}
