@@ -90,7 +90,7 @@ impl Proof {
         if bare(&claims.htu) != bare(url) {
             return Err(ProofError::Other("URL"));
         }
-        if (now.as_secs() - claims.iat).abs() > DPOP_TOLERANCE_S {
+        if now.as_secs().abs_diff(claims.iat) > DPOP_TOLERANCE_S.unsigned_abs() {
             return Err(ProofError::Stale);
         }
         if claims.jti.is_empty() || claims.jti.len() > DPOP_JTI_BYTES {
@@ -170,6 +170,14 @@ mod tests {
             let mut claims = good.clone();
             claims[name] = value.clone();
             assert!(check(claims, Some("token")).is_err(), "{name} = {value} was taken");
+        }
+    }
+
+    #[test]
+    fn a_proof_of_the_farthest_time_is_stale_and_overflows_nothing() {
+        for iat in [i64::MIN, i64::MIN + NOW.as_secs(), i64::MAX] {
+            let claims = json!({"htm": "GET", "htu": URL, "iat": iat, "jti": "a"});
+            assert!(matches!(check(claims, None), Err(ProofError::Stale)), "{iat}");
         }
     }
 

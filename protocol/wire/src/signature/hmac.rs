@@ -42,7 +42,7 @@ pub fn verify(secrets: &[Secret<String>], header: &str, body: &[u8], now: Timest
         return Err(SignatureError::Malformed);
     }
     let seconds: i64 = t.parse().map_err(|_| SignatureError::Malformed)?;
-    if (now.as_secs() - seconds).abs() > SIGNATURE_TOLERANCE_S {
+    if now.as_secs().abs_diff(seconds) > SIGNATURE_TOLERANCE_S.unsigned_abs() {
         return Err(SignatureError::Stale);
     }
     let mut matches = false;
