@@ -1,11 +1,25 @@
 //! Every limit of this domain that is not shared with other rooms (those are in `purser_values::limits`).
 
-/// Window in which unused sign-in codes are counted, in seconds, and how many of them one address and one peer may ask for.
+/// Window in which unused sign-in codes are counted, in seconds.
 pub const SIGN_IN_WINDOW_S: i64 = 900;
-pub const SIGN_IN_CODES_PER_ADDRESS: i64 = 5;
+/// Unused codes in a window that one peer may ask for, and that it may ask for one address.
 pub const SIGN_IN_CODES_PER_PEER: i64 = 30;
-/// Unused codes of one address in a day: with five tries each, a guesser has one chance in ten thousand a day.
+pub const SIGN_IN_CODES_PER_PEER_AND_ADDRESS: i64 = 5;
+/// Unused codes in a window, and in a day, that a browser may ask for that signed in with the address before.
+pub const SIGN_IN_CODES_PER_BROWSER: i64 = 5;
+pub const SIGN_IN_CODES_PER_BROWSER_DAY: i64 = 20;
+/// Unused codes of one address, in a window and in a day, whoever asks for them, from which on codes are rare and long: with five
+/// tries each, a guesser has one chance in ten thousand a day.
+pub const SIGN_IN_CODES_PER_ADDRESS: i64 = 5;
 pub const SIGN_IN_CODES_PER_ADDRESS_DAY: i64 = 20;
+/// Time between two mails with a code to an address that is asked for too often, in seconds.
+pub const SIGN_IN_RARE_S: i64 = 60;
+/// Digits of a code, and of one to an address that is asked for too often: with five tries a minute for a whole day, a guesser has
+/// less than one chance in a million.
+pub const SIGN_IN_DIGITS: usize = 6;
+pub const SIGN_IN_DIGITS_LONG: usize = 10;
+/// Time for which a browser is known after it signed in, in seconds.
+pub const KNOWN_BROWSER_LIFE_S: i64 = 365 * 86_400;
 /// Undecided grant requests of one peer at a time.
 pub const GRANT_REQUESTS_PER_PEER: i64 = 30;
 /// Life of a grant when the agent asks for none, and the longest, in seconds.

@@ -2,7 +2,7 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "identity", steps: &[TABLES] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS] };
 
 const TABLES: &str = "
 create table person (id {text} primary key, email {text} not null unique, created_at {int} not null){strict};
@@ -71,3 +71,9 @@ create table signing_key (
     kid {text} primary key, sealed {blob} not null, public {text} not null, created_at {int} not null, retired_at {int}
 ){strict};
 create table identity_secret (name {text} primary key, sealed {blob} not null){strict}";
+
+/// Which known browser asked for a code, and when its mail was sent, if it was.
+const KNOWN_BROWSERS: &str = "
+alter table sign_in_code add column browser {text};
+alter table sign_in_code add column mailed_at {int};
+create index sign_in_code_browser on sign_in_code (browser, created_at)";

@@ -5,8 +5,9 @@
 
 mod code_send;
 mod code_use;
+mod known_browser;
 
-pub use code_send::{CodeSendError, CodeSent, sign_in_code_send};
+pub use code_send::{CodeSendError, CodeSent, Origin, sign_in_code_send};
 pub use code_use::{CodeUse, CodeUseError, SignedIn, sign_in_code_use};
 
 use crate::keys::Keys;

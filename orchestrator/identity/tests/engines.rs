@@ -15,7 +15,7 @@ use purser_identity::grant::{self, GrantRecord, RevokeError, grant_revoke};
 use purser_identity::grant_request::{
     Accept, Ask, AskedScope, Asker, DecideError, Decided, Decision, device_authorization_start, device_decision,
 };
-use purser_identity::sign_in::{CodeUse, CodeUseError, sign_in_code_send, sign_in_code_use};
+use purser_identity::sign_in::{CodeUse, CodeUseError, Origin, sign_in_code_send, sign_in_code_use};
 use purser_identity::terms::{TermsDocument, terms_in_force, terms_keep};
 use purser_identity::token::dpop::{Proof, ProofError};
 use purser_identity::token::{RefreshError, Refreshed, TokenIssueError, Tokens, token_issue, token_refresh};
@@ -77,7 +77,7 @@ impl World {
     async fn code(&self, email: &str) -> (Secret<String>, String) {
         let email: Email = email.parse().unwrap();
         let done = self
-            .write(move |tx, realm| sign_in_code_send(tx, realm, allowed::<SignIn>(&Caller::Anonymous, realm, "x"), &email, "192.0.2.1"))
+            .write(move |tx, realm| sign_in_code_send(tx, realm, allowed::<SignIn>(&Caller::Anonymous, realm, "x"), &email, Origin { peer: "192.0.2.1", mark: None }))
             .await
             .unwrap();
         let payload = &done.jobs[0].payload;

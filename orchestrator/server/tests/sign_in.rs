@@ -68,21 +68,82 @@ async fn an_address_that_is_not_admitted_sees_the_same_pages_and_gets_no_mail() 
     assert!(world.mail_to("stranger@example.test").await.is_empty());
 }
 
-#[tokio::test]
-async fn codes_are_rationed_by_address_and_by_peer() {
-    let world = World::new().await;
-    for n in 0..6 {
-        let mut browser = world.browser();
-        browser.peer = format!("192.0.2.{n}:1").parse().unwrap();
-        let page = browser.get("/sign-in").await;
-        let sent = browser.submit(&page, 0, &[("email", "ada@example.test")], None).await;
-        assert_eq!(sent.status == StatusCode::SEE_OTHER, n < 5, "code {n}: {}", sent.status);
-    }
+/// Asks for a code in the name of an address; whether it was answered as usual.
+async fn ask(browser: &mut Browser, email: &str) -> bool {
+    let page = browser.get("/sign-in").await;
+    browser.submit(&page, 0, &[("email", email)], None).await.status == StatusCode::SEE_OTHER
+}
+
+fn from(world: &World, peer: &str) -> Browser {
     let mut browser = world.browser();
+    browser.peer = format!("{peer}:1").parse().unwrap();
+    browser
+}
+
+#[tokio::test]
+async fn whoever_asks_too_often_is_refused() {
+    let world = World::new().await;
+    let mut one = from(&world, "192.0.2.1");
+    for n in 0..6 {
+        assert_eq!(ask(&mut one, "ada@example.test").await, n < 5, "code {n} for one address");
+    }
+    let mut many = from(&world, "192.0.2.2");
     for n in 0..31 {
-        let page = browser.get("/sign-in").await;
-        let sent = browser.submit(&page, 0, &[("email", &format!("p{n}@example.test"))], None).await;
-        assert_eq!(sent.status == StatusCode::SEE_OTHER, n < 30, "code {n}: {}", sent.status);
+        assert_eq!(ask(&mut many, &format!("p{n}@example.test")).await, n < 30, "code {n}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_can_lock_a_person_out_by_asking_for_codes_in_their_name() {
+    let world = World::new().await;
+    let mut known = world.person("ada@example.test").await;
+    world.clock.advance_secs(3_601);
+    // An agent on the person's own machine and helpers elsewhere ask until they are refused.
+    let mut agent = world.browser();
+    agent.peer = known.peer;
+    while ask(&mut agent, "ada@example.test").await {}
+    for n in 0..30 {
+        assert!(ask(&mut from(&world, &format!("192.0.2.{n}")), "ada@example.test").await, "helper {n} is told that there are too many");
+    }
+    known.cookies.retain(|name, _| !name.contains("session"));
+    known.sign_in(&world, "ada@example.test").await;
+    assert!(known.get("/agents").await.status.is_success());
+}
+
+#[tokio::test]
+async fn an_address_that_is_asked_for_too_often_gets_one_mail_a_minute_and_looks_the_same() {
+    let world = World::new().await;
+    for n in 0..5 {
+        ask(&mut from(&world, &format!("192.0.2.{n}")), "ada@example.test").await;
+    }
+    assert_eq!(world.mail_to("ada@example.test").await.len(), 5);
+    let mut late = from(&world, "198.51.100.1");
+    let silent = code_page(&world, &mut late, "ada@example.test").await;
+    assert_eq!(world.mail_to("ada@example.test").await.len(), 5, "within a minute");
+    let guess = late.submit(&silent, 0, &[("code", "000000")], None).await;
+    assert!(guess.status == StatusCode::UNPROCESSABLE_ENTITY && guess.body.contains("4 more tries"), "{}", guess.body);
+
+    world.clock.advance_secs(61);
+    let mut person = from(&world, "198.51.100.2");
+    let page = code_page(&world, &mut person, "ada@example.test").await;
+    assert_eq!(page.status, silent.status);
+    let mails = world.mail_to("ada@example.test").await;
+    assert_eq!(mails.len(), 6);
+    let long = mails[5].lines().map(str::trim).find(|l| l.len() == 10 && l.bytes().all(|b| b.is_ascii_digit())).unwrap();
+    assert_eq!(person.submit(&page, 0, &[("code", long)], None).await.status, StatusCode::SEE_OTHER);
+}
+
+#[tokio::test]
+async fn the_mark_of_a_browser_is_for_one_address_and_cannot_be_made_up() {
+    let world = World::new().await;
+    let eve = world.person("eve@example.test").await;
+    for mark in [eve.cookies["purser-known"].clone(), "a.1.b".to_owned(), String::new()] {
+        let mut browser = from(&world, "192.0.2.1");
+        browser.cookies.insert("purser-known".to_owned(), mark.clone());
+        while ask(&mut browser, "ada@example.test").await {}
+        let mut again = from(&world, "192.0.2.1");
+        again.cookies.insert("purser-known".to_owned(), mark.clone());
+        assert!(!ask(&mut again, "ada@example.test").await, "`{mark}` was taken for ada's browser");
     }
 }
 

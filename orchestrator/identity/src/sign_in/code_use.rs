@@ -9,7 +9,8 @@ use purser_values::error::{Kind, PublicError};
 use purser_values::limits::SIGN_IN_CODE_TRIES;
 use purser_values::name::Email;
 
-use super::{ATTEMPT, code_mac};
+use super::{ATTEMPT, code_mac, known_browser};
+use crate::limits::{SIGN_IN_DIGITS, SIGN_IN_DIGITS_LONG};
 use crate::person::{self, Member};
 use crate::realm::Realm;
 use crate::session;
@@ -18,7 +19,7 @@ use crate::session;
 pub enum CodeUseError {
     #[error("this sign-in was not begun in this browser, or it is over")]
     NoAttempt,
-    #[error("`{0}` is not a code of six digits")]
+    #[error("`{0}` is not a code of six or ten digits")]
     NotACode(String),
     #[error(transparent)]
     Db(#[from] DbError),
@@ -42,7 +43,7 @@ impl PublicError for CodeUseError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::NoAttempt => Some("ask for a new code".to_owned()),
-            Self::NotACode(_) => Some("type the six digits from the mail".to_owned()),
+            Self::NotACode(_) => Some("type the digits from the mail".to_owned()),
             Self::Db(_) => None,
         }
     }
@@ -60,6 +61,8 @@ pub struct SignedIn {
     pub member: Member,
     /// The value of the session cookie.
     pub session: Secret<String>,
+    /// The value of the cookie by which the browser is known when it asks for the next code.
+    pub mark: Secret<String>,
     /// Whether the person was made by this sign-in.
     pub fresh: bool,
 }
@@ -76,7 +79,7 @@ pub fn sign_in_code_use(
     code: &str,
 ) -> Result<Done<CodeUse>, CodeUseError> {
     let code: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-    if code.len() != 6 || !code.bytes().all(|b| b.is_ascii_digit()) {
+    if ![SIGN_IN_DIGITS, SIGN_IN_DIGITS_LONG].contains(&code.len()) || !code.bytes().all(|b| b.is_ascii_digit()) {
         return Err(CodeUseError::NotACode(code.chars().take(16).collect()));
     }
     if !token::is_well_formed(attempt.expose(), ATTEMPT) {
@@ -102,5 +105,6 @@ pub fn sign_in_code_use(
     let event = Event::new("sign_in", Outcome::Done, &caller, member.person.id.as_str())
         .related([id.as_str()])
         .with(serde_json::json!({ "email": email, "fresh": fresh }));
-    Ok(Done::with_event(CodeUse::SignedIn(SignedIn { member, session, fresh }), event))
+    let mark = known_browser::mark(&realm.keys, &realm.env, &email);
+    Ok(Done::with_event(CodeUse::SignedIn(SignedIn { member, session, mark, fresh }), event))
 }

@@ -10,6 +10,8 @@ use crate::front::Front;
 pub const SESSION: &str = "session";
 /// The sign-in that waits for its code.
 pub const ATTEMPT: &str = "sign-in";
+/// The mark of a browser that signed in before.
+pub const KNOWN: &str = "known";
 /// The browser, for the forms before sign-in.
 pub const FORM: &str = "form";
 
@@ -25,7 +27,7 @@ pub fn read(front: &Front, headers: &HeaderMap, short: &str) -> Option<Secret<St
     values.next().map(|v| Secret::new(v.to_owned()))
 }
 
-/// A `Set-Cookie` value. Ours are base 62 and base64url, which need no quoting.
+/// A `Set-Cookie` value. Ours are base 62, base64url and full stops, which need no quoting.
 pub fn set(front: &Front, short: &str, value: &str, life_s: i64) -> Option<HeaderValue> {
     let secure = if front.is_https() { "; Secure" } else { "" };
     let text = format!("{}={value}; Path=/; Max-Age={life_s}; HttpOnly; SameSite=Lax{secure}", name(front, short));

@@ -7,8 +7,9 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use purser_authority::action::SignIn;
 use purser_authority::{Attempt, Caller, Facts, authorise};
 use purser_db::DbError;
+use purser_identity::limits::KNOWN_BROWSER_LIFE_S;
 use purser_identity::session::session_end;
-use purser_identity::sign_in::{CodeSendError, CodeUse, CodeUseError, sign_in_code_send, sign_in_code_use};
+use purser_identity::sign_in::{CodeSendError, CodeUse, CodeUseError, Origin, sign_in_code_send, sign_in_code_use};
 use purser_provisioning::perform;
 use purser_values::limits::{SESSION_LIFE_S, SIGN_IN_CODE_LIFE_S};
 use purser_values::name::Email;
@@ -68,11 +69,12 @@ pub async fn post(
         Ok(email) => email,
         Err(e) => return Ok(email_page(&front, &headers, next, form.email, Some(format!("{e}")))),
     };
-    let realm = front.realm.clone();
+    let (realm, mark) = (front.realm.clone(), cookie::read(&front, &headers, cookie::KNOWN));
     let sent = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, email.as_str()), move |tx| {
         let permit =
             authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), email.as_str())).map_err(|_| CodeSendError::TooMany)?;
-        sign_in_code_send(tx, &realm, permit, &email, &peer)
+        let origin = Origin { peer: &peer, mark: mark.as_ref().map(|mark| mark.expose().as_str()) };
+        sign_in_code_send(tx, &realm, permit, &email, origin)
     })
     .await?;
     let mut response = to_code(&next);
@@ -103,6 +105,7 @@ pub async fn code_post(State(front): State<Front>, headers: HeaderMap, OpenForm(
         Ok(CodeUse::SignedIn(signed_in)) => {
             let mut response = Redirect::to(&next).into_response();
             put(&mut response, cookie::set(&front, cookie::SESSION, signed_in.session.expose(), SESSION_LIFE_S));
+            put(&mut response, cookie::set(&front, cookie::KNOWN, signed_in.mark.expose(), KNOWN_BROWSER_LIFE_S));
             put(&mut response, cookie::clear(&front, cookie::ATTEMPT));
             Ok(response)
         }
