@@ -15,16 +15,19 @@ use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, Method, StatusCode};
 use purser_values::limits::{FETCH_BODY_BYTES, FETCH_TIMEOUT_MS};
 use reqwest::redirect::Policy;
+use serde::Deserialize;
 use url::{Host, Url};
 
 mod address;
 mod resolver;
 
 pub use address::is_public;
+use address::is_this_machine;
 use resolver::{ForbiddenAddress, PublicOnly};
 
 /// A host and a port that the operator trusts: `127.0.0.1:8080`, `[::1]:8080`, `provider.internal:443`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(try_from = "String")]
 pub struct Origin {
     host: Host<String>,
     port: u16,
@@ -43,6 +46,13 @@ impl FromStr for Origin {
     }
 }
 
+impl TryFrom<String> for Origin {
+    type Error = ParseOriginError;
+    fn try_from(text: String) -> Result<Self, Self::Error> {
+        text.parse()
+    }
+}
+
 impl fmt::Display for Origin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.host, self.port)
@@ -54,6 +64,21 @@ impl Origin {
     #[must_use]
     pub fn of(url: &Url) -> Option<Self> {
         Some(Self { host: url.host()?.to_owned(), port: url.port_or_known_default()? })
+    }
+}
+
+impl Origin {
+    /// Whether it names the machine itself, in any spelling: `127.1`, `2130706433`, `[::ffff:127.0.0.1]`, `localhost.`.
+    #[must_use]
+    pub fn is_this_machine(&self) -> bool {
+        match &self.host {
+            Host::Ipv4(ip) => is_this_machine((*ip).into()),
+            Host::Ipv6(ip) => is_this_machine((*ip).into()),
+            Host::Domain(name) => {
+                let name = name.trim_end_matches('.');
+                name == "localhost" || name.ends_with(".localhost")
+            }
+        }
     }
 }
 

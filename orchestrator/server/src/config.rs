@@ -5,6 +5,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use purser_http::Origin;
 use purser_identity::SignUp;
 use purser_values::name::{Email, HostName, ProviderName};
 use serde::Deserialize;
@@ -25,7 +26,7 @@ pub struct Config {
     pub keys: PathBuf,
     /// Exact `host:port` origins that may be fetched although they are not public.
     #[serde(default)]
-    pub fetch_allow: Vec<String>,
+    pub fetch_allow: Vec<Origin>,
     pub mail: MailConfig,
     #[serde(default)]
     pub sandbox: SandboxConfig,
@@ -118,7 +119,7 @@ impl Config {
             (self.sandbox.open_sign_up, "sandbox.open_sign_up"),
             (self.sandbox.export_permission, "sandbox.export_permission"),
             (matches!(self.mail, MailConfig::Folder { .. }), "mail.folder"),
-            (!self.fetch_allow.is_empty() && self.fetch_allow.iter().any(|o| is_loopback(o)), "fetch_allow with a loopback address"),
+            (self.fetch_allow.iter().any(Origin::is_this_machine), "fetch_allow with a loopback address"),
         ];
         if let Some((_, part)) = parts.into_iter().find(|(present, _)| *present) {
             return Err(ConfigError::SandboxOnly { part });
@@ -135,11 +136,6 @@ impl Config {
             (false, false) => SignUp::Listed { addresses: addresses.clone(), domains: domains.clone() },
         }
     }
-}
-
-fn is_loopback(origin: &str) -> bool {
-    let host = origin.rsplit_once(':').map_or(origin, |(host, _)| host).trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
@@ -171,8 +167,12 @@ mod tests {
         }
         let folder = PRODUCTION.replace(r#"smtp_url_file = "/etc/purser/smtp", from = "purser@purser.example""#, r#"folder = "/tmp/mail""#);
         assert!(matches!(check(&folder), Err(ConfigError::SandboxOnly { part: "mail.folder" })));
-        let loopback = format!("fetch_allow = [\"127.0.0.1:80\"]\n{PRODUCTION}");
-        assert!(matches!(check(&loopback), Err(ConfigError::SandboxOnly { .. })));
+        for loopback in ["127.0.0.1:80", "localhost:80", "127.1:80", "2130706433:80", "[::1]:80", "[::ffff:127.0.0.1]:80", "0.0.0.0:80"] {
+            let error = check(&format!("fetch_allow = [\"{loopback}\"]\n{PRODUCTION}")).unwrap_err();
+            assert!(matches!(error, ConfigError::SandboxOnly { .. }), "{loopback}: {error}");
+        }
+        check(&format!("fetch_allow = [\"10.0.0.1:8443\"]\n{PRODUCTION}")).unwrap();
+        assert!(matches!(check(&format!("fetch_allow = [\"nowhere\"]\n{PRODUCTION}")), Err(ConfigError::Form { .. })));
         assert!(matches!(check(&PRODUCTION.replace("https://", "http://")), Err(ConfigError::PlainPublicUrl)));
     }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use http::{HeaderName, HeaderValue};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
-use purser_http::{Fetcher, Origin};
+use purser_http::Fetcher;
 use purser_identity::{Keys, Realm};
 use purser_notify::Transport;
 use purser_provisioning::charges::Rails;
@@ -98,9 +98,7 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let realm = Realm::new(env.clone(), keyring.clone(), keys.clone(), config.public_url.as_str(), config.sign_up());
     let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), keys.active().clone()).await?;
     let core = Core { db: db.clone(), env: env.clone(), keyring, audit, jobs: Arc::new(Notify::new()) };
-    let allow =
-        config.fetch_allow.iter().map(|o| o.parse::<Origin>()).collect::<Result<Vec<_>, _>>().map_err(|e| part("fetch_allow")(&e))?;
-    let fetcher = Fetcher::new(allow).map_err(|e| part("fetch_allow")(&e))?;
+    let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;
     let mut configured = Vec::with_capacity(config.providers.len());
     for provider in &config.providers {
         let secret = read_secret(&provider.signing_secret_file)?;

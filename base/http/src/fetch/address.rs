@@ -11,6 +11,17 @@ pub fn is_public(ip: IpAddr) -> bool {
     }
 }
 
+/// Whether an address leads to the machine itself, however it is written: loopback, the unspecified address (which connects to it),
+/// and both wrapped in IPv6.
+#[must_use]
+pub fn is_this_machine(ip: IpAddr) -> bool {
+    let ip = match ip {
+        IpAddr::V6(v6) => v6.to_ipv4().filter(|_| !v6.is_loopback() && !v6.is_unspecified()).map_or(ip, IpAddr::V4),
+        IpAddr::V4(_) => ip,
+    };
+    ip.is_loopback() || ip.is_unspecified() || matches!(ip, IpAddr::V4(v4) if v4.octets()[0] == 0)
+}
+
 fn is_public_v4(ip: Ipv4Addr) -> bool {
     let [a, b, c, _] = ip.octets();
     !matches!(

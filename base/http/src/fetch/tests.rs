@@ -91,6 +91,35 @@ fn public_addresses_are_public() {
     }
 }
 
+#[test]
+fn the_machine_itself_is_known_in_every_spelling() {
+    for (origin, expected) in [
+        ("localhost:80", true),
+        ("LOCALHOST.:80", true),
+        ("a.localhost:80", true),
+        ("127.0.0.1:80", true),
+        ("127.1:80", true),
+        ("127.255.255.254:80", true),
+        ("2130706433:80", true),
+        ("0x7f000001:80", true),
+        ("0177.0.0.1:80", true),
+        ("0:80", true),
+        ("0.0.0.0:80", true),
+        ("[::1]:80", true),
+        ("[::]:80", true),
+        ("[::ffff:127.0.0.1]:80", true),
+        ("[::ffff:7f00:1]:80", true),
+        ("[::127.0.0.1]:80", true),
+        ("10.0.0.1:80", false),
+        ("[fd00::1]:80", false),
+        ("[::ffff:10.0.0.1]:80", false),
+        ("provider.internal:443", false),
+        ("notlocalhost:80", false),
+    ] {
+        assert_eq!(origin.parse::<Origin>().unwrap().is_this_machine(), expected, "{origin}");
+    }
+}
+
 #[tokio::test]
 async fn an_allowed_origin_is_fetched_and_its_neighbour_is_not() {
     let origin = peer(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok".to_vec()).await;
