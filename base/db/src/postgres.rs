@@ -156,9 +156,9 @@ fn caught<T, E: From<DbError>>(work: impl FnOnce() -> Result<T, E>) -> Result<T,
         .unwrap_or_else(|_| Err(E::from(DbError::Other("a closure stopped half-way and was undone".to_owned()))))
 }
 
-/// Grows to about 50 ms, spread by the clock's low digits so that rivals do not meet again.
+/// Grows to about 50 ms, spread by chance so that rivals do not meet again.
 fn back_off(attempt: u32) -> Duration {
-    let spread = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).map_or(0, |d| d.subsec_nanos() / 997 % 5_000);
+    let spread = u16::from_be_bytes(purser_values::Env::system().bytes::<2>()) % 5_000;
     Duration::from_micros(u64::from(attempt.min(10)) * 4_000 + u64::from(spread))
 }
 

@@ -29,8 +29,11 @@ const BUSY: Duration = Duration::from_secs(5);
 #[derive(Clone)]
 pub struct Sqlite {
     writes: Sender<Box<dyn Write>>,
-    reads: Sender<Box<dyn FnOnce(&Connection) + Send>>,
+    reads: Sender<Read>,
 }
+
+/// One read that waits for a reader.
+type Read = Box<dyn FnOnce(&Connection) + Send>;
 
 /// One write that waits for its turn, with the type of its result hidden.
 trait Write: Send {
@@ -86,7 +89,7 @@ impl Sqlite {
             .execute_batch("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory;")?;
         let (writes, waiting) = unbounded::<Box<dyn Write>>();
         spawn("db-writer", move || write_loop(&writer, &waiting))?;
-        let (reads, waiting) = unbounded::<Box<dyn FnOnce(&Connection) + Send>>();
+        let (reads, waiting) = unbounded::<Read>();
         for _ in 0..READERS {
             let (connection, waiting) = (connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, waiting.clone());
             connection.execute_batch("pragma query_only = on")?;

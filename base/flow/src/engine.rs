@@ -76,9 +76,9 @@ impl Engine {
     /// When the store fails.
     pub async fn resume(&self) -> Result<usize, DbError> {
         if self.0.db.engine() == purser_db::Engine::Sqlite {
-            self.0.db.write(|tx| store::clear_leases(tx)).await?;
+            self.0.db.write(store::clear_leases).await?;
         }
-        let unfinished = self.0.db.read(|tx| store::unfinished(tx)).await?;
+        let unfinished = self.0.db.read(store::unfinished).await?;
         let count = unfinished.len();
         unfinished.into_iter().for_each(|id| self.drive(id));
         Ok(count)

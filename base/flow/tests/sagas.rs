@@ -100,10 +100,10 @@ async fn whichever_step_fails_for_good_it_and_those_before_it_are_undone_in_reve
 #[tokio::test]
 async fn whichever_step_fails_for_now_is_repeated_until_it_works() {
     each_engine(TABLES, |db| async move {
-        for at in 0..STEPS.len() {
+        for (at, step) in STEPS.iter().enumerate() {
             let (record, trail) = play(&db, Fault::TransientTwice(at)).await;
             assert_eq!(record.status, Status::Done);
-            assert_eq!(trail.iter().filter(|t| **t == format!("+{}", STEPS[at])).count(), 3);
+            assert_eq!(trail.iter().filter(|t| **t == format!("+{step}")).count(), 3);
         }
     })
     .await;

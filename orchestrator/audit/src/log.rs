@@ -74,7 +74,7 @@ async fn keep(db: Db, env: Env, folder: Folder, key: SigningKey, wake: Arc<Notif
             Engine::Postgres => drop(tokio::time::timeout(SEQUENCE_EVERY, wake.notified()).await),
         }
         let head = match db.engine() {
-            Engine::Sqlite => db.read(|tx| chain::head(tx)).await,
+            Engine::Sqlite => db.read(chain::head).await,
             Engine::Postgres => sequence(&db).await,
         };
         match head {
@@ -95,8 +95,8 @@ async fn keep(db: Db, env: Env, folder: Folder, key: SigningKey, wake: Arc<Notif
 async fn sequence(db: &Db) -> Result<Head, DbError> {
     let waiting = db.read::<_, DbError, _>(|tx| tx.query_opt("select id from audit_event where seq is null limit 1", params![])).await?;
     match waiting {
-        Some(_) => db.write(|tx| chain::extend(tx)).await,
-        None => db.read(|tx| chain::head(tx)).await,
+        Some(_) => db.write(chain::extend).await,
+        None => db.read(chain::head).await,
     }
 }
 

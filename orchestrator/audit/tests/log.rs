@@ -41,7 +41,8 @@ async fn tamper(db: &Db, sql: &'static str) {
 async fn an_untouched_log_verifies_and_every_tampering_is_named() {
     let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
     let (env, _) = Env::test(START, 9);
-    let cases: [(&str, fn(&VerifyError) -> bool); 9] = [
+    type Noticed = fn(&VerifyError) -> bool;
+    let cases: [(&str, Noticed); 9] = [
         ("update audit_event set body = replace(body, 'res_2', 'res_9') where seq = 3", |e| matches!(e, VerifyError::Changed { seq: 3, .. })),
         ("update audit_event set verb = 'resource_adx' where seq = 2", |e| matches!(e, VerifyError::Changed { seq: 2, .. })),
         ("update audit_event set at = at + 1 where seq = 4", |e| matches!(e, VerifyError::Changed { seq: 4, .. })),

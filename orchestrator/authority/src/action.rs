@@ -25,7 +25,6 @@ pub trait Action: Send + Sync + 'static {
 }
 
 /// An action that agents can be granted may be named in a grant; the rest are for people.
-#[must_use]
 pub fn grantable() -> impl Iterator<Item = &'static str> {
     ALL.iter().filter(|rule| rule.agents).map(|rule| rule.name)
 }

@@ -106,7 +106,7 @@ async fn request(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provi
         iat: now.as_secs(),
         exp: now.plus_secs(ASSERTION_LIFE_S).as_secs(),
     };
-    let assertion = assertion.sign(app.realm.keys.active()).map_err(|e| StepError::transient(&e))?;
+    let assertion = assertion.sign(app.realm.keys.active()).map_err(StepError::transient)?;
     let organisation = Orchestrator::new(row.organisation.as_str(), row.organisation.as_str());
     let confirmation = Secret::new(hex(&app.core.env.bytes::<32>()));
     let id = row.request.parse().map_err(|e| permanent("request_unusable", Kind::Internal, format!("{e}"), None))?;

@@ -125,7 +125,7 @@ impl Gateway {
                 }
                 Err(e) => {
                     // One line for the first failure and every hundredth, not one each half second.
-                    if failures % 100 == 0 {
+                    if failures.is_multiple_of(100) {
                         tracing::warn!(provider = %configured.name, error = %e, "the provider cannot be read");
                     }
                     failures += 1;

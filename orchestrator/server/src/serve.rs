@@ -72,7 +72,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     let (app, rails, mail) = core_parts;
     let engine = purser_provisioning::sagas(&app);
     engine.resume().await?;
-    let needed = app.core.db.read(|tx| purser_provisioning::store::deployment::unfinished(tx)).await?;
+    let needed = app.core.db.read(purser_provisioning::store::deployment::unfinished).await?;
     app.bundles.keep_only(&needed.into_iter().collect()).map_err(|e| part("data/uploads")(&e))?;
     tokio::spawn(purser_provisioning::jobs(&app, &rails, mail).run());
     tokio::spawn(app.gateway.clone().keep_fresh(app.core.clone()));

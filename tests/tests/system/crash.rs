@@ -77,7 +77,7 @@ impl Story<'_> {
 
     /// Runs a command, kills a half some milliseconds after it began, and repeats the command until it succeeds.
     async fn survive(&mut self, number: usize, arguments: &[&str]) {
-        let half = if (self.round + number) % 2 == 0 { Half::Orchestrator } else { Half::Cloud };
+        let half = if (self.round + number).is_multiple_of(2) { Half::Orchestrator } else { Half::Cloud };
         // all moments of an operation, in steps that differ from round to round
         let after = Duration::from_millis((self.round * 23 + number * 11) as u64 % 140);
         let mut key = format!("{}-{number}", self.agent.project);
@@ -85,7 +85,7 @@ impl Story<'_> {
         for attempt in 0..TRIES {
             // every other round repeats by name alone, as an agent would that lost the key
             let keyed = ["--idempotency-key", &key];
-            let all: Vec<&str> = if self.round % 2 == 0 { [arguments, &keyed].concat() } else { arguments.to_vec() };
+            let all: Vec<&str> = if self.round.is_multiple_of(2) { [arguments, &keyed].concat() } else { arguments.to_vec() };
             let envelope = if attempt == 0 {
                 let command = self.agent.run(&all);
                 let kill = async {
