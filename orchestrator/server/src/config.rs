@@ -177,6 +177,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_is_usable() {
+        let example = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/orchestrator.toml"));
+        let config = Config::read(example).unwrap();
+        assert!(!config.is_sandbox());
+        assert!(matches!(config.sign_up(), SignUp::Listed { .. }));
+    }
+
+    #[test]
     fn an_unknown_key_is_an_error_and_not_ignored() {
         assert!(matches!(check(&format!("colour = 1\n{PRODUCTION}")), Err(ConfigError::Form { .. })));
     }

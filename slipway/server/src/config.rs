@@ -238,6 +238,14 @@ mod tests {
     }
 
     #[test]
+    fn the_documented_example_is_usable() {
+        let example = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/slipway.toml"));
+        let config = parse(example, false).unwrap();
+        assert_eq!(config.profile, Profile::Production);
+        assert!(config.certificate.is_some());
+    }
+
+    #[test]
     fn an_unknown_setting_is_an_error_and_not_silence() {
         assert!(matches!(parse(&text("sandbox", "listen = \"x\""), false), Err(ConfigError::Form { .. })));
     }
