@@ -9,5 +9,7 @@ mod conformance;
 mod orders;
 #[path = "slipway/restart.rs"]
 mod restart;
+#[path = "slipway/slow.rs"]
+mod slow;
 #[path = "slipway/support.rs"]
 mod support;

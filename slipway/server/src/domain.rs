@@ -20,6 +20,7 @@ use slipway_dns::zone::record_delete::record_delete;
 use slipway_dns::zone::record_put::{Existing, edge_record, record_put};
 use slipway_dns::zone::{Zone, ZoneError};
 use slipway_registrar::domain::register::{Register, RegisterError, domain_register};
+use slipway_workers::Condition;
 use slipway_workers::view::{CustomDomain, OwnedHost};
 
 use crate::api::envelope::Failure;
@@ -121,19 +122,26 @@ pub async fn owned_hosts(cloud: &Cloud, account: &CloudAccountId, hosts: Vec<Hos
 /// Points host names to our edge, all or none.
 ///
 /// # Errors
-/// When a name has another record and that was not to be replaced.
-pub async fn point_hosts(cloud: &Cloud, account: &CloudAccountId, hosts: &[OwnedHost], replace: bool) -> Result<(), Failure> {
+/// When a name has another record and that was not to be replaced, or the caller does not stand any more.
+pub async fn point_hosts(
+    cloud: &Cloud,
+    account: &CloudAccountId,
+    hosts: &[OwnedHost],
+    replace: bool,
+    standing: Condition,
+) -> Result<(), Failure> {
     let (account, hosts, now) = (account.clone(), hosts.to_vec(), cloud.env.now());
     let existing = if replace { Existing::Replace } else { Existing::Keep };
     let zones: BTreeSet<DomainName> = hosts.iter().filter_map(|host| host.zone_name.parse().ok()).collect();
-    let written = cloud.db.write(move |tx| -> Result<(), ZoneError> {
+    let written = cloud.db.write(move |tx| -> Result<(), Failure> {
+        standing(tx)?;
         for host in &hosts {
             let Ok(zone) = host.zone_name.parse() else { continue };
-            record_put(tx, now, &account, &zone, &edge_record(&host.hostname), existing)?;
+            record_put(tx, now, &account, &zone, &edge_record(&host.hostname), existing).map_err(|e| refuse(&e))?;
         }
         Ok(())
     });
-    written.await.map_err(|e| refuse(&e))?;
+    written.await?;
     for zone in zones {
         follow(cloud, &zone).await;
     }

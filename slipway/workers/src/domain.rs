@@ -43,7 +43,7 @@ impl Workers {
         }
         self.script(account, script).await?;
         let (env, id, name, owned) = (self.0.env.clone(), account.clone(), script.clone(), owned.to_vec());
-        let connected = self.0.db.write(move |tx| {
+        let connected = self.change(move |tx| {
             let changes = changeset(tx, &id, &name, &owned, replace)?;
             if let Some(conflict) = changes.conflicting.iter().find(|c| c.script.is_none() || !take_over) {
                 return Err(WorkersError::DomainConflict(conflict.hostname.to_string()));
@@ -76,7 +76,7 @@ impl Workers {
     /// [`WorkersError::DomainNotFound`].
     pub async fn domain_delete(&self, account: &CloudAccountId, id: &Uuid) -> Result<(), WorkersError> {
         let (owner, id) = (account.clone(), id.clone());
-        if !self.0.db.write(move |tx| domain::delete(tx, &owner, &id)).await? {
+        if !self.change(move |tx| domain::delete(tx, &owner, &id)).await? {
             return Err(WorkersError::DomainNotFound);
         }
         self.publish_hosts(account).await

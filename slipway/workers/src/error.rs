@@ -32,6 +32,9 @@ pub enum WorkersError {
     BadRequest(String),
     #[error("the asset session is not valid or has expired; start the upload again")]
     AssetSession,
+    /// What the caller may do ended before the change was made.
+    #[error("the token is disabled; the person it acts for can enable it")]
+    Stopped,
     #[error("{0}")]
     Asset(String),
     #[error("`{0}` is connected to another Worker; repeat with override to move it")]
@@ -56,6 +59,7 @@ pub enum Kind {
     TooLarge,
     Conflict,
     Unauthorised,
+    Forbidden,
     Unavailable,
     Internal,
 }
@@ -76,7 +80,7 @@ impl WorkersError {
             Self::TooLarge(_) => 10_027,
             Self::Inherit(_) => 10_057,
             Self::BadRequest(_) => 10_001,
-            Self::AssetSession => 10_000,
+            Self::AssetSession | Self::Stopped => 10_000,
             Self::Asset(_) => 10_304,
             Self::DomainConflict(_) => 100_116,
             Self::InUse(..) => 10_064,
@@ -99,6 +103,7 @@ impl WorkersError {
             Self::TooLarge(_) => Kind::TooLarge,
             Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) | Self::NewestNotDeployed => Kind::Conflict,
             Self::AssetSession => Kind::Unauthorised,
+            Self::Stopped => Kind::Forbidden,
             Self::Unavailable(_) => Kind::Unavailable,
             Self::Internal(_) => Kind::Internal,
         }

@@ -30,4 +30,4 @@ pub mod workers;
 
 pub use error::WorkersError;
 pub use version::Rollout;
-pub use workers::{Workers, WorkersConfig};
+pub use workers::{Condition, Workers, WorkersConfig};

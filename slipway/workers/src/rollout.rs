@@ -67,9 +67,7 @@ impl Workers {
         let sealed = self.seal_secrets(&id, &draft.secrets)?;
         let env = self.0.env.clone();
         let (row, deployment) = self
-            .0
-            .db
-            .write(move |tx| {
+            .change(move |tx| {
                 let mut row = row.clone();
                 if script::get(tx, &row.account, &row.script)?.is_none() {
                     if script::count(tx, &row.account)? >= limits::SCRIPTS {
@@ -88,7 +86,7 @@ impl Workers {
                     annotations: &row.annotations,
                 };
                 let deployment = if deploy { Some(deployment::insert(tx, &env, &new)?) } else { None };
-                Ok((row, deployment))
+                Ok::<_, WorkersError>((row, deployment))
             })
             .await?;
         if deploy {

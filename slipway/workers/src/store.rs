@@ -52,8 +52,23 @@ create table worker_asset_session (
     id {text} primary key, account {text} not null, script {text} not null, manifest {text} not null, expires_at {int} not null
 ){strict};
 create table worker_key (name {text} primary key, sealed {blob} not null){strict};
-"],
+", OWN_HASHES],
 };
+
+/// What was uploaded before is asked for again: nobody knows by whom it was.
+const OWN_HASHES: &str = "
+drop table worker_asset_session;
+drop table worker_asset;
+create table worker_asset (
+    account {text} not null, script {text} not null, holder {text} not null, hash {text} not null, sha256 {text} not null,
+    bytes {int} not null, content_type {text},
+    primary key (account, script, holder, hash)
+){strict};
+create table worker_asset_session (
+    id {text} primary key, account {text} not null, script {text} not null, holder {text} not null, manifest {text} not null,
+    expires_at {int} not null
+){strict};
+";
 
 pub(crate) fn author(row: &Row) -> Result<Author, DbError> {
     Ok(Author { source: row.get("author_source")?, id: row.get("author_id")?, email: row.get("author_email")? })

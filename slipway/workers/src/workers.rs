@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_crypto::seal::Keyring;
-use purser_db::{Db, params};
+use purser_db::{Db, Tx, params};
 use purser_values::id::CloudAccountId;
 use purser_values::name::HostName;
 use purser_values::{Env, Secret, Sha256Digest};
@@ -41,9 +41,12 @@ pub struct WorkersConfig {
     pub domain: Option<HostName>,
 }
 
+/// What must hold where something is changed. Refuses with [`WorkersError::Stopped`].
+pub type Condition = Arc<dyn Fn(&mut Tx<'_>) -> Result<(), WorkersError> + Send + Sync>;
+
 /// The runtime's service, cheap to clone.
 #[derive(Clone)]
-pub struct Workers(pub(crate) Arc<Inner>);
+pub struct Workers(pub(crate) Arc<Inner>, Option<Condition>);
 
 pub(crate) struct Inner {
     pub db: Db,
@@ -80,7 +83,7 @@ impl Workers {
         let runtime = Runtime::start(runtime, blobs.clone()).await?;
         let session_key = session_key(&db, &keyring, &env).await?;
         let inner = Inner { db, blobs, keyring, env, runtime, domain: config.domain, session_key, locks: Mutex::default() };
-        let workers = Self(Arc::new(inner));
+        let workers = Self(Arc::new(inner), None);
         let accounts = workers.0.db.read(account::all).await?;
         for account in accounts {
             if let Err(e) = workers.restore(&account).await {
@@ -88,6 +91,32 @@ impl Workers {
             }
         }
         Ok(workers)
+    }
+
+    /// The same service for a caller whose right may end at any moment, also in the middle of a request.
+    ///
+    /// INVARIANT (stopped-changes-nothing): the condition is asked in the very transaction of each change, so no change is
+    /// committed after the stop was; and once more before code is started.
+    #[must_use]
+    pub fn only_while(&self, condition: Condition) -> Self {
+        Self(self.0.clone(), Some(condition))
+    }
+
+    /// Every write for a caller goes through here.
+    pub(crate) async fn change<T, E, F>(&self, write: F) -> Result<T, WorkersError>
+    where
+        T: Send + 'static,
+        E: Into<WorkersError>,
+        F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+    {
+        let condition = self.1.clone();
+        let written = self.0.db.write(move |tx| {
+            if let Some(condition) = &condition {
+                condition(tx)?;
+            }
+            write(tx).map_err(Into::into)
+        });
+        written.await
     }
 
     /// How Workers run on this host.
@@ -123,10 +152,15 @@ impl Workers {
         self.publish_hosts(&account.account).await
     }
 
-    /// One change at a time in one account: what was validated is what goes live.
-    pub(crate) async fn lock(&self, account: &CloudAccountId) -> OwnedMutexGuard<()> {
+    /// One change at a time in one account: what was validated is what goes live. A caller that was stopped while it waited is
+    /// refused before any of its code is started.
+    pub(crate) async fn lock(&self, account: &CloudAccountId) -> Result<OwnedMutexGuard<()>, WorkersError> {
         let lock = self.0.locks.lock().await.entry(account.clone()).or_default().clone();
-        lock.lock_owned().await
+        let guard = lock.lock_owned().await;
+        if let Some(condition) = self.1.clone() {
+            self.0.db.read(move |tx| condition(tx)).await?;
+        }
+        Ok(guard)
     }
 
     pub(crate) async fn account(&self, account: &CloudAccountId) -> Result<AccountRow, WorkersError> {

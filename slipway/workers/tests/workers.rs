@@ -175,6 +175,45 @@ async fn everything_is_live_again_after_a_restart() {
 }
 
 #[tokio::test]
+async fn a_file_under_a_known_hash_changes_nothing_that_others_serve_and_nothing_that_was_uploaded() {
+    let Some(workerd) = workerd() else { return };
+    each_engine(MIGRATIONS, |db| async {
+        let db = db;
+        let folder = tempfile::tempdir().unwrap();
+        let s = Service::open(&db, folder.path(), &workerd).await;
+        let (honest, other) = ("honest".parse().unwrap(), "other".parse().unwrap());
+        let hash = "a".repeat(32);
+        let manifest: slipway_workers::view::Manifest =
+            serde_json::from_str(&format!(r#"{{"/index.html":{{"hash":"{hash}","size":4}}}}"#)).unwrap();
+        let file =
+            |bytes: &'static [u8]| vec![AssetFile { hash: hash.clone(), content_type: "text/html".into(), bytes: Bytes::from_static(bytes) }];
+
+        // before anybody: by another token, and by the same for another Worker
+        for (script, token) in [(&honest, "tok_evil"), (&other, "tok_good")] {
+            let session = s.workers.assets_session_create(&s.account, script, manifest.clone(), token).await.unwrap();
+            s.workers.assets_upload(&session.jwt, file(b"evil")).await.unwrap();
+        }
+        let session = s.workers.assets_session_create(&s.account, &honest, manifest.clone(), "tok_good").await.unwrap();
+        assert_eq!(session.buckets, [[hash.clone()]], "somebody else's file counts as the honest one");
+        let done = s.workers.assets_upload(&session.jwt, file(b"good")).await.unwrap().unwrap();
+        // and after, also by whoever holds the very token of the session
+        for token in ["tok_evil", "tok_good"] {
+            let session = s.workers.assets_session_create(&s.account, &honest, manifest.clone(), token).await.unwrap();
+            assert!(session.buckets.is_empty());
+        }
+        let replaced = s.workers.assets_upload(&session.jwt, file(b"evil")).await;
+        assert_eq!(replaced.unwrap_err().code(), 10_304, "a hash got other bytes");
+        assert!(s.workers.assets_upload(&session.jwt, file(b"good")).await.unwrap().is_some(), "a repeat is no conflict");
+
+        let metadata = format!(r#"{{"assets":{{"jwt":"{done}","config":{{}}}},"compatibility_date":"2026-11-01"}}"#);
+        s.workers.script_upload(&s.account, &honest, upload(&metadata, &[]), &author()).await.unwrap();
+        let host = s.connect("honest").await;
+        assert_eq!(s.get(&host, "/").await.unwrap(), (200, "good".into()));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn assets_are_uploaded_once_and_served_beside_the_worker() {
     let Some(workerd) = workerd() else { return };
     each_engine(MIGRATIONS, |db| async {
@@ -185,7 +224,7 @@ async fn assets_are_uploaded_once_and_served_beside_the_worker() {
         let (page, style) = ("a".repeat(32), "b".repeat(32));
         let manifest = |text: &str| serde_json::from_str(text).unwrap();
         let both = format!(r#"{{"/index.html":{{"hash":"{page}","size":5}},"/s.css":{{"hash":"{style}","size":3}}}}"#);
-        let session = s.workers.assets_session_create(&s.account, &name, manifest(&both)).await.unwrap();
+        let session = s.workers.assets_session_create(&s.account, &name, manifest(&both), "tok_1").await.unwrap();
         assert_eq!(session.buckets, [[page.clone(), style.clone()]]);
         let file = |hash: &str, kind: &str, bytes: &'static [u8]| AssetFile {
             hash: hash.into(),
@@ -206,7 +245,7 @@ async fn assets_are_uploaded_once_and_served_beside_the_worker() {
         assert_eq!(s.get(&host, "/").await.unwrap(), (200, "hello".into()));
         assert_eq!(s.get(&host, "/nope").await.unwrap().0, 404);
 
-        let repeated = s.workers.assets_session_create(&s.account, &name, manifest(&both)).await.unwrap();
+        let repeated = s.workers.assets_session_create(&s.account, &name, manifest(&both), "tok_1").await.unwrap();
         assert!(repeated.buckets.is_empty());
         let stranger = CloudAccountId::mint(&s.env);
         let foreign = s.workers.script_upload(&stranger, &name, upload(&metadata(&done), &[]), &author()).await;
@@ -231,7 +270,7 @@ async fn assets_are_uploaded_once_and_served_beside_the_worker() {
         }
         for path in ["", "a", "/", "//x", "/a/../b", "/a//b", "/./a"] {
             let text = format!(r#"{{"{path}":{{"hash":"{page}","size":5}}}}"#);
-            assert!(s.workers.assets_session_create(&s.account, &name, manifest(&text)).await.is_err(), "`{path}` was taken");
+            assert!(s.workers.assets_session_create(&s.account, &name, manifest(&text), "tok_1").await.is_err(), "`{path}` was taken");
         }
     })
     .await;

@@ -5,7 +5,7 @@ use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
 
 use super::{ApiToken, PREFIX};
-use crate::account::{self, Account};
+use crate::account::{self, Account, AccountState};
 
 /// What became of a presented token. Nobody but the holder of a known token learns more than `Unknown`.
 #[derive(Clone, Debug)]
@@ -46,6 +46,19 @@ pub fn token_verify(tx: &mut Tx<'_>, plain: &str) -> Result<Presented, DbError> 
         prefix: row.get("prefix")?,
     };
     Ok(Presented::Valid { token, account })
+}
+
+/// Whether a token that was verified before still works. For asking again where something is changed: between the first line of a
+/// request and its last byte lies as much time as the client likes.
+///
+/// # Errors
+/// When the store fails.
+pub fn token_stands(tx: &mut Tx<'_>, id: &str) -> Result<bool, DbError> {
+    let select = "select s.agent as stopped, a.state from api_token t join cloud_account a on a.id = t.account
+                  left join agent_stop s on s.account = t.account and s.agent = t.agent
+                  where t.id = $1 and t.revoked_at is null";
+    let Some(row) = tx.query_opt(select, params![id])? else { return Ok(false) };
+    Ok(row.get::<Option<String>>("stopped")?.is_none() && row.parse::<AccountState>("state")?.is_active())
 }
 
 #[cfg(test)]

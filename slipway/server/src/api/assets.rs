@@ -5,10 +5,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use http::HeaderMap;
-use purser_values::id::CloudAccountId;
 use serde::Deserialize;
 use serde_json::json;
-use slipway_accounts::account::get::account_get;
 use slipway_accounts::token::Permission;
 use slipway_workers::WorkersError;
 use slipway_workers::limits::BUCKET_FILES;
@@ -16,7 +14,7 @@ use slipway_workers::store::asset::Manifest;
 use slipway_workers::view::AssetFile;
 
 use super::body::Json;
-use super::caller::{Caller, bearer};
+use super::caller::{Caller, bearer, standing};
 use super::envelope::{Answer, Failure, ok};
 use super::upload::Form;
 use super::{named, query};
@@ -34,7 +32,7 @@ pub async fn session(
     Json(body): Json<NewSession>,
 ) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Assets).await?;
-    let session = cloud.workers.assets_session_create(account, &named(&script)?, body.manifest).await?;
+    let session = caller.workers(&cloud).assets_session_create(account, &named(&script)?, body.manifest, &caller.token.id).await?;
     Ok(ok(&json!({"jwt": session.jwt, "buckets": session.buckets})))
 }
 
@@ -48,8 +46,11 @@ pub async fn upload(
     form: Form,
 ) -> Answer {
     let session = bearer(&headers).ok_or(WorkersError::AssetSession)?;
-    let owner = cloud.workers.assets_session_owner(session.expose()).await?;
-    active(&cloud, &owner).await?;
+    let (owner, token) = cloud.workers.assets_session_holder(session.expose()).await?;
+    // a session outlives neither a stop of the token that opened it nor its account's freeze
+    let standing = standing(token);
+    let now = standing.clone();
+    cloud.db.read(move |tx| now(tx)).await?;
     let mut parts = form.admit(&cloud, &owner).await?;
     let encoded = query(text.as_deref(), "base64").is_some_and(|v| v == "true");
     let mut files = Vec::new();
@@ -60,17 +61,10 @@ pub async fn upload(
         let bytes = if encoded { decode(&part.bytes)? } else { part.bytes };
         files.push(AssetFile { hash: part.name, content_type: part.content_type.unwrap_or_default(), bytes });
     }
-    let completed = cloud.workers.assets_upload(session.expose(), files).await?;
+    let completed = cloud.workers.only_while(standing).assets_upload(session.expose(), files).await?;
     Ok(ok(&completed.map_or_else(|| json!({}), |jwt| json!({"jwt": jwt}))))
 }
 
 fn decode(bytes: &[u8]) -> Result<Bytes, Failure> {
     STANDARD.decode(bytes).map(Bytes::from).map_err(|_| Failure::body("a file of the upload is not base64"))
-}
-
-/// A session outlives the token that opened it, but not its account's freeze.
-async fn active(cloud: &Shared, owner: &CloudAccountId) -> Result<(), Failure> {
-    let id = owner.clone();
-    let account = cloud.db.read(move |tx| account_get(tx, &id)).await?;
-    if account.is_some_and(|account| account.state.is_active()) { Ok(()) } else { Err(Failure::stopped()) }
 }

@@ -1,5 +1,7 @@
 //! Who calls the API: a token of one account, verified on every call.
 
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
@@ -7,9 +9,10 @@ use http::request::Parts;
 use purser_values::Secret;
 use purser_values::id::CloudAccountId;
 use slipway_accounts::account::Account;
-use slipway_accounts::token::verify::{Presented, token_verify};
+use slipway_accounts::token::verify::{Presented, token_stands, token_verify};
 use slipway_accounts::token::{ApiToken, Permission};
 use slipway_workers::view::Author;
+use slipway_workers::{Condition, Workers, WorkersError};
 
 use super::envelope::Failure;
 use crate::cloud::{Cloud, Shared};
@@ -53,12 +56,28 @@ impl Caller {
         if self.token.permissions.contains(permission) { Ok(()) } else { Err(Failure::unauthorised(permission.as_str())) }
     }
 
+    /// The runtime for this caller's changes: each is refused when the token was stopped, or its account frozen, since the request
+    /// began. Everything that changes anything goes through it.
+    pub fn workers(&self, cloud: &Shared) -> Workers {
+        cloud.workers.only_while(self.standing())
+    }
+
+    /// The condition of [`Caller::workers`].
+    pub fn standing(&self) -> Condition {
+        standing(self.token.id.clone())
+    }
+
     /// How versions and deployments name the caller. The id is the resource whose token was used: by it a deployment is traced to
     /// its agent, and a removal finds what was deployed with it.
     #[must_use]
     pub fn author(&self) -> Author {
         Author { source: self.source.to_owned(), id: self.token.resource.to_string(), email: Some(self.account.email.to_string()) }
     }
+}
+
+/// That a token still works, to be asked in the transaction of a change.
+pub fn standing(token: String) -> Condition {
+    Arc::new(move |tx| if token_stands(tx, &token)? { Ok(()) } else { Err(WorkersError::Stopped) })
 }
 
 /// The presented token, whatever it is worth.

@@ -60,7 +60,7 @@ pub async fn create(
     let versions =
         body.versions.iter().map(|share| Ok((versions::id(&share.version_id)?, share.percentage))).collect::<Result<Vec<_>, Failure>>()?;
     let annotations = body.annotations.unwrap_or_default();
-    let deployment = cloud.workers.deployment_create(account, &name, &versions, annotations, &caller.author()).await?;
+    let deployment = caller.workers(&cloud).deployment_create(account, &name, &versions, annotations, &caller.author()).await?;
     events::deployed(&cloud, account, &name);
     Ok(ok(&render::deployment(&deployment)))
 }

@@ -52,7 +52,7 @@ pub async fn get(State(cloud): State<Shared>, Path((account, id)): Path<(String,
 pub async fn delete(State(cloud): State<Shared>, Path((account, id)): Path<(String, String)>, caller: Caller) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Domains).await?;
     let before = cloud.workers.domain_list(account).await?;
-    cloud.workers.domain_delete(account, &domain_id(&id)?).await?;
+    caller.workers(&cloud).domain_delete(account, &domain_id(&id)?).await?;
     domain::forget_hosts(&cloud, account, &before).await?;
     Ok(ok(&Value::Null))
 }
@@ -92,8 +92,8 @@ pub async fn records(
     let name = existing(&script)?;
     let owned = owned(&cloud, account, &body.origins).await?;
     let before = cloud.workers.domain_list(account).await?;
-    domain::point_hosts(&cloud, account, &owned, body.override_existing_dns_record).await?;
-    let connected = cloud.workers.domain_put(account, &name, &owned, body.override_existing_origin, body.override_scope).await?;
+    domain::point_hosts(&cloud, account, &owned, body.override_existing_dns_record, caller.standing()).await?;
+    let connected = caller.workers(&cloud).domain_put(account, &name, &owned, body.override_existing_origin, body.override_scope).await?;
     domain::forget_hosts(&cloud, account, &before).await?;
     events::deployed(&cloud, account, &name);
     let shown: Vec<Value> = connected.iter().map(render::domain).collect();

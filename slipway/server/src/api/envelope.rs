@@ -110,6 +110,7 @@ impl From<WorkersError> for Failure {
             Kind::Conflict => StatusCode::CONFLICT,
             Kind::Unauthorised => StatusCode::UNAUTHORIZED,
             Kind::Unavailable => StatusCode::SERVICE_UNAVAILABLE,
+            Kind::Forbidden => StatusCode::FORBIDDEN,
             Kind::Internal => return Self::internal(&e),
         };
         Self::new(status, e.code(), e.to_string())

@@ -27,7 +27,7 @@ pub async fn upload(State(cloud): State<Shared>, Path((account, script)): Path<(
     let upload = parts.code().await?;
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = named(&script)?;
-    let deployed = cloud.workers.script_upload(account, &name, upload, &caller.author()).await?;
+    let deployed = caller.workers(&cloud).script_upload(account, &name, upload, &caller.author()).await?;
     events::deployed(&cloud, account, &name);
     let mut value = render::script(&deployed.script, Some(&deployed.version));
     value["deployment_id"] = json!(deployed.version.id.as_str().replace('-', ""));
@@ -43,7 +43,7 @@ pub async fn delete(
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let force = query(text.as_deref(), "force").is_some_and(|v| v == "true");
     let before = cloud.workers.domain_list(account).await?;
-    cloud.workers.script_delete(account, &existing(&script)?, force).await?;
+    caller.workers(&cloud).script_delete(account, &existing(&script)?, force).await?;
     domain::forget_hosts(&cloud, account, &before).await?;
     Ok(ok(&Value::Null))
 }

@@ -48,7 +48,7 @@ pub async fn put(
 ) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let (script, name) = (existing(&script)?, checked(&body)?);
-    let secret = cloud.workers.secret_put(account, &script, &name, body.text, &caller.author()).await?;
+    let secret = caller.workers(&cloud).secret_put(account, &script, &name, body.text, &caller.author()).await?;
     events::deployed(&cloud, account, &script);
     Ok(ok(&shown(&secret.name)))
 }
@@ -60,7 +60,7 @@ pub async fn delete(
 ) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let script = existing(&script)?;
-    cloud.workers.secret_delete(account, &script, &binding(&secret)?, &caller.author()).await?;
+    caller.workers(&cloud).secret_delete(account, &script, &binding(&secret)?, &caller.author()).await?;
     events::deployed(&cloud, account, &script);
     Ok(ok(&Value::Null))
 }
@@ -85,7 +85,7 @@ pub async fn bulk(
         };
         changes.insert(binding(&name)?, text);
     }
-    cloud.workers.secret_bulk(account, &script, changes, &caller.author(), Rollout::Deploy).await?;
+    caller.workers(&cloud).secret_bulk(account, &script, changes, &caller.author(), Rollout::Deploy).await?;
     events::deployed(&cloud, account, &script);
     Ok(ok(&json!({})))
 }
@@ -116,7 +116,7 @@ pub async fn latest(
         known_kind(secret.as_ref().and_then(|s| s.kind.as_deref()))?;
         changes.insert(binding(&name)?, secret.map(|s| s.text));
     }
-    let version = cloud.workers.secret_bulk(account, &existing(&script)?, changes, &caller.author(), Rollout::Store).await?;
+    let version = caller.workers(&cloud).secret_bulk(account, &existing(&script)?, changes, &caller.author(), Rollout::Store).await?;
     Ok(ok(&render::version(&version)))
 }
 

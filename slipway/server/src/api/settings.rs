@@ -29,6 +29,6 @@ pub async fn script_patch(
     Json(patch): Json<ScriptSettingsPatch>,
 ) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
-    let changed = cloud.workers.script_settings_patch(account, &existing(&script)?, patch).await?;
+    let changed = caller.workers(&cloud).script_settings_patch(account, &existing(&script)?, patch).await?;
     Ok(ok(&render::script_settings(&changed.settings)))
 }

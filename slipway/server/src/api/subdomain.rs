@@ -35,7 +35,7 @@ pub async fn get(State(cloud): State<Shared>, Path(account): Path<String>, calle
 pub async fn put(State(cloud): State<Shared>, Path(account): Path<String>, caller: Caller, Json(body): Json<NewSubdomain>) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = body.subdomain.parse().map_err(|e: ParseNameError| Failure::invalid(e.to_string()))?;
-    let subdomain = cloud.workers.subdomain_put(account, &name).await?;
+    let subdomain = caller.workers(&cloud).subdomain_put(account, &name).await?;
     Ok(ok(&json!({"subdomain": subdomain.name})))
 }
 
@@ -62,7 +62,7 @@ pub async fn script_delete(State(cloud): State<Shared>, Path((account, script)):
 async fn switch(cloud: &Shared, caller: &Caller, account: &str, script: &str, wanted: ScriptSubdomain) -> Answer {
     let account = caller.within(cloud, account, Permission::Workers).await?;
     let name = existing(script)?;
-    let now = cloud.workers.script_subdomain_put(account, &name, wanted).await?;
+    let now = caller.workers(cloud).script_subdomain_put(account, &name, wanted).await?;
     events::deployed(cloud, account, &name);
     Ok(ok(&render::subdomain(now)))
 }

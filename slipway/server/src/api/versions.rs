@@ -16,7 +16,7 @@ pub async fn create(State(cloud): State<Shared>, Path((account, script)): Path<(
     let mut parts = form.admit(&cloud, &caller.account.id).await?;
     let upload = parts.code().await?;
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
-    let version = cloud.workers.version_create(account, &existing(&script)?, upload, &caller.author()).await?;
+    let version = caller.workers(&cloud).version_create(account, &existing(&script)?, upload, &caller.author()).await?;
     Ok(ok(&render::version(&version)))
 }
 

@@ -41,7 +41,8 @@ struct Claims {
 }
 
 impl Workers {
-    /// Opens a session for a manifest and tells which files are missing.
+    /// Opens a session for a manifest and tells which files are missing. `holder` names what the caller's right hangs on; it comes
+    /// back from [`Workers::assets_session_holder`].
     ///
     /// # Errors
     /// [`WorkersError::Asset`] for a manifest that cannot be served.
@@ -50,6 +51,7 @@ impl Workers {
         account: &CloudAccountId,
         script: &ScriptName,
         manifest: Manifest,
+        holder: &str,
     ) -> Result<AssetsSession, WorkersError> {
         self.account(account).await?;
         check(&manifest)?;
@@ -59,19 +61,33 @@ impl Workers {
         let now = self.0.env.now();
         let expires_at = now.plus_secs(limits::ASSET_SESSION_LIFE_S);
         let id = Uuid::mint(&self.0.env);
-        let session = SessionRow { id: id.clone(), account: account.clone(), script: script.clone(), manifest: digest, expires_at };
-        let (owner, listed) = (account.clone(), manifest.clone());
+        let session = SessionRow {
+            id: id.clone(),
+            account: account.clone(),
+            script: script.clone(),
+            holder: holder.to_owned(),
+            manifest: digest,
+            expires_at,
+        };
+        let listed = manifest.clone();
         let known = self
-            .0
-            .db
-            .write(move |tx| {
+            .change(move |tx| {
                 asset::insert_session(tx, &session, now)?;
-                asset::known(tx, &owner, listed.values().map(|e| e.hash.as_str())).map_err(WorkersError::from)
+                asset::known(tx, &session.scope(), listed.values().map(|e| e.hash.as_str()))
             })
             .await?;
         let buckets = buckets(&manifest, &known);
         let stage = if buckets.is_empty() { Stage::Complete } else { Stage::Upload };
         Ok(AssetsSession { jwt: self.token(id, stage, expires_at)?, buckets })
+    }
+
+    /// Whose session a token is for uploading to: the account and the holder. Reads nothing of the files.
+    ///
+    /// # Errors
+    /// [`WorkersError::AssetSession`] for a token that is not valid.
+    pub async fn assets_session_holder(&self, token: &str) -> Result<(CloudAccountId, String), WorkersError> {
+        let session = self.session(token, Stage::Upload).await?;
+        Ok((session.account, session.holder))
     }
 
     /// Takes files of a session. Answers the completion token once none is missing.
@@ -98,16 +114,16 @@ impl Workers {
             }
         }
         self.0.blobs.put_all(&self.0.env, blobs).await?;
-        let owner = session.account.clone();
+        let scope = session.scope();
         let hashes: BTreeSet<String> = manifest.into_values().map(|e| e.hash).collect();
         let complete = self
-            .0
-            .db
-            .write(move |tx| {
+            .change(move |tx| {
                 for (hash, asset) in &rows {
-                    asset::put(tx, &owner, hash, asset)?;
+                    if !asset::put(tx, &scope, hash, asset)? {
+                        return Err(WorkersError::Asset(format!("the hash `{hash}` already stands for another file; hash its content")));
+                    }
                 }
-                let known = asset::known(tx, &owner, hashes.iter().map(String::as_str))?;
+                let known = asset::known(tx, &scope, hashes.iter().map(String::as_str))?;
                 Ok::<_, WorkersError>(known.len() == hashes.len())
             })
             .await?;
@@ -147,29 +163,21 @@ impl Workers {
             return Err(WorkersError::AssetSession);
         }
         let manifest = self.manifest(&session).await?;
-        let (owner, hashes) = (account.clone(), manifest.values().map(|e| e.hash.clone()).collect::<Vec<_>>());
-        let known = self.0.db.read(move |tx| asset::known(tx, &owner, hashes.iter().map(String::as_str))).await?;
+        let (scope, hashes) = (session.scope(), manifest.values().map(|e| e.hash.clone()).collect::<Vec<_>>());
+        let known = self.0.db.read(move |tx| asset::known(tx, &scope, hashes.iter().map(String::as_str))).await?;
         let find = |(path, entry): (String, asset::ManifestEntry)| known.get(&entry.hash).map(|a| (path, a.clone()));
         let wanted = manifest.len();
         let files: BTreeMap<String, Asset> = manifest.into_iter().filter_map(find).collect();
         if files.len() == wanted { Ok(files) } else { Err(WorkersError::AssetSession) }
     }
 
-    /// Whose session an upload token is, before anything is read for it.
-    ///
-    /// # Errors
-    /// [`WorkersError::AssetSession`] for a token that is not valid.
-    pub async fn assets_session_owner(&self, token: &str) -> Result<CloudAccountId, WorkersError> {
-        Ok(self.session(token, Stage::Upload).await?.account)
-    }
-
     async fn session(&self, token: &str, stage: Stage) -> Result<SessionRow, WorkersError> {
         let claims: Claims = jose::verify(token, TYPE, self.0.session_key.public()).map_err(|_| WorkersError::AssetSession)?.claims;
-        let now = self.0.env.now();
+        let (now, id) = (self.0.env.now(), claims.session);
         if claims.stage != stage || claims.exp <= now.as_secs() {
             return Err(WorkersError::AssetSession);
         }
-        let found = self.0.db.read(move |tx| asset::session(tx, &claims.session, now)).await?;
+        let found = self.0.db.read(move |tx| asset::session(tx, &id, now)).await?;
         found.ok_or(WorkersError::AssetSession)
     }
 

@@ -15,14 +15,14 @@ impl Workers {
     /// # Errors
     /// [`WorkersError::InUse`] when a live Worker is bound to it and `force` is not set.
     pub async fn script_delete(&self, account: &CloudAccountId, name: &ScriptName, force: bool) -> Result<(), WorkersError> {
-        let _lock = self.lock(account).await;
+        let _lock = self.lock(account).await?;
         let row = self.account(account).await?;
         self.script(account, name).await?;
         if !force && let Some(user) = self.bound_to(account, name).await? {
             return Err(WorkersError::InUse(name.to_string(), user.to_string()));
         }
         let (id, script) = (account.clone(), name.clone());
-        self.0.db.write(move |tx| script::delete(tx, &id, &script)).await?;
+        self.change(move |tx| script::delete(tx, &id, &script)).await?;
         self.publish_hosts(account).await?;
         self.0.runtime.withdraw(account, row.number, name).await.map_err(refused)
     }

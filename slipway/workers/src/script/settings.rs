@@ -23,9 +23,9 @@ impl Workers {
             return Err(WorkersError::BadRequest("a Worker may have 8 tags of 64 characters".to_owned()));
         }
         let (account, name, now) = (account.clone(), name.clone(), self.0.env.now());
-        let changed = self.0.db.write(move |tx| {
+        let changed = self.change(move |tx| {
             script::patch(tx, &account, &name, &patch, now)?;
-            script::get(tx, &account, &name).map_err(WorkersError::from)
+            script::get(tx, &account, &name)
         });
         changed.await?.ok_or(WorkersError::ScriptNotFound)
     }

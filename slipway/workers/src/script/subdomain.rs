@@ -26,7 +26,7 @@ impl Workers {
     pub async fn subdomain_put(&self, account: &CloudAccountId, name: &SubdomainName) -> Result<Subdomain, WorkersError> {
         self.account(account).await?;
         let (id, wanted) = (account.clone(), name.clone());
-        if !self.0.db.write(move |tx| account::set_subdomain(tx, &id, &wanted)).await? {
+        if !self.change(move |tx| account::set_subdomain(tx, &id, &wanted)).await? {
             return Err(WorkersError::SubdomainTaken(name.to_string()));
         }
         self.publish_hosts(account).await?;
@@ -45,7 +45,7 @@ impl Workers {
     ) -> Result<ScriptSubdomain, WorkersError> {
         self.script(account, name).await?;
         let (id, script) = (account.clone(), name.clone());
-        self.0.db.write(move |tx| script::set_subdomain(tx, &id, &script, on)).await?;
+        self.change(move |tx| script::set_subdomain(tx, &id, &script, on)).await?;
         self.publish_hosts(account).await?;
         Ok(on)
     }

@@ -30,7 +30,7 @@ impl Workers {
         upload: Upload,
         author: &Author,
     ) -> Result<Deployed, WorkersError> {
-        let _lock = self.lock(account).await;
+        let _lock = self.lock(account).await?;
         let row = self.account(account).await?;
         let Prepared { script, previous, draft, settings } = self.prepare(account, name, upload).await?;
         if let (Some(script), Some(newest)) = (&script, &previous.row)

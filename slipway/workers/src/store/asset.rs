@@ -1,4 +1,7 @@
-//! Uploaded asset files by the client's hash, per account, and the sessions in which they arrive.
+//! Uploaded asset files by the client's hash, and the sessions in which they arrive.
+//!
+//! INVARIANT (own-hashes): the hash is the client's word and is never checked, so it means something only to the holder and the
+//! Worker under which it was uploaded, and never changes its bytes there. Nobody else's manifest is served from it.
 
 use std::collections::BTreeMap;
 
@@ -26,6 +29,8 @@ pub struct SessionRow {
     pub id: Uuid,
     pub account: CloudAccountId,
     pub script: ScriptName,
+    /// What the right of whoever opened it hangs on: a token.
+    pub holder: String,
     /// The blob that holds the manifest.
     pub manifest: Sha256Digest,
     pub expires_at: Timestamp,
@@ -34,8 +39,8 @@ pub struct SessionRow {
 pub fn insert_session(tx: &mut Tx<'_>, session: &SessionRow, now: Timestamp) -> Result<(), DbError> {
     tx.execute("delete from worker_asset_session where expires_at < $1", params![now])?;
     tx.execute(
-        "insert into worker_asset_session (id, account, script, manifest, expires_at) values ($1, $2, $3, $4, $5)",
-        params![session.id, session.account, session.script, session.manifest, session.expires_at],
+        "insert into worker_asset_session (id, account, script, holder, manifest, expires_at) values ($1, $2, $3, $4, $5, $6)",
+        params![session.id, session.account, session.script, session.holder, session.manifest, session.expires_at],
     )
     .map(drop)
 }
@@ -47,6 +52,7 @@ pub fn session(tx: &mut Tx<'_>, id: &Uuid, now: Timestamp) -> Result<Option<Sess
             id: row.parse("id")?,
             account: row.parse("account")?,
             script: row.parse("script")?,
+            holder: row.get("holder")?,
             manifest: row.get("manifest")?,
             expires_at: row.get("expires_at")?,
         })
@@ -54,21 +60,35 @@ pub fn session(tx: &mut Tx<'_>, id: &Uuid, now: Timestamp) -> Result<Option<Sess
     .transpose()
 }
 
+impl SessionRow {
+    pub fn scope(&self) -> Scope {
+        Scope { account: self.account.clone(), script: self.script.clone(), holder: self.holder.clone() }
+    }
+}
+
 /// Hashes that one statement asks for: a manifest has thousands, and a statement each would be a round trip each.
 const AT_ONCE: usize = 16;
 
-/// The files of these hashes that the account has uploaded.
+/// Under whom a hash means something.
+#[derive(Clone, Debug)]
+pub struct Scope {
+    pub account: CloudAccountId,
+    pub script: ScriptName,
+    pub holder: String,
+}
+
+/// The files of these hashes that were uploaded in this scope.
 pub fn known<'a>(
     tx: &mut Tx<'_>,
-    account: &CloudAccountId,
+    scope: &Scope,
     hashes: impl IntoIterator<Item = &'a str>,
 ) -> Result<BTreeMap<String, Asset>, DbError> {
-    const SQL: &str = "select hash, sha256, bytes, content_type from worker_asset where account = $1 and hash in
-        ($2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)";
+    const SQL: &str = "select hash, sha256, bytes, content_type from worker_asset where account = $1 and script = $2 and holder = $3
+        and hash in ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
     let hashes: Vec<&str> = hashes.into_iter().collect();
     let mut found = BTreeMap::new();
     for some in hashes.chunks(AT_ONCE) {
-        let mut values = vec![account.to_value()];
+        let mut values = vec![scope.account.to_value(), scope.script.to_value(), scope.holder.to_value()];
         values.extend((0..AT_ONCE).map(|i| some.get(i).copied().unwrap_or_default().to_value()));
         for row in tx.query(SQL, &values)? {
             let bytes = u64::try_from(row.get::<i64>("bytes")?).map_err(|_| DbError::Corrupt("column `bytes` is negative".into()))?;
@@ -78,11 +98,12 @@ pub fn known<'a>(
     Ok(found)
 }
 
-pub fn put(tx: &mut Tx<'_>, account: &CloudAccountId, hash: &str, asset: &Asset) -> Result<(), DbError> {
-    tx.execute(
-        "insert into worker_asset (account, hash, sha256, bytes, content_type) values ($1, $2, $3, $4, $5)
-         on conflict (account, hash) do update set sha256 = excluded.sha256, bytes = excluded.bytes, content_type = excluded.content_type",
-        params![account, hash, asset.sha256, i64::try_from(asset.bytes).unwrap_or(i64::MAX), asset.content_type],
-    )
-    .map(drop)
+/// False when the hash already stands for other bytes.
+pub fn put(tx: &mut Tx<'_>, scope: &Scope, hash: &str, asset: &Asset) -> Result<bool, DbError> {
+    let upsert = "insert into worker_asset (account, script, holder, hash, sha256, bytes, content_type) values ($1, $2, $3, $4, $5, $6, $7)
+                  on conflict (account, script, holder, hash) do update set content_type = excluded.content_type
+                  where worker_asset.sha256 = excluded.sha256";
+    let bytes = i64::try_from(asset.bytes).unwrap_or(i64::MAX);
+    let values = params![scope.account, scope.script, scope.holder, hash, asset.sha256, bytes, asset.content_type];
+    Ok(tx.execute(upsert, values)? == 1)
 }

@@ -25,7 +25,7 @@ impl Workers {
         upload: Upload,
         author: &Author,
     ) -> Result<Version, WorkersError> {
-        let _lock = self.lock(account).await;
+        let _lock = self.lock(account).await?;
         let row = self.account(account).await?;
         let Prepared { script, previous, draft, settings } = self.prepare(account, name, upload).await?;
         if script.is_none() {

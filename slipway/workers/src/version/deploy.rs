@@ -32,7 +32,7 @@ impl Workers {
         if (percentage - 100.0).abs() > f64::EPSILON {
             return Err(WorkersError::BadRequest("the one version of a deployment gets 100 percent".to_owned()));
         }
-        let _lock = self.lock(account).await;
+        let _lock = self.lock(account).await?;
         let row = self.account(account).await?;
         self.script(account, name).await?;
         let version = self.version_row(account, name, id).await?;
@@ -45,9 +45,7 @@ impl Workers {
         self.0.runtime.validate(account, row.number, &loaded.live).await.map_err(refused)?;
         let (env, who, stored) = (self.0.env.clone(), author.clone(), loaded.row);
         let deployment = self
-            .0
-            .db
-            .write(move |tx| {
+            .change(move |tx| {
                 let new = NewDeployment {
                     account: &stored.account,
                     script: &stored.script,
@@ -55,7 +53,7 @@ impl Workers {
                     author: &who,
                     annotations: &annotations,
                 };
-                deployment::insert(tx, &env, &new).map_err(WorkersError::from)
+                deployment::insert(tx, &env, &new)
             })
             .await?;
         self.go_live(&row, loaded.live).await?;

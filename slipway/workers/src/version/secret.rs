@@ -72,7 +72,7 @@ impl Workers {
         author: &Author,
         rollout: Rollout,
     ) -> Result<Version, WorkersError> {
-        let _lock = self.lock(account).await;
+        let _lock = self.lock(account).await?;
         let row = self.account(account).await?;
         let (found, previous) = self.previous(account, script).await?;
         let (Some(found), Some(newest)) = (found, previous.row.clone()) else { return Err(WorkersError::ScriptNotFound) };
