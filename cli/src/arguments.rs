@@ -281,8 +281,11 @@ pub struct Conformance {
     /// The provider's base URL
     pub provider: String,
     /// The file with the signing secret it shares with its orchestrator
-    #[arg(long, value_name = "FILE")]
-    pub secret_file: PathBuf,
+    #[arg(long, value_name = "FILE", required_unless_present = "secret")]
+    pub secret_file: Option<PathBuf>,
+    /// The secret itself, for a quick try: other processes on this machine can read it here
+    #[arg(long, value_name = "SECRET", conflicts_with = "secret_file")]
+    pub secret: Option<String>,
     /// Also play the orchestrator that the provider knows under this address: for the checks of identity and payment
     #[arg(long, value_name = "HOST:PORT")]
     pub orchestrator: Option<std::net::SocketAddr>,

@@ -14,12 +14,7 @@ use crate::{files, screen};
 
 pub(super) async fn run(arguments: &Conformance) -> Result<Success, Failure> {
     let base_url = base(&arguments.provider)?;
-    let missing = || Failure::new(Kind::NotFound, "SECRET_FILE_MISSING", format!("`{}` does not exist", arguments.secret_file.display()));
-    let secret = files::read_private(&arguments.secret_file)?.map(Secret::new).ok_or_else(missing)?;
-    let secret = Secret::new(secret.expose().trim().to_owned());
-    if secret.is_empty() {
-        return Err(Failure::invalid(format!("`{}` holds no secret", arguments.secret_file.display())));
-    }
+    let secret = secret(arguments)?;
     let env = Env::system();
     let mut options = Options::new(env.clone(), base_url, secret);
     options.slow = arguments.slow;
@@ -42,6 +37,22 @@ pub(super) async fn run(arguments: &Conformance) -> Result<Success, Failure> {
     };
     screen::note(text.trim_end());
     Err(Failure::new(Kind::Provider, "NOT_CONFORMANT", reason).details(json!(report)))
+}
+
+fn secret(arguments: &Conformance) -> Result<Secret<String>, Failure> {
+    let (text, from) = match (&arguments.secret_file, &arguments.secret) {
+        (Some(path), _) => {
+            let missing = || Failure::new(Kind::NotFound, "SECRET_FILE_MISSING", format!("`{}` does not exist", path.display()));
+            (files::read_private(path)?.map(Secret::new).ok_or_else(missing)?, format!("`{}`", path.display()))
+        }
+        (None, Some(text)) => {
+            screen::note("a secret on the command line can be read by other processes; `--secret-file` keeps it from them");
+            (Secret::new(text.clone()), "`--secret`".to_owned())
+        }
+        (None, None) => return Err(Failure::invalid("the signing secret is missing".to_owned()).hint("give `--secret-file FILE`")),
+    };
+    let secret = Secret::new(text.expose().trim().to_owned());
+    if secret.is_empty() { Err(Failure::invalid(format!("{from} holds no secret"))) } else { Ok(secret) }
 }
 
 /// The base of a provider, which ends with a slash so that paths are joined below it.
