@@ -11,6 +11,8 @@ use purser_values::name::{Email, HostName, ProviderName};
 use serde::Deserialize;
 use url::Url;
 
+use crate::peer::TrustedProxies;
+
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
@@ -27,6 +29,9 @@ pub struct Config {
     /// Exact `host:port` origins that may be fetched although they are not public.
     #[serde(default)]
     pub fetch_allow: Vec<Origin>,
+    /// Addresses and networks of reverse proxies whose `X-Forwarded-For` counts; without any, the connection's address does.
+    #[serde(default)]
+    pub trusted_proxies: TrustedProxies,
     pub mail: MailConfig,
     #[serde(default)]
     pub sandbox: SandboxConfig,
@@ -182,6 +187,13 @@ mod tests {
         let config = Config::read(example).unwrap();
         assert!(!config.is_sandbox());
         assert!(matches!(config.sign_up(), SignUp::Listed { .. }));
+    }
+
+    #[test]
+    fn proxies_are_addresses_or_networks() {
+        let config = check(&format!("trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n{PRODUCTION}")).unwrap();
+        assert_ne!(config.trusted_proxies, TrustedProxies::default());
+        assert!(matches!(check(&format!("trusted_proxies = [\"proxy\"]\n{PRODUCTION}")), Err(ConfigError::Form { .. })));
     }
 
     #[test]

@@ -7,6 +7,7 @@ pub mod config;
 pub mod console;
 pub mod front;
 pub mod oidc;
+pub mod peer;
 mod serve;
 
 pub use config::Config;

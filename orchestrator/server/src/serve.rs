@@ -77,7 +77,13 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     tokio::spawn(purser_provisioning::jobs(&app, &rails, mail).run());
     tokio::spawn(app.gateway.clone().keep_fresh(app.core.clone()));
     tokio::spawn(purser_provisioning::housekeeping(app.clone()));
-    let front = Front { core: app.core.clone(), realm: app.realm.clone(), sandbox: config.is_sandbox(), decisions: Decisions::default() };
+    let front = Front {
+        core: app.core.clone(),
+        realm: app.realm.clone(),
+        sandbox: config.is_sandbox(),
+        decisions: Decisions::default(),
+        proxies: config.trusted_proxies.clone(),
+    };
     let state = Api { app, engine, rails };
     let router = oidc::router(front.clone()).merge(console::router(front)).merge(api::router(state));
     let router = purser_http::harden::harden(router, env);

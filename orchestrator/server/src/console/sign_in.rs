@@ -19,7 +19,8 @@ use super::failure::PageError;
 use super::form::{OpenForm, SignedForm, browser, open_token};
 use super::page::{Page, PageContext};
 use super::{cookie, next, session};
-use crate::front::{Front, Peer};
+use crate::front::Front;
+use crate::peer::Peer;
 
 #[derive(Deserialize)]
 pub struct To {

@@ -15,7 +15,8 @@ use serde::{Deserialize, Serialize};
 
 use super::error::OAuthError;
 use super::proof;
-use crate::front::{Front, Peer};
+use crate::front::Front;
+use crate::peer::Peer;
 
 #[derive(Deserialize)]
 struct Body {

@@ -23,6 +23,7 @@ use purser_notify::Transport;
 use purser_provisioning::Core;
 use purser_server::front::Front;
 use purser_server::oidc::Decisions;
+use purser_server::peer::TrustedProxies;
 use purser_server::{console, oidc};
 use purser_values::env::TestClock;
 use purser_values::{Env, Secret, Sha256Digest};
@@ -68,7 +69,7 @@ impl World {
         let transport = Transport::folder(mail, "purser@localhost".parse().unwrap());
         let handlers = HashMap::from([(purser_notify::JOB_KIND, purser_notify::handler(keyring, transport))]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
-        let front = Front { core, realm, sandbox, decisions: Decisions::default() };
+        let front = Front { core, realm, sandbox, decisions: Decisions::default(), proxies: TrustedProxies::default() };
         let router = console::router(front.clone()).merge(oidc::router(front.clone()));
         let world = Self { front, router, clock, env, runner, folder };
         world.publish_terms("1").await;
