@@ -1,7 +1,8 @@
 //! Reading the log, always within one organisation.
 
+use purser_authority::Caller;
 use purser_db::{DbError, Row, Tx, params};
-use purser_values::id::OrganisationId;
+use purser_values::id::{AgentId, OrganisationId};
 
 use crate::entry::Entry;
 
@@ -16,6 +17,35 @@ pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId, before: Option<i64>,
     let sql = "select seq, body from audit_event where organisation = $1 and seq is not null and seq < $2 order by seq desc limit $3";
     let rows = tx.query(sql, params![organisation, before.unwrap_or(i64::MAX), limit.clamp(1, PAGE)])?;
     rows.iter().map(|row| Ok((row.get("seq")?, row.json("body")?))).collect()
+}
+
+/// Entries that an agent may read, newest first, before the number `before` (or from the end): of those that speak of it, what it
+/// did itself, what providers and the orchestrator did, and that (but not with which facts) a person did something. What another
+/// agent did stays hidden, even if it names this one.
+///
+/// # Errors
+/// When the store fails.
+pub fn list_for_agent(
+    tx: &mut Tx<'_>,
+    organisation: &OrganisationId,
+    agent: &AgentId,
+    before: Option<i64>,
+    limit: i64,
+) -> Result<Vec<(i64, Entry)>, DbError> {
+    let sql = "select e.seq as seq, e.body as body from audit_event e join audit_reference r on r.event = e.id
+               where r.reference = $1 and e.organisation = $2 and e.seq is not null and e.seq < $3 order by e.seq desc limit $4";
+    let rows = tx.query(sql, params![agent, organisation, before.unwrap_or(i64::MAX), limit.clamp(1, PAGE)])?;
+    let mut entries = Vec::with_capacity(rows.len());
+    for row in &rows {
+        let mut entry: Entry = row.json("body")?;
+        match &entry.event.caller {
+            Caller::Agent { agent: other, .. } if other != agent => continue,
+            Caller::Person { .. } => entry.event.data = serde_json::Value::Null,
+            _ => {}
+        }
+        entries.push((row.get("seq")?, entry));
+    }
+    Ok(entries)
 }
 
 /// Entries of an organisation that speak of `reference`, oldest first.

@@ -1,4 +1,4 @@
-//! `GET /v1/events`: the organisation's audit log, newest first.
+//! `GET /v1/events`: the organisation's audit log, newest first; an agent sees what is about itself.
 
 use axum::Json;
 use axum::extract::{Query, State};
@@ -26,7 +26,11 @@ pub async fn list(State(api): State<Api>, called: Called, Query(page): Query<Pag
     let entries = api.app.core.db.read::<_, OpError, _>(move |tx| {
         let organisation = context.caller.organisation().cloned().ok_or(Denied::Anonymous)?;
         let _permit = authorise::<EventRead>(&context.caller, &context.facts(now, organisation.as_str()))?;
-        Ok(purser_audit::list(tx, &organisation, page.before, page.limit.unwrap_or(PAGE))?)
+        let limit = page.limit.unwrap_or(PAGE);
+        Ok(match context.caller.agent() {
+            Some(agent) => purser_audit::list_for_agent(tx, &organisation, agent, page.before, limit)?,
+            None => purser_audit::list(tx, &organisation, page.before, limit)?,
+        })
     });
     let rows: Vec<Value> = entries.await?.into_iter().map(|(seq, entry)| json!({ "seq": seq, "entry": entry })).collect();
     Ok(Json(json!({ "events": rows })))

@@ -11,7 +11,7 @@ use purser_provisioning::resource::add::{AddRequest, Begun, resource_add};
 use purser_provisioning::resource::preflight::preflight;
 use purser_provisioning::resource::remove::resource_remove;
 use purser_provisioning::resource::rotate::resource_rotate;
-use purser_provisioning::store::resource;
+use purser_provisioning::visible::resource_visible;
 use purser_values::id::ResourceId;
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -43,9 +43,9 @@ pub async fn add(State(api): State<Api>, called: Called, Body(add): Body<Add>) -
 
 pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
     let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
-    let organisation = called.caller().organisation().cloned();
+    let (context, now) = (called.context, api.app.core.env.now());
     let found = api.app.core.db.read::<_, DbError, _>(move |tx| {
-        let row = resource::get(tx, &id)?.filter(|r| Some(&r.organisation) == organisation.as_ref());
+        let row = resource_visible(tx, &context, now, &id)?;
         row.map(|r| sagas::resource(tx, &r)).transpose()
     });
     found.await?.map(Json).ok_or_else(Problem::not_found)

@@ -9,6 +9,7 @@ use purser_flow::{Record, Status};
 use purser_http::Problem;
 use purser_provisioning::store::resource::{self, Resource};
 use purser_provisioning::store::deployment;
+use purser_provisioning::visible::saga_visible;
 use purser_spend::{charge, hold};
 use purser_values::id::{ResourceId, SagaId};
 use serde::Deserialize;
@@ -27,9 +28,12 @@ pub struct Poll {
 
 pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>, Query(poll): Query<Poll>) -> Result<Json<Value>, Problem> {
     let id: SagaId = id.parse().map_err(|_| Problem::not_found())?;
-    let of = id.clone();
-    let owner = api.app.core.db.read::<_, DbError, _>(move |tx| purser_flow::get(tx, &of)).await?.map(|r| r.owner);
-    if owner.as_deref() != called.caller().organisation().map(AsRef::as_ref) {
+    let (context, now, of) = (called.context, api.app.core.env.now(), id.clone());
+    let visible = api.app.core.db.read::<_, DbError, _>(move |tx| match purser_flow::get(tx, &of)? {
+        Some(record) => saga_visible(tx, &context, now, &record),
+        None => Ok(false),
+    });
+    if !visible.await? {
         return Err(Problem::not_found());
     }
     answer(&api, &id, Duration::from_secs(poll.wait.unwrap_or(0).min(WAIT_MAX_S))).await.map(Json)
