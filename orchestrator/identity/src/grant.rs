@@ -66,6 +66,16 @@ pub fn of_agent(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Vec<Grant>, DbError>
     tx.query(select, params![agent])?.iter().map(read).collect()
 }
 
+/// Grants that have run out and were not told of before, the oldest first; each is told of once.
+///
+/// # Errors
+/// When the store fails.
+pub fn run_out(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<Grant>, DbError> {
+    let update = "update agent_grant set run_out_at = $1 where id in (select id from agent_grant
+                  where run_out_at is null and revoked_at is null and expires_at <= $1 order by expires_at limit $2) returning *";
+    tx.query(update, params![now, limit])?.iter().map(read).collect()
+}
+
 pub(crate) fn of_organisation(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Grant>, DbError> {
     let select = "select * from agent_grant where organisation = $1 order by accepted_at desc, id";
     tx.query(select, params![organisation])?.iter().map(read).collect()

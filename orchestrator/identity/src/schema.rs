@@ -2,7 +2,7 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT] };
 
 const TABLES: &str = "
 create table person (id {text} primary key, email {text} not null unique, created_at {int} not null){strict};
@@ -77,3 +77,8 @@ const KNOWN_BROWSERS: &str = "
 alter table sign_in_code add column browser {text};
 alter table sign_in_code add column mailed_at {int};
 create index sign_in_code_browser on sign_in_code (browser, created_at)";
+
+/// When it was noticed that a grant had run out.
+const RUN_OUT: &str = "
+alter table agent_grant add column run_out_at {int};
+create index agent_grant_run_out on agent_grant (expires_at) where run_out_at is null and revoked_at is null";

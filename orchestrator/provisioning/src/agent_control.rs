@@ -1,16 +1,20 @@
-//! Freezing and thawing an agent in all domains at once.
+//! Freezing and thawing an agent, and ending its grants, in all domains at once.
+//!
+//! INVARIANT (no-grant-no-credential): where no grant in force covers a provider, the agent's credentials there are wanted
+//! disabled; a new grant wants them enabled again, unless the agent is frozen.
 //!
 //! The agent's own tokens and its money stop with the commit of this write. What providers must do is written down as wanted
 //! in the same write, with a job for each of them that goes on until the provider confirms.
 
-use purser_authority::action::{AgentFreeze, AgentThaw};
-use purser_authority::{Caller, Done};
+use purser_authority::action::{AgentFreeze, AgentThaw, GrantRevoke};
+use purser_authority::{Caller, Done, Event};
 use purser_db::jobs::NewJob;
 use purser_db::{DbError, Tx};
 use purser_identity::agent::{self, FreezeError, Frozen, ThawError, Thawed};
+use purser_identity::grant::{self, RevokeError, Revoked};
 use purser_spend::freeze;
 use purser_values::Env;
-use purser_values::id::AgentId;
+use purser_values::id::{AgentId, GrantId};
 use purser_values::name::ProviderName;
 use serde::{Deserialize, Serialize};
 
@@ -46,16 +50,65 @@ pub fn agent_thaw(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &AgentId) -> 
     let permit = agent::permit::<AgentThaw, ThawError>(tx, caller, id, env.now())?;
     let mut done = agent::agent_thaw(tx, permit)?;
     freeze::apply(tx, id, false, env.now())?;
-    done.jobs.extend(tell_providers(tx, env, id, "enabled")?);
+    done.jobs.extend(follow_grants(tx, env, id)?);
     Ok(done)
 }
 
-fn tell_providers(tx: &mut Tx<'_>, env: &Env, agent: &AgentId, wanted: &str) -> Result<Vec<NewJob>, DbError> {
+/// `grant_revoke`: the agent's tokens under it end with this write, and so do its credentials where it has no other grant.
+///
+/// # Errors
+/// When the caller may not, the grant is not the organisation's, or the store fails.
+pub fn grant_revoke(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &GrantId, how: &str) -> Result<Done<Revoked>, RevokeError> {
+    let permit = grant::permit::<GrantRevoke, RevokeError>(tx, caller, id, env.now())?;
+    let mut done = grant::grant_revoke(tx, env.now(), permit, how)?;
+    let agent = done.value.grant.agent.clone();
+    done.jobs.extend(follow_grants(tx, env, &agent)?);
+    Ok(done)
+}
+
+/// Grants that are ended in one write.
+const BATCH: i64 = 100;
+
+/// `grant_end`: what follows when grants run out. Answers how many did; run it until none do.
+///
+/// # Errors
+/// When the store fails.
+pub fn grant_end(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
+    let ended = grant::run_out(tx, env.now(), BATCH)?;
+    let mut done = Done::quiet(ended.len());
+    for grant in ended {
+        done.jobs.extend(follow_grants(tx, env, &grant.agent)?);
+        let event = Event::done("grant_end", &Caller::System, grant.id.as_str());
+        done.events.push(event.in_organisation(&grant.organisation).related([grant.agent.as_str()]));
+    }
+    Ok(done)
+}
+
+/// Wants at each provider what the agent's grants and standing say now, and tells those for which that is new.
+pub(crate) fn follow_grants(tx: &mut Tx<'_>, env: &Env, id: &AgentId) -> Result<Vec<NewJob>, DbError> {
+    let now = env.now();
+    let frozen = agent::find(tx, id)?.is_none_or(|agent| agent.is_frozen());
+    let mut grants = grant::of_agent(tx, id)?;
+    grants.retain(|grant| grant.is_in_force(now));
+    let told = control::of_agent(tx, id)?;
     let mut jobs = Vec::new();
-    for provider in control::providers_of(tx, agent)? {
-        control::want(tx, agent, &provider, wanted, env.now())?;
-        let payload = serde_json::json!(AgentControlJob { agent: agent.clone(), provider });
-        jobs.push(NewJob::now(env, AGENT_CONTROL_JOB, payload));
+    for provider in control::providers_of(tx, id)? {
+        let covered = grants.iter().any(|grant| grant.scope.providers.contains(&provider));
+        let wanted = if covered && !frozen { "enabled" } else { "disabled" };
+        // Where nothing was ever said, credentials are enabled.
+        if told.iter().find(|c| c.provider == provider).map_or("enabled", |c| c.wanted.as_str()) != wanted {
+            jobs.push(tell(tx, env, id, provider, wanted)?);
+        }
     }
     Ok(jobs)
+}
+
+fn tell_providers(tx: &mut Tx<'_>, env: &Env, agent: &AgentId, wanted: &str) -> Result<Vec<NewJob>, DbError> {
+    control::providers_of(tx, agent)?.into_iter().map(|provider| tell(tx, env, agent, provider, wanted)).collect()
+}
+
+fn tell(tx: &mut Tx<'_>, env: &Env, agent: &AgentId, provider: ProviderName, wanted: &str) -> Result<NewJob, DbError> {
+    control::want(tx, agent, &provider, wanted, env.now())?;
+    let payload = serde_json::json!(AgentControlJob { agent: agent.clone(), provider });
+    Ok(NewJob::now(env, AGENT_CONTROL_JOB, payload))
 }

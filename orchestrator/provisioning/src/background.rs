@@ -14,7 +14,7 @@ use purser_spend::alert::{self, Alert};
 use purser_values::Env;
 use serde_json::Value;
 
-use crate::agent_control::{AGENT_CONTROL_JOB, AgentControlJob};
+use crate::agent_control::{self, AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::charges::{self, Rails};
 use crate::{deploy, freeze, resource};
@@ -116,6 +116,7 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
     if late > 0 {
         app.core.jobs.notify_one();
     }
+    batches(app, "grant_end", agent_control::grant_end).await?;
     batches(app, "hold_expire", purser_spend::hold::expire).await?;
     batches(app, "renewal_reserve", purser_spend::renewal::reserve).await
 }

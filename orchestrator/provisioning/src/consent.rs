@@ -15,6 +15,8 @@ use purser_values::error::{Kind, PublicError};
 use purser_values::id::{GrantRequestId, OrganisationId};
 use purser_values::name::ProviderName;
 
+use crate::agent_control::follow_grants;
+
 /// What the consent page shows of the providers asked for and of the card. A provider without terms in force is left out: it
 /// cannot be granted.
 ///
@@ -97,6 +99,7 @@ pub fn grant_decide(
     let permit = authorise::<GrantDecide>(caller, &Facts::new(now, request.as_str()))?;
     let mut done = device_decision(tx, realm, &permit, &decision.decision)?;
     let Decided::Granted { grant, agent } = done.value.clone() else { return Ok(done) };
+    done.jobs.extend(follow_grants(tx, &realm.env, &agent.id)?);
     let spender = Spender { organisation: grant.organisation.clone(), agent: agent.id };
     let capped = cap::grant(tx, &realm.env, &permit, &spender, grant.scope.cap_per_provider_month)?;
     done.absorb(capped);

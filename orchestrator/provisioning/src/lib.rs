@@ -24,9 +24,10 @@ pub mod status;
 pub mod store;
 pub mod trace;
 pub mod variables;
+pub mod visible;
 
 pub use crate::core::Core;
-pub use agent_control::{AGENT_CONTROL_JOB, AgentControlJob, agent_freeze, agent_thaw};
+pub use agent_control::{AGENT_CONTROL_JOB, AgentControlJob, agent_freeze, agent_thaw, grant_end, grant_revoke};
 pub use consent::{ConsentDecision, GrantDecideError, consent_facts, grant_decide};
 pub use app::App;
 pub use background::{housekeeping, jobs, keep_house, sagas};

@@ -3,13 +3,13 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use purser_authority::action::{AgentRead, GrantRevoke};
+use purser_authority::action::AgentRead;
 use purser_authority::{Attempt, Facts, authorise};
 use purser_db::{DbError, Tx};
 use purser_identity::agent::{AgentGrants, Standing, agents_list};
-use purser_identity::grant::{self, Grant, GrantState, RevokeError, grant_revoke};
+use purser_identity::grant::{Grant, GrantState};
 use purser_provisioning::store::control::{self, Control};
-use purser_provisioning::{agent_freeze, agent_thaw, perform};
+use purser_provisioning::{agent_freeze, agent_thaw, grant_revoke, perform};
 use purser_values::Timestamp;
 use purser_values::id::{AgentId, GrantId};
 use serde::Deserialize;
@@ -96,12 +96,9 @@ pub async fn thaw(State(front): State<Front>, Path(id): Path<String>, signed: Si
 
 pub async fn revoke(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
     let id: GrantId = id.parse().map_err(|_| PageError::not_found())?;
-    let (caller, now) = (signed.session.caller(), front.realm.env.now());
-    perform(&front.core, Attempt::new("grant_revoke", &caller, id.as_str()), move |tx| {
-        let permit = grant::permit::<GrantRevoke, RevokeError>(tx, &caller, &id, now)?;
-        grant_revoke(tx, now, permit, "agents page")
-    })
-    .await?;
+    let (caller, env) = (signed.session.caller(), front.realm.env.clone());
+    let attempt = Attempt::new("grant_revoke", &caller, id.as_str());
+    perform(&front.core, attempt, move |tx| grant_revoke(tx, &env, &caller, &id, "agents page")).await?;
     Ok(back())
 }
 

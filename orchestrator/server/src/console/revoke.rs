@@ -5,10 +5,9 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
-use purser_authority::action::GrantRevoke;
 use purser_authority::{Attempt, Caller};
-use purser_identity::grant::{self, RevokeError, grant_revoke, revoke_link_of};
-use purser_provisioning::perform;
+use purser_identity::grant::revoke_link_of;
+use purser_provisioning::{grant_revoke, perform};
 use purser_values::Secret;
 use serde::Deserialize;
 
@@ -62,11 +61,10 @@ pub struct RevokedPage {
 
 /// The person of the grant is the caller: whoever can read their mail may end what was begun in their name.
 pub async fn post(State(front): State<Front>, OpenForm(link): OpenForm<Link>) -> Result<Page<RevokedPage>, PageError> {
-    let now = front.realm.env.now();
+    let env = front.realm.env.clone();
     perform(&front.core, Attempt::new("grant_revoke", &Caller::Anonymous, "mailed link"), move |tx| {
         let (caller, grant, _) = revoke_link_of(tx, link.token.expose())?;
-        let permit = grant::permit::<GrantRevoke, RevokeError>(tx, &caller, &grant.id, now)?;
-        grant_revoke(tx, now, permit, "mailed link")
+        grant_revoke(tx, &env, &caller, &grant.id, "mailed link")
     })
     .await?;
     Ok(Page::ok(RevokedPage { ctx: PageContext::anonymous(&front, "Ended") }))
