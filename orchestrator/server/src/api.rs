@@ -33,34 +33,47 @@ pub struct Api {
     pub rails: Rails,
 }
 
+/// Makes the list of routes and the router from one table, so that no route escapes the test of who may call it.
+macro_rules! routes {
+    ($($method:ident $path:literal => $handler:path $(, $body_bytes:expr)?;)*) => {
+        /// Every route, as method and path.
+        pub const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
+
+        fn table() -> Router<Api> {
+            Router::new()$(.route($path, $method($handler)$(.layer(DefaultBodyLimit::max($body_bytes)))?))*
+        }
+    };
+}
+
+routes! {
+    get "/health" => health;
+    get "/v1/whoami" => whoami::read;
+    get "/v1/catalog" => catalog::list;
+    post "/v1/projects" => projects::create;
+    get "/v1/projects/{name}" => projects::read;
+    post "/v1/resources" => resources::add;
+    get "/v1/resources/{id}" => resources::read;
+    post "/v1/resources/{id}/remove" => resources::remove;
+    post "/v1/resources/{id}/rotate" => resources::rotate;
+    post "/v1/deployments" => deployments::create, UPLOAD_BODY_BYTES;
+    get "/v1/sagas/{id}" => sagas::read;
+    get "/v1/variables" => variables::list;
+    post "/v1/variables/export" => variables::export;
+    get "/v1/spend" => spend::read;
+    get "/v1/trace" => trace::read;
+    get "/v1/events" => events::list;
+    post "/v1/caps" => people_only::cap_set;
+    post "/v1/payment_methods" => people_only::payment_method_set;
+    post "/v1/terms_acceptances" => people_only::terms_accept;
+    get "/v1/agents" => agents::list;
+    post "/v1/agents/{id}/freeze" => agents::freeze;
+    post "/v2/provisioning/charges" => providers::charge;
+    post "/v2/provisioning/events" => providers::event;
+}
+
 /// The routes, without the headers that every listener adds.
 pub fn router(api: Api) -> Router {
-    let uploads = Router::new().route("/v1/deployments", post(deployments::create)).layer(DefaultBodyLimit::max(UPLOAD_BODY_BYTES));
-    Router::new()
-        .route("/health", get(health))
-        .route("/v1/whoami", get(whoami::read))
-        .route("/v1/catalog", get(catalog::list))
-        .route("/v1/projects", post(projects::create))
-        .route("/v1/projects/{name}", get(projects::read))
-        .route("/v1/resources", post(resources::add))
-        .route("/v1/resources/{id}", get(resources::read))
-        .route("/v1/resources/{id}/remove", post(resources::remove))
-        .route("/v1/resources/{id}/rotate", post(resources::rotate))
-        .route("/v1/sagas/{id}", get(sagas::read))
-        .route("/v1/variables", get(variables::list))
-        .route("/v1/variables/export", post(variables::export))
-        .route("/v1/spend", get(spend::read))
-        .route("/v1/trace", get(trace::read))
-        .route("/v1/events", get(events::list))
-        .route("/v1/caps", post(people_only::cap_set))
-        .route("/v1/payment_methods", post(people_only::payment_method_set))
-        .route("/v1/terms_acceptances", post(people_only::terms_accept))
-        .route("/v1/agents", get(agents::list))
-        .route("/v1/agents/{id}/freeze", post(agents::freeze))
-        .route("/v2/provisioning/charges", post(providers::charge))
-        .route("/v2/provisioning/events", post(providers::event))
-        .merge(uploads)
-        .with_state(api)
+    table().with_state(api)
 }
 
 async fn health() -> axum::Json<serde_json::Value> {

@@ -3,6 +3,8 @@
 #![allow(dead_code, reason = "each suite uses a part")]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+mod api;
+
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_crypto::seal::Keyring;
 use purser_db::jobs::Runner;
 use purser_db::testing::START;
-use purser_db::{Db, Migrations};
+use purser_db::Db;
 use purser_identity::terms::{TermsDocument, terms_keep};
 use purser_identity::{CallContext, CallerError, Keys, Presented, Realm, SignUp, caller_of};
 use purser_notify::Transport;
@@ -30,18 +32,10 @@ use purser_values::{Env, Secret, Sha256Digest};
 use serde_json::{Value, json};
 use tower::ServiceExt as _;
 
-pub const MIGRATIONS: &[Migrations] = &[
-    purser_db::MIGRATIONS,
-    purser_audit::MIGRATIONS,
-    purser_identity::MIGRATIONS,
-    purser_catalogue::MIGRATIONS,
-    purser_spend::MIGRATIONS,
-    purser_provisioning::MIGRATIONS,
-];
-
 pub struct World {
     pub front: Front,
     pub router: Router,
+    api: Router,
     pub clock: Arc<TestClock>,
     pub env: Env,
     runner: Runner,
@@ -56,7 +50,7 @@ impl World {
 
     pub async fn with(url: &str, sandbox: bool, sign_up: SignUp) -> Self {
         let (env, clock) = Env::test(START, 7);
-        let db: Db = purser_db::testing::sqlite(MIGRATIONS).await;
+        let db: Db = purser_db::testing::sqlite(purser_server::TABLES).await;
         let folder = tempfile::tempdir().unwrap();
         let keyring = Keyring::from_bytes(&Secret::new([9; 32])).unwrap();
         let (e, k) = (env.clone(), keyring.clone());
@@ -71,7 +65,8 @@ impl World {
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
         let front = Front { core, realm, sandbox, decisions: Decisions::default(), proxies: TrustedProxies::default() };
         let router = console::router(front.clone()).merge(oidc::router(front.clone()));
-        let world = Self { front, router, clock, env, runner, folder };
+        let api = api::router(&front, folder.path());
+        let world = Self { front, router, api, clock, env, runner, folder };
         world.publish_terms("1").await;
         world
     }
@@ -153,15 +148,26 @@ impl World {
 
     /// An agent with tokens under a grant that the person gave.
     pub async fn granted(&self, person: &mut Browser) -> (Agent, Value) {
+        self.granted_in(person, "shop").await
+    }
+
+    /// The same for another project.
+    pub async fn granted_in(&self, person: &mut Browser, project: &str) -> (Agent, Value) {
         let agent = self.agent();
-        let asked = agent.ask(&[("project", "shop"), ("providers", "slipway")]).await;
+        let tokens = self.grant(person, &agent, project).await;
+        (agent, tokens)
+    }
+
+    /// The tokens of a new grant for this agent.
+    pub async fn grant(&self, person: &mut Browser, agent: &Agent, project: &str) -> Value {
+        let asked = agent.ask(&[("project", project), ("providers", "slipway")]).await;
         let page = person.get(&format!("/device?user_code={}", asked["user_code"].as_str().unwrap())).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.body);
         let after = person.submit(&page, 1, &[], Some(("decision", "accept"))).await;
         assert_eq!(after.status, StatusCode::SEE_OTHER, "{}", after.body);
         let (status, tokens) = agent.poll(&asked).await;
         assert_eq!(status, StatusCode::OK, "{tokens}");
-        (agent, tokens)
+        tokens
     }
 }
 

@@ -1,0 +1,180 @@
+//! Who may call what: every route of the API as everybody, against a golden file. A route or a rule that changes shows as a
+//! changed line; `UPDATE_GOLDEN=1 cargo test -p purser-server --test who_may` writes the file anew, for a person to read.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+use std::fmt::Write as _;
+
+use http::StatusCode;
+use purser_authority::Caller;
+use purser_db::{DbError, params};
+use purser_server::api::ROUTES;
+use purser_values::id::SagaId;
+use serde_json::{Value, json};
+use world::{Agent, World};
+
+const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/who-may.txt");
+
+/// Everybody, as the columns of the table.
+const CALLERS: [&str; 8] = ["anonymous", "stranger", "its agent", "auditor", "owner", "agent", "frozen", "elsewhere"];
+
+/// A key and a token; anonymous callers have none.
+type Who = Option<(Agent, String)>;
+
+/// One organisation with a project, a resource that is being made and its saga; and the ids of all that routes name.
+struct Scene {
+    world: World,
+    agent: String,
+    resource: String,
+    saga: String,
+    who: Who,
+}
+
+async fn scene(caller: &str) -> Scene {
+    let world = World::new().await;
+    let mut ada = world.person("ada@example.test").await;
+    let (agent, tokens) = world.granted(&mut ada).await;
+    let resource = world.resource(&agent, &tokens, "slipway").await;
+    let saga = SagaId::mint(&world.env);
+    let (env, id, state, owner) = (world.env.clone(), saga.clone(), json!({ "resource": resource }).to_string(), world.caller(&agent, &tokens).await);
+    let owner = owner.organisation().unwrap().clone();
+    let begin = move |tx: &mut purser_db::Tx<'_>| purser_flow::begin(tx, &env, &id, "resource_remove", owner.as_str(), &state);
+    world.front.core.db.write::<_, DbError, _>(begin).await.unwrap();
+    let agent_id = tokens["agent_id"].as_str().unwrap().to_owned();
+    let who = match caller {
+        "anonymous" => None,
+        "stranger" => {
+            let mut eve = world.person("eve@example.test").await;
+            Some(world.terminal(&mut eve).await)
+        }
+        "its agent" => {
+            let mut eve = world.person("eve@example.test").await;
+            Some(with_token(world.granted(&mut eve).await))
+        }
+        "auditor" => Some(auditor(&world, &agent, &tokens).await),
+        "owner" => Some(world.terminal(&mut ada).await),
+        "agent" => Some(with_token((agent, tokens))),
+        "frozen" => {
+            let page = ada.get("/agents").await;
+            let (_, fields) = page.form(1);
+            let frozen = ada.post(&format!("/agents/{agent_id}/freeze"), &fields).await;
+            assert_eq!(frozen.status, StatusCode::SEE_OTHER, "{}", frozen.body);
+            Some(with_token((agent, tokens)))
+        }
+        "elsewhere" => Some(with_token(world.granted_in(&mut ada, "blog").await)),
+        other => panic!("who is {other}"),
+    };
+    Scene { world, agent: agent_id, resource, saga: saga.to_string(), who }
+}
+
+fn with_token((agent, tokens): (Agent, Value)) -> (Agent, String) {
+    let token = tokens["access_token"].as_str().unwrap().to_owned();
+    (agent, token)
+}
+
+/// A member of the organisation who is made its auditor after signing in at a terminal.
+async fn auditor(world: &World, agent: &Agent, tokens: &Value) -> (Agent, String) {
+    let owner = world.caller(agent, tokens).await;
+    let Caller::Agent { organisation, .. } = owner else { panic!("an agent calls") };
+    let id = purser_values::id::PersonId::mint(&world.env);
+    let join = move |tx: &mut purser_db::Tx<'_>| {
+        tx.execute("insert into person (id, email, created_at) values ($1, $2, 0)", params![id, "bob@example.test"])?;
+        tx.execute("insert into membership (organisation, person, role, created_at) values ($1, $2, 'member', 0)", params![organisation, id])
+    };
+    world.front.core.db.write::<_, DbError, _>(join).await.unwrap();
+    let mut bob = world.person("bob@example.test").await;
+    let terminal = world.terminal(&mut bob).await;
+    let demote = |tx: &mut purser_db::Tx<'_>| tx.execute("update membership set role = 'auditor' where role = 'member'", params![]);
+    assert_eq!(world.front.core.db.write::<_, DbError, _>(demote).await.unwrap(), 1);
+    terminal
+}
+
+fn body(route: &str) -> (&'static str, String) {
+    let json = |value: Value| ("application/json", value.to_string());
+    let place = json!({ "project": "shop", "environment": "development" });
+    match route {
+        "/v1/projects" => json(json!({ "name": "shop" })),
+        "/v1/resources" => json(json!({ "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} })),
+        "/v1/variables/export" => json(place),
+        "/v1/deployments" => {
+            let metadata = json!({ "project": "shop", "environment": "development", "name": "site", "assets_only": true });
+            let part = |name: &str, file: &str, text: &str| {
+                format!("--b\r\ncontent-disposition: form-data; name=\"{name}\"{file}\r\n\r\n{text}\r\n")
+            };
+            let parts = part("metadata", "", &metadata.to_string()) + &part("assets/index.html", "; filename=\"index.html\"", "hello");
+            ("multipart/form-data; boundary=b", format!("{parts}--b--\r\n"))
+        }
+        _ => json(json!({})),
+    }
+}
+
+async fn call(scene: &Scene, method: &str, route: &str) -> StatusCode {
+    let id = match route {
+        r if r.starts_with("/v1/agents/") => &scene.agent,
+        r if r.starts_with("/v1/sagas/") => &scene.saga,
+        _ => &scene.resource,
+    };
+    let path = route.replace("{id}", id).replace("{name}", "shop");
+    let query = match route {
+        "/v1/variables" => "?project=shop".to_owned(),
+        "/v1/trace" => format!("?of={}", scene.resource),
+        _ => String::new(),
+    };
+    let (content, body) = body(route);
+    let body = if method == "GET" { String::new() } else { body };
+    scene.world.api(scene.who.as_ref().map(|(agent, token)| (agent, token.as_str())), method, &format!("{path}{query}"), content, body).await.0
+}
+
+#[tokio::test]
+async fn everybody_may_call_what_the_golden_table_says() {
+    let mut columns = Vec::new();
+    for caller in CALLERS {
+        let scene = scene(caller).await;
+        let mut statuses = Vec::new();
+        for (method, route) in ROUTES {
+            statuses.push(call(&scene, &method.to_uppercase(), route).await);
+        }
+        columns.push(statuses);
+    }
+    let mut table = format!("{:<34}", "");
+    for caller in CALLERS {
+        write!(table, " {caller:>9}").unwrap();
+    }
+    for (at, (method, route)) in ROUTES.iter().enumerate() {
+        write!(table, "\n{:<34}", format!("{:<4} {route}", method.to_uppercase())).unwrap();
+        for column in &columns {
+            write!(table, " {:>9}", column[at].as_u16()).unwrap();
+        }
+    }
+    table.push('\n');
+    if std::env::var_os("UPDATE_GOLDEN").is_some() {
+        std::fs::write(GOLDEN, &table).unwrap();
+    }
+    let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
+    assert!(table == golden, "who may call what has changed; read it, and if it is meant, set UPDATE_GOLDEN=1\n\nnow:\n{table}\nbefore:\n{golden}");
+}
+
+#[tokio::test]
+async fn an_agent_reads_the_events_about_itself_without_its_persons_address_and_no_other_agents() {
+    let world = World::new().await;
+    let mut ada = world.person("ada@example.test").await;
+    let (one, tokens) = world.granted(&mut ada).await;
+    let (two, others) = world.granted_in(&mut ada, "blog").await;
+    let (one_id, two_id) = (tokens["agent_id"].as_str().unwrap(), others["agent_id"].as_str().unwrap());
+    let (one, two) = (with_token((one, tokens.clone())), with_token((two, others.clone())));
+    // The other agent names this one in an attempt that is refused and recorded.
+    let path = format!("/v1/agents/{one_id}/freeze");
+    let refused = world.api(Some((&two.0, &two.1)), "POST", &path, "application/json", "{}".to_owned()).await;
+    assert_eq!(refused.0, StatusCode::FORBIDDEN, "{}", refused.1);
+
+    let (status, mine) = world.api(Some((&one.0, &one.1)), "GET", "/v1/events", "", String::new()).await;
+    assert_eq!(status, StatusCode::OK, "{mine}");
+    let text = mine.to_string();
+    assert!(text.contains("token_issue") && text.contains("grant_decide"), "{text}");
+    assert!(!text.contains("ada@example.test") && !text.contains(two_id), "{text}");
+
+    let terminal = world.terminal(&mut ada).await;
+    let (_, all) = world.api(Some((&terminal.0, &terminal.1)), "GET", "/v1/events", "", String::new()).await;
+    assert!(all.to_string().contains(two_id) && all.to_string().contains("ada@example.test"), "a person sees all: {all}");
+}
