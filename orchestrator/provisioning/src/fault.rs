@@ -40,7 +40,9 @@ pub fn refused(code: &str, message: &str) -> Failure {
         }
         "unknown_service" => ("service_unknown", Kind::Invalid, "run `purser catalog` for what there is"),
         "domain_taken" | "domain_unavailable" | "taken" => ("domain_taken", Kind::Conflict, "choose another name; nothing was bought"),
-        "invalid_configuration" | "invalid_domain" | "invalid_request" | "invalid_fields" => {
+        "domain_premium" => ("domain_premium", Kind::Invalid, "names with a special price are never bought; choose another"),
+        "domain_suffix_unsupported" => ("domain_suffix_unsupported", Kind::Invalid, "choose a name below a suffix that is sold there"),
+        "domain_invalid" | "invalid_configuration" | "invalid_domain" | "invalid_request" | "invalid_fields" => {
             ("configuration_invalid", Kind::Invalid, "compare `--config` with the service's schema in `purser catalog`")
         }
         "rate_limited" => ("provider_busy", Kind::RateLimited, "try again later"),

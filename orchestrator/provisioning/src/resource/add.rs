@@ -61,6 +61,10 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         if let Some(first) = first_answer(tx, app, agent, key.as_deref(), &asked)? {
             return Ok(Done::quiet(first));
         }
+        // Said first: asking the person for a wider grant would not help, and the list of providers is public.
+        if !app.gateway.is_configured(&request.service.provider) {
+            return Err(OpError::ProviderUnknown(request.service.provider.clone()));
+        }
         let standing = standing(tx, now, &caller)?;
         let subject = request.service.to_string();
         let permit = authorise::<ResourceAdd>(&caller, &facts(&standing, now, &request, &subject))?;
