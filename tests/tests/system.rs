@@ -1,11 +1,17 @@
 //! The whole system as it ships: both programs, workerd, curl, a person on the pages and an agent with the command.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "system/bad_input.rs"]
+mod bad_input;
 #[path = "system/cap.rs"]
 mod cap;
 #[path = "system/crash.rs"]
 mod crash;
 #[path = "system/freeze.rs"]
 mod freeze;
+#[path = "system/secrets.rs"]
+mod secrets;
 #[path = "system/story.rs"]
 mod story;
+#[path = "system/wrangler.rs"]
+mod wrangler;
