@@ -78,10 +78,15 @@ pub struct Agent {
 impl Agent {
     #[must_use]
     pub fn new(system: &System, home: &Path, project: &str) -> Self {
+        Self::at(&system.binaries.purser, &system.run.orchestrator.url, home, project)
+    }
+
+    /// An agent of any orchestrator.
+    #[must_use]
+    pub fn at(purser: &Path, url: &str, home: &Path, project: &str) -> Self {
         let site = home.join("site");
         fs::create_dir_all(&site).unwrap();
-        let url = system.run.orchestrator.url.clone();
-        Self { purser: system.binaries.purser.clone(), home: home.to_owned(), site, url, project: project.to_owned() }
+        Self { purser: purser.to_owned(), home: home.to_owned(), site, url: url.to_owned(), project: project.to_owned() }
     }
 
     /// The command with nothing of ours in its environment but the agent's home.
@@ -232,6 +237,7 @@ impl Agent {
 async fn envelope(name: &str, mut command: Command) -> Envelope {
     let ended = tokio::time::timeout(COMMAND, command.output()).await.unwrap_or_else(|_| panic!("`purser {name}` hangs")).unwrap();
     let (stdout, stderr) = (String::from_utf8_lossy(&ended.stdout).into_owned(), String::from_utf8_lossy(&ended.stderr).into_owned());
-    let json = serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("`purser {name}` printed no envelope ({error}): {stdout}\n{stderr}"));
+    let json =
+        serde_json::from_str(&stdout).unwrap_or_else(|error| panic!("`purser {name}` printed no envelope ({error}): {stdout}\n{stderr}"));
     Envelope { exit: ended.status.code().unwrap_or(-1), json, stdout, stderr }
 }

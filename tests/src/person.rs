@@ -1,7 +1,7 @@
 //! A person: an address, a mailbox, and a browser on the real pages.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use crate::browser::{Browser, Page};
@@ -33,8 +33,13 @@ pub struct Person {
 impl Person {
     #[must_use]
     pub fn new(system: &System, name: &str) -> Self {
-        let (browser, mail) = (Browser::new(&system.run.orchestrator.url), system.run.mail.clone());
-        Self { email: format!("{name}@example.test"), browser, mail, codes: Vec::new() }
+        Self::at(&system.run.orchestrator.url, &system.run.mail, name)
+    }
+
+    /// A person at any orchestrator whose mailbox is a folder.
+    #[must_use]
+    pub fn at(url: &str, mail: &Path, name: &str) -> Self {
+        Self { email: format!("{name}@example.test"), browser: Browser::new(url), mail: mail.to_owned(), codes: Vec::new() }
     }
 
     /// Opens a page; where it asks to sign in, does that first.
@@ -59,10 +64,8 @@ impl Person {
 
     /// The sign-in code in the first mail after the `before` oldest.
     pub async fn code(&self, before: usize) -> String {
-        until("a sign-in code", Duration::from_secs(20), async || {
-            self.mails().iter().skip(before).rev().find_map(|mail| six_digits(mail))
-        })
-        .await
+        until("a sign-in code", Duration::from_secs(20), async || self.mails().iter().skip(before).rev().find_map(|mail| six_digits(mail)))
+            .await
     }
 
     /// The mails to this person, oldest first.

@@ -93,7 +93,9 @@ impl System {
             Half::Orchestrator => "orchestrator.toml",
             Half::Cloud => "slipway.toml",
         };
-        self.processes().into_iter().find(|p| p.command.contains(" serve ") && p.command.contains(file) && !p.command.contains("supervised"))
+        self.processes()
+            .into_iter()
+            .find(|p| p.command.contains(" serve ") && p.command.contains(file) && !p.command.contains("supervised"))
     }
 
     /// `kill -9` of one half, if it runs. The supervisor starts it again.

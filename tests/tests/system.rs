@@ -1,6 +1,8 @@
 //! The whole system as it ships: both programs, workerd, curl, a person on the pages and an agent with the command.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "system/alone.rs"]
+mod alone;
 #[path = "system/bad_input.rs"]
 mod bad_input;
 #[path = "system/cap.rs"]
@@ -9,9 +11,16 @@ mod cap;
 mod crash;
 #[path = "system/freeze.rs"]
 mod freeze;
+#[path = "system/full_disk.rs"]
+mod full_disk;
+#[path = "system/provider_faults.rs"]
+mod provider_faults;
 #[path = "system/secrets.rs"]
 mod secrets;
 #[path = "system/story.rs"]
 mod story;
+#[allow(dead_code, reason = "an example is a program of its own")]
+#[path = "../../protocol/provider/examples/tiny.rs"]
+mod tiny;
 #[path = "system/wrangler.rs"]
 mod wrangler;

@@ -124,7 +124,9 @@ async fn unsigned_and_stale_requests(world: &World, agent: &Agent) {
     assert_eq!(agent.call_with(&once, "GET", "/v1/whoami", None, None).await.0, 401, "a proof worked twice");
 
     let whoami = format!("{}/v1/whoami", agent.url);
-    for value in [None, Some(format!("Bearer {}", agent.access_token())), Some(format!("DPoP {}", agent.access_token())), Some("DPoP x".to_owned())] {
+    for value in
+        [None, Some(format!("Bearer {}", agent.access_token())), Some(format!("DPoP {}", agent.access_token())), Some("DPoP x".to_owned())]
+    {
         let mut request = client().get(&whoami);
         if let Some(value) = value {
             request = request.header("authorization", value);

@@ -66,7 +66,8 @@ async fn an_agent_cannot_widen_what_it_may_do_by_any_flag_or_route() {
     assert_eq!(authority(&world).await, before, "an agent changed what it may do");
     let refused = store::texts(&world.system.dir, "purser.db", "select verb as x from audit_event where outcome = 'refused'").await;
     let count = |verb: &str| refused.iter().filter(|found| *found == verb).count();
-    for (verb, least) in [("cap_set", 3), ("payment_method_set", 2), ("terms_accept", 2), ("resource_add", 1), ("credential_export", 2), ("agent_freeze", 1)]
+    for (verb, least) in
+        [("cap_set", 3), ("payment_method_set", 2), ("terms_accept", 2), ("resource_add", 1), ("credential_export", 2), ("agent_freeze", 1)]
     {
         assert!(count(verb) >= least, "`{verb}` was not recorded {least} times: {refused:?}");
     }

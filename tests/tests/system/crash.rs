@@ -119,7 +119,9 @@ impl Story<'_> {
             return false;
         }
         let status = self.agent.must(&["status"]).await;
-        let wanted = |row: &Value| envelope.json["error"]["message"].as_str().unwrap_or_default().contains(&format!("`{}`", row["name"].as_str().unwrap()));
+        let wanted = |row: &Value| {
+            envelope.json["error"]["message"].as_str().unwrap_or_default().contains(&format!("`{}`", row["name"].as_str().unwrap()))
+        };
         status["resources"].as_array().unwrap().iter().any(|row| wanted(row) && row["state"] == "live")
     }
 }
@@ -130,7 +132,12 @@ async fn settle(world: &World) {
     let dir = world.system.dir.clone();
     processes::until("the end of all work", Duration::from_secs(60), async || {
         let sagas = store::number(&dir, "purser.db", "select count(*) as n from saga where status in ('running', 'undoing')").await;
-        let charges = store::number(&dir, "slipway.db", "select count(*) as n from cloud_charge where state not in ('succeeded', 'declined', 'refused')").await;
+        let charges = store::number(
+            &dir,
+            "slipway.db",
+            "select count(*) as n from cloud_charge where state not in ('succeeded', 'declined', 'refused')",
+        )
+        .await;
         (sagas + charges == 0).then_some(())
     })
     .await;
@@ -143,23 +150,42 @@ async fn the_books_say_once(world: &World, agent: &Agent, stories: usize) {
     let ours = async |sql| store::number(dir, "purser.db", sql).await;
     let theirs = async |sql| store::number(dir, "slipway.db", sql).await;
     assert_eq!(ours("select count(*) as n from saga where status = 'stuck'").await, 0, "a saga is stuck");
-    assert_eq!(ours("select count(*) as n from resource where state not in ('live', 'failed')").await, 0, "a resource is neither there nor gone");
+    assert_eq!(
+        ours("select count(*) as n from resource where state not in ('live', 'failed')").await,
+        0,
+        "a resource is neither there nor gone"
+    );
     assert_eq!(ours("select count(*) as n from deployment where state = 'intended'").await, 0, "a deployment has no end");
     assert_eq!(ours("select count(*) as n from account").await, stories);
     assert_eq!(theirs("select count(*) as n from cloud_account").await, stories, "an account too many at the provider");
 
     let live = ours("select count(*) as n from resource where state = 'live'").await;
     assert_eq!(live, 4 * stories);
-    assert_eq!(theirs("select count(*) as n from cloud_resource where state in ('complete', 'pending')").await, live, "orphans at the provider");
+    assert_eq!(
+        theirs("select count(*) as n from cloud_resource where state in ('complete', 'pending')").await,
+        live,
+        "orphans at the provider"
+    );
     assert_eq!(theirs("select count(*) as n from cloud_subscription where state = 'active'").await, stories);
     assert_eq!(theirs("select count(*) as n from domain where state = 'registered'").await, 2 * stories);
     assert_eq!(theirs("select count(*) as n from domain").await, 2 * stories);
-    assert_eq!(theirs("select count(*) as n from api_token where revoked_at is null").await, stories, "a token that nobody has still works");
+    assert_eq!(
+        theirs("select count(*) as n from api_token where revoked_at is null").await,
+        stories,
+        "a token that nobody has still works"
+    );
 
     assert_eq!(ours("select count(*) as n from spend_charge where state = 'succeeded'").await, 3 * stories);
     assert_eq!(ours("select count(*) as n from spend_charge where state = 'begun'").await, 0);
-    assert_eq!(ours("select cast(coalesce(sum(amount), 0) as integer) as n from rail_sandbox_charge").await, PAID * stories, "the card paid another sum");
-    let twice = ours("select count(*) as n from (select 1 from spend_charge where state = 'succeeded' group by hold, line, period having count(*) > 1)").await;
+    assert_eq!(
+        ours("select cast(coalesce(sum(amount), 0) as integer) as n from rail_sandbox_charge").await,
+        PAID * stories,
+        "the card paid another sum"
+    );
+    let twice = ours(
+        "select count(*) as n from (select 1 from spend_charge where state = 'succeeded' group by hold, line, period having count(*) > 1)",
+    )
+    .await;
     assert_eq!(twice, 0, "a quote line was paid twice");
     assert_eq!(store::ledger_faults(dir).await, Vec::<String>::new());
     let spend = agent.must(&["spend"]).await;

@@ -116,7 +116,10 @@ async fn everything_leads_to_the_person(agent: &Agent, deployed: &Value) {
     assert!(!list(&told, "charges").is_empty() && !list(&told, "events").is_empty(), "{told}");
     processes::until("the provider's own word on the deployment", Duration::from_secs(10), async || {
         let told = agent.must(&["trace", "https://harbour.test"]).await;
-        list(&told, "deployments").iter().any(|d| d["version"] == deployed["version"] && !d["confirmed_by_provider_at"].is_null()).then_some(())
+        list(&told, "deployments")
+            .iter()
+            .any(|d| d["version"] == deployed["version"] && !d["confirmed_by_provider_at"].is_null())
+            .then_some(())
     })
     .await;
 }
