@@ -6,6 +6,7 @@
 pub mod extract;
 pub mod fetch;
 pub mod harden;
+pub mod listen;
 pub mod problem;
 
 pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher, Origin};

@@ -41,7 +41,7 @@ fn failed(error: &ServeError) -> Failure {
     let kind = match error {
         ServeError::Part { .. } => Kind::Invalid,
         ServeError::Listen { .. } => Kind::Conflict,
-        ServeError::Store(_) | ServeError::Audit(_) | ServeError::Stopped(_) => Kind::Unavailable,
+        ServeError::Store(_) | ServeError::Audit(_) => Kind::Unavailable,
     };
     Failure::new(kind, "SERVE_FAILED", error.to_string())
 }

@@ -9,6 +9,7 @@ use http::{HeaderName, HeaderValue};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
 use purser_http::Fetcher;
+use purser_http::listen::{self, Limits};
 use purser_identity::{Keys, Realm};
 use purser_notify::Transport;
 use purser_provisioning::charges::Rails;
@@ -54,8 +55,6 @@ pub enum ServeError {
     Audit(#[from] purser_audit::StartError),
     #[error(transparent)]
     Store(#[from] purser_db::DbError),
-    #[error("the server stopped: {0}")]
-    Stopped(io::Error),
 }
 
 fn part(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Display) -> ServeError {
@@ -66,7 +65,7 @@ fn part(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Display) -> Serve
 /// Serves until `stop` resolves.
 ///
 /// # Errors
-/// When a part cannot be opened, or the listener fails.
+/// When a part cannot be opened or the address cannot be listened on.
 pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
     let core_parts = open(&config, &env).await?;
     let (app, rails, mail) = core_parts;
@@ -90,8 +89,8 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     let router = if config.is_sandbox() { router.layer(SetResponseHeaderLayer::overriding(PROFILE, SANDBOX)) } else { router };
     let listener = TcpListener::bind(config.listen).await.map_err(|why| ServeError::Listen { listen: config.listen, why })?;
     eprintln!("ready {}", config.public_url);
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await.map_err(ServeError::Stopped)
+    listen::serve(listener, router, Limits::default(), stop).await;
+    Ok(())
 }
 
 async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), ServeError> {
