@@ -49,7 +49,7 @@ impl System {
         let serve = |config: std::path::PathBuf| vec!["serve".to_owned(), "--config".to_owned(), config.display().to_string()];
         let mut cloud_arguments = serve(folder.slipway_config());
         if unconfined {
-            cloud_arguments.push("--unconfined".to_owned());
+            cloud_arguments.extend(["--unconfined".to_owned(), "--started-by-up".to_owned()]);
         }
         let (purser, logs) = (&binaries.purser, folder.logs());
         let mut system = Self {

@@ -53,6 +53,10 @@ pub struct Config {
 pub struct Orchestrator {
     pub url: Url,
     pub signing_secret_file: PathBuf,
+    /// Refuse its requests without `Stripe-Signature-V2`: the secret alone signs neither method nor address, nor only once.
+    pub require_v2: bool,
+    /// Refuse account requests without `identity_assertion`.
+    pub require_assertion: bool,
 }
 
 /// A certificate in PEM files. Read on start.
@@ -81,6 +85,8 @@ pub enum ConfigError {
     SandboxOnly(&'static str),
     #[error("the edge has no certificate; name its files in `[certificate]`, or use the sandbox's local authority")]
     NoCertificates,
+    #[error("`serve` does not run Workers without a jail; `purser up --unconfined` does, for one machine")]
+    ByHand,
     #[error("`{0}` needs an absolute http or https URL")]
     Url(&'static str),
     #[error("{0}")]
@@ -115,6 +121,14 @@ struct File {
 struct OrchestratorTable {
     url: Url,
     signing_secret_file: PathBuf,
+    #[serde(default = "yes")]
+    require_v2: bool,
+    #[serde(default = "yes")]
+    require_assertion: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 #[derive(Deserialize)]
@@ -145,6 +159,7 @@ impl Config {
         let sandbox = file.sandbox.map(|t| Sandbox { registry: t.registry, local_ca: t.local_ca });
         if file.profile == Profile::Production {
             refuse_sandbox(sandbox.as_ref(), unconfined)?;
+            refuse_lax(&file.orchestrator)?;
         }
         let public_url = match file.public_api_url {
             Some(url) => base(url).ok_or(ConfigError::Url("public_api_url"))?,
@@ -162,7 +177,12 @@ impl Config {
             workerd: file.workerd,
             keys: file.keys,
             public_url,
-            orchestrator: Orchestrator { url: orchestrator, signing_secret_file: file.orchestrator.signing_secret_file },
+            orchestrator: Orchestrator {
+                url: orchestrator,
+                signing_secret_file: file.orchestrator.signing_secret_file,
+                require_v2: file.orchestrator.require_v2,
+                require_assertion: file.orchestrator.require_assertion,
+            },
             sandbox,
             certificate: file.certificate,
             unconfined,
@@ -178,6 +198,22 @@ fn refuse_sandbox(sandbox: Option<&Sandbox>, unconfined: bool) -> Result<(), Con
         _ if unconfined => Err(ConfigError::SandboxOnly("--unconfined")),
         _ => Ok(()),
     }
+}
+
+fn refuse_lax(orchestrator: &OrchestratorTable) -> Result<(), ConfigError> {
+    match orchestrator {
+        OrchestratorTable { require_v2: false, .. } => Err(ConfigError::SandboxOnly("orchestrator.require_v2 = false")),
+        OrchestratorTable { require_assertion: false, .. } => Err(ConfigError::SandboxOnly("orchestrator.require_assertion = false")),
+        _ => Ok(()),
+    }
+}
+
+/// Whether Workers run without a jail. That is for `purser up`, whose every page says so: whoever runs the cloud by hand runs it confined.
+///
+/// # Errors
+/// When it was asked for and nobody supervises us.
+pub const fn unconfined(asked: bool, started_by_up: bool) -> Result<bool, ConfigError> {
+    if asked && !started_by_up { Err(ConfigError::ByHand) } else { Ok(asked) }
 }
 
 /// The URL as a base that paths can be joined to. The API's own path is cut off: people copy it from elsewhere.
@@ -243,6 +279,24 @@ mod tests {
         let config = parse(example, false).unwrap();
         assert_eq!(config.profile, Profile::Production);
         assert!(config.certificate.is_some());
+    }
+
+    #[test]
+    fn the_orchestrator_must_sign_and_attest_unless_the_sandbox_says_otherwise() {
+        let with = |profile: &str, lax: &str| parse(&(text(profile, "") + "\n" + lax), false);
+        let strict = with("sandbox", "").unwrap().orchestrator;
+        assert!(strict.require_v2 && strict.require_assertion);
+        for lax in ["require_v2 = false", "require_assertion = false"] {
+            assert!(with("sandbox", lax).is_ok());
+            assert!(matches!(with("production", lax), Err(ConfigError::SandboxOnly(_))), "`{lax}` was taken");
+        }
+    }
+
+    #[test]
+    fn serve_by_hand_never_runs_without_a_jail() {
+        assert!(matches!(unconfined(true, false), Err(ConfigError::ByHand)));
+        assert!(matches!(unconfined(true, true), Ok(true)));
+        assert!(matches!((unconfined(false, false), unconfined(false, true)), (Ok(false), Ok(false))));
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use slipway::config::Config;
+use slipway::config::{self, Config};
 use slipway::serve;
 
 /// A cloud provider for agents: Workers, static sites, domains.
@@ -22,9 +22,12 @@ enum Command {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
-        /// Run Workers without a jail where none can be built. Sandbox only; every page then says so.
-        #[arg(long)]
+        /// Run Workers without a jail where none can be built. For `purser up` only; every page then says so.
+        #[arg(long, hide = true)]
         unconfined: bool,
+        /// What `purser up` adds; without it `--unconfined` is refused.
+        #[arg(long, hide = true)]
+        started_by_up: bool,
     },
 }
 
@@ -33,9 +36,10 @@ fn main() -> ExitCode {
     if let Some(code) = slipway_workers::jail::enter() {
         return code;
     }
-    let Command::Serve { config, unconfined } = Arguments::parse().command;
+    let Command::Serve { config, unconfined, started_by_up } = Arguments::parse().command;
     start_log();
-    let ended = Config::load(&config, unconfined).map_err(serve::ServeError::from).and_then(run);
+    let loaded = config::unconfined(unconfined, started_by_up).and_then(|unconfined| Config::load(&config, unconfined));
+    let ended = loaded.map_err(serve::ServeError::from).and_then(run);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -7,12 +7,12 @@ use std::future::Future;
 use std::io;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
-use std::time::Duration;
 
 use axum::Router;
 use axum::routing::get;
 use purser_db::jobs::Runner;
 use purser_db::{Db, DbError, Migrations};
+use purser_http::listen::{self, Limits};
 use purser_http::{FetchError, Fetcher, Origin, harden};
 use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
 use purser_values::Env;
@@ -25,11 +25,11 @@ use slipway_registrar::registry::sandbox::SandboxRegistry;
 use slipway_workers::runtime::confinement::Confinement;
 use slipway_workers::{Workers, WorkersConfig, WorkersError};
 use tokio::net::TcpListener;
-use tokio::sync::{Notify, watch};
+use tokio::sync::Notify;
 use url::Url;
 
 use crate::cloud::{Cloud, Shared};
-use crate::config::{Config, ConfigError, Profile, Sandbox};
+use crate::config::{Config, ConfigError, Sandbox};
 use crate::keys::{Keys, KeysError, signing_secret};
 use crate::pages::terms::Terms;
 use crate::pages::{dashboard, terms};
@@ -43,8 +43,6 @@ use crate::{api, events, housekeeping};
 const NAME_SERVERS: [&str; 2] = ["ns1.slipway.test", "ns2.slipway.test"];
 /// The common domain of Workers: `{script}.{subdomain}.` before it.
 const COMMON_DOMAIN: &str = "workers.slipway.test";
-/// Time that API requests under way get when we stop.
-const DRAIN: Duration = Duration::from_secs(5);
 /// Certificate of the local authority, below the data folder.
 const CA_FILE: &str = "ca.pem";
 
@@ -96,23 +94,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'stat
     tracing::info!(api = %listener.local_addr()?, edge_https = %running.edge.https_addr, edge_http = %running.edge.http_addr,
         dns = %running.cloud.nameserver.addr, confinement = ?running.cloud.workers.confinement(), "slipway serves");
     announce(&config)?;
-    let (told, mut stopped) = watch::channel(false);
-    let mut drained = told.subscribe();
-    tokio::spawn(async move {
-        stop.await;
-        told.send_replace(true);
-    });
-    let serving = axum::serve(listener, running.app).with_graceful_shutdown(async move {
-        let _ = stopped.wait_for(|told| *told).await;
-    });
-    let deadline = async {
-        let _ = drained.wait_for(|told| *told).await;
-        tokio::time::sleep(DRAIN).await;
-    };
-    tokio::select! {
-        served = serving => served?,
-        () = deadline => tracing::warn!("requests under way were cut off"),
-    }
+    listen::serve(listener, running.app, Limits::default(), stop).await;
     running.edge.stop().await;
     Ok(())
 }
@@ -170,7 +152,8 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     });
     let mut sdk = Sdk::new(env, secret, keys.keyring);
     sdk.orchestrator = Some(OrchestratorKeys::fetched(fetcher, &config.orchestrator.url)?);
-    sdk.require_assertion = config.profile == Profile::Production;
+    sdk.require_v2 = config.orchestrator.require_v2;
+    sdk.require_assertion = config.orchestrator.require_assertion;
     tokio::spawn(cloud.jobs.clone().run());
     tokio::spawn(housekeeping::run(cloud.clone()));
     Ok(Running { app: app(&cloud, sdk), cloud, edge })

@@ -1,13 +1,16 @@
 //! Orders over the wire: accounts, plans, tokens, domains, money; and what stops them.
 
-use crate::support::{World, access, order, paid, permanent};
+use crate::support::{SECRET, World, access, order, paid, permanent};
+use axum::body::Body;
 use http::{Method, StatusCode};
 use purser_conformance::options::Payment as _;
 use purser_db::{DbError, params};
+use purser_values::Env;
 use purser_wire::control::AccountControl;
 use purser_wire::id::ResourceId;
 use purser_wire::resource::{AgentRef, ResourceState};
 use serde_json::json;
+use tower::ServiceExt as _;
 
 async fn works(world: &World, token: &str) -> bool {
     let (_, body) = world.api(token, Method::GET, "/accounts", None).await;
@@ -24,7 +27,24 @@ async fn one_subject_gets_one_account_and_another_subject_of_the_same_address_an
     let mut bare = world.account_request("pw_a@example.test", "pw_c").await;
     bare.identity_assertion = None;
     let refused = world.client.account_request(&bare).await.unwrap_err();
-    assert_eq!(permanent(refused).code, "identity_pinned");
+    assert_eq!(permanent(refused).code, "invalid_assertion");
+}
+
+#[tokio::test]
+async fn the_shared_secret_alone_opens_nothing() {
+    let Some(world) = World::start().await else { return };
+    for (method, path) in [(Method::GET, "health"), (Method::GET, "services"), (Method::POST, "account_requests")] {
+        let signature = purser_wire::signature::hmac::sign(&SECRET.to_owned().into(), b"", Env::system().now());
+        let request = http::Request::builder()
+            .method(&method)
+            .uri(format!("/provisioning/{path}"))
+            .header("api-version", purser_wire::VERSION)
+            .header("stripe-signature", signature)
+            .body(Body::empty())
+            .unwrap();
+        let response = world.app.clone().oneshot(request).await.unwrap();
+        assert_eq!(response.status(), StatusCode::UNAUTHORIZED, "{method} {path} without the second signature");
+    }
 }
 
 #[tokio::test]

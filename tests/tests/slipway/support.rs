@@ -301,7 +301,12 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         workerd,
         keys: folder.join("keys"),
         public_url: Url::parse("http://127.0.0.1/").unwrap(),
-        orchestrator: config::Orchestrator { url: orchestrator.clone(), signing_secret_file: secret },
+        orchestrator: config::Orchestrator {
+            url: orchestrator.clone(),
+            signing_secret_file: secret,
+            require_v2: true,
+            require_assertion: true,
+        },
         sandbox: Some(Sandbox { registry: true, local_ca: true }),
         certificate: None,
         unconfined: false,
