@@ -214,7 +214,15 @@ impl Engine {
         }
     }
 
-    async fn advance(&self, record: &Record, name: &'static str, state: String, status: Status, next: usize, started: Instant) -> Result<Next, DbError> {
+    async fn advance(
+        &self,
+        record: &Record,
+        name: &'static str,
+        state: String,
+        status: Status,
+        next: usize,
+        started: Instant,
+    ) -> Result<Next, DbError> {
         let (id, now, tries) = (record.id.clone(), self.0.env.now(), record.tries);
         let number = if matches!(status, Status::Undoing | Status::Undone) { next } else { next.saturating_sub(1) };
         let took_us = i64::try_from(started.elapsed().as_micros()).unwrap_or(i64::MAX);

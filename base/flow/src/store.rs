@@ -152,10 +152,20 @@ pub struct StepDone<'a> {
 }
 
 /// Commits a step together with the state it left and the step that is next.
-pub fn advance(tx: &mut Tx<'_>, id: &SagaId, now: Timestamp, lease: Timestamp, state: &str, status: Status, next: usize, done: &StepDone<'_>) -> Result<(), DbError> {
+pub fn advance(
+    tx: &mut Tx<'_>,
+    id: &SagaId,
+    now: Timestamp,
+    lease: Timestamp,
+    state: &str,
+    status: Status,
+    next: usize,
+    done: &StepDone<'_>,
+) -> Result<(), DbError> {
     let (next, number) = (signed(next), signed(done.number));
     let phase = if matches!(status, Status::Undoing | Status::Undone) { "undo" } else { "act" };
-    let update = "update saga set state = $2, status = $3, step = $4, tries = 0, last_error = null, updated_at = $5, lease_until = $6 where id = $1";
+    let update =
+        "update saga set state = $2, status = $3, step = $4, tries = 0, last_error = null, updated_at = $5, lease_until = $6 where id = $1";
     tx.execute(update, params![id, state, status.name(), next, now, lease])?;
     let insert = "insert into saga_step (saga, number, name, phase, at, took_us, tries) values ($1, $2, $3, $4, $5, $6, $7)
                   on conflict (saga, number, phase) do update set at = excluded.at, took_us = excluded.took_us, tries = excluded.tries";

@@ -155,7 +155,12 @@ impl Money {
         let digits = currency.exponent() as usize;
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let decimal = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
-        if whole.is_empty() || !decimal(whole) || !decimal(fraction) || fraction.len() > digits || (text.contains('.') && fraction.is_empty()) {
+        if whole.is_empty()
+            || !decimal(whole)
+            || !decimal(fraction)
+            || fraction.len() > digits
+            || (text.contains('.') && fraction.is_empty())
+        {
             return Err(bad());
         }
         format!("{whole}{fraction:0<digits$}").parse().map(|minor| Self { minor, currency }).map_err(|_| bad())

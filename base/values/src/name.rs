@@ -84,7 +84,9 @@ fn email(s: &str) -> Option<String> {
     let (local, domain) = s.rsplit_once('@')?;
     let local_ok = !local.is_empty()
         && local.len() <= 64
-        && local.chars().all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '(' | ')' | ',' | ':' | ';' | '<' | '>' | '[' | '\\' | ']' | '@'));
+        && local
+            .chars()
+            .all(|c| c.is_ascii_graphic() && !matches!(c, '"' | '(' | ')' | ',' | ':' | ';' | '<' | '>' | '[' | '\\' | ']' | '@'));
     let domain = host(domain)?;
     local_ok.then(|| format!("{}@{domain}", local.to_ascii_lowercase()))
 }
@@ -92,7 +94,11 @@ fn email(s: &str) -> Option<String> {
 fn host(s: &str) -> Option<String> {
     let s = s.strip_suffix('.').unwrap_or(s).to_ascii_lowercase();
     let label = |l: &str| {
-        !l.is_empty() && l.len() <= 63 && !l.starts_with('-') && !l.ends_with('-') && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+        !l.is_empty()
+            && l.len() <= 63
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
     (!s.is_empty() && s.len() <= 253 && s.split('.').all(label)).then_some(s)
 }

@@ -19,7 +19,9 @@ const CHECKPOINT_EVERY: Duration = Duration::from_millis(100);
 
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("the audit log was cut or changed: the database does not hold entry {seq} of the signed checkpoint; run `purser audit verify`, then restore the database from a backup that does")]
+    #[error(
+        "the audit log was cut or changed: the database does not hold entry {seq} of the signed checkpoint; run `purser audit verify`, then restore the database from a backup that does"
+    )]
     Cut { seq: i64 },
     #[error("the audit checkpoint cannot be used: {0}")]
     Checkpoint(#[from] std::io::Error),

@@ -2,8 +2,8 @@
 
 use purser_authority::{Event, Outcome};
 use purser_db::{DbError, Engine, Migrations, Tx, params};
-use purser_values::{Env, Timestamp};
 use purser_values::id::EventId;
+use purser_values::{Env, Timestamp};
 
 use crate::chain::{self, Head};
 use crate::entry::{Entry, chain_hash};

@@ -43,7 +43,9 @@ async fn an_untouched_log_verifies_and_every_tampering_is_named() {
     let (env, _) = Env::test(START, 9);
     type Noticed = fn(&VerifyError) -> bool;
     let cases: [(&str, Noticed); 9] = [
-        ("update audit_event set body = replace(body, 'res_2', 'res_9') where seq = 3", |e| matches!(e, VerifyError::Changed { seq: 3, .. })),
+        ("update audit_event set body = replace(body, 'res_2', 'res_9') where seq = 3", |e| {
+            matches!(e, VerifyError::Changed { seq: 3, .. })
+        }),
         ("update audit_event set verb = 'resource_adx' where seq = 2", |e| matches!(e, VerifyError::Changed { seq: 2, .. })),
         ("update audit_event set at = at + 1 where seq = 4", |e| matches!(e, VerifyError::Changed { seq: 4, .. })),
         ("update audit_event set organisation = null where seq = 4", |e| matches!(e, VerifyError::Changed { seq: 4, .. })),

@@ -23,11 +23,22 @@ pub enum Role {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Caller {
     /// A person in a browser or with a short command-line token, acting in one organisation.
-    Person { person: PersonId, organisation: OrganisationId, role: Role },
+    Person {
+        person: PersonId,
+        organisation: OrganisationId,
+        role: Role,
+    },
     /// An agent with its own key, under one grant of one person. Never the person's session.
-    Agent { agent: AgentId, grant: GrantId, on_behalf_of: PersonId, organisation: OrganisationId },
+    Agent {
+        agent: AgentId,
+        grant: GrantId,
+        on_behalf_of: PersonId,
+        organisation: OrganisationId,
+    },
     /// A provider that signed its request.
-    Provider { provider: ProviderName },
+    Provider {
+        provider: ProviderName,
+    },
     /// Whoever runs this installation, on its machine.
     Operator,
     /// The orchestrator itself: undo, alerts, reconciliation.

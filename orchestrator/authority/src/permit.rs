@@ -120,7 +120,12 @@ mod tests {
     }
 
     fn agent(env: &Env, organisation: &OrganisationId) -> Caller {
-        Caller::Agent { agent: AgentId::mint(env), grant: GrantId::mint(env), on_behalf_of: PersonId::mint(env), organisation: organisation.clone() }
+        Caller::Agent {
+            agent: AgentId::mint(env),
+            grant: GrantId::mint(env),
+            on_behalf_of: PersonId::mint(env),
+            organisation: organisation.clone(),
+        }
     }
 
     fn scope(env: &Env) -> GrantScope {

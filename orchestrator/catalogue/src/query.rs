@@ -29,7 +29,9 @@ pub fn list(tx: &mut Tx<'_>, filter: Option<&str>) -> Result<Vec<Listing>, DbErr
         None => all,
         Some(filter) => all
             .into_iter()
-            .filter(|l| l.service.provider.as_str() == filter || l.service.to_string() == filter || l.categories.iter().any(|c| c == filter))
+            .filter(|l| {
+                l.service.provider.as_str() == filter || l.service.to_string() == filter || l.categories.iter().any(|c| c == filter)
+            })
             .collect(),
     })
 }

@@ -33,7 +33,9 @@ pub enum Price {
     /// Comes with a plan and costs nothing of its own.
     Included,
     /// Prose only: never paid.
-    Unknown { text: String },
+    Unknown {
+        text: String,
+    },
 }
 
 /// One credential that the service delivers, known before it is bought.

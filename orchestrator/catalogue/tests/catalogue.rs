@@ -14,7 +14,13 @@ fn listing(service: &str, category: &str, description: &str) -> Listing {
         description: description.to_owned(),
         kind: "plan".to_owned(),
         categories: vec![category.to_owned()],
-        price: Price::Known { amount: Money::from_minor(500, Currency::USD), period: Period::Month, unit: None, refundable: false, irreversible: false },
+        price: Price::Known {
+            amount: Money::from_minor(500, Currency::USD),
+            period: Period::Month,
+            unit: None,
+            refundable: false,
+            irreversible: false,
+        },
         parents: Vec::new(),
         configuration_schema: None,
         credentials: Default::default(),
@@ -25,7 +31,8 @@ fn listing(service: &str, category: &str, description: &str) -> Listing {
 async fn what_a_provider_drops_is_no_longer_on_offer() {
     each_engine(TABLES, |db| async move {
         let env = Env::test(START, 1).0;
-        let (workers, domain) = (listing("slipway/workers", "compute", "run\ncode"), listing("slipway/registrar:domain", "domains", "buy a name"));
+        let (workers, domain) =
+            (listing("slipway/workers", "compute", "run\ncode"), listing("slipway/registrar:domain", "domains", "buy a name"));
         let (both, one) = (vec![workers.clone(), domain.clone()], vec![workers.clone()]);
         let first = env.clone();
         db.write::<_, DbError, _>(move |tx| keep(tx, &first, &"slipway".parse().unwrap(), "Slipway", &both)).await.unwrap();

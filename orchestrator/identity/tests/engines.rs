@@ -77,7 +77,15 @@ impl World {
     async fn code(&self, email: &str) -> (Secret<String>, String) {
         let email: Email = email.parse().unwrap();
         let done = self
-            .write(move |tx, realm| sign_in_code_send(tx, realm, allowed::<SignIn>(&Caller::Anonymous, realm, "x"), &email, Origin { peer: "192.0.2.1", mark: None }))
+            .write(move |tx, realm| {
+                sign_in_code_send(
+                    tx,
+                    realm,
+                    allowed::<SignIn>(&Caller::Anonymous, realm, "x"),
+                    &email,
+                    Origin { peer: "192.0.2.1", mark: None },
+                )
+            })
             .await
             .unwrap();
         let payload = &done.jobs[0].payload;

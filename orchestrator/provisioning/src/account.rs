@@ -70,7 +70,14 @@ pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, pr
 }
 
 /// The access token, refreshed when it is about to end. The refresh token rotates, so the caller holds the account's lock.
-async fn current(app: &App, cx: &StepCx, provider: &Provider, row: &Account, provider_account: &str, tokens: Tokens) -> Result<Secret<String>, StepError> {
+async fn current(
+    app: &App,
+    cx: &StepCx,
+    provider: &Provider,
+    row: &Account,
+    provider_account: &str,
+    tokens: Tokens,
+) -> Result<Secret<String>, StepError> {
     let now = app.core.env.now();
     match (tokens.expires_at, tokens.refresh) {
         (Some(at), Some(refresh)) if at <= now.plus_secs(REFRESH_AHEAD_S) => {
@@ -121,7 +128,12 @@ async fn request(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provi
         AccountAnswer::Credentials(set) => set,
         AccountAnswer::RequiresAuth { url } => {
             let message = format!("the provider knows `{}` already and wants a person to connect the account", provider.manifest.name);
-            let mut failure = crate::fault::failure("account_needs_person", Kind::NeedsPerson, message, Some("open the URL and sign in there, then repeat"));
+            let mut failure = crate::fault::failure(
+                "account_needs_person",
+                Kind::NeedsPerson,
+                message,
+                Some("open the URL and sign in there, then repeat"),
+            );
             failure.details = Some(serde_json::json!({ "url": url }));
             return Err(StepError::Permanent(failure));
         }
@@ -137,7 +149,14 @@ async fn request(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provi
 }
 
 /// Keeps the tokens; with a caller, also records that the account is open now.
-async fn keep(app: &App, row: &Account, provider_account: &str, set: &TokenSet, now: Timestamp, opened_by: Option<&Caller>) -> Result<Secret<String>, StepError> {
+async fn keep(
+    app: &App,
+    row: &Account,
+    provider_account: &str,
+    set: &TokenSet,
+    now: Timestamp,
+    opened_by: Option<&Caller>,
+) -> Result<Secret<String>, StepError> {
     let tokens = Tokens {
         access: set.access_token.clone(),
         refresh: set.refresh_token.clone(),
@@ -154,7 +173,9 @@ async fn keep(app: &App, row: &Account, provider_account: &str, set: &TokenSet, 
             _ => account::opened(tx, &env, &keyring, &id, &provider_account, &tokens)?,
         }
         Ok(match &opened_by {
-            Some(caller) => Done::with_event((), Event::done("account_link", caller, id.as_str()).related([name.as_str(), &provider_account])),
+            Some(caller) => {
+                Done::with_event((), Event::done("account_link", caller, id.as_str()).related([name.as_str(), &provider_account]))
+            }
             None => Done::quiet(()),
         })
     })
@@ -166,4 +187,3 @@ async fn keep(app: &App, row: &Account, provider_account: &str, set: &TokenSet, 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|b| format!("{b:02x}")).collect()
 }
-

@@ -122,7 +122,11 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
 }
 
 /// Runs a use case that works through what is due a batch at a time, until nothing is.
-async fn batches(app: &App, verb: &'static str, work: fn(&mut purser_db::Tx<'_>, &Env) -> Result<Done<usize>, DbError>) -> Result<(), DbError> {
+async fn batches(
+    app: &App,
+    verb: &'static str,
+    work: fn(&mut purser_db::Tx<'_>, &Env) -> Result<Done<usize>, DbError>,
+) -> Result<(), DbError> {
     loop {
         let env = app.core.env.clone();
         if crate::perform(&app.core, Attempt::new(verb, &Caller::System, verb), move |tx| work(tx, &env)).await? == 0 {
@@ -149,7 +153,8 @@ async fn send_alert(app: App, job: Job) -> Result<(), JobFailure> {
             to.sort();
             to.dedup();
             for email in to {
-                let mail = Mail { to: email.clone(), subject: Subject::new(&alert.subject()), text: alert.text(found.name.as_str(), &limits) };
+                let mail =
+                    Mail { to: email.clone(), subject: Subject::new(&alert.subject()), text: alert.text(found.name.as_str(), &limits) };
                 let mut job = mail_job(&core.keyring, &core.env, &mail).map_err(|e| DbError::Other(e.to_string()))?;
                 // Exactly once for each reader, also when this job runs twice.
                 job.dedupe = Some(format!("alert_mail:{id}:{email}"));

@@ -51,7 +51,9 @@ fn price(service: &Service) -> Price {
     }
     match &service.pricing {
         Pricing::Free => Price::Free,
-        Pricing::Component(options) if options.iter().all(|o| o.kind == "free" || !o.parent_service_ids.is_empty() && o.paid.is_none()) => Price::Included,
+        Pricing::Component(options) if options.iter().all(|o| o.kind == "free" || !o.parent_service_ids.is_empty() && o.paid.is_none()) => {
+            Price::Included
+        }
         Pricing::Paid(entries) => Price::Unknown { text: entries.iter().find_map(|e| e.freeform.clone()).unwrap_or_default() },
         Pricing::Component(_) => Price::Unknown { text: "depends on the plan".to_owned() },
         _ => Price::Unknown { text: String::new() },

@@ -51,12 +51,19 @@ impl PublicError for ChargingError {
 ///
 /// # Errors
 /// When the key is another charge's, or nobody knows yet what became of it. A refusal or a declined card is an answer.
-pub async fn charge_create(app: &App, rails: &Rails, provider: &ProviderName, request: &ChargeRequest, key: &str) -> Result<ChargeResponse, ChargingError> {
+pub async fn charge_create(
+    app: &App,
+    rails: &Rails,
+    provider: &ProviderName,
+    request: &ChargeRequest,
+    key: &str,
+) -> Result<ChargeResponse, ChargingError> {
     let caller = Caller::Provider { provider: provider.clone() };
     let (env, begin_caller, key, request) = (app.core.env.clone(), caller.clone(), key.to_owned(), request.clone());
     let attempt = Attempt::new("charge_create", &caller, request.quote_id.to_string());
     let step = perform(&app.core, attempt, move |tx| {
-        let permit = authorise::<ChargeCreate>(&begin_caller, &Facts::new(env.now(), request.quote_id.as_str())).map_err(ChargeError::from)?;
+        let permit =
+            authorise::<ChargeCreate>(&begin_caller, &Facts::new(env.now(), request.quote_id.as_str())).map_err(ChargeError::from)?;
         let ask = ChargeAsk {
             key: key.clone(),
             token: Secret::new(request.payment_token.expose().clone()),

@@ -86,7 +86,11 @@ impl PublicError for OpError {
         match self {
             Self::Denied(e) => e.kind(),
             Self::Caller(e) => e.kind(),
-            Self::ProjectUnknown(_) | Self::ProviderUnknown(_) | Self::ServiceUnknown(_) | Self::ResourceUnknown(_) | Self::NothingToDeployTo => Kind::NotFound,
+            Self::ProjectUnknown(_)
+            | Self::ProviderUnknown(_)
+            | Self::ServiceUnknown(_)
+            | Self::ResourceUnknown(_)
+            | Self::NothingToDeployTo => Kind::NotFound,
             Self::ProviderAbsent(_) => Kind::Unavailable,
             Self::PriceUnknown(_) | Self::IrreversibleNotGranted(_) | Self::TermsChanged(_) | Self::ExportNotGranted => Kind::NeedsPerson,
             Self::ScriptTaken(_) | Self::DomainNotOwn(_) => Kind::Forbidden,

@@ -148,7 +148,12 @@ impl Gateway {
         let mut documents = Vec::with_capacity(manifest.terms.len());
         for document in &manifest.terms {
             let body = discovery.terms(document).await?.to_vec();
-            documents.push(TermsDocument { url: document.url.to_string(), version: document.version.clone(), title: document.title.clone(), body });
+            documents.push(TermsDocument {
+                url: document.url.to_string(),
+                version: document.version.clone(),
+                title: document.title.clone(),
+                body,
+            });
         }
         let signer = Signer { secret: configured.secret.clone(), key: self.0.key.clone(), env: self.0.env.clone() };
         let client = ProviderClient::new(self.0.fetcher.clone(), ProviderEndpoint::from(&manifest), signer);

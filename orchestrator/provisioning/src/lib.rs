@@ -28,9 +28,9 @@ pub mod visible;
 
 pub use crate::core::Core;
 pub use agent_control::{AGENT_CONTROL_JOB, AgentControlJob, agent_freeze, agent_thaw, grant_end, grant_revoke};
-pub use consent::{ConsentDecision, GrantDecideError, consent_facts, grant_decide};
 pub use app::App;
 pub use background::{housekeeping, jobs, keep_house, sagas};
+pub use consent::{ConsentDecision, GrantDecideError, consent_facts, grant_decide};
 pub use error::{OpError, PayError};
 pub use gateway::{Configured, Gateway};
 pub use perform::perform;

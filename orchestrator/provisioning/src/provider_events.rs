@@ -10,9 +10,9 @@ use url::Url;
 use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
+use crate::store::account;
 use crate::store::deployment::{self, Deployment};
 use crate::store::resource::{self, Resource};
-use crate::store::account;
 
 /// Most endpoints of one reported deployment that are kept.
 const ENDPOINTS: usize = 32;
@@ -55,7 +55,13 @@ pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderE
 }
 
 /// Confirms a deployment of ours, or writes down one that came by another way under the resource's own grant.
-fn deployed(tx: &mut Tx<'_>, env: &purser_values::Env, provider: &ProviderName, info: &DeploymentInfo, row: &Resource) -> Result<(), DbError> {
+fn deployed(
+    tx: &mut Tx<'_>,
+    env: &purser_values::Env,
+    provider: &ProviderName,
+    info: &DeploymentInfo,
+    row: &Resource,
+) -> Result<(), DbError> {
     let version = deployment::version_key(info.id.as_str());
     let urls: Vec<String> = info.endpoints.iter().take(ENDPOINTS).map(|e| e.value.clone()).collect();
     let id = match deployment::reported(tx, &row.id, &version, &info.code_digest)? {

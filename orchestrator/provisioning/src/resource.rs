@@ -1,11 +1,11 @@
 //! Resources through their life: add, remove, rotate.
 
 pub mod add;
+pub(crate) mod add_saga;
+mod check;
 pub mod preflight;
 pub mod remove;
 pub mod rotate;
-pub(crate) mod add_saga;
-mod check;
 
 use purser_authority::{Action, Caller, Facts, authorise};
 use purser_db::Tx;
@@ -27,7 +27,6 @@ pub(crate) fn own(tx: &mut Tx<'_>, caller: &Caller, id: &ResourceId) -> Result<R
     found.ok_or_else(|| OpError::ResourceUnknown(id.to_string()))
 }
 
-
 /// The row that a step works on.
 pub(crate) async fn resource_row(app: &App, id: &ResourceId) -> Result<Resource, StepError> {
     let id = id.clone();
@@ -47,7 +46,13 @@ pub(crate) fn delivery(row: &Resource) -> purser_vault::Delivery {
 }
 
 /// Takes the caller's key for this request, or gives the first answer to it.
-pub(crate) fn first_answer(tx: &mut Tx<'_>, app: &App, agent: &AgentId, key: Option<&str>, request: &str) -> Result<Option<add::Begun>, OpError> {
+pub(crate) fn first_answer(
+    tx: &mut Tx<'_>,
+    app: &App,
+    agent: &AgentId,
+    key: Option<&str>,
+    request: &str,
+) -> Result<Option<add::Begun>, OpError> {
     let Some(key) = key else { return Ok(None) };
     let digest = Sha256Digest::of(request.as_bytes());
     match idempotency::reserve(tx, &scope(agent), key, &digest, app.core.env.now())? {

@@ -8,16 +8,15 @@ pub mod control;
 pub mod deployment;
 pub mod nonce;
 pub mod payment;
-pub mod provider_key;
 pub mod project;
+pub mod provider_key;
 pub mod resource;
 
 use purser_db::Migrations;
 
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "provisioning",
-    steps: &[
-        "create table project (
+    steps: &["create table project (
         id {text} primary key, organisation {text} not null, name {text} not null, created_at {int} not null,
         unique (organisation, name)
     ){strict};
@@ -58,6 +57,5 @@ pub const MIGRATIONS: Migrations = Migrations {
     create table agent_control (
         agent {text} not null, provider {text} not null, wanted {text} not null, confirmed {text},
         changed_at {int} not null, confirmed_at {int}, last_error {text}, primary key (agent, provider)
-    ){strict}",
-    ],
+    ){strict}"],
 };

@@ -19,14 +19,20 @@ use crate::store::project::{self, Project};
 ///
 /// # Errors
 /// When the caller may not look, or there is no such project.
-pub async fn variables_list(app: &App, caller: &Caller, project: ProjectName, environment: EnvironmentName) -> Result<Vec<Credential>, OpError> {
+pub async fn variables_list(
+    app: &App,
+    caller: &Caller,
+    project: ProjectName,
+    environment: EnvironmentName,
+) -> Result<Vec<Credential>, OpError> {
     let (env, caller) = (app.core.env.clone(), caller.clone());
     app.core
         .db
         .read(move |tx| {
             let found = own_project(tx, &caller, &project)?;
             let standing = standing(tx, env.now(), &caller)?;
-            let facts = Facts { project: Some(&found.name), owner: Some(&found.organisation), ..standing.facts(env.now(), found.id.as_str()) };
+            let facts =
+                Facts { project: Some(&found.name), owner: Some(&found.organisation), ..standing.facts(env.now(), found.id.as_str()) };
             let _permit = authorise::<ResourceRead>(&caller, &facts)?;
             Ok(purser_vault::names(tx, &found.id, &environment)?)
         })
@@ -37,7 +43,12 @@ pub async fn variables_list(app: &App, caller: &Caller, project: ProjectName, en
 ///
 /// # Errors
 /// When the grant does not allow export, the agent is frozen, or there is no such project.
-pub async fn credential_export(app: &App, caller: &Caller, project: ProjectName, environment: EnvironmentName) -> Result<BTreeMap<String, Secret<String>>, OpError> {
+pub async fn credential_export(
+    app: &App,
+    caller: &Caller,
+    project: ProjectName,
+    environment: EnvironmentName,
+) -> Result<BTreeMap<String, Secret<String>>, OpError> {
     let (app_in, caller_in) = (app.clone(), caller.clone());
     perform(&app.core, Attempt::new("credential_export", caller, project.as_str()), move |tx| {
         let (now, caller) = (app_in.core.env.now(), &caller_in);

@@ -23,7 +23,8 @@ impl TryFrom<Vec<String>> for TrustedProxies {
     type Error = String;
     fn try_from(texts: Vec<String>) -> Result<Self, String> {
         let read = |text: &String| text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        let nets = texts.iter().map(|text| read(text).ok_or_else(|| format!("`{text}` is neither an IP address nor a network like `10.0.0.0/8`")));
+        let nets =
+            texts.iter().map(|text| read(text).ok_or_else(|| format!("`{text}` is neither an IP address nor a network like `10.0.0.0/8`")));
         nets.collect::<Result<_, _>>().map(Self)
     }
 }

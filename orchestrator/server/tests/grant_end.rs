@@ -13,7 +13,8 @@ use world::{Agent, Browser, World};
 /// What is wanted of the agent's credentials at its provider.
 async fn wanted(world: &World, tokens: &Value) -> Option<String> {
     let agent = tokens["agent_id"].as_str().unwrap().parse().unwrap();
-    let told = world.front.core.db.read::<_, DbError, _>(move |tx| purser_provisioning::store::control::of_agent(tx, &agent)).await.unwrap();
+    let told =
+        world.front.core.db.read::<_, DbError, _>(move |tx| purser_provisioning::store::control::of_agent(tx, &agent)).await.unwrap();
     told.into_iter().next().map(|control| control.wanted)
 }
 
@@ -50,7 +51,11 @@ async fn the_mailed_link_disables_them_too() {
     let (agent, tokens) = world.granted(&mut ada).await;
     world.resource(&agent, &tokens, "slipway").await;
     let mail = world.mail_to("ada@example.test").await.pop().unwrap();
-    let path = mail.split_whitespace().find_map(|w| w.strip_prefix("http://localhost:4000").filter(|p| p.starts_with("/revoke"))).unwrap().to_owned();
+    let path = mail
+        .split_whitespace()
+        .find_map(|w| w.strip_prefix("http://localhost:4000").filter(|p| p.starts_with("/revoke")))
+        .unwrap()
+        .to_owned();
     let mut anybody = world.browser();
     let page = anybody.get(&path).await;
     assert_eq!(anybody.submit(&page, 0, &[], None).await.status, StatusCode::OK);
@@ -65,7 +70,9 @@ async fn a_grant_that_runs_out_disables_them_once() {
     world.resource(&agent, &tokens, "slipway").await;
     let end = async || {
         let env = world.env.clone();
-        perform::<_, DbError, _>(&world.front.core, Attempt::new("grant_end", &Caller::System, "grant_end"), move |tx| grant_end(tx, &env)).await.unwrap()
+        perform::<_, DbError, _>(&world.front.core, Attempt::new("grant_end", &Caller::System, "grant_end"), move |tx| grant_end(tx, &env))
+            .await
+            .unwrap()
     };
     assert_eq!(end().await, 0);
     world.clock.advance_secs(31 * 86_400);

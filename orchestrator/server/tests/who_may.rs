@@ -37,7 +37,8 @@ async fn scene(caller: &str) -> Scene {
     let (agent, tokens) = world.granted(&mut ada).await;
     let resource = world.resource(&agent, &tokens, "slipway").await;
     let saga = SagaId::mint(&world.env);
-    let (env, id, state, owner) = (world.env.clone(), saga.clone(), json!({ "resource": resource }).to_string(), world.caller(&agent, &tokens).await);
+    let (env, id, state, owner) =
+        (world.env.clone(), saga.clone(), json!({ "resource": resource }).to_string(), world.caller(&agent, &tokens).await);
     let owner = owner.organisation().unwrap().clone();
     let begin = move |tx: &mut purser_db::Tx<'_>| purser_flow::begin(tx, &env, &id, "resource_remove", owner.as_str(), &state);
     world.front.core.db.write::<_, DbError, _>(begin).await.unwrap();
@@ -80,7 +81,10 @@ async fn auditor(world: &World, agent: &Agent, tokens: &Value) -> (Agent, String
     let id = purser_values::id::PersonId::mint(&world.env);
     let join = move |tx: &mut purser_db::Tx<'_>| {
         tx.execute("insert into person (id, email, created_at) values ($1, $2, 0)", params![id, "bob@example.test"])?;
-        tx.execute("insert into membership (organisation, person, role, created_at) values ($1, $2, 'member', 0)", params![organisation, id])
+        tx.execute(
+            "insert into membership (organisation, person, role, created_at) values ($1, $2, 'member', 0)",
+            params![organisation, id],
+        )
     };
     world.front.core.db.write::<_, DbError, _>(join).await.unwrap();
     let mut bob = world.person("bob@example.test").await;
@@ -95,7 +99,9 @@ fn body(route: &str) -> (&'static str, String) {
     let place = json!({ "project": "shop", "environment": "development" });
     match route {
         "/v1/projects" => json(json!({ "name": "shop" })),
-        "/v1/resources" => json(json!({ "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} })),
+        "/v1/resources" => {
+            json(json!({ "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} }))
+        }
         "/v1/variables/export" => json(place),
         "/v1/deployments" => {
             let metadata = json!({ "project": "shop", "environment": "development", "name": "site", "assets_only": true });
@@ -123,7 +129,11 @@ async fn call(scene: &Scene, method: &str, route: &str) -> StatusCode {
     };
     let (content, body) = body(route);
     let body = if method == "GET" { String::new() } else { body };
-    scene.world.api(scene.who.as_ref().map(|(agent, token)| (agent, token.as_str())), method, &format!("{path}{query}"), content, body).await.0
+    scene
+        .world
+        .api(scene.who.as_ref().map(|(agent, token)| (agent, token.as_str())), method, &format!("{path}{query}"), content, body)
+        .await
+        .0
 }
 
 #[tokio::test]
@@ -152,7 +162,10 @@ async fn everybody_may_call_what_the_golden_table_says() {
         std::fs::write(GOLDEN, &table).unwrap();
     }
     let golden = std::fs::read_to_string(GOLDEN).unwrap_or_default();
-    assert!(table == golden, "who may call what has changed; read it, and if it is meant, set UPDATE_GOLDEN=1\n\nnow:\n{table}\nbefore:\n{golden}");
+    assert!(
+        table == golden,
+        "who may call what has changed; read it, and if it is meant, set UPDATE_GOLDEN=1\n\nnow:\n{table}\nbefore:\n{golden}"
+    );
 }
 
 #[tokio::test]

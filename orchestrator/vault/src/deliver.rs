@@ -62,7 +62,13 @@ impl PublicError for DeliverError {
 ///
 /// # Errors
 /// When a name is unusable, there is too much, or the store fails.
-pub fn deliver(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring, to: &Delivery, values: &BTreeMap<String, Secret<String>>) -> Result<Vec<String>, DeliverError> {
+pub fn deliver(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    keyring: &Keyring,
+    to: &Delivery,
+    values: &BTreeMap<String, Secret<String>>,
+) -> Result<Vec<String>, DeliverError> {
     if values.len() > VALUES || values.values().any(|v| v.expose().len() > VALUE_BYTES) {
         return Err(DeliverError::TooMuch);
     }
@@ -118,11 +124,39 @@ fn as_variable(name: &str) -> Option<String> {
 /// Variables that change how programs run. A provider that names its key `LD_PRELOAD` gets the resource's name in front.
 fn is_reserved(variable: &str) -> bool {
     const WHOLE: &[&str] = &[
-        "PATH", "HOME", "SHELL", "USER", "PWD", "IFS", "ENV", "BASH_ENV", "PS4", "PROMPT_COMMAND", "EDITOR", "PAGER", "BROWSER", "TMPDIR",
-        "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY", "SSL_CERT_FILE", "SSL_CERT_DIR", "PERL5OPT", "PERL5LIB", "RUBYOPT", "RUBYLIB",
-        "JAVA_TOOL_OPTIONS", "_JAVA_OPTIONS", "CLASSPATH", "CURL_CA_BUNDLE", "CURL_HOME", "WGETRC",
+        "PATH",
+        "HOME",
+        "SHELL",
+        "USER",
+        "PWD",
+        "IFS",
+        "ENV",
+        "BASH_ENV",
+        "PS4",
+        "PROMPT_COMMAND",
+        "EDITOR",
+        "PAGER",
+        "BROWSER",
+        "TMPDIR",
+        "HTTP_PROXY",
+        "HTTPS_PROXY",
+        "ALL_PROXY",
+        "NO_PROXY",
+        "SSL_CERT_FILE",
+        "SSL_CERT_DIR",
+        "PERL5OPT",
+        "PERL5LIB",
+        "RUBYOPT",
+        "RUBYLIB",
+        "JAVA_TOOL_OPTIONS",
+        "_JAVA_OPTIONS",
+        "CLASSPATH",
+        "CURL_CA_BUNDLE",
+        "CURL_HOME",
+        "WGETRC",
     ];
-    const STARTS: &[&str] = &["LD_", "DYLD_", "NODE_", "NPM_", "PYTHON", "GIT_", "SSH_", "RUST", "CARGO", "GCONV_", "MALLOC_", "PURSER_", "XDG_", "LC_"];
+    const STARTS: &[&str] =
+        &["LD_", "DYLD_", "NODE_", "NPM_", "PYTHON", "GIT_", "SSH_", "RUST", "CARGO", "GCONV_", "MALLOC_", "PURSER_", "XDG_", "LC_"];
     WHOLE.contains(&variable) || STARTS.iter().any(|start| variable.starts_with(start))
 }
 

@@ -32,7 +32,6 @@ pub struct Credential {
     pub delivered_at: Timestamp,
 }
 
-
 pub(crate) fn read(row: &Row) -> Result<Credential, DbError> {
     Ok(Credential {
         resource: row.parse("resource")?,

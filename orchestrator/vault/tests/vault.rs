@@ -51,7 +51,10 @@ async fn names_are_plain_for_the_first_resource_and_prefixed_for_the_second_and_
         db.write::<_, DbError, _>(move |tx| forget(tx, &gone)).await.unwrap();
         let (p, e) = (project.clone(), first.environment.clone());
         let left = db.read::<_, DbError, _>(move |tx| names(tx, &p, &e)).await.unwrap();
-        assert_eq!(left.iter().map(|c| c.variable.as_str()).collect::<Vec<_>>(), ["MY_API_CLOUDFLARE_ACCOUNT_ID", "MY_API_CLOUDFLARE_API_TOKEN"]);
+        assert_eq!(
+            left.iter().map(|c| c.variable.as_str()).collect::<Vec<_>>(),
+            ["MY_API_CLOUDFLARE_ACCOUNT_ID", "MY_API_CLOUDFLARE_API_TOKEN"]
+        );
     })
     .await;
 }

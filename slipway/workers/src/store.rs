@@ -14,7 +14,8 @@ use crate::view::Author;
 /// The tables of this crate.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "workers",
-    steps: &["
+    steps: &[
+        "
 create table worker_account (
     account {text} primary key, number {int} not null unique, subdomain {text} unique, suspended {int} not null, created_at {int} not null
 ){strict};
@@ -52,7 +53,9 @@ create table worker_asset_session (
     id {text} primary key, account {text} not null, script {text} not null, manifest {text} not null, expires_at {int} not null
 ){strict};
 create table worker_key (name {text} primary key, sealed {blob} not null){strict};
-", OWN_HASHES],
+",
+        OWN_HASHES,
+    ],
 };
 
 /// What was uploaded before is asked for again: nobody knows by whom it was.

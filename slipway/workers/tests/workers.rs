@@ -185,8 +185,9 @@ async fn a_file_under_a_known_hash_changes_nothing_that_others_serve_and_nothing
         let hash = "a".repeat(32);
         let manifest: slipway_workers::view::Manifest =
             serde_json::from_str(&format!(r#"{{"/index.html":{{"hash":"{hash}","size":4}}}}"#)).unwrap();
-        let file =
-            |bytes: &'static [u8]| vec![AssetFile { hash: hash.clone(), content_type: "text/html".into(), bytes: Bytes::from_static(bytes) }];
+        let file = |bytes: &'static [u8]| {
+            vec![AssetFile { hash: hash.clone(), content_type: "text/html".into(), bytes: Bytes::from_static(bytes) }]
+        };
 
         // before anybody: by another token, and by the same for another Worker
         for (script, token) in [(&honest, "tok_evil"), (&other, "tok_good")] {

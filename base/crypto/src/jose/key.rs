@@ -4,9 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{
-    ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _,
-};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
 use purser_values::Secret;
 use serde::Serialize;
 
@@ -62,10 +60,9 @@ impl SigningKey {
         let rng = SystemRandom::new();
         let document = match alg {
             Algorithm::EdDsa => Ed25519KeyPair::generate_pkcs8(&rng).map_err(|_| JoseError::Key)?.as_ref().to_vec(),
-            Algorithm::Es256 => EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng)
-                .map_err(|_| JoseError::Key)?
-                .as_ref()
-                .to_vec(),
+            Algorithm::Es256 => {
+                EcdsaKeyPair::generate_pkcs8(&ECDSA_P256_SHA256_FIXED_SIGNING, &rng).map_err(|_| JoseError::Key)?.as_ref().to_vec()
+            }
         };
         Self::from_pkcs8(alg, &Secret::new(document))
     }

@@ -135,7 +135,11 @@ mod tests {
     fn a_header_that_names_another_algorithm_is_refused() {
         let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
         let body = crate::encoding::b64url(b"{}");
-        for header in [json!({"alg": "none", "typ": "JWT"}), json!({"alg": "HS256", "typ": "JWT"}), json!({"alg": "EdDSA", "typ": "JWT", "crit": ["x"]})] {
+        for header in [
+            json!({"alg": "none", "typ": "JWT"}),
+            json!({"alg": "HS256", "typ": "JWT"}),
+            json!({"alg": "EdDSA", "typ": "JWT", "crit": ["x"]}),
+        ] {
             let token = format!("{}.{body}.", crate::encoding::b64url(header.to_string().as_bytes()));
             assert!(verify::<Value>(&token, "JWT", key.public()).is_err(), "{header} was taken");
         }

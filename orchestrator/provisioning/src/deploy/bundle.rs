@@ -161,7 +161,13 @@ mod tests {
         let bundles = Bundles::open(folder.path().join("bundles")).unwrap();
         let bytes = Bytes::from_static(b"export default {}");
         let digest = Sha256Digest::of(&bytes);
-        let entry = FileEntry { kind: FileKind::Module, path: "index.js".into(), digest, size: 17, content_type: "application/javascript+module".into() };
+        let entry = FileEntry {
+            kind: FileKind::Module,
+            path: "index.js".into(),
+            digest,
+            size: 17,
+            content_type: "application/javascript+module".into(),
+        };
         bundles.put("dpl_1", vec![(entry, bytes.clone())]).await.unwrap();
         assert_eq!(bundles.get("dpl_1", &digest).await.unwrap(), bytes);
         std::fs::write(bundles.path("dpl_1", &digest), b"evil").unwrap();

@@ -58,7 +58,8 @@ impl Cloudflare<'_> {
     pub async fn assets(&self, script: &str, files: &[(FileEntry, Bytes)]) -> Result<String, StepError> {
         let manifest: BTreeMap<&str, Value> =
             files.iter().map(|(file, _)| (file.path.as_str(), json!({"hash": asset_hash(file), "size": file.size}))).collect();
-        let session = self.json(Method::POST, &["workers", "scripts", script, "assets-upload-session"], &json!({"manifest": manifest})).await?;
+        let session =
+            self.json(Method::POST, &["workers", "scripts", script, "assets-upload-session"], &json!({"manifest": manifest})).await?;
         let mut jwt = text(&session, "jwt")?;
         let session_token = Secret::new(jwt.clone());
         for bucket in session["buckets"].as_array().into_iter().flatten() {
@@ -104,7 +105,12 @@ impl Cloudflare<'_> {
         let changeset = self.json(Method::POST, &[&path[..], &["changeset"]].concat(), &json!([{"hostname": host}])).await?;
         if let Some(conflict) = changeset["conflicting"].as_array().and_then(|all| all.first()) {
             let message = format!("`{host}` already leads to `{}`", conflict["service"].as_str().unwrap_or("another script"));
-            return Err(StepError::Permanent(refusal("domain_in_use", "conflict", message, Some("remove the domain from the other script first"))));
+            return Err(StepError::Permanent(refusal(
+                "domain_in_use",
+                "conflict",
+                message,
+                Some("remove the domain from the other script first"),
+            )));
         }
         let records = json!({
             "override_scope": true, "override_existing_origin": true, "override_existing_dns_record": true,
@@ -128,7 +134,8 @@ impl Cloudflare<'_> {
         bearer.set_sensitive(true);
         headers.insert(header::AUTHORIZATION, bearer);
         if !content_type.is_empty() {
-            headers.insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).map_err(|_| garbage("the content type cannot be sent"))?);
+            headers
+                .insert(header::CONTENT_TYPE, HeaderValue::from_str(content_type).map_err(|_| garbage("the content type cannot be sent"))?);
         }
         headers.insert(HeaderName::from_static("accept"), HeaderValue::from_static("application/json"));
         let limits = FetchLimits { timeout: CALL_TIMEOUT, body_bytes: ANSWER_BYTES };
@@ -136,7 +143,8 @@ impl Cloudflare<'_> {
         if fetched.status.is_server_error() || fetched.status.as_u16() == 429 {
             return Err(StepError::transient(format!("the provider answered {}", fetched.status)));
         }
-        let envelope: Envelope = serde_json::from_slice(&fetched.body).map_err(|_| garbage(&format!("the provider answered {} with something else than its API's envelope", fetched.status)))?;
+        let envelope: Envelope = serde_json::from_slice(&fetched.body)
+            .map_err(|_| garbage(&format!("the provider answered {} with something else than its API's envelope", fetched.status)))?;
         if envelope.success {
             return Ok(envelope.result);
         }
@@ -149,7 +157,11 @@ impl Cloudflare<'_> {
 
     fn url(&self, path: &[&str]) -> Result<Url, StepError> {
         let mut url = self.base.clone();
-        url.path_segments_mut().map_err(|()| garbage("the provider's API address cannot carry a path"))?.pop_if_empty().extend(["accounts", &self.account]).extend(path);
+        url.path_segments_mut()
+            .map_err(|()| garbage("the provider's API address cannot carry a path"))?
+            .pop_if_empty()
+            .extend(["accounts", &self.account])
+            .extend(path);
         Ok(url)
     }
 }
@@ -172,7 +184,11 @@ fn garbage(why: &str) -> StepError {
 }
 
 fn text(value: &Value, member: &str) -> Result<String, StepError> {
-    value[member].as_str().filter(|t| !t.is_empty()).map(str::to_owned).ok_or_else(|| garbage(&format!("the provider's answer lacks `{member}`")))
+    value[member]
+        .as_str()
+        .filter(|t| !t.is_empty())
+        .map(str::to_owned)
+        .ok_or_else(|| garbage(&format!("the provider's answer lacks `{member}`")))
 }
 
 /// 32 hexadecimal characters that name content and extension, as the API wants.

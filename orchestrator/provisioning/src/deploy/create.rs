@@ -6,11 +6,11 @@ use purser_authority::{Attempt, Caller, Done, Event, Facts, Outcome, authorise};
 use purser_db::idempotency::{self, Reservation};
 use purser_db::{DbError, Tx};
 use purser_identity::standing;
+use purser_values::Sha256Digest;
 use purser_values::id::{DeploymentId, SagaId};
 use purser_values::name::{DomainName, EnvironmentName, ProjectName, ResourceName};
-use purser_values::Sha256Digest;
-use serde::{Deserialize, Serialize};
 use purser_wire::resource::EndpointKind;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::bundle::{self, FileEntry, FileKind, code_digest, is_safe_path};
@@ -19,8 +19,8 @@ use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
 use crate::store::deployment::{self, Deployment};
-use crate::store::resource::{self, Resource, State};
 use crate::store::project::{self, Project};
+use crate::store::resource::{self, Resource, State};
 
 /// The names under which a service delivers the way to its deployment API.
 pub(super) const TOKEN: &str = "CLOUDFLARE_API_TOKEN";
@@ -76,7 +76,13 @@ pub struct Deploying {
 ///
 /// # Errors
 /// When the files are unusable, the caller may not, or there is nothing to deploy to.
-pub async fn deployment_create(app: &App, caller: &Caller, request: DeployRequest, files: Vec<DeployFile>, key: Option<String>) -> Result<Deploying, OpError> {
+pub async fn deployment_create(
+    app: &App,
+    caller: &Caller,
+    request: DeployRequest,
+    files: Vec<DeployFile>,
+    key: Option<String>,
+) -> Result<Deploying, OpError> {
     let _turn = app.bundles.turn().await;
     let files = entries(&request, files)?;
     let listing: Vec<FileEntry> = files.iter().map(|(entry, _)| entry.clone()).collect();
@@ -85,7 +91,9 @@ pub async fn deployment_create(app: &App, caller: &Caller, request: DeployReques
     app.bundles.put(id.as_str(), files).await.map_err(|e| OpError::Store(disk(&e)))?;
     let (app_in, caller_in, deployment) = (app.clone(), caller.clone(), id.clone());
     let attempt = Attempt::new("deployment_create", caller, request.name.as_str());
-    let begun = perform(&app.core, attempt, move |tx| begin(tx, &app_in, &caller_in, &request, &listing, digest, &deployment, key.as_deref())).await;
+    let begun =
+        perform(&app.core, attempt, move |tx| begin(tx, &app_in, &caller_in, &request, &listing, digest, &deployment, key.as_deref()))
+            .await;
     if begun.as_ref().map_or(true, |deploying| deploying.deployment != id) {
         app.bundles.forget(id.as_str()).await;
     }
@@ -112,7 +120,9 @@ fn begin(
         let bound = Sha256Digest::of_parts(&[text.as_bytes(), digest.as_bytes()]);
         match idempotency::reserve(tx, &scope, key, &bound, now)? {
             Reservation::Fresh => {}
-            Reservation::Answered(text) => return serde_json::from_str(&text).map(Done::quiet).map_err(|e| OpError::Invalid(e.to_string())),
+            Reservation::Answered(text) => {
+                return serde_json::from_str(&text).map(Done::quiet).map_err(|e| OpError::Invalid(e.to_string()));
+            }
             Reservation::Unfinished | Reservation::Mismatch => return Err(OpError::KeyReused),
         }
     }
@@ -202,7 +212,10 @@ fn confine(tx: &mut Tx<'_>, request: &DeployRequest, project: &Project, target: 
 /// The live resource that delivers a deployment API, by name or because it is the only one.
 fn target(tx: &mut Tx<'_>, request: &DeployRequest, here: &[Resource]) -> Result<Resource, OpError> {
     let mut found = Vec::new();
-    for row in here.iter().filter(|r| matches!(r.state, State::Live | State::Rotating) && request.resource.as_ref().is_none_or(|name| r.name == *name)) {
+    for row in here
+        .iter()
+        .filter(|r| matches!(r.state, State::Live | State::Rotating) && request.resource.as_ref().is_none_or(|name| r.name == *name))
+    {
         let names = purser_vault::names(tx, &row.project, &row.environment)?;
         if names.iter().any(|c| c.resource == row.id && c.name == TOKEN) {
             found.push(row.clone());

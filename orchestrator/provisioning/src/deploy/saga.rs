@@ -41,7 +41,14 @@ pub struct DeployState {
 }
 
 impl DeployState {
-    pub(super) fn new(id: &DeploymentId, resource: &ResourceId, caller: &Caller, request: &DeployRequest, files: &[FileEntry], digest: Sha256Digest) -> Self {
+    pub(super) fn new(
+        id: &DeploymentId,
+        resource: &ResourceId,
+        caller: &Caller,
+        request: &DeployRequest,
+        files: &[FileEntry],
+        digest: Sha256Digest,
+    ) -> Self {
         Self {
             deployment: id.clone(),
             resource: resource.clone(),
@@ -98,15 +105,27 @@ async fn api<'a>(app: &'a App, state: &DeployState) -> Result<Cloudflare<'a>, St
         Ok((open(TOKEN)?, open(ACCOUNT)?, open(BASE_URL)?))
     });
     let (Some(token), Some(account), Some(base)) = opened.await.map_err(|e| StepError::of(&e))? else {
-        return Err(permanent("credential_missing", Kind::Conflict, "the resource has no credentials to deploy with", Some("run `purser rotate` for it")));
+        return Err(permanent(
+            "credential_missing",
+            Kind::Conflict,
+            "the resource has no credentials to deploy with",
+            Some("run `purser rotate` for it"),
+        ));
     };
-    let base = Url::parse(base.expose()).map_err(|_| permanent("provider_garbage", Kind::Provider, "the provider's API address is no URL", None))?;
+    let base = Url::parse(base.expose())
+        .map_err(|_| permanent("provider_garbage", Kind::Provider, "the provider's API address is no URL", None))?;
     let provider = app.gateway.get(&row.provider).ok_or_else(|| StepError::transient("the provider has not answered since the start"))?;
     // The address comes out of a credential; the manifest must name it, or a lying provider could send the token elsewhere.
     if !provider.manifest.credential_routes.iter().any(|route| is_below(&base, &route.base_url)) {
         return Err(permanent("provider_garbage", Kind::Provider, "the provider's manifest does not name its deployment API", None));
     }
-    Ok(Cloudflare { fetcher: app.gateway.fetcher(), env: &app.core.env, base, account: account.expose().clone(), token: Secret::new(token.expose().clone()) })
+    Ok(Cloudflare {
+        fetcher: app.gateway.fetcher(),
+        env: &app.core.env,
+        base,
+        account: account.expose().clone(),
+        token: Secret::new(token.expose().clone()),
+    })
 }
 
 /// Whether `url` is `base` or lies below it: the same origin, and each of its path's parts in order.
@@ -120,7 +139,9 @@ async fn upload(app: App, mut state: DeployState) -> Result<DeployState, StepErr
     let mut files: Vec<(FileEntry, Bytes)> = Vec::with_capacity(state.files.len());
     for entry in &state.files {
         let bytes = app.bundles.get(state.deployment.as_str(), &entry.digest).await;
-        let bytes = bytes.map_err(|e| permanent("upload_lost", Kind::Internal, format!("a file of the deployment is gone: {e}"), Some("deploy again")))?;
+        let bytes = bytes.map_err(|e| {
+            permanent("upload_lost", Kind::Internal, format!("a file of the deployment is gone: {e}"), Some("deploy again"))
+        })?;
         files.push((entry.clone(), bytes));
     }
     let (assets, modules): (Vec<_>, Vec<_>) = files.into_iter().partition(|(entry, _)| entry.kind == FileKind::Asset);
@@ -176,21 +197,25 @@ async fn failed(app: App, mut state: DeployState) -> Result<DeployState, StepErr
 
 async fn finish(app: &App, state: &DeployState, outcome_state: &'static str, outcome: Outcome) -> Result<(), StepError> {
     let (env, done) = (app.core.env.clone(), state.clone());
-    perform(&app.core, Attempt::new("deployment_create", &state.caller, state.deployment.as_str()), move |tx| -> Result<Done<()>, OpError> {
-        deployment::finish(tx, &done.deployment, outcome_state, done.version.as_deref(), &done.urls)?;
-        let row = resource::get(tx, &done.resource)?.ok_or(purser_db::DbError::NoRow)?;
-        if outcome_state == "live" {
-            for host in done.urls.iter().filter_map(|url| Url::parse(url).ok()?.host_str()?.parse().ok()) {
-                resource::endpoint_add(tx, &row.organisation, &host, &row.id, Some(done.deployment.as_str()), env.now())?;
+    perform(
+        &app.core,
+        Attempt::new("deployment_create", &state.caller, state.deployment.as_str()),
+        move |tx| -> Result<Done<()>, OpError> {
+            deployment::finish(tx, &done.deployment, outcome_state, done.version.as_deref(), &done.urls)?;
+            let row = resource::get(tx, &done.resource)?.ok_or(purser_db::DbError::NoRow)?;
+            if outcome_state == "live" {
+                for host in done.urls.iter().filter_map(|url| Url::parse(url).ok()?.host_str()?.parse().ok()) {
+                    resource::endpoint_add(tx, &row.organisation, &host, &row.id, Some(done.deployment.as_str()), env.now())?;
+                }
             }
-        }
-        let event = Event::new("deployment_create", outcome.clone(), &done.caller, done.deployment.as_str())
-            .related([row.id.as_str(), &done.code_digest.to_string()])
-            .related(done.version.iter())
-            .related(done.urls.iter())
-            .with(json!({"code_digest": done.code_digest, "version": done.version, "urls": done.urls}));
-        Ok(Done::with_event((), event))
-    })
+            let event = Event::new("deployment_create", outcome.clone(), &done.caller, done.deployment.as_str())
+                .related([row.id.as_str(), &done.code_digest.to_string()])
+                .related(done.version.iter())
+                .related(done.urls.iter())
+                .with(json!({"code_digest": done.code_digest, "version": done.version, "urls": done.urls}));
+            Ok(Done::with_event((), event))
+        },
+    )
     .await
     .map_err(|e| StepError::of(&e))?;
     app.bundles.forget(state.deployment.as_str()).await;

@@ -30,8 +30,8 @@ use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent, refused};
 use crate::gateway::Provider;
 use crate::perform;
-use crate::store::{control, payment};
 use crate::store::resource::{self, Resource, State};
+use crate::store::{control, payment};
 
 pub const KIND: &str = "resource_add";
 
@@ -202,38 +202,42 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
     let Some(quote) = state.quote.clone() else { return Ok(state) };
     let (row, _) = parts(&app, &state).await?;
     let (app_in, caller, key) = (app.clone(), state.caller(), state.resource.to_string());
-    let (hold, sealed) = perform(&app.core, Attempt::new("purchase_hold", &caller, row.id.as_str()), move |tx| -> Result<Done<(HoldId, String)>, PayError> {
-        let app = &app_in;
-        let (held, irreversible_allowed) = permit(tx, app, &caller, &row)?;
-        let purchase = Purchase {
-            spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
-            grant: row.grant.clone(),
-            provider: row.provider.clone(),
-            project: row.project_name.clone(),
-            resource: row.id.clone(),
-            quote: accepted(&quote)?,
-            irreversible_allowed,
-            key: key.clone(),
-            limits_url: app.page("/limits"),
-            card_url: app.page("/card"),
-        };
-        let mut done = hold::place(tx, &app.core.env, &held, &purchase)?.map(|hold| (hold.id, String::new()));
-        let hold = done.value.0.clone();
-        // A repetition finds the token there; its sealed text went down with the same write as the token itself.
-        let sealed = match token::of_hold(tx, &hold)? {
-            Some(_) => payment::text(tx, &row.id)?.ok_or_else(|| OpError::Invalid("the payment token's text is gone".to_owned()))?,
-            None => {
-                let (issuing, _) = permit(tx, app, &caller, &row)?;
-                let issued = done.absorb(token::issue(tx, &app.core.env, &issuing, &hold)?);
-                let sealed = app.core.keyring.seal(&app.core.env, &token_aad(&row.id), issued.plain.expose().as_bytes());
-                let sealed = STANDARD.encode(sealed.map_err(|e| OpError::Invalid(e.to_string()))?);
-                payment::keep(tx, &row.id, &sealed)?;
-                sealed
-            }
-        };
-        done.value.1 = sealed;
-        Ok(done)
-    })
+    let (hold, sealed) = perform(
+        &app.core,
+        Attempt::new("purchase_hold", &caller, row.id.as_str()),
+        move |tx| -> Result<Done<(HoldId, String)>, PayError> {
+            let app = &app_in;
+            let (held, irreversible_allowed) = permit(tx, app, &caller, &row)?;
+            let purchase = Purchase {
+                spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
+                grant: row.grant.clone(),
+                provider: row.provider.clone(),
+                project: row.project_name.clone(),
+                resource: row.id.clone(),
+                quote: accepted(&quote)?,
+                irreversible_allowed,
+                key: key.clone(),
+                limits_url: app.page("/limits"),
+                card_url: app.page("/card"),
+            };
+            let mut done = hold::place(tx, &app.core.env, &held, &purchase)?.map(|hold| (hold.id, String::new()));
+            let hold = done.value.0.clone();
+            // A repetition finds the token there; its sealed text went down with the same write as the token itself.
+            let sealed = match token::of_hold(tx, &hold)? {
+                Some(_) => payment::text(tx, &row.id)?.ok_or_else(|| OpError::Invalid("the payment token's text is gone".to_owned()))?,
+                None => {
+                    let (issuing, _) = permit(tx, app, &caller, &row)?;
+                    let issued = done.absorb(token::issue(tx, &app.core.env, &issuing, &hold)?);
+                    let sealed = app.core.keyring.seal(&app.core.env, &token_aad(&row.id), issued.plain.expose().as_bytes());
+                    let sealed = STANDARD.encode(sealed.map_err(|e| OpError::Invalid(e.to_string()))?);
+                    payment::keep(tx, &row.id, &sealed)?;
+                    sealed
+                }
+            };
+            done.value.1 = sealed;
+            Ok(done)
+        },
+    )
     .await
     .map_err(|e| StepError::of(&e))?;
     state.hold = Some(hold);
@@ -300,7 +304,10 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
 
 fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateResource, StepError> {
     let unusable = |e: &dyn std::fmt::Display| permanent("request_unusable", Kind::Internal, e.to_string(), None);
-    let mut request = CreateResource::new(row.service.as_str().parse().map_err(|e| unusable(&e))?, row.configuration.as_object().cloned().unwrap_or_default());
+    let mut request = CreateResource::new(
+        row.service.as_str().parse().map_err(|e| unusable(&e))?,
+        row.configuration.as_object().cloned().unwrap_or_default(),
+    );
     request.project_id = Some(row.project.as_str().parse().map_err(|e| unusable(&e))?);
     request.orchestrator_resource_id = Some(row.id.as_str().parse().map_err(|e| unusable(&e))?);
     request.environment = Some(row.environment.to_string());
@@ -337,7 +344,12 @@ async fn note_created(app: &App, row: &Resource, account: &AccountId, provider_r
 fn of_state(state: &ResourceState) -> StepError {
     match state {
         ResourceState::NeedsInformation { schema } => {
-            let mut failure = crate::fault::failure("needs_information", Kind::NeedsPerson, "the provider needs more information", Some("add what the schema asks for to `--config`, then repeat"));
+            let mut failure = crate::fault::failure(
+                "needs_information",
+                Kind::NeedsPerson,
+                "the provider needs more information",
+                Some("add what the schema asks for to `--config`, then repeat"),
+            );
             failure.details = Some(serde_json::json!({ "schema": schema }));
             StepError::Permanent(failure)
         }
@@ -348,7 +360,13 @@ fn of_state(state: &ResourceState) -> StepError {
 
 /// The answer to the create may have been lost. The same request under the same key tells what was made, or makes nothing: the
 /// payment token is taken back first, and a provider that already answered repeats its answer.
-async fn what_came_of_it(app: &App, cx: &StepCx, state: &AddState, row: &Resource, provider: &Provider) -> Result<Option<String>, StepError> {
+async fn what_came_of_it(
+    app: &App,
+    cx: &StepCx,
+    state: &AddState,
+    row: &Resource,
+    provider: &Provider,
+) -> Result<Option<String>, StepError> {
     let request = create_request(app, row, state)?;
     unpay(app.clone(), cx.clone(), state.clone()).await?;
     let Ok(opened) = account::ensure(app, cx, &state.caller(), &state.agent_jkt, provider).await else { return Ok(None) };
@@ -371,7 +389,9 @@ async fn uncreate(app: App, cx: StepCx, state: AddState) -> Result<AddState, Ste
     if let Some(id) = &found {
         let id = id.parse().map_err(|_| permanent("resource_lost", Kind::Internal, "the provider's id does not read back", None))?;
         let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
-        let key = format!("{}/undo", cx.key()).parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
+        let key = format!("{}/undo", cx.key())
+            .parse()
+            .map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
         match provider.client.resource_remove(&opened.access, &id, &key).await {
             Ok(_) => {}
             Err(e) if e.code() == Some("not_found") => {}

@@ -75,7 +75,8 @@ pub fn definition(app: &App) -> Definition<RemoveState> {
     Definition {
         kind: KIND,
         steps: vec![
-            Step::new("remove", move |cx, state| at_provider(remote.clone(), cx, state)).undo(move |_, state| still_live(back.clone(), state)),
+            Step::new("remove", move |cx, state| at_provider(remote.clone(), cx, state))
+                .undo(move |_, state| still_live(back.clone(), state)),
             Step::new("forget", move |_, state| forget(local.clone(), state)),
         ],
     }

@@ -42,7 +42,8 @@ pub struct Tokens {
     pub expires_at: Option<Timestamp>,
 }
 
-const SELECT: &str = "select id, organisation, provider, request, provider_account, person, agent, grant_id, created_at, expires_at, access, refresh
+const SELECT: &str =
+    "select id, organisation, provider, request, provider_account, person, agent, grant_id, created_at, expires_at, access, refresh
     from account where organisation = $1 and provider = $2";
 
 /// The organisation's account at the provider; the row is made now, before the provider is asked, if there is none.
@@ -60,19 +61,28 @@ pub fn find(tx: &mut Tx<'_>, organisation: &OrganisationId, provider: &ProviderN
 }
 
 pub fn by_provider_account(tx: &mut Tx<'_>, provider: &ProviderName, provider_account: &str) -> Result<Option<Account>, DbError> {
-    let select = "select id, organisation, provider, request, provider_account, person, agent, grant_id, created_at, expires_at, access, refresh
+    let select =
+        "select id, organisation, provider, request, provider_account, person, agent, grant_id, created_at, expires_at, access, refresh
                   from account where provider = $1 and provider_account = $2";
     tx.query_opt(select, params![provider, provider_account])?.map(|row| read(&row)).transpose()
 }
 
 pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Account>, DbError> {
-    let select = "select id, organisation, provider, request, provider_account, person, agent, grant_id, created_at, expires_at, access, refresh
+    let select =
+        "select id, organisation, provider, request, provider_account, person, agent, grant_id, created_at, expires_at, access, refresh
                   from account where organisation = $1 order by provider";
     tx.query(select, params![organisation])?.iter().map(read).collect()
 }
 
 /// Keeps the provider's account id and tokens. A second organisation with the same account id violates a unique key.
-pub fn opened(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring, id: &AccountId, provider_account: &str, tokens: &Tokens) -> Result<(), DbError> {
+pub fn opened(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    keyring: &Keyring,
+    id: &AccountId,
+    provider_account: &str,
+    tokens: &Tokens,
+) -> Result<(), DbError> {
     let (access, refresh) = sealed(env, keyring, id, tokens)?;
     let update = "update account set state = 'open', provider_account = $2, access = $3, refresh = $4, expires_at = $5 where id = $1";
     tx.execute(update, params![id, provider_account, access, refresh, tokens.expires_at]).map(drop)

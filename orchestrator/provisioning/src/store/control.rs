@@ -39,7 +39,8 @@ pub fn failed(tx: &mut Tx<'_>, agent: &AgentId, provider: &ProviderName, why: &s
 }
 
 pub fn of_agent(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Vec<Control>, DbError> {
-    let rows = tx.query("select provider, wanted, confirmed, last_error from agent_control where agent = $1 order by provider", params![agent])?;
+    let rows =
+        tx.query("select provider, wanted, confirmed, last_error from agent_control where agent = $1 order by provider", params![agent])?;
     rows.iter()
         .map(|row| {
             Ok(Control {
@@ -54,6 +55,9 @@ pub fn of_agent(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Vec<Control>, DbErro
 
 /// The providers at which an agent has or is getting resources, and so credentials.
 pub fn providers_of(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Vec<ProviderName>, DbError> {
-    let rows = tx.query("select distinct provider from resource where agent = $1 and (provider_resource is not null or removed_at is null)", params![agent])?;
+    let rows = tx.query(
+        "select distinct provider from resource where agent = $1 and (provider_resource is not null or removed_at is null)",
+        params![agent],
+    )?;
     rows.iter().map(|row| row.parse("provider")).collect()
 }

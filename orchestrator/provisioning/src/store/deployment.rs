@@ -34,10 +34,25 @@ pub fn intend(tx: &mut Tx<'_>, d: &Deployment) -> Result<(), DbError> {
     let insert = "insert into deployment (id, organisation, project, environment, resource, provider, script, state, code_digest,
                   urls, domain, person, agent, grant_id, created_at)
                   values ($1, $2, $3, $4, $5, $6, $7, 'intended', $8, '[]', $9, $10, $11, $12, $13)";
-    tx.execute(insert, params![
-        d.id, d.organisation, d.project, d.environment, d.resource, d.provider, d.script, d.code_digest, d.domain,
-        d.person, d.agent, d.grant, d.created_at
-    ]).map(drop)
+    tx.execute(
+        insert,
+        params![
+            d.id,
+            d.organisation,
+            d.project,
+            d.environment,
+            d.resource,
+            d.provider,
+            d.script,
+            d.code_digest,
+            d.domain,
+            d.person,
+            d.agent,
+            d.grant,
+            d.created_at
+        ],
+    )
+    .map(drop)
 }
 
 pub fn finish(tx: &mut Tx<'_>, id: &DeploymentId, state: &str, version: Option<&str>, urls: &[String]) -> Result<(), DbError> {
@@ -65,7 +80,13 @@ pub fn reported(tx: &mut Tx<'_>, resource: &ResourceId, version: &str, digest: &
 }
 
 /// Whether a script of this name was put there by another project of the organisation.
-pub fn script_is_of_another(tx: &mut Tx<'_>, provider: &ProviderName, organisation: &OrganisationId, script: &str, project: &ProjectId) -> Result<bool, DbError> {
+pub fn script_is_of_another(
+    tx: &mut Tx<'_>,
+    provider: &ProviderName,
+    organisation: &OrganisationId,
+    script: &str,
+    project: &ProjectId,
+) -> Result<bool, DbError> {
     let select = "select id from deployment where organisation = $1 and provider = $2 and script = $3 and project <> $4 and state <> 'failed' limit 1";
     Ok(tx.query_opt(select, params![organisation, provider, script, project])?.is_some())
 }
@@ -76,7 +97,9 @@ pub fn unfinished(tx: &mut Tx<'_>) -> Result<Vec<String>, DbError> {
 }
 
 pub fn get(tx: &mut Tx<'_>, organisation: &OrganisationId, id: &str) -> Result<Option<Deployment>, DbError> {
-    tx.query_opt("select * from deployment where organisation = $1 and id = $2", params![organisation, id])?.map(|row| read(&row)).transpose()
+    tx.query_opt("select * from deployment where organisation = $1 and id = $2", params![organisation, id])?
+        .map(|row| read(&row))
+        .transpose()
 }
 
 /// The newest deployments of a resource first.

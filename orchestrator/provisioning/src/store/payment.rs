@@ -6,7 +6,8 @@ use purser_db::{DbError, Tx, params};
 use purser_values::id::ResourceId;
 
 pub fn keep(tx: &mut Tx<'_>, resource: &ResourceId, sealed: &str) -> Result<(), DbError> {
-    let upsert = "insert into resource_payment (resource, sealed) values ($1, $2) on conflict (resource) do update set sealed = excluded.sealed";
+    let upsert =
+        "insert into resource_payment (resource, sealed) values ($1, $2) on conflict (resource) do update set sealed = excluded.sealed";
     tx.execute(upsert, params![resource, sealed]).map(drop)
 }
 

@@ -15,7 +15,8 @@ pub struct Project {
 
 /// The project with this name, made now if there is none.
 pub fn ensure(tx: &mut Tx<'_>, env: &Env, organisation: &OrganisationId, name: &ProjectName) -> Result<(Project, bool), DbError> {
-    let insert = "insert into project (id, organisation, name, created_at) values ($1, $2, $3, $4) on conflict (organisation, name) do nothing";
+    let insert =
+        "insert into project (id, organisation, name, created_at) values ($1, $2, $3, $4) on conflict (organisation, name) do nothing";
     let made = tx.execute(insert, params![ProjectId::mint(env), organisation, name, env.now()])? == 1;
     Ok((by_name(tx, organisation, name)?.ok_or(DbError::NoRow)?, made))
 }
@@ -26,7 +27,10 @@ pub fn by_name(tx: &mut Tx<'_>, organisation: &OrganisationId, name: &ProjectNam
 }
 
 pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Project>, DbError> {
-    tx.query("select id, organisation, name from project where organisation = $1 order by name", params![organisation])?.iter().map(read).collect()
+    tx.query("select id, organisation, name from project where organisation = $1 order by name", params![organisation])?
+        .iter()
+        .map(read)
+        .collect()
 }
 
 fn read(row: &Row) -> Result<Project, DbError> {

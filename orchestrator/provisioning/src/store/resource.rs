@@ -92,10 +92,27 @@ pub fn insert(tx: &mut Tx<'_>, resource: &Resource) -> Result<bool, DbError> {
                   person, agent, grant_id, saga, configuration, endpoints, facts, created_at)
                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, '[]', $15, $16) on conflict do nothing";
     let r = resource;
-    let made = tx.execute(insert, params![
-        r.id, r.organisation, r.project, r.project_name, r.environment, r.provider, r.service, r.name, r.state.name(),
-        r.person, r.agent, r.grant, r.saga, r.configuration, r.facts, r.created_at
-    ])?;
+    let made = tx.execute(
+        insert,
+        params![
+            r.id,
+            r.organisation,
+            r.project,
+            r.project_name,
+            r.environment,
+            r.provider,
+            r.service,
+            r.name,
+            r.state.name(),
+            r.person,
+            r.agent,
+            r.grant,
+            r.saga,
+            r.configuration,
+            r.facts,
+            r.created_at
+        ],
+    )?;
     Ok(made == 1)
 }
 
@@ -140,7 +157,8 @@ pub fn live(tx: &mut Tx<'_>, resource: &Resource, endpoints: &[Endpoint], facts:
 /// Ends the resource; its name is free again.
 pub fn ended(tx: &mut Tx<'_>, id: &ResourceId, state: State, now: Timestamp) -> Result<(), DbError> {
     tx.execute("delete from endpoint where resource = $1", params![id])?;
-    tx.execute("update resource set state = $2, removed_at = $3 where id = $1 and removed_at is null", params![id, state.name(), now]).map(drop)
+    tx.execute("update resource set state = $2, removed_at = $3 where id = $1 and removed_at is null", params![id, state.name(), now])
+        .map(drop)
 }
 
 /// Marks that this saga changes it: one at a time.
@@ -153,7 +171,14 @@ pub fn set_state(tx: &mut Tx<'_>, id: &ResourceId, state: State) -> Result<(), D
 }
 
 /// Records that a host leads to a resource (and to a deployment of it), so that a trace can start from the URL.
-pub fn endpoint_add(tx: &mut Tx<'_>, organisation: &OrganisationId, host: &HostName, resource: &ResourceId, deployment: Option<&str>, now: Timestamp) -> Result<(), DbError> {
+pub fn endpoint_add(
+    tx: &mut Tx<'_>,
+    organisation: &OrganisationId,
+    host: &HostName,
+    resource: &ResourceId,
+    deployment: Option<&str>,
+    now: Timestamp,
+) -> Result<(), DbError> {
     let upsert = "insert into endpoint (organisation, host, resource, deployment, since) values ($1, $2, $3, $4, $5)
                   on conflict (organisation, host, resource) do update set deployment = coalesce(excluded.deployment, endpoint.deployment),
                   since = case when excluded.deployment is null then endpoint.since else excluded.since end";
@@ -161,7 +186,12 @@ pub fn endpoint_add(tx: &mut Tx<'_>, organisation: &OrganisationId, host: &HostN
 }
 
 /// Whether another provider's live resource already answers for the host: then this provider's word for it does not count.
-pub fn is_claimed_elsewhere(tx: &mut Tx<'_>, organisation: &OrganisationId, host: &HostName, provider: &ProviderName) -> Result<bool, DbError> {
+pub fn is_claimed_elsewhere(
+    tx: &mut Tx<'_>,
+    organisation: &OrganisationId,
+    host: &HostName,
+    provider: &ProviderName,
+) -> Result<bool, DbError> {
     let select = "select e.resource from endpoint e join resource r on r.id = e.resource
                   where e.organisation = $1 and e.host = $2 and r.provider <> $3 and r.removed_at is null limit 1";
     Ok(tx.query_opt(select, params![organisation, host, provider])?.is_some())

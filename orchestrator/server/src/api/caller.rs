@@ -40,7 +40,8 @@ impl FromRequestParts<Api> for Called {
             return Err(Problem::invalid(format!("`Idempotency-Key` must be 1 to {KEY_CHARS} visible characters")));
         }
         let realm = &api.app.realm;
-        let presented = Presented::check(realm, &token, &proof, parts.method.as_str(), &realm.url(parts.uri.path())).map_err(Problem::from)?;
+        let presented =
+            Presented::check(realm, &token, &proof, parts.method.as_str(), &realm.url(parts.uri.path())).map_err(Problem::from)?;
         let jkt = presented.jkt().to_owned();
         let now = api.app.core.env.now();
         let context = api.app.core.db.write(move |tx| caller_of(tx, now, &presented)).await.map_err(|e| {
@@ -56,7 +57,9 @@ fn one(parts: &Parts, name: &str) -> Result<Option<String>, Problem> {
     let mut all = parts.headers.get_all(name).iter();
     match (all.next(), all.next()) {
         (None, _) => Ok(None),
-        (Some(value), None) => value.to_str().map(|v| Some(v.to_owned())).map_err(|_| Problem::invalid(format!("the header `{name}` is not text"))),
+        (Some(value), None) => {
+            value.to_str().map(|v| Some(v.to_owned())).map_err(|_| Problem::invalid(format!("the header `{name}` is not text")))
+        }
         (Some(_), Some(_)) => Err(Problem::invalid(format!("the header `{name}` is there twice"))),
     }
 }

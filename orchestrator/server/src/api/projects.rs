@@ -28,7 +28,12 @@ pub async fn create(State(api): State<Api>, called: Called, Body(create): Body<C
     Ok(Json(json!({ "id": project.id, "name": project.name, "environments": ["development"] })))
 }
 
-pub async fn read(State(api): State<Api>, called: Called, Path(name): Path<String>, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
+pub async fn read(
+    State(api): State<Api>,
+    called: Called,
+    Path(name): Path<String>,
+    Query(which): Query<Which>,
+) -> Result<Json<Value>, Problem> {
     let name: ProjectName = name.parse().map_err(|e| Problem::invalid(format!("{e}")))?;
     let environment = environment(which.environment.as_deref())?;
     let mut status = project_read(&api.app, called.caller(), name, environment).await?;

@@ -15,13 +15,25 @@ use purser_wire::signature::message::{self, Message};
 
 use super::Api;
 
-pub async fn charge(State(api): State<Api>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Result<Json<ChargeResponse>, Problem> {
+pub async fn charge(
+    State(api): State<Api>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<ChargeResponse>, Problem> {
     let (provider, key) = signed(&api, &method, &uri, &headers, &body).await?;
     let request: ChargeRequest = purser_http::extract::parse_json(&body)?;
     Ok(Json(charge_create(&api.app, &api.rails, &provider, &request, &key).await?))
 }
 
-pub async fn event(State(api): State<Api>, method: Method, uri: Uri, headers: HeaderMap, body: Bytes) -> Result<Json<EventReceipt>, Problem> {
+pub async fn event(
+    State(api): State<Api>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<EventReceipt>, Problem> {
     let (provider, _) = signed(&api, &method, &uri, &headers, &body).await?;
     let event: ProviderEvent = purser_http::extract::parse_json(&body)?;
     Ok(Json(provider_event(&api.app, &provider, event).await?))
@@ -29,7 +41,8 @@ pub async fn event(State(api): State<Api>, method: Method, uri: Uri, headers: He
 
 /// Which provider signed this request, and under which idempotency key. A signature is good once.
 async fn signed(api: &Api, method: &Method, uri: &Uri, headers: &HeaderMap, body: &Bytes) -> Result<(ProviderName, String), Problem> {
-    let refuse = |why: &str| Problem::new(StatusCode::UNAUTHORIZED, "invalid_signature", why).hint("sign with a key of your manifest (RFC 9421)");
+    let refuse =
+        |why: &str| Problem::new(StatusCode::UNAUTHORIZED, "invalid_signature", why).hint("sign with a key of your manifest (RFC 9421)");
     let kid = message::claimed_key(headers).map_err(|e| refuse(&e.to_string()))?;
     let names = api.app.gateway.names();
     let known = names.into_iter().find_map(|name| api.app.gateway.get(&name)?.key(&kid).map(|key| (name, key)));
@@ -40,7 +53,11 @@ async fn signed(api: &Api, method: &Method, uri: &Uri, headers: &HeaderMap, body
     let now = api.app.core.env.now();
     let verified = message::verify(&key, headers, sent, now).map_err(|e| refuse(&e.to_string()))?;
     let (provider, until) = (name.clone(), verified.expires_at);
-    let fresh = api.app.core.db.write::<_, DbError, _>(move |tx| purser_provisioning::store::nonce::take(tx, &provider, &verified.nonce, now, until));
+    let fresh = api
+        .app
+        .core
+        .db
+        .write::<_, DbError, _>(move |tx| purser_provisioning::store::nonce::take(tx, &provider, &verified.nonce, now, until));
     if !fresh.await? {
         return Err(refuse("this signature was used before"));
     }

@@ -7,8 +7,8 @@ use axum::extract::{Path, Query, State};
 use purser_db::{DbError, Tx};
 use purser_flow::{Record, Status};
 use purser_http::Problem;
-use purser_provisioning::store::resource::{self, Resource};
 use purser_provisioning::store::deployment;
+use purser_provisioning::store::resource::{self, Resource};
 use purser_provisioning::visible::saga_visible;
 use purser_spend::{charge, hold};
 use purser_values::id::{ResourceId, SagaId};
@@ -26,7 +26,12 @@ pub struct Poll {
     wait: Option<u64>,
 }
 
-pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>, Query(poll): Query<Poll>) -> Result<Json<Value>, Problem> {
+pub async fn read(
+    State(api): State<Api>,
+    called: Called,
+    Path(id): Path<String>,
+    Query(poll): Query<Poll>,
+) -> Result<Json<Value>, Problem> {
     let id: SagaId = id.parse().map_err(|_| Problem::not_found())?;
     let (context, now, of) = (called.context, api.app.core.env.now(), id.clone());
     let visible = api.app.core.db.read::<_, DbError, _>(move |tx| match purser_flow::get(tx, &of)? {
@@ -52,8 +57,12 @@ fn render(tx: &mut Tx<'_>, record: &Record) -> Result<Value, DbError> {
         other => other.name(),
     };
     let carried: Value = serde_json::from_str(&record.state).unwrap_or_default();
-    let error = record.failure.as_ref().map(|f| json!({"code": f.code, "kind": f.kind, "message": f.message, "hint": f.hint, "details": f.details}));
-    let mut answer = json!({ "saga": record.id, "operation": record.kind, "state": state, "error": error, "last_error": record.last_error });
+    let error = record
+        .failure
+        .as_ref()
+        .map(|f| json!({"code": f.code, "kind": f.kind, "message": f.message, "hint": f.hint, "details": f.details}));
+    let mut answer =
+        json!({ "saga": record.id, "operation": record.kind, "state": state, "error": error, "last_error": record.last_error });
     let id = carried["resource"].as_str().and_then(|id| id.parse::<ResourceId>().ok());
     if let Some(row) = id.map(|id| resource::get(tx, &id)).transpose()?.flatten() {
         answer["resource"] = resource(tx, &row)?;

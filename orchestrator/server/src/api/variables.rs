@@ -28,8 +28,10 @@ impl Which {
 pub async fn list(State(api): State<Api>, called: Called, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
     let (project, environment) = which.parts()?;
     let found = variables_list(&api.app, called.caller(), project, environment).await?;
-    let rows: Vec<Value> =
-        found.iter().map(|c| json!({"name": c.variable, "resource": c.resource, "secret": true, "value": "***", "version": c.version})).collect();
+    let rows: Vec<Value> = found
+        .iter()
+        .map(|c| json!({"name": c.variable, "resource": c.resource, "secret": true, "value": "***", "version": c.version}))
+        .collect();
     Ok(Json(json!({ "variables": rows })))
 }
 

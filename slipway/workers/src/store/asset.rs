@@ -78,11 +78,7 @@ pub struct Scope {
 }
 
 /// The files of these hashes that were uploaded in this scope.
-pub fn known<'a>(
-    tx: &mut Tx<'_>,
-    scope: &Scope,
-    hashes: impl IntoIterator<Item = &'a str>,
-) -> Result<BTreeMap<String, Asset>, DbError> {
+pub fn known<'a>(tx: &mut Tx<'_>, scope: &Scope, hashes: impl IntoIterator<Item = &'a str>) -> Result<BTreeMap<String, Asset>, DbError> {
     const SQL: &str = "select hash, sha256, bytes, content_type from worker_asset where account = $1 and script = $2 and holder = $3
         and hash in ($4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)";
     let hashes: Vec<&str> = hashes.into_iter().collect();
