@@ -37,7 +37,14 @@ pub async fn trace(app: &App, caller: &Caller, of: String) -> Result<Value, OpEr
             let standing = standing(tx, env.now(), &caller)?;
             let organisation = caller.organisation().ok_or(Denied::Anonymous)?;
             let _permit = authorise::<TraceRead>(&caller, &standing.facts(env.now(), &of))?;
-            let found = find(tx, organisation, of.trim())?.ok_or(Denied::NotFound)?;
+            let mut found = find(tx, organisation, of.trim())?.ok_or(Denied::NotFound)?;
+            // An agent sees what its grant covers; the rest of its organisation does not exist for it.
+            if let Some(grant) = &standing.grant {
+                found.resources.retain(|r| grant.projects.contains(&r.project_name) && grant.providers.contains(&r.provider));
+                if found.resources.is_empty() {
+                    return Err(Denied::NotFound.into());
+                }
+            }
             tell(tx, organisation, &of, found)
         })
         .await

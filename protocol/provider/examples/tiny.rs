@@ -1,6 +1,6 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "an example stops where a service would answer")]
 //! A whole provider in under a hundred lines: it sells greetings. Run it and point the conformance tester at it:
-//! `TINY_SECRET=whsec_example cargo run -p purser-provider --example tiny`, then `purser conformance URL --secret …`.
+//! `TINY_SECRET=whsec_example cargo run -p purser-provider --example tiny`, then `purser conformance URL --secret-file FILE`.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};

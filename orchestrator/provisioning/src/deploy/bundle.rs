@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Most files in one deployment, and the longest path of one in bytes.
-pub const FILES: usize = 2_000;
+pub const FILES: usize = 20_000;
 pub const PATH_BYTES: usize = 512;
 
 /// Whether a file is run or served.

@@ -3,9 +3,10 @@
 use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use purser_authority::Caller;
+use purser_authority::{Attempt, Caller, Denied, Done};
 use purser_http::Problem;
 use purser_identity::{CallContext, Presented, caller_of};
+use purser_provisioning::{OpError, perform};
 use purser_values::error::PublicError as _;
 
 use super::Api;
@@ -48,8 +49,18 @@ impl FromRequestParts<Api> for Called {
             tracing::info!(code = e.code(), "a call was not authenticated");
             Problem::from(e)
         })?;
+        if context.frozen {
+            return Err(refuse_frozen(api, &context.caller).await);
+        }
         Ok(Self { context, jkt, key })
     }
+}
+
+/// A frozen agent's token is good for nothing, not even for looking, and each try is recorded.
+async fn refuse_frozen(api: &Api, caller: &Caller) -> Problem {
+    let attempt = Attempt::new("token_use", caller, caller.agent().map(ToString::to_string).unwrap_or_default());
+    let refused = perform(&api.app.core, attempt, |_| Err::<Done<()>, OpError>(Denied::Frozen.into())).await;
+    refused.map_or_else(Problem::from, |()| Problem::from(Denied::Frozen))
 }
 
 /// A header that may be there once.
