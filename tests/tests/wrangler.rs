@@ -15,6 +15,7 @@ use purser_conformance::options::Payment as _;
 use purser_http::{Fetcher, Origin};
 use purser_values::Env;
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
+use purser_wire::assertion::IdentityAssertion;
 use purser_wire::quote::QuoteRequest;
 use purser_wire::resource::{CreateResource, PaymentCredentials, ResourceEnvelope, ResourceState};
 use purser_wire::token::TokenGrant;
@@ -111,13 +112,28 @@ async fn customer(base: &Url, stub: &StubOrchestrator, domain: &str) -> Vec<(Str
     stub.trust(manifest.keys.iter().map(|key| serde_json::from_value(key.clone()).unwrap()).collect());
     let signer = Signer { secret: SECRET.to_owned().into(), key: stub.attestor().key, env: Env::system() };
     let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&manifest), signer);
-    let request = AccountRequest::new(
+    let mut request = AccountRequest::new(
         "ar_1".parse().unwrap(),
         "ada@example.test".parse().unwrap(),
         Orchestrator::new("acct_test", "Test"),
         "confirm".to_owned().into(),
         Env::system().now().plus_secs(300),
     );
+    let attestor = stub.attestor();
+    let now = Env::system().now().as_secs();
+    let assertion = IdentityAssertion {
+        iss: attestor.issuer.to_string(),
+        aud: manifest.base_url.to_string(),
+        sub: "ada".to_owned(),
+        email: "ada@example.test".parse().unwrap(),
+        email_verified: true,
+        agent_jkt: None,
+        terms: manifest.terms.iter().map(|t| t.sha256).collect(),
+        jti: format!("wrangler-{domain}"),
+        iat: now,
+        exp: now + 120,
+    };
+    request.identity_assertion = Some(assertion.sign(&attestor.key).unwrap());
     let AccountAnswer::OAuth { code } = client.account_request(&request).await.unwrap() else { panic!("no code") };
     let access = client.token(&TokenGrant::AuthorizationCode { code, code_verifier: None }).await.unwrap().access_token;
     let create =

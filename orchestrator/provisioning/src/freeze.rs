@@ -9,10 +9,11 @@ use std::time::Duration;
 use purser_authority::{Attempt, Caller};
 use purser_db::DbError;
 use purser_db::jobs::JobFailure;
-use purser_identity::agent::{self, FreezeError};
+use purser_identity::agent::{self, FreezeError, Standing};
 use purser_values::Timestamp;
 use purser_values::id::AgentId;
 use purser_values::name::ProviderName;
+use purser_wire::control::AccountControl;
 use purser_wire::resource::AgentRef;
 use serde::Serialize;
 
@@ -33,6 +34,8 @@ pub struct Controlled {
     pub confirmed: Vec<ProviderName>,
     /// Providers that have not; they are asked again until they do.
     pub not_confirmed: Vec<ProviderName>,
+    /// Where `dark` was asked for and sites stay live, because other agents share the account.
+    pub not_dark: Vec<ProviderName>,
 }
 
 /// Freezes the agent and waits a moment for the providers. `dark` also takes its live sites off the net.
@@ -43,7 +46,17 @@ pub async fn freeze_and_confirm(app: &App, caller: &Caller, id: AgentId, dark: b
     let (env, caller_in, of) = (app.core.env.clone(), caller.clone(), id.clone());
     let attempt = Attempt::new("agent_freeze", caller, id.as_str());
     let frozen = perform(&app.core, attempt, move |tx| agent_freeze(tx, &env, &caller_in, &of, dark)).await?;
-    confirm(app, id, frozen.frozen_at).await
+    let mut controlled = confirm(app, id.clone(), frozen.frozen_at).await?;
+    if dark {
+        let organisation = frozen.agent.organisation;
+        let names: Vec<ProviderName> = controlled.confirmed.iter().chain(&controlled.not_confirmed).cloned().collect();
+        let shared = app.core.db.read::<_, DbError, _>(move |tx| {
+            let looked = names.into_iter().map(|name| Ok((control::is_shared(tx, &organisation, &name, &id)?, name)));
+            looked.collect::<Result<Vec<_>, DbError>>()
+        });
+        controlled.not_dark = shared.await?.into_iter().filter_map(|(shared, name)| shared.then_some(name)).collect();
+    }
+    Ok(controlled)
 }
 
 /// Looks until every provider has confirmed or the time is up. The jobs do the telling.
@@ -55,7 +68,13 @@ async fn confirm(app: &App, id: AgentId, frozen_at: Timestamp) -> Result<Control
         let (confirmed, not_confirmed): (Vec<_>, Vec<_>) = controls.into_iter().partition(control::Control::is_confirmed);
         if not_confirmed.is_empty() || tokio::time::Instant::now() >= deadline {
             let names = |all: Vec<control::Control>| all.into_iter().map(|c| c.provider).collect();
-            return Ok(Controlled { agent: id, frozen_at, confirmed: names(confirmed), not_confirmed: names(not_confirmed) });
+            return Ok(Controlled {
+                agent: id,
+                frozen_at,
+                confirmed: names(confirmed),
+                not_confirmed: names(not_confirmed),
+                not_dark: Vec::new(),
+            });
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
@@ -66,13 +85,15 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
     let again = |why: String| JobFailure::Again { why, limit: None };
     let _in_order = app.lock_control(&agent, &provider_name).await;
     let (of, name) = (agent.clone(), provider_name.clone());
-    let (control, row, jkt) = app
+    let (control, row, jkt, dark, shared) = app
         .core
         .db
         .read::<_, DbError, _>(move |tx| {
             let control = control::of_agent(tx, &of)?.into_iter().find(|c| c.provider == name);
             let agent = agent::find(tx, &of)?.ok_or(DbError::NoRow)?;
-            Ok((control, account::find(tx, &agent.organisation, &name)?, agent.jkt))
+            let dark = matches!(agent.standing, Standing::Frozen { dark: true, .. });
+            let shared = control::is_shared(tx, &agent.organisation, &name, &of)?;
+            Ok((control, account::find(tx, &agent.organisation, &name)?, agent.jkt, dark, shared))
         })
         .await
         .map_err(|e| again(e.to_string()))?;
@@ -89,10 +110,19 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
         return confirmed.map_err(|e| again(e.to_string()));
     };
     let reference = AgentRef { id: agent.as_str().parse().map_err(|e| again(format!("{e}")))?, jkt: Some(jkt) };
-    let told = if control.wanted == "disabled" {
-        provider.client.credentials_disable(&tokens.access, &reference).await
-    } else {
-        provider.client.credentials_enable(&tokens.access, &reference).await
+    let client = &provider.client;
+    // Going dark is the account's: it is done where the account is this agent's alone, so that nobody else goes dark with it.
+    let told = match (control.wanted == "disabled", shared) {
+        (true, false) if dark => match client.credentials_disable(&tokens.access, &reference).await {
+            Ok(_) => client.account_freeze(&tokens.access, AccountControl { dark }).await,
+            Err(e) => Err(e),
+        },
+        (true, _) => client.credentials_disable(&tokens.access, &reference).await.map(drop),
+        (false, false) => match client.account_thaw(&tokens.access).await {
+            Ok(()) => client.credentials_enable(&tokens.access, &reference).await.map(drop),
+            Err(e) => Err(e),
+        },
+        (false, true) => client.credentials_enable(&tokens.access, &reference).await.map(drop),
     };
     let (now, what, failed) = (app.core.env.now(), control.wanted, told.as_ref().err().map(ToString::to_string));
     let still_wanted = app

@@ -95,3 +95,24 @@ async fn a_provider_that_does_not_confirm_is_named_and_asked_until_it_does_and_a
         assert!(refuses(&agent).await && !is_taken(&world, &token).await, "a restart of {half:?} thawed the agent");
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn going_dark_takes_an_agents_own_sites_off_the_net_and_a_thaw_brings_them_back() {
+    let Some(world) = World::start().await else { return };
+    let (mut ada, agent) = (world.person("ada"), world.agent("lone"));
+    agent.ready(&mut ada, Ask::ALL, &Choice::USUAL).await;
+    site::write_worker(&agent.site, "on the net");
+    let live = agent.must(&["deploy", "."]).await["live_url"].as_str().unwrap().to_owned();
+    let host = live.trim_start_matches("https://").to_owned();
+    site::await_live(&world.system.run, &host, "/", "on the net").await;
+
+    let shell = agent.person_shell(&mut ada).await;
+    let told = agent.run_with(&["agent", "freeze", &agent.id(), "--dark"], &shell).await;
+    let told = told.data();
+    assert_eq!((&told["confirmed"], &told["not_dark"]), (&json!(["slipway"]), &json!([])), "{told}");
+    let answer = site::visit(&world.system.run, &host, "/").await;
+    assert!(!answer.as_ref().is_some_and(|(status, _)| *status == 200), "{answer:?}");
+
+    assert_eq!(ada.thaw(&agent.id()).await.status, 200);
+    site::await_live(&world.system.run, &host, "/", "on the net").await;
+}

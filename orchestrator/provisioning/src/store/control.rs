@@ -2,7 +2,7 @@
 
 use purser_db::{DbError, Tx, params};
 use purser_values::Timestamp;
-use purser_values::id::AgentId;
+use purser_values::id::{AgentId, OrganisationId};
 use purser_values::name::ProviderName;
 
 /// `disabled` or `enabled`, wanted and confirmed.
@@ -51,6 +51,12 @@ pub fn of_agent(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Vec<Control>, DbErro
             })
         })
         .collect()
+}
+
+/// Whether other agents of the organisation have something at the provider, so that the account is not this agent's alone.
+pub fn is_shared(tx: &mut Tx<'_>, organisation: &OrganisationId, provider: &ProviderName, agent: &AgentId) -> Result<bool, DbError> {
+    let select = "select id from resource where organisation = $1 and provider = $2 and agent <> $3 and removed_at is null limit 1";
+    Ok(tx.query_opt(select, params![organisation, provider, agent])?.is_some())
 }
 
 /// The providers at which an agent has or is getting resources, and so credentials.
