@@ -7,6 +7,8 @@ mod alone;
 mod bad_input;
 #[path = "system/cap.rs"]
 mod cap;
+#[path = "system/confine.rs"]
+mod confine;
 #[path = "system/crash.rs"]
 mod crash;
 #[path = "system/freeze.rs"]
