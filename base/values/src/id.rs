@@ -148,6 +148,12 @@ registry! {
     TokenId = Token "tok";
     /// The refresh tokens that follow from one acceptance.
     TokenFamilyId = TokenFamily "tfm";
+    /// An OAuth client that was registered here.
+    ClientRegistrationId = ClientRegistration "cli";
+    /// A client's request for authorization that waits for a person.
+    AuthorizationId = Authorization "aut";
+    /// One person signed in at one client, from one browser session of ours.
+    SignOnId = SignOn "sgn";
     /// A terms document that was accepted, by whom and when.
     TermsAcceptanceId = TermsAcceptance "trm";
     /// One application.

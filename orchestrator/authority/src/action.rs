@@ -65,6 +65,14 @@ actions! {
     GrantRevoke = "grant_revoke" by MAKERS;
     /// Exchange a decision or a refresh token for an access token.
     TokenIssue = "token_issue" by NOBODY, agents, anonymous;
+    /// Ask, as a client, that a person be sent to decide.
+    AuthorizationRequest = "authorization_request" by EVERYBODY, anonymous;
+    /// Let a client know who one is, or not.
+    AuthorizationDecide = "authorization_decide" by EVERYBODY;
+    /// Make an OAuth client known here: a person for the organisation, or the client for itself.
+    ClientRegister = "client_register" by LEADERS, anonymous;
+    ClientRead = "client_read" by EVERYBODY;
+    ClientRemove = "client_remove" by LEADERS;
     TermsAccept = "terms_accept" by MAKERS;
     AgentRead = "agent_read" by EVERYBODY;
     AgentFreeze = "agent_freeze" by MAKERS, while_frozen;

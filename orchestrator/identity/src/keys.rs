@@ -1,5 +1,6 @@
-//! The orchestrator's own keys: one that signs, those that signed before, and the secret of its codes.
+//! The orchestrator's own keys: those that sign, those that signed before, and the secret of its codes.
 //!
+//! Ed25519 signs what agents, providers and auditors read; P-256 signs what OpenID clients read, because all of them know ES256.
 //! All are sealed in the database. Retired keys stay published, because grants that they signed must stay verifiable.
 
 use std::sync::Arc;
@@ -29,6 +30,7 @@ pub struct Keys(Arc<Inner>);
 
 struct Inner {
     active: SigningKey,
+    es256: SigningKey,
     published: Vec<Jwk>,
     codes: Secret<Vec<u8>>,
 }
@@ -47,37 +49,43 @@ impl Keys {
     pub fn load(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Self, KeysError> {
         let rows = tx.query("select kid, sealed, public, retired_at from signing_key order by created_at desc, kid", params![])?;
         let mut published = Vec::with_capacity(rows.len() + 1);
-        let mut active = None;
+        let (mut active, mut es256) = (None, None);
         for row in &rows {
-            published.push(row.json::<Jwk>("public")?);
-            if active.is_none() && row.get::<Option<i64>>("retired_at")?.is_none() {
+            let public: Jwk = row.json("public")?;
+            let alg = public.algorithm();
+            published.push(public);
+            let place = match alg {
+                Algorithm::EdDsa => &mut active,
+                Algorithm::Es256 => &mut es256,
+            };
+            if place.is_none() && row.get::<Option<i64>>("retired_at")?.is_none() {
                 let sealed: Vec<u8> = row.get("sealed")?;
                 let pkcs8 = keyring.open(&key_purpose(&row.get::<String>("kid")?), &sealed)?;
-                active = Some(SigningKey::from_pkcs8(Algorithm::EdDsa, &pkcs8)?);
+                *place = Some(SigningKey::from_pkcs8(alg, &pkcs8)?);
             }
         }
-        let active = match active {
-            Some(key) => key,
+        let mut made = |found: Option<SigningKey>, alg| match found {
+            Some(key) => Ok(key),
             None => {
-                let key = add_key(tx, env, keyring)?;
+                let key = add_key(tx, env, keyring, alg)?;
                 published.insert(0, key.public().clone());
-                key
+                Ok::<_, KeysError>(key)
             }
         };
-        Ok(Self(Arc::new(Inner { active, published, codes: code_secret(tx, env, keyring)? })))
+        let (active, es256) = (made(active, Algorithm::EdDsa)?, made(es256, Algorithm::Es256)?);
+        Ok(Self(Arc::new(Inner { active, es256, published, codes: code_secret(tx, env, keyring)? })))
     }
 
-    /// Makes a new signing key and retires the one in use, which stays published.
+    /// Makes new signing keys and retires those in use, which stay published.
     ///
     /// # Errors
     /// As [`Keys::load`].
     pub fn rotate(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Self, KeysError> {
         tx.execute("update signing_key set retired_at = $1 where retired_at is null", params![env.now()])?;
-        add_key(tx, env, keyring)?;
         Self::load(tx, env, keyring)
     }
 
-    /// A compact JWS by the active key.
+    /// A compact JWS by the active Ed25519 key.
     ///
     /// # Errors
     /// When the claims do not serialise.
@@ -85,7 +93,19 @@ impl Keys {
         self.0.active.sign(typ, claims)
     }
 
-    /// The key that signs now.
+    /// A compact JWS by the active key of an algorithm.
+    ///
+    /// # Errors
+    /// When the claims do not serialise.
+    pub fn sign_with(&self, alg: Algorithm, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
+        let key = match alg {
+            Algorithm::EdDsa => &self.0.active,
+            Algorithm::Es256 => &self.0.es256,
+        };
+        key.sign(typ, claims)
+    }
+
+    /// The Ed25519 key that signs now.
     #[must_use]
     pub fn active(&self) -> &SigningKey {
         &self.0.active
@@ -113,8 +133,8 @@ impl Keys {
     }
 }
 
-fn add_key(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<SigningKey, KeysError> {
-    let key = SigningKey::generate(Algorithm::EdDsa)?;
+fn add_key(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring, alg: Algorithm) -> Result<SigningKey, KeysError> {
+    let key = SigningKey::generate(alg)?;
     let kid = key.public().thumbprint();
     let sealed = keyring.seal(env, &key_purpose(&kid), key.pkcs8().expose())?;
     let public = serde_json::json!(key.public());

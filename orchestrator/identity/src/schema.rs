@@ -1,8 +1,10 @@
 //! The tables of this domain.
 
+mod clients;
+
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT, clients::CLIENTS] };
 
 const TABLES: &str = "
 create table person (id {text} primary key, email {text} not null unique, created_at {int} not null){strict};

@@ -28,6 +28,12 @@ impl Algorithm {
             Self::Es256 => "ES256",
         }
     }
+
+    /// Whether a header's `alg` is this algorithm. RFC 9864 calls Ed25519 by its own name; what was `EdDSA` before still is.
+    #[must_use]
+    pub fn is_named(self, name: &str) -> bool {
+        name == self.name() || (self == Self::EdDsa && name == "Ed25519")
+    }
 }
 
 /// A private key with its public half. Cheap to clone.

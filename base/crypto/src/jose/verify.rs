@@ -49,9 +49,22 @@ pub struct Verified<T> {
 /// # Errors
 /// When any part is malformed, the type differs, the algorithm is not the key's, or the signature does not match.
 pub fn verify<T: DeserializeOwned>(token: &str, typ: &str, key: &Jwk) -> Result<Verified<T>, JoseError> {
+    verify_as(token, |found| is_type(found, typ), key)
+}
+
+/// [`verify`] for tokens of others that may say no `typ`: client assertions (RFC 7523) and ID tokens. One that says a type must say
+/// one of `types`.
+///
+/// # Errors
+/// As [`verify`].
+pub fn verify_untyped<T: DeserializeOwned>(token: &str, types: &[&str], key: &Jwk) -> Result<Verified<T>, JoseError> {
+    verify_as(token, |found| is_one_or_none(found, types), key)
+}
+
+fn verify_as<T: DeserializeOwned>(token: &str, typ: impl Fn(Option<&str>) -> bool, key: &Jwk) -> Result<Verified<T>, JoseError> {
     let parts = split(token)?;
     let header = header(&parts, typ)?;
-    if header.alg != key.algorithm().name() {
+    if !key.algorithm().is_named(&header.alg) {
         return Err(JoseError::Header);
     }
     verify_bytes(key, parts.signed.as_bytes(), &parts.signature)?;
@@ -64,8 +77,26 @@ pub fn verify<T: DeserializeOwned>(token: &str, typ: &str, key: &Jwk) -> Result<
 /// When any part is malformed or the type differs.
 pub fn decode_unverified<T: DeserializeOwned>(token: &str, typ: &str) -> Result<Verified<T>, JoseError> {
     let parts = split(token)?;
-    let header = header(&parts, typ)?;
+    let header = header(&parts, |found| is_type(found, typ))?;
     read(parts, header)
+}
+
+/// [`decode_unverified`] for tokens that may say no `typ`.
+///
+/// # Errors
+/// As [`decode_unverified`].
+pub fn decode_unverified_untyped<T: DeserializeOwned>(token: &str, types: &[&str]) -> Result<Verified<T>, JoseError> {
+    let parts = split(token)?;
+    let header = header(&parts, |found| is_one_or_none(found, types))?;
+    read(parts, header)
+}
+
+fn is_type(found: Option<&str>, typ: &str) -> bool {
+    found.is_some_and(|found| found.eq_ignore_ascii_case(typ))
+}
+
+fn is_one_or_none(found: Option<&str>, types: &[&str]) -> bool {
+    found.is_none_or(|found| types.iter().any(|typ| found.eq_ignore_ascii_case(typ)))
 }
 
 /// Checks a bare signature.
@@ -97,15 +128,12 @@ fn split(token: &str) -> Result<Parts<'_>, JoseError> {
     Ok(Parts { header: decode(header)?, claims: decode(claims)?, signature: decode(signature)?, signed })
 }
 
-fn header(parts: &Parts<'_>, typ: &str) -> Result<Header, JoseError> {
+fn header(parts: &Parts<'_>, typ: impl Fn(Option<&str>) -> bool) -> Result<Header, JoseError> {
     let header: Header = serde_json::from_slice(&parts.header).map_err(|_| JoseError::Header)?;
     if header.crit.is_some() {
         return Err(JoseError::Header);
     }
-    match &header.typ {
-        Some(found) if found.eq_ignore_ascii_case(typ) => Ok(header),
-        _ => Err(JoseError::Type),
-    }
+    if typ(header.typ.as_deref()) { Ok(header) } else { Err(JoseError::Type) }
 }
 
 fn read<T: DeserializeOwned>(parts: Parts<'_>, header: Header) -> Result<Verified<T>, JoseError> {
@@ -129,6 +157,20 @@ mod tests {
             assert_eq!(verify::<Value>(&token, "dpop+jwt", key.public()).unwrap_err(), JoseError::Type);
             assert_eq!(verify::<Value>(&token, "at+jwt", other.public()).unwrap_err(), JoseError::Signature);
         }
+    }
+
+    #[test]
+    fn a_type_may_be_left_out_only_where_the_reader_says_so() {
+        let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
+        let with = |header: Value| {
+            let signed = format!("{}.{}", crate::encoding::b64url(header.to_string().as_bytes()), crate::encoding::b64url(b"{}"));
+            format!("{signed}.{}", crate::encoding::b64url(&key.sign_bytes(signed.as_bytes()).unwrap()))
+        };
+        let (bare, typed) = (with(json!({"alg": "EdDSA"})), with(json!({"alg": "Ed25519", "typ": "JWT"})));
+        assert!(verify_untyped::<Value>(&bare, &["JWT"], key.public()).is_ok());
+        assert!(verify_untyped::<Value>(&typed, &["jwt"], key.public()).is_ok());
+        assert_eq!(verify::<Value>(&bare, "JWT", key.public()).unwrap_err(), JoseError::Type);
+        assert_eq!(verify_untyped::<Value>(&typed, &["dpop+jwt"], key.public()).unwrap_err(), JoseError::Type);
     }
 
     #[test]
