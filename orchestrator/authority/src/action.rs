@@ -17,6 +17,9 @@ pub struct Rule {
     pub anonymous: bool,
     /// Whether a frozen agent may still do it. Only for looking.
     pub while_frozen: bool,
+    /// Whether a person must have proved within [`crate::STEP_UP_S`] that they are there: what raises authority, lets money
+    /// out, or changes who can get in. What stops something never needs it.
+    pub step_up: bool,
 }
 
 /// A marker type for one action.
@@ -44,7 +47,7 @@ macro_rules! actions {
             impl Action for $type {
                 const RULE: Rule = {
                     #[allow(unused_mut, reason = "actions without flags leave the rule as it is")]
-                    let mut rule = Rule { name: $name, persons: $persons, agents: false, providers: false, anonymous: false, while_frozen: false };
+                    let mut rule = Rule { name: $name, persons: $persons, agents: false, providers: false, anonymous: false, while_frozen: false, step_up: false };
                     $(rule.$flag = true;)*
                     rule
                 };
@@ -58,10 +61,22 @@ macro_rules! actions {
 actions! {
     /// Ask for a sign-in code and use it.
     SignIn = "sign_in" by EVERYBODY, anonymous;
+    /// Prove once more that it is oneself.
+    StepUp = "step_up" by EVERYBODY;
+    /// See one's own passkeys, app and sessions, and end sessions.
+    SecurityRead = "security_read" by EVERYBODY;
+    SessionEnd = "session_end" by EVERYBODY;
+    PasskeyAdd = "passkey_add" by EVERYBODY, step_up;
+    PasskeyRemove = "passkey_remove" by EVERYBODY, step_up;
+    TotpAdd = "totp_add" by EVERYBODY, step_up;
+    TotpRemove = "totp_remove" by EVERYBODY, step_up;
+    EmailChange = "email_change" by EVERYBODY, step_up;
     /// Start a device flow: ask a person for a grant.
     GrantRequest = "grant_request" by EVERYBODY, agents, anonymous;
     /// Accept or deny an agent's request; raises authority, so never an agent.
     GrantDecide = "grant_decide" by MAKERS;
+    /// What a decision needs besides when it is a yes.
+    GrantAccept = "grant_accept" by MAKERS, step_up;
     GrantRevoke = "grant_revoke" by MAKERS;
     /// Exchange a decision or a refresh token for an access token.
     TokenIssue = "token_issue" by NOBODY, agents, anonymous;
@@ -76,11 +91,15 @@ actions! {
     TermsAccept = "terms_accept" by MAKERS;
     AgentRead = "agent_read" by EVERYBODY;
     AgentFreeze = "agent_freeze" by MAKERS, while_frozen;
-    AgentThaw = "agent_thaw" by MAKERS;
+    AgentThaw = "agent_thaw" by MAKERS, step_up;
     CapRead = "cap_read" by EVERYBODY, agents, while_frozen;
     /// Raise or lower a cap; an agent can never.
     CapSet = "cap_set" by LEADERS;
-    PaymentMethodSet = "payment_method_set" by PAYERS;
+    /// What setting a cap needs besides when it goes up.
+    CapRaise = "cap_raise" by LEADERS, step_up;
+    /// Put a card on file, and confirm it.
+    PaymentMethodSet = "payment_method_set" by PAYERS, step_up;
+    PaymentMethodRemove = "payment_method_remove" by PAYERS;
     PaymentMethodRead = "payment_method_read" by EVERYBODY;
     SpendRead = "spend_read" by EVERYBODY, agents, while_frozen;
     CatalogueRead = "catalogue_read" by EVERYBODY, agents, anonymous, while_frozen;
@@ -93,7 +112,7 @@ actions! {
     ResourceRemove = "resource_remove" by MAKERS, agents;
     ResourceRotate = "resource_rotate" by MAKERS, agents;
     /// See a credential in plain text.
-    CredentialExport = "credential_export" by MAKERS, agents;
+    CredentialExport = "credential_export" by MAKERS, agents, step_up;
     DeploymentCreate = "deployment_create" by MAKERS, agents;
     TraceRead = "trace_read" by EVERYBODY, agents, while_frozen;
     EventRead = "event_read" by EVERYBODY, agents, while_frozen;

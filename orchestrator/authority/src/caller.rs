@@ -3,6 +3,7 @@
 use std::fmt;
 use std::str::FromStr;
 
+use purser_values::Timestamp;
 use purser_values::id::{AgentId, GrantId, OrganisationId, PersonId};
 use purser_values::name::ProviderName;
 use serde::{Deserialize, Serialize};
@@ -27,6 +28,10 @@ pub enum Caller {
         person: PersonId,
         organisation: OrganisationId,
         role: Role,
+        /// When they last proved that they are there: at sign-in, or since then. Absent when the call itself proves nothing of
+        /// the kind, as a mailed link does.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        present_at: Option<Timestamp>,
     },
     /// An agent with its own key, under one grant of one person. Never the person's session.
     Agent {

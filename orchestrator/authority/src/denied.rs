@@ -10,6 +10,8 @@ pub enum Denied {
     Role { role: &'static str, action: &'static str },
     #[error("an agent may not `{action}`; only a person can")]
     AgentNever { action: &'static str },
+    #[error("`{action}` needs you to confirm first that it is you")]
+    StepUpRequired { action: &'static str },
     #[error("the grant does not cover {what}")]
     NotGranted { what: String },
     #[error("the grant has ended")]
@@ -26,6 +28,7 @@ impl PublicError for Denied {
             Self::Anonymous => "not_signed_in",
             Self::Role { .. } => "role_not_allowed",
             Self::AgentNever { .. } => "agent_not_allowed",
+            Self::StepUpRequired { .. } => "step_up_required",
             Self::NotGranted { .. } => "not_granted",
             Self::GrantEnded => "grant_ended",
             Self::Frozen => "agent_frozen",
@@ -37,7 +40,7 @@ impl PublicError for Denied {
         match self {
             Self::Anonymous | Self::GrantEnded => Kind::Unauthenticated,
             Self::Role { .. } | Self::Frozen => Kind::Forbidden,
-            Self::AgentNever { .. } | Self::NotGranted { .. } => Kind::NeedsPerson,
+            Self::AgentNever { .. } | Self::StepUpRequired { .. } | Self::NotGranted { .. } => Kind::NeedsPerson,
             Self::NotFound => Kind::NotFound,
         }
     }
@@ -47,6 +50,7 @@ impl PublicError for Denied {
             Self::Anonymous => "sign in with `purser login`".to_owned(),
             Self::Role { .. } => "ask an owner or admin of the organisation".to_owned(),
             Self::AgentNever { .. } => "ask your person: it is done on their pages, not by any flag".to_owned(),
+            Self::StepUpRequired { .. } => "confirm it on the page `/step-up`; in a terminal, sign in again".to_owned(),
             Self::NotGranted { .. } => "run `purser login` again to ask your person for a wider grant".to_owned(),
             Self::GrantEnded => "run `purser login` to ask your person for a new grant".to_owned(),
             Self::Frozen => "a person froze this agent and can thaw it on the agents page".to_owned(),

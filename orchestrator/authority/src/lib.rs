@@ -21,4 +21,4 @@ pub use denied::Denied;
 pub use done::{Attempt, Done};
 pub use event::{Event, Outcome};
 pub use grant_scope::GrantScope;
-pub use permit::{Facts, Permit, authorise};
+pub use permit::{Facts, Permit, STEP_UP_S, authorise};

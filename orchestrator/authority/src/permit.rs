@@ -7,9 +7,12 @@ use purser_values::id::OrganisationId;
 use purser_values::name::{ProjectName, ProviderName};
 
 use crate::action::{Action, Rule};
-use crate::caller::Caller;
+use crate::caller::{Caller, Role};
 use crate::denied::Denied;
 use crate::grant_scope::GrantScope;
+
+/// Time for which a person who proved that they are there may do what needs it, in seconds.
+pub const STEP_UP_S: i64 = 300;
 
 /// What is known of the case, read in the same write or read as the decision is used in.
 #[derive(Clone, Copy, Debug)]
@@ -80,11 +83,25 @@ pub fn authorise<A: Action>(caller: &Caller, facts: &Facts<'_>) -> Result<Permit
         Caller::Anonymous => return Err(Denied::Anonymous),
         Caller::Provider { .. } if rule.providers => {}
         Caller::Provider { .. } => return Err(Denied::NotFound),
-        Caller::Person { role, .. } if rule.persons.contains(role) => {}
-        Caller::Person { role, .. } => return Err(Denied::Role { role: role.name(), action: rule.name }),
+        Caller::Person { role, present_at, .. } => person_may(&rule, *role, *present_at, facts.now)?,
         Caller::Agent { .. } => agent_may(&rule, facts)?,
     }
     Ok(Permit { caller: caller.clone(), subject: facts.subject.to_owned(), action: PhantomData })
+}
+
+fn person_may(rule: &Rule, role: Role, present_at: Option<Timestamp>, now: Timestamp) -> Result<(), Denied> {
+    if !rule.persons.contains(&role) {
+        return Err(Denied::Role { role: role.name(), action: rule.name });
+    }
+    if rule.step_up && !is_fresh(present_at, now) {
+        return Err(Denied::StepUpRequired { action: rule.name });
+    }
+    Ok(())
+}
+
+/// A proof from the future is as good as none: a clock was wrong, then or now.
+fn is_fresh(present_at: Option<Timestamp>, now: Timestamp) -> bool {
+    present_at.is_some_and(|at| at <= now && now < at.plus_secs(STEP_UP_S))
 }
 
 fn agent_may(rule: &Rule, facts: &Facts<'_>) -> Result<(), Denied> {
@@ -110,8 +127,7 @@ fn agent_may(rule: &Rule, facts: &Facts<'_>) -> Result<(), Denied> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::action::{AgentFreeze, CapSet, DeploymentCreate, ResourceAdd, TermsAccept};
-    use crate::caller::Role;
+    use crate::action::{AgentFreeze, AgentThaw, CapSet, DeploymentCreate, GrantRevoke, ResourceAdd, TermsAccept};
     use purser_values::id::{AgentId, GrantId, PersonId};
     use purser_values::{Currency, Env, Money};
 
@@ -171,7 +187,7 @@ mod tests {
     fn to_a_stranger_nothing_exists() {
         let env = env();
         let (mine, theirs) = (OrganisationId::mint(&env), OrganisationId::mint(&env));
-        let stranger = Caller::Person { person: PersonId::mint(&env), organisation: theirs, role: Role::Owner };
+        let stranger = Caller::Person { person: PersonId::mint(&env), organisation: theirs, role: Role::Owner, present_at: None };
         let facts = Facts { owner: Some(&mine), ..Facts::new(env.now(), "res_x") };
         assert_eq!(authorise::<ResourceAdd>(&stranger, &facts).err(), Some(Denied::NotFound));
         assert_eq!(authorise::<AgentFreeze>(&Caller::Anonymous, &facts).err(), Some(Denied::Anonymous));
@@ -181,9 +197,38 @@ mod tests {
     fn an_auditor_may_only_look() {
         let env = env();
         let organisation = OrganisationId::mint(&env);
-        let auditor = Caller::Person { person: PersonId::mint(&env), organisation, role: Role::Auditor };
+        let auditor = Caller::Person { person: PersonId::mint(&env), organisation, role: Role::Auditor, present_at: None };
         assert!(matches!(authorise::<ResourceAdd>(&auditor, &Facts::new(env.now(), "x")), Err(Denied::Role { .. })));
         assert!(authorise::<crate::action::EventRead>(&auditor, &Facts::new(env.now(), "x")).is_ok());
+    }
+
+    #[test]
+    fn what_raises_authority_needs_a_person_who_was_there_within_five_minutes_and_stopping_never_does() {
+        let env = env();
+        let now = env.now();
+        let person = |present_at| Caller::Person {
+            person: PersonId::mint(&env),
+            organisation: OrganisationId::mint(&env),
+            role: Role::Owner,
+            present_at,
+        };
+        let facts = Facts::new(now, "agt_x");
+        for fresh in [now, now.plus_secs(1 - STEP_UP_S)] {
+            assert!(authorise::<AgentThaw>(&person(Some(fresh)), &facts).is_ok(), "{fresh}");
+        }
+        for stale in [None, Some(now.plus_secs(-STEP_UP_S)), Some(now.plus_secs(1))] {
+            let refused = authorise::<AgentThaw>(&person(stale), &facts).err();
+            assert_eq!(refused, Some(Denied::StepUpRequired { action: "agent_thaw" }), "{stale:?}");
+            assert!(authorise::<AgentFreeze>(&person(stale), &facts).is_ok());
+            assert!(authorise::<GrantRevoke>(&person(stale), &facts).is_ok());
+        }
+        let names: Vec<&str> = crate::action::ALL.iter().filter(|rule| rule.step_up).map(|rule| rule.name).collect();
+        for name in ["grant_accept", "agent_thaw", "cap_raise", "payment_method_set", "credential_export", "passkey_add", "email_change"] {
+            assert!(names.contains(&name), "`{name}` needs no step-up");
+        }
+        for name in ["agent_freeze", "grant_revoke", "session_end", "payment_method_remove"] {
+            assert!(!names.contains(&name), "`{name}` waits for a step-up");
+        }
     }
 
     #[test]

@@ -132,12 +132,15 @@ pub fn caller_of(tx: &mut Tx<'_>, now: Timestamp, presented: &Presented) -> Resu
             }
         }
         None => {
-            let alive = "select id from person_token where id = $1 and person = $2 and organisation = $3 and revoked_at is null";
-            if tx.query_opt(alive, params![claims.jti, claims.sub, claims.org])?.is_none() {
-                return Err(CallerError::InvalidToken);
-            }
+            let alive = "select present_at from person_token where id = $1 and person = $2 and organisation = $3 and revoked_at is null";
+            let row = tx.query_opt(alive, params![claims.jti, claims.sub, claims.org])?.ok_or(CallerError::InvalidToken)?;
             let member = person::member(tx, &claims.org, &claims.sub)?.ok_or(CallerError::InvalidToken)?;
-            Caller::Person { person: claims.sub.clone(), organisation: claims.org.clone(), role: member.role }
+            Caller::Person {
+                person: claims.sub.clone(),
+                organisation: claims.org.clone(),
+                role: member.role,
+                present_at: row.get("present_at")?,
+            }
         }
     };
     standing(tx, now, &caller)

@@ -20,6 +20,11 @@ pub const SIGN_IN_DIGITS: usize = 6;
 pub const SIGN_IN_DIGITS_LONG: usize = 10;
 /// Time for which a browser is known after it signed in, in seconds.
 pub const KNOWN_BROWSER_LIFE_S: i64 = 365 * 86_400;
+/// Codes that a signed-in person may ask for to prove once more that it is they, in a window and in a day; used ones count too.
+pub const PRESENCE_CODES: i64 = 5;
+pub const PRESENCE_CODES_DAY: i64 = 20;
+/// Longest name of a browser that the list of sessions keeps, in characters.
+pub const BROWSER_NAME_CHARS: usize = 200;
 /// Undecided grant requests of one peer at a time.
 pub const GRANT_REQUESTS_PER_PEER: i64 = 30;
 /// Life of a grant when the agent asks for none, and the longest, in seconds.
@@ -33,5 +38,3 @@ pub const SCOPE_ENTRIES: usize = 20;
 pub const DPOP_TOLERANCE_S: i64 = 60;
 /// Longest `jti` of a DPoP proof, in bytes.
 pub const DPOP_JTI_BYTES: usize = 128;
-/// A sign-in older than this is asked for anew before an acceptance or a thaw, in seconds.
-pub const STEP_UP_S: i64 = 3_600;

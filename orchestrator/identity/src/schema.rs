@@ -1,10 +1,12 @@
 //! The tables of this domain.
 
 mod clients;
+mod presence;
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT, clients::CLIENTS] };
+pub const MIGRATIONS: Migrations =
+    Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT, clients::CLIENTS, presence::PRESENCE] };
 
 const TABLES: &str = "
 create table person (id {text} primary key, email {text} not null unique, created_at {int} not null){strict};

@@ -15,6 +15,7 @@ use purser_identity::grant::{self, GrantRecord, RevokeError, grant_revoke};
 use purser_identity::grant_request::{
     Accept, Ask, AskedScope, Asker, DecideError, Decided, Decision, device_authorization_start, device_decision,
 };
+use purser_identity::session::Place;
 use purser_identity::sign_in::{CodeUse, CodeUseError, Origin, sign_in_code_send, sign_in_code_use};
 use purser_identity::terms::{TermsDocument, terms_in_force, terms_keep};
 use purser_identity::token::dpop::{Proof, ProofError};
@@ -98,13 +99,21 @@ impl World {
 
     async fn try_code(&self, attempt: &Secret<String>, code: &str) -> Result<Done<CodeUse>, CodeUseError> {
         let (attempt, code) = (attempt.clone(), code.to_owned());
-        self.write(move |tx, realm| sign_in_code_use(tx, realm, allowed::<SignIn>(&Caller::Anonymous, realm, "x"), &attempt, &code)).await
+        self.write(move |tx, realm| {
+            sign_in_code_use(tx, realm, allowed::<SignIn>(&Caller::Anonymous, realm, "x"), &attempt, &code, Place::default())
+        })
+        .await
     }
 
     async fn person(&self, email: &str) -> Caller {
         let (attempt, code) = self.code(email).await;
         let CodeUse::SignedIn(signed_in) = self.try_code(&attempt, &code).await.unwrap().value else { panic!("the code is right") };
-        Caller::Person { person: signed_in.member.person.id, organisation: signed_in.member.organisation.id, role: signed_in.member.role }
+        Caller::Person {
+            person: signed_in.member.person.id,
+            organisation: signed_in.member.organisation.id,
+            role: signed_in.member.role,
+            present_at: Some(self.realm.env.now()),
+        }
     }
 
     fn proof(&self, key: &SigningKey) -> Proof {
@@ -337,7 +346,7 @@ async fn a_decision_is_within_what_was_asked_and_over_the_terms_in_force() {
         }
         // a member may give a grant and may not raise the cap above the default
         let Caller::Person { person: who, organisation, .. } = person.clone() else { panic!() };
-        let member = Caller::Person { person: who, organisation, role: Role::Member };
+        let member = Caller::Person { person: who, organisation, role: Role::Member, present_at: Some(world.realm.env.now()) };
         let raised = world.decide(&member, &id, Decision::Accept(Accept { cap: usd(100_01), ..good.clone() })).await;
         assert!(matches!(raised, Err(DecideError::Denied(Denied::Role { .. }))));
         let done = world.decide(&member, &id, Decision::Accept(good)).await.unwrap();

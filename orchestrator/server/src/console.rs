@@ -18,6 +18,7 @@ mod revoke;
 pub mod session;
 mod sign_in;
 mod spend;
+mod step_up;
 mod style;
 
 pub use failure::PageError;
@@ -38,6 +39,9 @@ pub fn router(front: Front) -> Router {
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
         .route("/sign-in/code", get(sign_in::code_get).post(sign_in::code_post))
         .route("/sign-out", post(sign_in::sign_out))
+        .route("/step-up", get(step_up::get))
+        .route("/step-up/mail", post(step_up::mail))
+        .route("/step-up/code", post(step_up::code))
         .route("/device", get(consent::get).post(consent::post))
         .route("/device/done", get(consent::done))
         .route("/terms/{sha256}", get(consent::terms))

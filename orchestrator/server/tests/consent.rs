@@ -340,17 +340,28 @@ async fn in_production_the_person_types_the_code_and_puts_no_sandbox_card_on_fil
 }
 
 #[tokio::test]
-async fn an_old_sign_in_is_made_anew_before_an_acceptance() {
+async fn an_acceptance_waits_for_a_person_who_was_there_just_now_and_a_denial_does_not() {
     let world = World::new().await;
     let mut person = world.person("ada@example.test").await;
-    world.clock.advance_secs(3_601);
+    world.clock.advance_secs(300);
     let agent = world.agent();
     let asked = agent.ask(&ASK).await;
     let page = person.get(&format!("/device?user_code={}", code_of(&asked))).await;
-    let again = person.submit(&page, 1, &[], Some(("decision", "accept"))).await;
-    assert!(again.location().starts_with("/sign-in?next=%2Fdevice"), "{}", again.location());
-    let sign_in = person.get(again.location()).await;
-    assert_eq!(sign_in.status, StatusCode::OK);
+    let asked_back = person.submit(&page, 1, &[("cap", "7.00")], Some(("decision", "accept"))).await;
+    assert_eq!(asked_back.status, StatusCode::FORBIDDEN);
+    let done = person.step_up(&world, "ada@example.test", &asked_back).await;
+    // the form goes on as it was typed
+    let granted = person.submit(&done, 1, &[], None).await;
+    assert_eq!(granted.location(), "/device/done?as=granted", "{}", granted.body);
+    let (_, tokens) = agent.poll(&asked).await;
+    let scope = world.call(&agent, tokens["access_token"].as_str().unwrap()).await.unwrap().grant.unwrap();
+    assert_eq!(scope.cap_per_provider_month.minor(), 7_00);
+
+    world.clock.advance_secs(300);
+    let asked = world.agent().ask(&ASK).await;
+    let page = person.get(&format!("/device?user_code={}", code_of(&asked))).await;
+    let denied = person.submit(&page, 1, &[], Some(("decision", "deny"))).await;
+    assert_eq!(denied.location(), "/device/done?as=denied", "{}", denied.body);
 }
 
 #[tokio::test]

@@ -121,15 +121,19 @@ async fn what_is_not_an_amount_changes_nothing_and_says_so() {
 }
 
 #[tokio::test]
-async fn raising_wants_a_recent_sign_in_and_lowering_does_not() {
+async fn raising_wants_a_person_who_was_there_just_now_and_lowering_does_not() {
     let (world, mut person, _) = setup().await;
     let page = person.get("/limits").await;
     world.clock.advance_secs(11 * 3600);
     let raise = person.submit(&page, 1, &[("amount", "200")], None).await;
-    assert_eq!((raise.status, raise.location()), (StatusCode::SEE_OTHER, "/sign-in?next=%2Flimits"));
+    assert_eq!(raise.status, StatusCode::FORBIDDEN);
+    assert!(raise.body.contains("Is it you?"), "{}", raise.body);
     let lower = person.submit(&page, 1, &[("amount", "20")], None).await;
     assert_eq!(lower.location(), "/limits");
     assert!(person.get("/limits").await.body.contains("value=\"20.00\""));
+    let done = person.step_up(&world, "ada@example.test", &raise).await;
+    assert_eq!(person.submit(&done, 1, &[], None).await.location(), "/limits");
+    assert!(person.get("/limits").await.body.contains("value=\"200.00\""), "what was typed before is done after");
 }
 
 #[tokio::test]

@@ -72,7 +72,12 @@ async fn prepare(db: &Db, env: &Env, spenders: &[Spender]) {
     let (env, spenders) = (env.clone(), spenders.to_vec());
     let write = db.write(move |tx| -> Result<(), DbError> {
         let organisation = spenders[0].organisation.clone();
-        let owner = Caller::Person { person: PersonId::mint(&env), organisation: organisation.clone(), role: Role::Owner };
+        let owner = Caller::Person {
+            person: PersonId::mint(&env),
+            organisation: organisation.clone(),
+            role: Role::Owner,
+            present_at: Some(env.now()),
+        };
         let at_rail = set_up(tx, &env, SandboxCard::Pays)?;
         drop(method::add(tx, &env, &permit::<PaymentMethodSet>(&env, &owner), &organisation, &at_rail).unwrap());
         for spender in &spenders {

@@ -55,6 +55,7 @@ pub fn revoke_link_of(tx: &mut Tx<'_>, link: &str) -> Result<(Caller, Grant, Age
     let grant = find(tx, &id)?.ok_or(LinkError::Unknown)?;
     let agent = agent::find(tx, &grant.agent)?.ok_or(LinkError::Unknown)?;
     let member = person::member(tx, &grant.organisation, &grant.person)?.ok_or(LinkError::Unknown)?;
-    let caller = Caller::Person { person: grant.person.clone(), organisation: grant.organisation.clone(), role: member.role };
+    let caller =
+        Caller::Person { person: grant.person.clone(), organisation: grant.organisation.clone(), role: member.role, present_at: None };
     Ok((caller, grant, agent))
 }

@@ -3,7 +3,7 @@
 //! INVARIANT (agent-cannot-widen): what is accepted is within what was asked, except for the cap, which the person writes.
 //! A cap above the default needs the role that may raise caps.
 
-use purser_authority::action::{CapSet, GrantDecide};
+use purser_authority::action::{CapRaise, GrantAccept, GrantDecide};
 use purser_authority::{Caller, Denied, Done, Event, Facts, Permit, authorise};
 use purser_crypto::jose::JoseError;
 use purser_crypto::seal::SealError;
@@ -131,6 +131,9 @@ pub fn device_decision(
         State::Expired => return Err(DecideError::Expired),
         State::Granted { .. } | State::LetIn { .. } | State::Denied => return Err(DecideError::Decided),
     }
+    if matches!(decision, Decision::Accept(_)) {
+        authorise::<GrantAccept>(permit.caller(), &Facts::new(realm.env.now(), permit.subject())).map(drop)?;
+    }
     match (decision, &request.asker) {
         (Decision::Deny, _) => {
             settle(tx, realm, permit, &request, "denied", None)?;
@@ -204,7 +207,7 @@ fn refuse_wider(realm: &Realm, permit: &Permit<GrantDecide>, asked: &AskedScope,
         return Err(DecideError::Cap);
     }
     if accept.cap.minor() > DEFAULT_CAP_MINOR {
-        authorise::<CapSet>(permit.caller(), &Facts::new(realm.env.now(), permit.subject())).map(drop)?;
+        authorise::<CapRaise>(permit.caller(), &Facts::new(realm.env.now(), permit.subject())).map(drop)?;
     }
     Ok(())
 }

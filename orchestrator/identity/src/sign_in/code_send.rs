@@ -153,7 +153,7 @@ fn unknown(tx: &mut Tx<'_>, email: &Email, peer: &str, now: Timestamp) -> Result
 }
 
 /// Uniform: bytes above the largest multiple of ten are drawn again.
-fn code_of(env: &Env, digits: usize) -> Secret<String> {
+pub(crate) fn code_of(env: &Env, digits: usize) -> Secret<String> {
     let mut code = String::with_capacity(digits);
     while code.len() < digits {
         let [drawn] = env.bytes::<1>();

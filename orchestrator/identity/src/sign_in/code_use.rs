@@ -9,11 +9,11 @@ use purser_values::error::{Kind, PublicError};
 use purser_values::limits::SIGN_IN_CODE_TRIES;
 use purser_values::name::Email;
 
-use super::{ATTEMPT, code_mac, known_browser};
-use crate::limits::{SIGN_IN_DIGITS, SIGN_IN_DIGITS_LONG};
+use super::{ATTEMPT, code_mac, known_browser, typed};
 use crate::person::{self, Member};
 use crate::realm::Realm;
-use crate::session;
+use crate::session::{self, Begin, Place};
+use crate::step_up;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CodeUseError {
@@ -77,11 +77,9 @@ pub fn sign_in_code_use(
     _permit: Permit<SignIn>,
     attempt: &Secret<String>,
     code: &str,
+    place: Place<'_>,
 ) -> Result<Done<CodeUse>, CodeUseError> {
-    let code: String = code.chars().filter(|c| !c.is_whitespace() && *c != '-').collect();
-    if ![SIGN_IN_DIGITS, SIGN_IN_DIGITS_LONG].contains(&code.len()) || !code.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(CodeUseError::NotACode(code.chars().take(16).collect()));
-    }
+    let code = typed(code)?;
     if !token::is_well_formed(attempt.expose(), ATTEMPT) {
         return Err(CodeUseError::NoAttempt);
     }
@@ -100,11 +98,18 @@ pub fn sign_in_code_use(
         return Err(CodeUseError::NoAttempt);
     }
     let (member, fresh) = person::find_or_create(tx, &realm.env, &email)?;
-    let (session, id) = session::start(tx, &realm.env, &member)?;
-    let caller = Caller::Person { person: member.person.id.clone(), organisation: member.organisation.id.clone(), role: member.role };
+    // Whoever has something stronger than a mailbox is not there before they have shown it.
+    let present = !step_up::methods(tx, &member.person.id)?.is_strong();
+    let (session, id) = session::start(tx, &realm.env, &member, Begin { method: "email_code", present, place })?;
+    let caller = Caller::Person {
+        person: member.person.id.clone(),
+        organisation: member.organisation.id.clone(),
+        role: member.role,
+        present_at: present.then_some(now),
+    };
     let event = Event::new("sign_in", Outcome::Done, &caller, member.person.id.as_str())
         .related([id.as_str()])
-        .with(serde_json::json!({ "email": email, "fresh": fresh }));
+        .with(serde_json::json!({ "email": email, "fresh": fresh, "method": "email_code", "present": present }));
     let mark = known_browser::mark(&realm.keys, &realm.env, &email);
     Ok(Done::with_event(CodeUse::SignedIn(SignedIn { member, session, mark, fresh }), event))
 }

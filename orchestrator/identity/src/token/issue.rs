@@ -139,10 +139,13 @@ fn let_in(
 ) -> Result<Done<Tokens>, TokenIssueError> {
     let member = crate::person::member(tx, organisation, person)?.ok_or(TokenIssueError::Denied)?;
     let id = TokenId::mint(&realm.env);
-    let insert = "insert into person_token (id, person, organisation, jkt, expires_at) values ($1, $2, $3, $4, $5)";
+    // The terminal's own sign-in is the acceptance, for which the person had to be there.
+    let present_at: Option<Timestamp> =
+        tx.query_one("select decided_at from grant_request where id = $1", params![request.id])?.get("decided_at")?;
+    let insert = "insert into person_token (id, person, organisation, jkt, expires_at, present_at) values ($1, $2, $3, $4, $5, $6)";
     let until = realm.env.now().plus_secs(PERSON_TOKEN_LIFE_S);
-    tx.execute(insert, params![id, person, organisation, request.jkt, until])?;
-    let caller = Caller::Person { person: person.clone(), organisation: organisation.clone(), role: member.role };
+    tx.execute(insert, params![id, person, organisation, request.jkt, until, present_at])?;
+    let caller = Caller::Person { person: person.clone(), organisation: organisation.clone(), role: member.role, present_at };
     let event = Event::done(permit.verb(), &caller, id.as_str()).related([request.id.as_str(), &request.jkt]);
     let (access_token, expires_in_s) = person_access(realm, id, person, organisation, &request.jkt)?;
     Ok(Done::with_event(Tokens { access_token, expires_in_s, agent: None }, event))

@@ -85,9 +85,6 @@ pub struct Nothing {}
 
 pub async fn thaw(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
     let id: AgentId = id.parse().map_err(|_| PageError::not_found())?;
-    if !signed.session.is_recent(front.realm.env.now()) {
-        return Err(PageError::SignIn { next: "/agents".to_owned() });
-    }
     let (caller, env) = (signed.session.caller(), front.realm.env.clone());
     let attempt = Attempt::new("agent_thaw", &caller, id.as_str());
     perform(&front.core, attempt, move |tx| agent_thaw(tx, &env, &caller, &id)).await?;

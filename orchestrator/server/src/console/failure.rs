@@ -9,6 +9,7 @@ use purser_http::Problem;
 use purser_values::error::{Kind, PublicError};
 
 use super::page::{Page, PageContext};
+use super::step_up;
 use crate::front::Front;
 
 /// What a handler of a page can answer instead of the page.
@@ -87,9 +88,19 @@ struct Message {
     code: String,
 }
 
-/// The layer that turns refusals into pages.
+/// The layer that turns refusals into pages, and those for want of a step-up into the step-up.
 pub async fn render(State(front): State<Front>, request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+    let mut response = match step_up::sent(request).await {
+        Ok((sent, request)) => {
+            let mut response = next.run(request).await;
+            // What wants a person who was there just now asks for that, and is then gone on with.
+            if response.extensions().get::<Refusal>().is_some_and(|refusal| refusal.code == "step_up_required") {
+                response = step_up::ask(&front, sent).await.unwrap_or_else(PageError::into_response);
+            }
+            response
+        }
+        Err(e) => e.into_response(),
+    };
     let Some(refusal) = response.extensions_mut().remove::<Refusal>() else { return response };
     let ctx = PageContext::anonymous(&front, "Not done");
     let page = Message { ctx, heading: "That was not done", text: refusal.text, hint: refusal.hint, code: refusal.code };

@@ -6,9 +6,8 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use purser_authority::action::{AgentRead, CapRead, CapSet as CapSetAction};
 use purser_authority::{Attempt, Caller, Facts, Role, authorise};
-use purser_db::{DbError, Tx};
+use purser_db::Tx;
 use purser_identity::agent::{self, AgentGrants, agents_list};
-use purser_identity::session::Session;
 use purser_provisioning::perform;
 use purser_spend::Spender;
 use purser_spend::cap::{self, CapError, CapSet, CapView};
@@ -118,10 +117,6 @@ pub async fn post(State(front): State<Front>, signed: SignedForm<Change>) -> Res
     };
     let amount = Money::parse_decimal(form.amount.trim(), Currency::USD)
         .map_err(|e| PageError::new(StatusCode::BAD_REQUEST, "cap_amount", &e.to_string()).hint("give an amount such as `100.00`"))?;
-    // Raising what an agent may do wants a person who was here just now, as a thaw does; lowering does not wait.
-    if !session.is_recent(front.realm.env.now()) && raises(&front, &session, &agent, provider.as_ref(), amount).await? {
-        return Err(PageError::SignIn { next: "/limits".to_owned() });
-    }
     let (caller, env) = (session.caller(), front.realm.env.clone());
     perform(&front.core, Attempt::new("cap_set", &caller, agent.as_str()), move |tx| {
         let permit = agent::permit::<CapSetAction, CapError>(tx, &caller, &agent, env.now())?;
@@ -131,24 +126,6 @@ pub async fn post(State(front): State<Front>, signed: SignedForm<Change>) -> Res
     })
     .await?;
     Ok(Redirect::to("/limits").into_response())
-}
-
-/// Whether the amount is above what holds for the agent now; also for an agent that is not the organisation's, of which
-/// nothing is told.
-async fn raises(
-    front: &Front,
-    session: &Session,
-    agent: &AgentId,
-    provider: Option<&ProviderName>,
-    amount: Money,
-) -> Result<bool, DbError> {
-    let spender = Spender { organisation: session.member.organisation.id.clone(), agent: agent.clone() };
-    let (provider, month) = (provider.cloned(), front.realm.env.now().month());
-    let holds = front.core.db.read(move |tx| match provider {
-        Some(provider) => Ok::<_, DbError>(cap::at(tx, &spender, &provider, month)?.map(|view| view.cap)),
-        None => cap::of_agent(tx, &spender),
-    });
-    Ok(holds.await?.is_none_or(|cap| amount.minor() > cap.minor()))
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use purser_authority::action::SignIn;
 use purser_authority::{Attempt, Caller, Facts, authorise};
 use purser_db::DbError;
 use purser_identity::limits::KNOWN_BROWSER_LIFE_S;
-use purser_identity::session::session_end;
+use purser_identity::session::{Place, session_end};
 use purser_identity::sign_in::{CodeSendError, CodeUse, CodeUseError, Origin, sign_in_code_send, sign_in_code_use};
 use purser_provisioning::perform;
 use purser_values::limits::{SESSION_LIFE_S, SIGN_IN_CODE_LIFE_S};
@@ -46,8 +46,7 @@ struct CodePage {
 
 pub async fn get(State(front): State<Front>, Query(to): Query<To>, headers: HeaderMap) -> Result<Response, PageError> {
     let next = next::safe(to.next.as_deref()).to_owned();
-    // Whoever is signed in recently goes on; an old sign-in is made anew, because something asked for it.
-    if session::find(&front, &headers).await?.is_some_and(|s| s.is_recent(front.realm.env.now())) {
+    if session::find(&front, &headers).await?.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
     Ok(email_page(&front, &headers, next, String::new(), None))
@@ -93,13 +92,20 @@ pub struct CodeForm {
     next: Option<String>,
 }
 
-pub async fn code_post(State(front): State<Front>, headers: HeaderMap, OpenForm(form): OpenForm<CodeForm>) -> Result<Response, PageError> {
+pub async fn code_post(
+    State(front): State<Front>,
+    Peer(peer): Peer,
+    headers: HeaderMap,
+    OpenForm(form): OpenForm<CodeForm>,
+) -> Result<Response, PageError> {
     let next = next::safe(form.next.as_deref()).to_owned();
     let Some(attempt) = cookie::read(&front, &headers, cookie::ATTEMPT) else { return Err(CodeUseError::NoAttempt.into()) };
-    let realm = front.realm.clone();
+    let (realm, replaces) = (front.realm.clone(), cookie::read(&front, &headers, cookie::SESSION));
+    let browser = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let used = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, ""), move |tx| {
         let permit = authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), "")).map_err(|_| CodeUseError::NoAttempt)?;
-        sign_in_code_use(tx, &realm, permit, &attempt, &form.code)
+        let (browser, replaces) = (browser.as_deref(), replaces.as_ref().map(|cookie| cookie.expose().as_str()));
+        sign_in_code_use(tx, &realm, permit, &attempt, &form.code, Place { peer: Some(&peer), browser, replaces })
     })
     .await;
     match used {

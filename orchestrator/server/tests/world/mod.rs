@@ -254,6 +254,16 @@ impl Browser {
         world.clock.advance_secs(1);
     }
 
+    /// Proves with a code by mail that it is the person, from the page that asks for it; answers the page after it.
+    pub async fn step_up(&mut self, world: &World, email: &str, asked: &Answer) -> Answer {
+        world.clock.advance_secs(1);
+        assert!(asked.body.contains("Is it you?"), "{}", asked.body);
+        let sent = self.submit(asked, 1, &[], None).await;
+        assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
+        let code = world.last_code(email).await;
+        self.submit(&sent, 1, &[("code", &code)], None).await
+    }
+
     async fn send(&mut self, method: Method, path: &str, body: Option<String>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         let cookies: Vec<_> = self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();

@@ -1,7 +1,7 @@
 //! A person raises or lowers a cap.
 
-use purser_authority::action::CapSet as CapSetAction;
-use purser_authority::{Caller, Denied, Done, Event, Permit};
+use purser_authority::action::{CapRaise, CapSet as CapSetAction};
+use purser_authority::{Caller, Denied, Done, Event, Facts, Permit, authorise};
 use purser_db::{Tx, params};
 use purser_values::name::ProviderName;
 use purser_values::{Env, Money};
@@ -20,15 +20,18 @@ pub struct CapSet {
     pub amount: Money,
 }
 
-/// Sets the cap, for this month too. Below what is held or spent it just leaves no room.
+/// Sets the cap, for this month too. Below what is held or spent it just leaves no room. Raising it wants a person who was there
+/// just now; lowering does not wait.
 ///
 /// # Errors
 /// When the amount is out of range or in another currency than this month's cap.
 pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSetAction>, cap: &CapSet) -> Result<Done<()>, CapError> {
     spender::allowed(permit.caller(), &cap.spender, None)?;
     // A first cap comes with a grant; whoever has none is not known to this organisation.
-    if stored(tx, &cap.spender, None)?.is_none() {
-        return Err(Denied::NotFound.into());
+    let everywhere = stored(tx, &cap.spender, None)?.ok_or(Denied::NotFound)?;
+    let holds = stored(tx, &cap.spender, cap.provider.as_ref())?.unwrap_or(everywhere);
+    if cap.amount.currency() != holds.currency() || cap.amount.minor() > holds.minor() {
+        authorise::<CapRaise>(permit.caller(), &Facts::new(env.now(), permit.subject())).map(drop)?;
     }
     write(tx, env, permit.verb(), permit.caller(), cap)
 }

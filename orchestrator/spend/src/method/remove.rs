@@ -1,6 +1,6 @@
 //! A person takes a payment method away.
 
-use purser_authority::action::PaymentMethodSet;
+use purser_authority::action::PaymentMethodRemove;
 use purser_authority::{Done, Event, Permit};
 use purser_db::{Tx, params};
 use purser_values::id::PaymentMethodId;
@@ -12,7 +12,7 @@ use super::{MethodError, own};
 ///
 /// # Errors
 /// When the method is not the caller's organisation's.
-pub fn remove(tx: &mut Tx<'_>, permit: &Permit<PaymentMethodSet>, id: &PaymentMethodId) -> Result<Done<()>, MethodError> {
+pub fn remove(tx: &mut Tx<'_>, permit: &Permit<PaymentMethodRemove>, id: &PaymentMethodId) -> Result<Done<()>, MethodError> {
     let method = own(tx, permit.caller(), id)?;
     tx.execute("update payment_method set state = 'removed' where id = $1", params![id])?;
     let event = Event::done(permit.verb(), permit.caller(), id.as_str())

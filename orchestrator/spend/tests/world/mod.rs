@@ -52,7 +52,12 @@ impl World {
     }
 
     pub fn person(&self, role: Role) -> Caller {
-        Caller::Person { person: self.person.clone(), organisation: self.spender.organisation.clone(), role }
+        Caller::Person {
+            person: self.person.clone(),
+            organisation: self.spender.organisation.clone(),
+            role,
+            present_at: Some(self.env.now()),
+        }
     }
 
     pub fn agent(&self) -> Caller {

@@ -35,15 +35,10 @@ pub async fn post(State(front): State<Front>, signed: SignedForm<Pairs>) -> Resu
     }
     let decision = match field(&form, "decision") {
         Some("deny") => ConsentDecision { decision: Decision::Deny, card: None },
-        Some("accept") => {
-            if !session.is_recent(now) {
-                return Err(PageError::SignIn { next: format!("/device?user_code={}", request.user_code) });
-            }
-            match read(&front, &session, &request, &form).await? {
-                Ok(decision) => decision,
-                Err(wrong) => return show(&front, &session, &request, Some(wrong)).await,
-            }
-        }
+        Some("accept") => match read(&front, &session, &request, &form).await? {
+            Ok(decision) => decision,
+            Err(wrong) => return show(&front, &session, &request, Some(wrong)).await,
+        },
         _ => return Err(PageError::new(StatusCode::BAD_REQUEST, "no_decision", "press Accept or Deny")),
     };
     let (realm, caller) = (front.realm.clone(), session.caller());

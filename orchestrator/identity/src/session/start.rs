@@ -1,0 +1,67 @@
+//! Beginning a session, and making it anew when the person has proved once more that they are there.
+
+use purser_crypto::token;
+use purser_db::{DbError, Tx, params};
+use purser_values::id::SessionId;
+use purser_values::limits::SESSION_LIFE_S;
+use purser_values::{Env, Secret, Timestamp};
+
+use super::{PREFIX, Session};
+use crate::limits::BROWSER_NAME_CHARS;
+use crate::person::Member;
+
+/// Where a browser is, as the list of sessions tells it to the person.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Place<'a> {
+    pub peer: Option<&'a str>,
+    /// What the browser says it is; nobody has verified it.
+    pub browser: Option<&'a str>,
+    /// The cookie of the session that the browser has now, which the new one replaces.
+    pub replaces: Option<&'a str>,
+}
+
+/// How a session begins.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begin<'a> {
+    /// `email_code`, `passkey`, …: for the list of sessions.
+    pub method: &'static str,
+    /// Whether this sign-in proves that the person is there.
+    pub present: bool,
+    pub place: Place<'a>,
+}
+
+pub(crate) fn start(tx: &mut Tx<'_>, env: &Env, member: &Member, begin: Begin<'_>) -> Result<(Secret<String>, SessionId), DbError> {
+    let now = env.now();
+    if let Some(cookie) = begin.place.replaces.filter(|cookie| token::is_well_formed(cookie, PREFIX)) {
+        let end = "update session set ended_at = $2 where token_hash = $1 and ended_at is null";
+        tx.execute(end, params![token::hash(cookie), now])?;
+    }
+    let (plain, digest) = token::mint(env, PREFIX);
+    let (id, until) = (SessionId::mint(env), now.plus_secs(SESSION_LIFE_S));
+    let insert = "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let browser = begin.place.browser.map(|name| name.chars().filter(|c| !c.is_control()).take(BROWSER_NAME_CHARS).collect::<String>());
+    let (person, organisation, present_at) = (&member.person.id, &member.organisation.id, begin.present.then_some(now));
+    tx.execute(insert, params![id, digest, person, organisation, now, present_at, until, begin.method, begin.place.peer, browser])?;
+    Ok((plain, id))
+}
+
+/// A new session in the place of this one, at `present_at`; it ends when the old one would have. Nothing when the old one has
+/// ended meanwhile.
+pub(crate) fn renew(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    old: &Session,
+    present_at: Timestamp,
+) -> Result<Option<(Secret<String>, Session)>, DbError> {
+    let end = "update session set ended_at = $2 where id = $1 and ended_at is null";
+    if tx.execute(end, params![old.id, env.now()])? != 1 {
+        return Ok(None);
+    }
+    let (plain, digest) = token::mint(env, PREFIX);
+    let id = SessionId::mint(env);
+    let copy = "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser)
+                select $2, $3, person, organisation, signed_in_at, $4, expires_at, method, peer, browser from session where id = $1";
+    tx.execute(copy, params![old.id, id, digest, present_at])?;
+    Ok(Some((plain, Session { id, present_at: Some(present_at), ..old.clone() })))
+}

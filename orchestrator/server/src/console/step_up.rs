@@ -1,0 +1,175 @@
+//! `/step-up`: proving once more that it is oneself, and going on where one was.
+//!
+//! Whatever page or form answers `step_up_required` leads here by itself ([`ask`], called by the layer that renders refusals).
+
+mod resume;
+
+use askama::Template;
+use axum::body::Bytes;
+use axum::extract::{FromRequest as _, Query, Request, State};
+use axum::response::{IntoResponse, Redirect, Response};
+use http::{HeaderMap, Method, StatusCode, header};
+use purser_authority::action::StepUp as StepUpAction;
+use purser_authority::{Attempt, Facts, Permit, STEP_UP_S, authorise};
+use purser_http::extract::Raw;
+use purser_identity::session::Session;
+use purser_identity::sign_in::CodeUseError;
+use purser_identity::step_up::{Methods, StepUp, StepUpError, SteppedUp, methods, step_up_code_send, step_up_code_use};
+use purser_provisioning::perform;
+use purser_values::limits::SESSION_LIFE_S;
+use serde::Deserialize;
+
+use self::resume::{FORM_BYTES, Resume};
+use super::failure::PageError;
+use super::form::SignedForm;
+use super::page::{Page, PageContext};
+use super::session::SignedIn;
+use super::{cookie, next, session};
+use crate::front::Front;
+
+#[derive(Template)]
+#[template(path = "step_up.html")]
+struct StepUpPage {
+    ctx: PageContext,
+    methods: Methods,
+    /// Whether a code is on its way.
+    sent: bool,
+    wrong: Option<String>,
+    going: Going,
+}
+
+#[derive(Template)]
+#[template(path = "step_up_done.html")]
+struct DonePage {
+    ctx: PageContext,
+    form: Resume,
+}
+
+/// Where the person goes on to: a page, or a form that is kept.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub struct Going {
+    #[serde(default)]
+    next: String,
+    #[serde(default)]
+    resume: String,
+}
+
+pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(going): Query<Going>) -> Result<Response, PageError> {
+    let next = next::safe(Some(&going.next)).to_owned();
+    let now = front.realm.env.now();
+    if session.present_at.is_some_and(|at| at <= now && now < at.plus_secs(STEP_UP_S)) {
+        return Ok(Redirect::to(&next).into_response());
+    }
+    page(&front, &session, Going { next, resume: String::new() }, false, None, StatusCode::OK).await
+}
+
+/// `/step-up/mail`: a code by mail.
+pub async fn mail(State(front): State<Front>, signed: SignedForm<Going>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let (realm, of) = (front.realm.clone(), session.clone());
+    perform(&front.core, attempt(&session), move |tx| step_up_code_send(tx, &realm, permit(&realm.env, &of)?, &of)).await?;
+    page(&front, &session, form, true, None, StatusCode::OK).await
+}
+
+#[derive(Deserialize)]
+pub struct CodeForm {
+    code: String,
+    #[serde(default)]
+    next: String,
+    #[serde(default)]
+    resume: String,
+}
+
+/// `/step-up/code`: the code from the mail.
+pub async fn code(State(front): State<Front>, signed: SignedForm<CodeForm>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let (realm, of) = (front.realm.clone(), session.clone());
+    let used = perform(&front.core, attempt(&session), move |tx| step_up_code_use(tx, &realm, permit(&realm.env, &of)?, &of, &form.code));
+    let going = Going { next: form.next, resume: form.resume };
+    let wrong = match used.await {
+        Ok(StepUp::Done(stepped)) => return Ok(go_on(&front, &stepped, &going)),
+        Ok(StepUp::Wrong { tries_left }) => format!("that is not the code; {tries_left} more tries"),
+        Err(StepUpError::Use(e @ CodeUseError::NotACode(_))) => e.to_string(),
+        Err(e) => return Err(e.into()),
+    };
+    page(&front, &session, going, true, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY).await
+}
+
+/// The way on after a proof: to the page, or to the form that is kept, which the person sends with one press.
+fn go_on(front: &Front, stepped: &SteppedUp, going: &Going) -> Response {
+    let mut response = match resume::open(front, &stepped.session, &going.resume) {
+        Some(form) => Page::ok(DonePage { ctx: PageContext::of(front, &stepped.session, "Confirmed"), form }).into_response(),
+        None => Redirect::to(next::safe(Some(&going.next))).into_response(),
+    };
+    if let Some(cookie) = cookie::set(front, cookie::SESSION, stepped.cookie.expose(), SESSION_LIFE_S) {
+        response.headers_mut().append(header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+async fn page(
+    front: &Front,
+    session: &Session,
+    going: Going,
+    sent: bool,
+    wrong: Option<String>,
+    status: StatusCode,
+) -> Result<Response, PageError> {
+    let person = session.member.person.id.clone();
+    let methods = front.core.db.read(move |tx| methods(tx, &person)).await?;
+    let ctx = PageContext::of(front, session, "Is it you?");
+    Ok(Page(status, StepUpPage { ctx, methods, sent, wrong, going }).into_response())
+}
+
+fn attempt(session: &Session) -> Attempt {
+    Attempt::new("step_up", &session.caller(), session.member.person.id.as_str())
+}
+
+fn permit(env: &purser_values::Env, session: &Session) -> Result<Permit<StepUpAction>, StepUpError> {
+    Ok(authorise::<StepUpAction>(&session.caller(), &Facts::new(env.now(), session.member.person.id.as_str()))?)
+}
+
+/// A request as it came, for the case that it is refused and has to be gone on with.
+pub struct Sent {
+    method: Method,
+    path: String,
+    headers: HeaderMap,
+    form: Option<Bytes>,
+}
+
+/// Reads the body of a form, so that it can be kept, and hands the request on as it was.
+///
+/// # Errors
+/// When the body cannot be read.
+pub async fn sent(request: Request) -> Result<(Sent, Request), PageError> {
+    let path = request.uri().path_and_query().map_or_else(|| "/".to_owned(), ToString::to_string);
+    let (method, headers) = (request.method().clone(), request.headers().clone());
+    let is_form = method == Method::POST
+        && headers.get(header::CONTENT_TYPE).is_some_and(|v| v.as_bytes().starts_with(b"application/x-www-form-urlencoded"));
+    if !is_form {
+        return Ok((Sent { method, path, headers, form: None }, request));
+    }
+    let (parts, body) = request.into_parts();
+    let whole = Request::from_parts(parts.clone(), body);
+    let Raw(body) = Raw::from_request(whole, &()).await.map_err(|p| PageError::new(p.status, &p.code, &p.detail))?;
+    Ok((Sent { method, path, headers, form: Some(body.clone()) }, Request::from_parts(parts, body.into())))
+}
+
+/// The step-up for a request that was refused for want of one.
+///
+/// # Errors
+/// When nobody is signed in any more, or the store fails.
+pub async fn ask(front: &Front, sent: Sent) -> Result<Response, PageError> {
+    let session = session::find(front, &sent.headers).await?;
+    let session = session.ok_or_else(|| PageError::SignIn { next: next::safe(Some(&sent.path)).to_owned() })?;
+    let form = sent.form.filter(|form| form.len() <= FORM_BYTES);
+    let fields = form.and_then(|form| serde_urlencoded::from_bytes::<Vec<(String, String)>>(form.as_ref()).ok());
+    let Some(mut fields) = fields else {
+        let back = if sent.method == Method::GET { next::safe(Some(&sent.path)) } else { "/" };
+        let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", back).finish();
+        return Ok(Redirect::to(&format!("/step-up?{query}")).into_response());
+    };
+    fields.retain(|(name, _)| name != "csrf");
+    let resume = resume::seal(front, &session, Resume { path: sent.path, fields }).map_err(|e| StepUpError::Send(e.into()))?;
+    page(front, &session, Going { next: "/".to_owned(), resume }, false, None, StatusCode::FORBIDDEN).await
+}
