@@ -7,6 +7,7 @@ pub mod extract;
 pub mod fetch;
 pub mod harden;
 pub mod listen;
+pub mod places;
 pub mod problem;
 
 pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher, Origin};

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use purser_crypto::seal::Keyring;
 use purser_db::Db;
 use purser_db::jobs::Runner;
+use purser_http::places::Places;
 use purser_provider::OrchestratorClient;
 use purser_values::Env;
+use purser_values::id::CloudAccountId;
 use purser_wire::manifest::Manifest;
 use slipway_dns::server::Nameserver;
 use slipway_registrar::registrar::Registrar;
@@ -16,7 +18,6 @@ use url::Url;
 
 use crate::config::Profile;
 use crate::pages::terms::Terms;
-use crate::places::Places;
 
 /// The running cloud.
 pub struct Cloud {
@@ -36,7 +37,8 @@ pub struct Cloud {
     pub profile: Profile,
     /// Where clients reach us; ends in `/`.
     pub public_url: Url,
-    pub places: Places,
+    /// Places for uploads in memory.
+    pub places: Places<CloudAccountId>,
 }
 
 /// As handlers hold it.

@@ -1,6 +1,6 @@
 //! What nobody waits for: finishing orders that a crash left open, and forgetting what is over.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use purser_db::DbError;
 use purser_values::Timestamp;
@@ -9,6 +9,7 @@ use slipway_accounts::provisioning::nonce::nonce_sweep;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::get::resource_pending;
 use slipway_registrar::domain::resume::domain_resume;
+use slipway_workers::storage::Swept;
 
 use crate::cloud::Shared;
 use crate::events;
@@ -16,6 +17,8 @@ use crate::provider::order;
 
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_secs(20);
+/// Time between two looks for files that nobody needs; the first comes this long after the start.
+const SWEEP: Duration = Duration::from_secs(3_600);
 /// An order younger than this is still in the hands of its request, in seconds.
 const ORDER_AGE_S: i64 = 30;
 /// Orders that one round takes up.
@@ -27,8 +30,13 @@ pub async fn run(cloud: Shared) {
         tracing::error!(error = %e, "what is live was not reported to the orchestrator");
     }
     let mut cutoff = cloud.env.now();
+    let mut swept = Instant::now();
     loop {
         round(&cloud, cutoff).await;
+        if swept.elapsed() >= SWEEP {
+            swept = Instant::now();
+            sweep(&cloud).await;
+        }
         tokio::time::sleep(ROUND).await;
         cutoff = cloud.env.now().plus_secs(-ORDER_AGE_S);
     }
@@ -48,6 +56,14 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
     let swept = cloud.db.write(move |tx| -> Result<u64, DbError> { Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)?) }).await;
     if let Err(e) = swept {
         tracing::error!(error = %e, "what is over was not forgotten");
+    }
+}
+
+async fn sweep(cloud: &Shared) {
+    match cloud.workers.blob_sweep().await {
+        Ok(swept) if swept == Swept::default() => {}
+        Ok(swept) => tracing::info!(let_go = swept.let_go, files = swept.files, "files that no Worker needs were removed"),
+        Err(e) => tracing::error!(error = ?e, "files that no Worker needs were not removed"),
     }
 }
 

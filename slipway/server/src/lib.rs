@@ -9,7 +9,6 @@ pub mod cloud;
 pub mod config;
 pub mod keys;
 pub mod pages;
-pub mod places;
 pub mod provider;
 pub mod serve;
 

@@ -13,6 +13,7 @@ use axum::routing::get;
 use purser_db::jobs::Runner;
 use purser_db::{Db, DbError, Migrations};
 use purser_http::listen::{self, Limits};
+use purser_http::places::Places;
 use purser_http::{FetchError, Fetcher, Origin, harden};
 use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
 use purser_values::Env;
@@ -33,7 +34,6 @@ use crate::config::{Config, ConfigError, Sandbox};
 use crate::keys::{Keys, KeysError, signing_secret};
 use crate::pages::terms::Terms;
 use crate::pages::{dashboard, terms};
-use crate::places::Places;
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
@@ -45,6 +45,10 @@ const NAME_SERVERS: [&str; 2] = ["ns1.slipway.test", "ns2.slipway.test"];
 const COMMON_DOMAIN: &str = "workers.slipway.test";
 /// Certificate of the local authority, below the data folder.
 const CA_FILE: &str = "ca.pem";
+
+/// Uploads in memory at a time, each as large as the largest body; and those of one account.
+const UPLOADS: usize = 4;
+const UPLOADS_EACH: usize = 2;
 
 const MIGRATIONS: &[Migrations] = &[
     purser_db::MIGRATIONS,
@@ -144,7 +148,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         profile: config.profile,
         public_url: config.public_url.clone(),
         keyring: keys.keyring.clone(),
-        places: Places::default(),
+        places: Places::new(UPLOADS, UPLOADS_EACH),
         env: env.clone(),
         db,
         workers,

@@ -76,6 +76,32 @@ impl Blobs {
         tokio::fs::File::open(self.path(digest)).await
     }
 
+    /// The size of a blob, in bytes.
+    pub async fn size(&self, digest: &Sha256Digest) -> io::Result<usize> {
+        let found = tokio::fs::metadata(self.path(digest)).await?;
+        usize::try_from(found.len()).map_err(io::Error::other)
+    }
+
+    /// The blobs whose digest begins with this byte. What is not named by a digest is not ours to judge.
+    pub async fn list(&self, first: u8) -> io::Result<Vec<Sha256Digest>> {
+        let (folder, head) = (self.0.join(format!("{first:02x}")), format!("{first:02x}"));
+        let listed = tokio::task::spawn_blocking(move || match fs::read_dir(folder) {
+            Ok(files) => files.map(|file| Ok(format!("{head}{}", file?.file_name().to_string_lossy()))).collect::<io::Result<Vec<_>>>(),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+            Err(e) => Err(e),
+        });
+        let names = listed.await.map_err(io::Error::other)??;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// Removes a blob that nobody keeps; what is not there needs no removing.
+    pub async fn remove(&self, digest: &Sha256Digest) -> io::Result<()> {
+        match tokio::fs::remove_file(self.path(digest)).await {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
     fn path(&self, digest: &Sha256Digest) -> PathBuf {
         let name = digest.to_string();
         self.0.join(&name[..2]).join(&name[2..])

@@ -22,6 +22,7 @@ pub mod plan;
 mod rollout;
 pub mod runtime;
 mod script;
+pub mod storage;
 pub mod store;
 pub mod upload;
 mod version;

@@ -37,8 +37,19 @@ pub const ASSET_PATH_BYTES: usize = 1_024;
 pub const BUCKET_FILES: usize = 500;
 /// Bytes in one upload bucket: with base64 it stays below the body limit of an upload.
 pub const BUCKET_BYTES: u64 = 16 * 1024 * 1024;
+/// Upload sessions of one account; older ones are forgotten.
+pub const ASSET_SESSIONS: i64 = 32;
+/// Hashes that an account's clients have given to their files.
+pub const ASSET_HASHES: i64 = 200_000;
 /// Life of an asset session and of its completion token, in seconds.
 pub const ASSET_SESSION_LIFE_S: i64 = 3_600;
+
+/// Everything that one account keeps: the code and assets of all versions, and manifests, in bytes.
+pub const ACCOUNT_BYTES: i64 = 5 * 1024 * 1024 * 1024;
+/// What the smallest blob counts as: a block of the disk.
+pub const BLOB_LEAST_BYTES: i64 = 4_096;
+/// How long a blob stays that no version needs, in seconds: longer than a session in which it may be named again.
+pub const BLOB_GRACE_S: i64 = 2 * ASSET_SESSION_LIFE_S;
 
 /// Time that a new process gets to compile everything and to listen; more is a failed validation.
 pub const START: Duration = Duration::from_secs(5);

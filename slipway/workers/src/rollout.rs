@@ -61,7 +61,7 @@ impl Workers {
         let unit = unit(&row.parts(&draft.secrets), &code);
         let live = Live { script: name.clone(), version: id.clone(), unit, assets: draft.assets.map(|(_, set)| set) };
         let (stored, started) =
-            tokio::join!(self.0.blobs.put_all(&self.0.env, draft.code), self.0.runtime.validate(&account.account, account.number, &live));
+            tokio::join!(self.keep_blobs(&account.account, draft.code), self.0.runtime.validate(&account.account, account.number, &live));
         stored?;
         row.startup_ms = started.map_err(refused)?.and_then(|t| i64::try_from(t.as_millis()).ok());
         let sealed = self.seal_secrets(&id, &draft.secrets)?;

@@ -2,6 +2,7 @@
 
 pub mod account;
 pub mod asset;
+pub mod blob;
 pub mod deployment;
 pub mod domain;
 pub mod script;
@@ -55,6 +56,7 @@ create table worker_asset_session (
 create table worker_key (name {text} primary key, sealed {blob} not null){strict};
 ",
         OWN_HASHES,
+        BLOBS,
     ],
 };
 
@@ -71,6 +73,18 @@ create table worker_asset_session (
     id {text} primary key, account {text} not null, script {text} not null, holder {text} not null, manifest {text} not null,
     expires_at {int} not null
 ){strict};
+";
+
+/// Blobs by the account that keeps them. What was uploaded before counts as just spoken of by the first sweep.
+const BLOBS: &str = "
+create table worker_blob (
+    account {text} not null, sha256 {text} not null, bytes {int} not null, touched_at {int} not null,
+    primary key (account, sha256)
+){strict};
+create index worker_blob_by_digest on worker_blob (sha256);
+create index worker_asset_session_by_account on worker_asset_session (account, expires_at);
+insert into worker_blob (account, sha256, bytes, touched_at)
+    select account, sha256, max(bytes), 0 from worker_asset group by account, sha256;
 ";
 
 pub(crate) fn author(row: &Row) -> Result<Author, DbError> {

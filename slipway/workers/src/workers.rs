@@ -11,7 +11,7 @@ use purser_db::{Db, Tx, params};
 use purser_values::id::CloudAccountId;
 use purser_values::name::HostName;
 use purser_values::{Env, Secret, Sha256Digest};
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::sync::{Mutex, OwnedMutexGuard, RwLock};
 
 use crate::assets::AssetSet;
 use crate::blobs::Blobs;
@@ -57,6 +57,8 @@ pub(crate) struct Inner {
     pub domain: Option<HostName>,
     /// Signs asset sessions.
     pub session_key: SigningKey,
+    /// Held by those who write blobs, and alone by whoever removes one.
+    pub files: RwLock<()>,
     locks: Mutex<HashMap<CloudAccountId, Arc<Mutex<()>>>>,
 }
 
@@ -82,7 +84,17 @@ impl Workers {
         };
         let runtime = Runtime::start(runtime, blobs.clone()).await?;
         let session_key = session_key(&db, &keyring, &env).await?;
-        let inner = Inner { db, blobs, keyring, env, runtime, domain: config.domain, session_key, locks: Mutex::default() };
+        let inner = Inner {
+            db,
+            blobs,
+            keyring,
+            env,
+            runtime,
+            domain: config.domain,
+            session_key,
+            files: RwLock::default(),
+            locks: Mutex::default(),
+        };
         let workers = Self(Arc::new(inner), None);
         let accounts = workers.0.db.read(account::all).await?;
         for account in accounts {

@@ -364,3 +364,120 @@ async fn no_request_is_lost_while_versions_change() {
     let (answers, _) = visitor.await.unwrap();
     assert!(answers > 10, "only {answers} requests were made");
 }
+
+/// The digests of the blobs that lie in the folder.
+fn files(folder: &std::path::Path) -> std::collections::BTreeSet<String> {
+    let mut found = std::collections::BTreeSet::new();
+    for head in std::fs::read_dir(folder.join("blobs")).unwrap().map(|entry| entry.unwrap()) {
+        for file in std::fs::read_dir(head.path()).unwrap() {
+            found.insert(format!("{}{}", head.file_name().display(), file.unwrap().file_name().display()));
+        }
+    }
+    found
+}
+
+#[tokio::test]
+async fn an_account_that_is_full_keeps_what_it_has_and_gets_no_more_and_nobody_else_is_full() {
+    let Some(workerd) = workerd() else { return };
+    each_engine(MIGRATIONS, |db| async {
+        let db = db;
+        let folder = tempfile::tempdir().unwrap();
+        let s = Service::open(&db, folder.path(), &workerd).await;
+        s.deploy("hello", &says("one")).await.unwrap();
+        let host = s.connect("hello").await;
+        let (id, rest) = (s.account.clone(), slipway_workers::limits::ACCOUNT_BYTES - 2 * slipway_workers::limits::BLOB_LEAST_BYTES);
+        let fill = move |tx: &mut purser_db::Tx<'_>| {
+            let insert = "insert into worker_blob (account, sha256, bytes, touched_at) values ($1, 'filler', $2, $3)";
+            tx.execute(insert, purser_db::params![id, rest, i64::MAX])
+        };
+        db.write(fill).await.unwrap();
+        let before = files(folder.path());
+        s.deploy("hello", &says("the last that fits")).await.unwrap();
+        let full = s.deploy("hello", &says("too much")).await.unwrap_err();
+        assert!(matches!(full, slipway_workers::WorkersError::TooLarge(_)) && full.to_string().contains("full"), "{full}");
+        let page = "a".repeat(32);
+        let manifest = serde_json::from_str(&format!(r#"{{"/index.html":{{"hash":"{page}","size":5}}}}"#)).unwrap();
+        let session = s.workers.assets_session_create(&s.account, &"site".parse().unwrap(), manifest, "tok_1").await;
+        assert!(matches!(session, Err(slipway_workers::WorkersError::TooLarge(_))));
+        assert_eq!(files(folder.path()).len(), before.len() + 1, "something was written that was refused");
+        assert_eq!(s.get(&host, "/").await.unwrap(), (200, "the last that fits".into()));
+        s.deploy("hello", &says("one")).await.unwrap(); // what is there already costs nothing
+
+        let stranger = CloudAccountId::mint(&s.env);
+        s.workers.script_upload(&stranger, &"other".parse().unwrap(), module(&says("mine"), "[]"), &author()).await.unwrap();
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_version_needs_is_removed_after_a_while_and_what_one_needs_never() {
+    let Some(workerd) = workerd() else { return };
+    each_engine(MIGRATIONS, |db| async {
+        let db = db;
+        let folder = tempfile::tempdir().unwrap();
+        let s = Service::open(&db, folder.path(), &workerd).await;
+        let site: slipway_workers::name::ScriptName = "site".parse().unwrap();
+        let page = "a".repeat(32);
+        let manifest: slipway_workers::store::asset::Manifest =
+            serde_json::from_str(&format!(r#"{{"/index.html":{{"hash":"{page}","size":5}}}}"#)).unwrap();
+        let session = s.workers.assets_session_create(&s.account, &site, manifest.clone(), "tok_1").await.unwrap();
+        let file = AssetFile { hash: page.clone(), content_type: "text/html".into(), bytes: Bytes::from_static(b"hello") };
+        let done = s.workers.assets_upload(&session.jwt, vec![file]).await.unwrap().unwrap();
+        let metadata = format!(r#"{{"assets":{{"jwt":"{done}","config":{{}}}},"compatibility_date":"2026-11-01"}}"#);
+        s.workers.script_upload(&s.account, &site, upload(&metadata, &[]), &author()).await.unwrap();
+        s.deploy("code", &says("code")).await.unwrap();
+        s.deploy("gone", &says("gone")).await.unwrap();
+        let (site_host, code_host) = (s.connect("site").await, s.connect("code").await);
+        s.workers.script_delete(&s.account, &"gone".parse().unwrap(), false).await.unwrap();
+
+        assert_eq!(s.workers.blob_sweep().await.unwrap(), slipway_workers::storage::Swept::default(), "all of it is fresh");
+        // as if all had been uploaded long ago, and one version before anybody counted
+        let age = |tx: &mut purser_db::Tx<'_>| {
+            tx.execute("update worker_blob set touched_at = 1", purser_db::params![])?;
+            tx.execute("delete from worker_blob where sha256 not in (select sha256 from worker_asset)", purser_db::params![])
+        };
+        db.write(age).await.unwrap();
+        let before = files(folder.path());
+        let swept = s.workers.blob_sweep().await.unwrap();
+        // the manifest and the deleted Worker's module
+        assert_eq!((swept.let_go, swept.files, files(folder.path()).len()), (0, 2, before.len() - 2), "{swept:?}");
+        assert_eq!(s.workers.blob_sweep().await.unwrap(), slipway_workers::storage::Swept::default());
+        assert_eq!(s.get(&site_host, "/").await.unwrap(), (200, "hello".into()));
+        s.deploy("code", &says("newer")).await.unwrap();
+        assert_eq!(s.get(&code_host, "/").await.unwrap(), (200, "newer".into()));
+
+        s.workers.script_delete(&s.account, &site, false).await.unwrap();
+        db.write(|tx: &mut purser_db::Tx<'_>| tx.execute("update worker_blob set touched_at = 1", purser_db::params![])).await.unwrap();
+        let swept = s.workers.blob_sweep().await.unwrap();
+        assert_eq!((swept.let_go, swept.files), (2, 2), "the page and the list of it");
+        let again = s.workers.assets_session_create(&s.account, &site, manifest, "tok_1").await.unwrap();
+        assert_eq!(again.buckets, [[page]], "a hash whose file is gone is asked for again");
+        let restarted = support::service::open(&db, folder.path(), &workerd, &s.env).await;
+        assert_eq!(support::visit(restarted.runtime(), &code_host, "/").await.unwrap(), (200, "newer".into()));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn of_many_upload_sessions_the_newest_stay() {
+    let Some(workerd) = workerd() else { return };
+    each_engine(MIGRATIONS, |db| async {
+        let db = db;
+        let folder = tempfile::tempdir().unwrap();
+        let s = Service::open(&db, folder.path(), &workerd).await;
+        let site = "site".parse().unwrap();
+        let manifest: slipway_workers::store::asset::Manifest =
+            serde_json::from_str(&format!(r#"{{"/index.html":{{"hash":"{}","size":5}}}}"#, "a".repeat(32))).unwrap();
+        let stranger = CloudAccountId::mint(&s.env);
+        let theirs = s.workers.assets_session_create(&stranger, &site, manifest.clone(), "tok_2").await.unwrap();
+        let mut tokens = Vec::new();
+        for _ in 0..=slipway_workers::limits::ASSET_SESSIONS {
+            tokens.push(s.workers.assets_session_create(&s.account, &site, manifest.clone(), "tok_1").await.unwrap().jwt);
+        }
+        assert_eq!(s.workers.assets_session_holder(&tokens[0]).await.unwrap_err().code(), 10_000, "the oldest is still open");
+        for token in tokens[1..].iter().chain([&theirs.jwt]) {
+            s.workers.assets_session_holder(token).await.unwrap();
+        }
+    })
+    .await;
+}

@@ -57,7 +57,7 @@ impl Workers {
         check(&manifest)?;
         let text = Bytes::from(serde_json::to_vec(&manifest).map_err(WorkersError::internal)?);
         let digest = Sha256Digest::of(&text);
-        self.0.blobs.put_all(&self.0.env, vec![(digest, text)]).await?;
+        self.keep_blobs(account, vec![(digest, text)]).await?;
         let now = self.0.env.now();
         let expires_at = now.plus_secs(limits::ASSET_SESSION_LIFE_S);
         let id = Uuid::mint(&self.0.env);
@@ -73,6 +73,7 @@ impl Workers {
         let known = self
             .change(move |tx| {
                 asset::insert_session(tx, &session, now)?;
+                asset::touch(tx, &session.scope(), now)?;
                 asset::known(tx, &session.scope(), listed.values().map(|e| e.hash.as_str()))
             })
             .await?;
@@ -113,7 +114,7 @@ impl Workers {
                 }
             }
         }
-        self.0.blobs.put_all(&self.0.env, blobs).await?;
+        self.keep_blobs(&session.account, blobs).await?;
         let scope = session.scope();
         let hashes: BTreeSet<String> = manifest.into_values().map(|e| e.hash).collect();
         let complete = self
@@ -122,6 +123,13 @@ impl Workers {
                     if !asset::put(tx, &scope, hash, asset)? {
                         return Err(WorkersError::Asset(format!("the hash `{hash}` already stands for another file; hash its content")));
                     }
+                }
+                if asset::count(tx, &scope.account)? > limits::ASSET_HASHES {
+                    let text = format!(
+                        "the account has its {} asset files; those that no Worker needs are forgotten in time",
+                        limits::ASSET_HASHES
+                    );
+                    return Err(WorkersError::TooLarge(text));
                 }
                 let known = asset::known(tx, &scope, hashes.iter().map(String::as_str))?;
                 Ok::<_, WorkersError>(known.len() == hashes.len())
@@ -153,7 +161,7 @@ impl Workers {
         let set = AssetSet { files, config: config.unwrap_or_default() };
         let text = Bytes::from(serde_json::to_vec(&set).map_err(WorkersError::internal)?);
         let list = Sha256Digest::of(&text);
-        self.0.blobs.put_all(&self.0.env, vec![(list, text)]).await?;
+        self.keep_blobs(account, vec![(list, text)]).await?;
         Ok(Some((list, Arc::new(set))))
     }
 

@@ -11,6 +11,7 @@ use purser_values::{Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::assets::Asset;
+use crate::limits;
 use crate::name::{ScriptName, Uuid};
 
 /// A file as the manifest announces it.
@@ -41,8 +42,23 @@ pub fn insert_session(tx: &mut Tx<'_>, session: &SessionRow, now: Timestamp) -> 
     tx.execute(
         "insert into worker_asset_session (id, account, script, holder, manifest, expires_at) values ($1, $2, $3, $4, $5, $6)",
         params![session.id, session.account, session.script, session.holder, session.manifest, session.expires_at],
-    )
-    .map(drop)
+    )?;
+    // the newest stay: whoever begins anew gives up what was begun before
+    let forget = "delete from worker_asset_session where account = $1 and id not in
+                  (select id from worker_asset_session where account = $1 order by expires_at desc, id desc limit $2)";
+    tx.execute(forget, params![session.account, limits::ASSET_SESSIONS]).map(drop)
+}
+
+/// The files of this scope stay for the life of a session that may name them.
+pub fn touch(tx: &mut Tx<'_>, scope: &Scope, now: Timestamp) -> Result<(), DbError> {
+    let update = "update worker_blob set touched_at = $4 where account = $1 and sha256 in
+                  (select sha256 from worker_asset where account = $1 and script = $2 and holder = $3)";
+    tx.execute(update, params![scope.account, scope.script, scope.holder, now]).map(drop)
+}
+
+/// Hashes that the account's clients have given to files.
+pub fn count(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> {
+    tx.query_one("select count(*) as n from worker_asset where account = $1", params![account])?.get("n")
 }
 
 pub fn session(tx: &mut Tx<'_>, id: &Uuid, now: Timestamp) -> Result<Option<SessionRow>, DbError> {

@@ -1,6 +1,6 @@
 //! Versions: immutable, numbered within their script.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use purser_db::{DbError, Row, Tx, params};
 use purser_values::Sha256Digest;
@@ -143,6 +143,16 @@ pub fn deployed(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<Version
         join worker_deployment d on d.account = s.account and d.script = s.name and d.number = s.deployments
         join worker_version v on v.id = d.version where s.account = $1 order by s.name";
     tx.query(SQL, params![account])?.iter().map(read).collect()
+}
+
+/// The modules of all versions of an account, and the blobs that list their assets.
+pub fn blobs(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<(BTreeSet<Sha256Digest>, BTreeSet<Sha256Digest>), DbError> {
+    let (mut modules, mut lists) = (BTreeSet::new(), BTreeSet::new());
+    for row in tx.query("select modules, asset_list from worker_version where account = $1", params![account])? {
+        modules.extend(row.json::<Vec<ModuleInfo>>("modules")?.into_iter().map(|module| module.sha256));
+        lists.extend(row.get::<Option<Sha256Digest>>("asset_list")?);
+    }
+    Ok((modules, lists))
 }
 
 pub fn secrets(tx: &mut Tx<'_>, version: &VersionId) -> Result<Vec<Sealed>, DbError> {
