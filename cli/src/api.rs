@@ -136,20 +136,20 @@ impl<'c> Api<'c> {
     ///
     /// # Errors
     /// The orchestrator's refusal, or why it did not answer.
-    pub async fn post(&self, segments: &[&str], body: &Value) -> Result<Value, Failure> {
+    pub async fn post(&self, segments: &[&str], query: &[(&str, &str)], body: &Value) -> Result<Value, Failure> {
         let body = Some(("application/json".to_owned(), body.to_string().into_bytes()));
         let key = Some(self.context.idempotency_key());
-        self.send(&Call { method: Method::POST, url: self.url(segments, &[]), body, key, timeout: EXCHANGE }).await
+        self.send(&Call { method: Method::POST, url: self.url(segments, query), body, key, timeout: EXCHANGE }).await
     }
 
     /// A change with files.
     ///
     /// # Errors
     /// The orchestrator's refusal, or why it did not answer.
-    pub async fn upload(&self, segments: &[&str], form: Form) -> Result<Value, Failure> {
+    pub async fn upload(&self, segments: &[&str], query: &[(&str, &str)], form: Form) -> Result<Value, Failure> {
         let key = Some(self.context.idempotency_key());
         let timeout = Duration::from_secs(180);
-        self.send(&Call { method: Method::POST, url: self.url(segments, &[]), body: Some(form.finish()), key, timeout }).await
+        self.send(&Call { method: Method::POST, url: self.url(segments, query), body: Some(form.finish()), key, timeout }).await
     }
 
     async fn send(&self, call: &Call) -> Result<Value, Failure> {

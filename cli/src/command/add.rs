@@ -4,7 +4,7 @@ use purser_values::error::Kind;
 use purser_values::name::{ResourceName, ServiceRef};
 use serde_json::{Value, json};
 
-use super::saga::{Ended, follow};
+use super::saga::{Ended, Patience, follow};
 use super::{list, money, text};
 use crate::arguments::Add;
 use crate::context::Context;
@@ -29,11 +29,12 @@ pub(super) async fn run(context: &Context, arguments: &Add) -> Result<Success, F
         body["name"] = json!(name);
     }
     let api = context.api(Who::Agent)?;
-    let answer = api.post(&["v1", "resources"], &body).await?;
+    let patience = Patience::new(arguments.timeout);
+    let answer = api.post(&["v1", "resources"], &[("wait", &patience.ask())], &body).await?;
     if arguments.preflight {
         return preflight(answer);
     }
-    match follow(&api, answer, arguments.timeout).await? {
+    match follow(&api, answer, &patience).await? {
         Ended::Done(answer) => Ok(done(answer)),
         Ended::Running(answer) => {
             Ok(Success::new(answer, "It is still being made; nothing more is needed from you.").next("purser status"))

@@ -23,7 +23,7 @@ pub(super) async fn list_agents(context: &Context) -> Result<Success, Failure> {
 pub(super) async fn freeze(context: &Context, arguments: &Freeze) -> Result<Success, Failure> {
     let id = id(&arguments.agent)?;
     let api = context.api(Who::Person)?;
-    let data = api.post(&["v1", "agents", id.as_ref(), "freeze"], &json!({ "dark": arguments.dark })).await?;
+    let data = api.post(&["v1", "agents", id.as_ref(), "freeze"], &[], &json!({ "dark": arguments.dark })).await?;
     let names = |member: &str| -> Vec<String> {
         list(&data, member).iter().map(|v| v.as_str().map_or_else(|| text(v, "provider"), str::to_owned)).collect()
     };

@@ -48,7 +48,7 @@ async fn refused(context: &Context, attempt: Attempt) -> Result<Success, Failure
     // only to be recorded: whatever the answer, nothing was changed and the refusal stands
     if let Ok(api) = context.api(Who::Agent) {
         let route = ["v1", attempt.route];
-        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), api.post(&route, &attempt.body)).await;
+        let _ = tokio::time::timeout(std::time::Duration::from_secs(3), api.post(&route, &[], &attempt.body)).await;
     }
     let failure = Failure::new(Kind::NeedsPerson, attempt.code, format!("only the person {}; an agent never does", attempt.what));
     Err(match page {

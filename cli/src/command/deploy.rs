@@ -3,7 +3,7 @@
 use purser_values::name::DomainName;
 use serde_json::{Map, Value, json};
 
-use super::saga::{Ended, follow};
+use super::saga::{Ended, Patience, follow};
 use super::{list, text};
 use crate::api::Form;
 use crate::arguments::Deploy;
@@ -43,8 +43,9 @@ pub(super) async fn run(context: &Context, arguments: &Deploy) -> Result<Success
     for asset in &bundle.assets {
         form.file(&format!("assets/{}", asset.name), asset.content_type, &asset.bytes);
     }
-    let answer = api.upload(&["v1", "deployments"], form).await?;
-    match follow(&api, answer, arguments.timeout).await? {
+    let patience = Patience::new(arguments.timeout);
+    let answer = api.upload(&["v1", "deployments"], &[("wait", &patience.ask())], form).await?;
+    match follow(&api, answer, &patience).await? {
         Ended::Done(answer) => Ok(done(answer, &digest)),
         Ended::Running(answer) => Ok(Success::new(answer, "It is uploaded and on its way.").next("purser status")),
     }

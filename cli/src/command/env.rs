@@ -69,7 +69,7 @@ fn fit(path: &Path) -> Result<(), Failure> {
 pub(super) async fn export(context: &Context, project: &Project) -> Result<Variables, Failure> {
     let state = &project.state;
     let body = json!({ "project": state.project.name, "environment": state.environment });
-    let answer = context.api(Who::Agent)?.post(&["v1", "variables", "export"], &body).await?;
+    let answer = context.api(Who::Agent)?.post(&["v1", "variables", "export"], &[], &body).await?;
     let mut found = Variables::new();
     if let Value::Object(mut members) = answer
         && let Some(Value::Object(values)) = members.remove("variables")

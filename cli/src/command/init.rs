@@ -22,7 +22,7 @@ pub(super) async fn run(context: &Context, arguments: &Init) -> Result<Success, 
     Project::free_for(&context.folder, &name)?;
     let environment = context.global.environment.as_deref().unwrap_or("development");
     let environment: EnvironmentName = environment.parse().map_err(|e| Failure::invalid(format!("{e}")))?;
-    let made = context.api(Who::Agent)?.post(&["v1", "projects"], &json!({ "name": name })).await?;
+    let made = context.api(Who::Agent)?.post(&["v1", "projects"], &[], &json!({ "name": name })).await?;
     let project = Project::bind(&context.env, &context.folder, Named { id: text(&made, "id"), name }, environment)?;
     let state = &project.state;
     let data = json!({

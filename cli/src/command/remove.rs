@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::saga::{Ended, follow};
+use super::saga::{Ended, Patience, follow};
 use crate::arguments::Resource;
 use crate::context::Context;
 use crate::operation::Who;
@@ -12,8 +12,9 @@ pub(super) async fn run(context: &Context, arguments: &Resource) -> Result<Succe
     let api = context.api(Who::Agent)?;
     let id = super::status::resource_id(context, &api, &arguments.resource).await?;
     context.confirm(&format!("Remove `{}`? Its credentials stop working.", arguments.resource))?;
-    let answer = api.post(&["v1", "resources", &id, "remove"], &json!({})).await?;
-    match follow(&api, answer, arguments.timeout).await? {
+    let patience = Patience::new(arguments.timeout);
+    let answer = api.post(&["v1", "resources", &id, "remove"], &[("wait", &patience.ask())], &json!({})).await?;
+    match follow(&api, answer, &patience).await? {
         Ended::Done(answer) => Ok(Success::new(answer, format!("`{}` is removed.", arguments.resource)).next("purser status")),
         Ended::Running(answer) => Ok(Success::new(answer, "It is still being removed.").next("purser status")),
     }

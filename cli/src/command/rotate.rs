@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::saga::{Ended, follow};
+use super::saga::{Ended, Patience, follow};
 use crate::arguments::Resource;
 use crate::context::Context;
 use crate::operation::Who;
@@ -11,8 +11,9 @@ use crate::outcome::{Failure, Success};
 pub(super) async fn run(context: &Context, arguments: &Resource) -> Result<Success, Failure> {
     let api = context.api(Who::Agent)?;
     let id = super::status::resource_id(context, &api, &arguments.resource).await?;
-    let answer = api.post(&["v1", "resources", &id, "rotate"], &json!({})).await?;
-    let success = match follow(&api, answer, arguments.timeout).await? {
+    let patience = Patience::new(arguments.timeout);
+    let answer = api.post(&["v1", "resources", &id, "rotate"], &[("wait", &patience.ask())], &json!({})).await?;
+    let success = match follow(&api, answer, &patience).await? {
         Ended::Done(answer) => Success::new(answer, format!("`{}` has new credentials; the old ones are refused.", arguments.resource)),
         Ended::Running(answer) => Success::new(answer, "The credentials are still being replaced.").next("purser status"),
     };

@@ -17,20 +17,43 @@ pub(super) enum Ended {
     Running(Value),
 }
 
-/// Follows the saga of `first` (the answer that started it) until it ends or `seconds` are over.
-pub(super) async fn follow(api: &Api<'_>, first: Value, seconds: u64) -> Result<Ended, Failure> {
-    let start = Instant::now();
+/// Longest wait that one request asks for, in seconds: the connection of one that waits longer may be cut.
+const ONE_WAIT_S: u64 = 20;
+
+/// How long a person or an agent wants to wait for a result, from the moment this is made.
+pub(super) struct Patience {
+    start: Instant,
+    limit: Duration,
+}
+
+impl Patience {
+    pub fn new(seconds: u64) -> Self {
+        Self { start: Instant::now(), limit: Duration::from_secs(seconds) }
+    }
+
+    /// What the next request asks the orchestrator to wait.
+    pub fn ask(&self) -> String {
+        let left = self.limit.saturating_sub(self.start.elapsed());
+        (left + Duration::from_millis(999)).as_secs().min(ONE_WAIT_S).to_string()
+    }
+
+    fn is_over(&self) -> bool {
+        self.start.elapsed() >= self.limit
+    }
+}
+
+/// Follows the saga of `first` (the answer that started it) until it ends or the patience does.
+pub(super) async fn follow(api: &Api<'_>, first: Value, patience: &Patience) -> Result<Ended, Failure> {
     let mut answer = first;
     loop {
         let id = text(&answer, "saga");
         match answer["state"].as_str() {
             // what needs no saga is done with the first answer
             None | Some("done") => return Ok(Ended::Done(answer)),
-            Some("running") if start.elapsed() >= Duration::from_secs(seconds) || id.is_empty() => return Ok(Ended::Running(answer)),
+            Some("running") if patience.is_over() || id.is_empty() => return Ok(Ended::Running(answer)),
             Some("running") => {
                 screen::progress("still at it …");
-                let wait = seconds.saturating_sub(start.elapsed().as_secs()).clamp(1, 20).to_string();
-                answer = api.get(&["v1", "sagas", &id], &[("wait", &wait)]).await?;
+                answer = api.get(&["v1", "sagas", &id], &[("wait", &patience.ask())]).await?;
             }
             Some(state) => return Err(failure(state, &answer)),
         }
@@ -56,4 +79,17 @@ fn failure(state: &str, answer: &Value) -> Failure {
         details.insert("saga".to_owned(), json!({ "id": answer["saga"], "state": state }));
     }
     failure.next("purser status")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_request_asks_for_more_than_is_left_and_none_for_more_than_a_connection_lasts() {
+        for (seconds, asked) in [(0, "0"), (3, "3"), (120, "20")] {
+            assert_eq!(Patience::new(seconds).ask(), asked);
+        }
+        assert!(Patience::new(0).is_over() && !Patience::new(60).is_over());
+    }
 }

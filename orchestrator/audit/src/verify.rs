@@ -52,14 +52,14 @@ impl PublicError for VerifyError {
             Self::Forked { .. } => "audit_log_forked",
             Self::Checkpoint(_) => "audit_checkpoint_unusable",
             Self::Absent(_) => "audit_log_absent",
-            Self::Store(_) => "store_failed",
+            Self::Store(e) => e.code(),
         }
     }
 
     fn kind(&self) -> Kind {
         match self {
             Self::Absent(_) => Kind::NotFound,
-            Self::Store(_) => Kind::Internal,
+            Self::Store(e) => e.kind(),
             _ => Kind::Conflict,
         }
     }

@@ -78,7 +78,7 @@ impl PublicError for OpError {
             Self::KeyReused => "idempotency_key_reused",
             Self::Invalid(_) => "invalid_request",
             Self::Vault(_) => "credential_unreadable",
-            Self::Store(_) => "store_failed",
+            Self::Store(e) => e.code(),
         }
     }
 
@@ -98,8 +98,8 @@ impl PublicError for OpError {
                 Kind::Conflict
             }
             Self::Invalid(_) => Kind::Invalid,
-            Self::Store(e) if e.is_transient() => Kind::Unavailable,
-            Self::Vault(_) | Self::Store(_) => Kind::Internal,
+            Self::Store(e) => e.kind(),
+            Self::Vault(_) => Kind::Internal,
         }
     }
 
@@ -165,5 +165,22 @@ impl PublicError for PayError {
     }
     fn details(&self) -> Option<serde_json::Value> {
         self.inner().details()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_failing_store_says_what_failed() {
+        for (cause, code, kind) in [
+            (DbError::Full, "disk_full", Kind::Unavailable),
+            (DbError::Contention, "store_unavailable", Kind::Unavailable),
+            (DbError::NoRow, "internal", Kind::Internal),
+        ] {
+            let error = OpError::from(cause);
+            assert_eq!((error.code(), error.kind()), (code, kind));
+        }
     }
 }

@@ -27,6 +27,14 @@ pub(crate) fn own(tx: &mut Tx<'_>, caller: &Caller, id: &ResourceId) -> Result<R
     found.ok_or_else(|| OpError::ResourceUnknown(id.to_string()))
 }
 
+/// Why a caller that is no agent is refused: first because of its role, else because only agents do this here.
+pub(crate) fn not_an_agent<A: Action>(caller: &Caller, facts: &Facts<'_>) -> OpError {
+    match authorise::<A>(caller, facts) {
+        Err(denied) => denied.into(),
+        Ok(_) => OpError::Invalid("this is done by an agent under a grant".to_owned()),
+    }
+}
+
 /// The row that a step works on.
 pub(crate) async fn resource_row(app: &App, id: &ResourceId) -> Result<Resource, StepError> {
     let id = id.clone();

@@ -43,7 +43,7 @@ impl PublicError for DeliverError {
         match self {
             Self::Name(_) | Self::TooMuch => "provider_garbage",
             Self::Seal(_) => "sealing_failed",
-            Self::Store(_) => "store_failed",
+            Self::Store(e) => e.code(),
         }
     }
 
@@ -51,8 +51,7 @@ impl PublicError for DeliverError {
         match self {
             Self::Name(_) | Self::TooMuch => Kind::Provider,
             Self::Seal(_) => Kind::Internal,
-            Self::Store(e) if e.is_transient() => Kind::Unavailable,
-            Self::Store(_) => Kind::Internal,
+            Self::Store(e) => e.kind(),
         }
     }
 }

@@ -9,10 +9,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
+use purser_http::places::Places;
 use purser_values::Sha256Digest;
+use purser_values::id::OrganisationId;
 use purser_wire::code::Part;
 use serde::{Deserialize, Serialize};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit};
 
 /// Most files in one deployment, and the longest path of one in bytes.
 pub const FILES: usize = 20_000;
@@ -37,24 +39,28 @@ pub struct FileEntry {
     pub content_type: String,
 }
 
-/// Deployments that are taken in at once; each may hold the whole upload in memory.
+/// Uploads that are taken in at once, each of which may hold the whole of it in memory; and those of one organisation.
 const TURNS: usize = 8;
+const TURNS_EACH: usize = 2;
 
 /// The folder that holds the bytes on their way.
 #[derive(Clone, Debug)]
-pub struct Bundles(PathBuf, Arc<Semaphore>);
+pub struct Bundles(PathBuf, Arc<Places<OrganisationId>>);
 
 impl Bundles {
     /// # Errors
     /// When the folder cannot be made.
     pub fn open(folder: PathBuf) -> io::Result<Self> {
         std::fs::create_dir_all(&folder)?;
-        Ok(Self(folder, Arc::new(Semaphore::new(TURNS))))
+        Ok(Self(folder, Arc::new(Places::new(TURNS, TURNS_EACH))))
     }
 
-    /// Waits for a place among the deployments that are taken in at once.
-    pub async fn turn(&self) -> Option<OwnedSemaphorePermit> {
-        self.1.clone().acquire_owned().await.ok()
+    /// Waits for a place among the uploads that are taken in at once; it is free again when the permits are dropped.
+    ///
+    /// # Errors
+    /// Never: the places are not closed.
+    pub async fn turn(&self, organisation: &OrganisationId) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
+        self.1.take(organisation).await
     }
 
     /// Removes what a crash left: the folders that are not among those still needed.
@@ -175,5 +181,19 @@ mod tests {
         bundles.forget("dpl_1").await;
         bundles.forget("dpl_1").await;
         assert!(bundles.get("dpl_1", &digest).await.is_err());
+    }
+
+    #[tokio::test]
+    async fn uploads_of_one_organisation_keep_no_other_from_deploying() {
+        let (env, _) = purser_values::Env::test(purser_values::Timestamp::EPOCH, 1);
+        let (one, two) = (OrganisationId::mint(&env), OrganisationId::mint(&env));
+        let folder = tempfile::tempdir().unwrap();
+        let bundles = Bundles::open(folder.path().join("bundles")).unwrap();
+        let held = (bundles.turn(&one).await.unwrap(), bundles.turn(&one).await.unwrap());
+        let soon = std::time::Duration::from_millis(20);
+        assert!(tokio::time::timeout(soon, bundles.turn(&one)).await.is_err(), "one organisation took more than its places");
+        assert!(tokio::time::timeout(soon, bundles.turn(&two)).await.is_ok());
+        drop(held);
+        assert!(tokio::time::timeout(soon, bundles.turn(&one)).await.is_ok());
     }
 }

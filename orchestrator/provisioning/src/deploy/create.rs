@@ -18,6 +18,7 @@ use super::saga::{DeployState, KIND};
 use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
+use crate::resource::not_an_agent;
 use crate::store::deployment::{self, Deployment};
 use crate::store::project::{self, Project};
 use crate::store::resource::{self, Resource, State};
@@ -83,7 +84,6 @@ pub async fn deployment_create(
     files: Vec<DeployFile>,
     key: Option<String>,
 ) -> Result<Deploying, OpError> {
-    let _turn = app.bundles.turn().await;
     let files = entries(&request, files)?;
     let listing: Vec<FileEntry> = files.iter().map(|(entry, _)| entry.clone()).collect();
     let digest = code_digest(request.main_module.as_deref(), &listing);
@@ -112,7 +112,7 @@ fn begin(
 ) -> Result<Done<Deploying>, OpError> {
     let (env, now) = (&app.core.env, app.core.env.now());
     let Caller::Agent { agent, grant, on_behalf_of, organisation } = caller else {
-        return Err(OpError::Invalid("deployments are made by an agent under a grant".to_owned()));
+        return Err(not_an_agent::<DeploymentCreate>(caller, &Facts::new(now, request.name.as_str())));
     };
     let scope = format!("deploy/{agent}");
     if let Some(key) = key {

@@ -1,7 +1,7 @@
 //! `resource_add`: takes the request in, writes the intent down, and leaves the rest to the saga.
 
 use purser_authority::action::ResourceAdd;
-use purser_authority::{Attempt, Caller, Done, Event, Outcome, authorise};
+use purser_authority::{Attempt, Caller, Done, Event, Facts, Outcome, authorise};
 use purser_catalogue::Price;
 use purser_identity::standing;
 use purser_values::id::{ResourceId, SagaId};
@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use super::add_saga::{AddState, KIND};
 use super::check::{check, facts};
-use super::{first_answer, keep_answer};
+use super::{first_answer, keep_answer, not_an_agent};
 use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
@@ -55,7 +55,7 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         let app = &app_in;
         let (env, now) = (&app.core.env, app.core.env.now());
         let Caller::Agent { agent, grant, on_behalf_of, organisation } = &caller else {
-            return Err(OpError::Invalid("resources are added by an agent under a grant".to_owned()));
+            return Err(not_an_agent::<ResourceAdd>(&caller, &Facts::new(now, &request.service.to_string())));
         };
         let asked = serde_json::to_string(&request).map_err(|e| OpError::Invalid(e.to_string()))?;
         if let Some(first) = first_answer(tx, app, agent, key.as_deref(), &asked)? {

@@ -11,7 +11,7 @@ use purser_wire::resource::ResourceState;
 use serde::{Deserialize, Serialize};
 
 use super::add::Begun;
-use super::{first_answer, keep_answer, own, resource_row, still_permitted};
+use super::{first_answer, keep_answer, not_an_agent, own, resource_row, still_permitted};
 use crate::account;
 use crate::app::App;
 use crate::error::{OpError, PayError};
@@ -37,7 +37,8 @@ pub async fn resource_remove(app: &App, caller: &Caller, agent_jkt: &str, id: Re
     perform(&app.core, Attempt::new("resource_remove", caller, id.as_str()), move |tx| {
         let (app, caller, now) = (&app_in, &caller_in, app_in.core.env.now());
         let Caller::Agent { agent, .. } = caller else {
-            return Err(OpError::Invalid("resources are changed by an agent under a grant".to_owned()));
+            let owner = own(tx, caller, &id)?.organisation;
+            return Err(not_an_agent::<ResourceRemove>(caller, &Facts { owner: Some(&owner), ..Facts::new(now, id.as_str()) }));
         };
         if let Some(first) = first_answer(tx, app, agent, key.as_deref(), &format!("resource_remove {id}"))? {
             return Ok(Done::quiet(first));

@@ -3,23 +3,37 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Multipart, State};
+use axum::extract::{Multipart, Query, State};
+use http::StatusCode;
 use purser_http::Problem;
 use purser_provisioning::deploy::bundle::FileKind;
 use purser_provisioning::deploy::{DeployFile, DeployRequest, deployment_create, may_deploy};
 use serde_json::Value;
+use tokio::time::{Instant, timeout_at};
 
+use super::Api;
 use super::caller::Called;
-use super::{Api, sagas};
+use super::sagas::{Poll, follow};
 
-/// How long the request waits for the site before the caller is asked to poll.
-const WAIT: Duration = Duration::from_secs(25);
+/// Time for an upload to be let in and to arrive.
+const ARRIVE: Duration = Duration::from_secs(120);
 /// What comes before the path of a static file.
 const ASSETS: &str = "assets/";
 
-pub async fn create(State(api): State<Api>, called: Called, mut form: Multipart) -> Result<Json<Value>, Problem> {
+pub async fn create(State(api): State<Api>, called: Called, Query(poll): Query<Poll>, form: Multipart) -> Result<Json<Value>, Problem> {
     // Nobody who may not deploy gets to send the files.
     may_deploy(&api.app, called.caller()).await?;
+    let organisation = called.caller().organisation().ok_or_else(Problem::not_found)?;
+    let deadline = Instant::now() + ARRIVE;
+    let place = timeout_at(deadline, api.app.bundles.turn(organisation)).await.map_err(|_| slow())?;
+    let place = place.map_err(|_| slow())?;
+    let (request, files) = timeout_at(deadline, read(form)).await.map_err(|_| slow())??;
+    let deploying = deployment_create(&api.app, called.caller(), request, files, called.key.clone()).await?;
+    drop(place);
+    follow(&api, &deploying.saga, &poll).await
+}
+
+async fn read(mut form: Multipart) -> Result<(DeployRequest, Vec<DeployFile>), Problem> {
     let mut request: Option<DeployRequest> = None;
     let mut files = Vec::new();
     while let Some(field) = form.next_field().await.map_err(|e| unreadable(&e))? {
@@ -35,11 +49,14 @@ pub async fn create(State(api): State<Api>, called: Called, mut form: Multipart)
         }
     }
     let request = request.ok_or_else(|| Problem::invalid("the part `metadata` is missing"))?;
-    let deploying = deployment_create(&api.app, called.caller(), request, files, called.key.clone()).await?;
-    api.engine.drive(deploying.saga.clone());
-    sagas::answer(&api, &deploying.saga, WAIT).await.map(Json)
+    Ok((request, files))
 }
 
 fn unreadable(e: &axum::extract::multipart::MultipartError) -> Problem {
     Problem::new(e.status(), "upload_unreadable", e.body_text()).hint("the upload may be too large or cut off; deploy again")
+}
+
+fn slow() -> Problem {
+    Problem::new(StatusCode::REQUEST_TIMEOUT, "upload_too_slow", format!("the upload did not arrive within {} seconds", ARRIVE.as_secs()))
+        .hint("wait for the organisation's other uploads, then deploy again")
 }

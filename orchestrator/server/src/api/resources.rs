@@ -1,13 +1,11 @@
 //! `/v1/resources`: add, look, remove, rotate.
 
-use std::time::Duration;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::{Path, Query, State};
 use purser_db::DbError;
 use purser_http::Problem;
-use purser_http::extract::Json as Body;
-use purser_provisioning::resource::add::{AddRequest, Begun, resource_add};
+use purser_http::extract::{Json as Body, Raw, parse_json};
+use purser_provisioning::resource::add::{AddRequest, resource_add};
 use purser_provisioning::resource::preflight::preflight;
 use purser_provisioning::resource::remove::resource_remove;
 use purser_provisioning::resource::rotate::resource_rotate;
@@ -16,11 +14,9 @@ use purser_values::id::ResourceId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::Api;
 use super::caller::Called;
-use super::{Api, sagas};
-
-/// How long a request waits for its saga before the caller is asked to poll.
-const WAIT: Duration = Duration::from_secs(25);
+use super::sagas::{self, Poll, follow};
 
 #[derive(Deserialize)]
 pub struct Add {
@@ -30,7 +26,16 @@ pub struct Add {
     request: serde_json::Map<String, Value>,
 }
 
-pub async fn add(State(api): State<Api>, called: Called, Body(add): Body<Add>) -> Result<Json<Value>, Problem> {
+/// The body of a route that needs none: empty, or an object without fields.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+fn nothing(body: &[u8]) -> Result<(), Problem> {
+    if body.is_empty() { Ok(()) } else { parse_json::<Nothing>(body).map(drop) }
+}
+
+pub async fn add(State(api): State<Api>, called: Called, Query(poll): Query<Poll>, Body(add): Body<Add>) -> Result<Json<Value>, Problem> {
     let request: AddRequest = serde_json::from_value(Value::Object(add.request)).map_err(|e| Problem::invalid(e.to_string()))?;
     if add.preflight {
         let found = preflight(&api.app, called.caller(), request).await?;
@@ -38,7 +43,7 @@ pub async fn add(State(api): State<Api>, called: Called, Body(add): Body<Add>) -
         return Ok(Json(json!({ "ready": found.ready, "rows": found.rows, "cost": cost })));
     }
     let begun = resource_add(&api.app, called.caller(), &called.jkt, request, called.key.clone()).await?;
-    follow(&api, begun).await
+    follow(&api, &begun.saga, &poll).await
 }
 
 pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
@@ -51,19 +56,28 @@ pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>
     found.await?.map(Json).ok_or_else(Problem::not_found)
 }
 
-pub async fn remove(State(api): State<Api>, called: Called, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub async fn remove(
+    State(api): State<Api>,
+    called: Called,
+    Path(id): Path<String>,
+    Query(poll): Query<Poll>,
+    Raw(body): Raw,
+) -> Result<Json<Value>, Problem> {
+    nothing(&body)?;
     let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
     let begun = resource_remove(&api.app, called.caller(), &called.jkt, id, called.key.clone()).await?;
-    follow(&api, begun).await
+    follow(&api, &begun.saga, &poll).await
 }
 
-pub async fn rotate(State(api): State<Api>, called: Called, Path(id): Path<String>) -> Result<Json<Value>, Problem> {
+pub async fn rotate(
+    State(api): State<Api>,
+    called: Called,
+    Path(id): Path<String>,
+    Query(poll): Query<Poll>,
+    Raw(body): Raw,
+) -> Result<Json<Value>, Problem> {
+    nothing(&body)?;
     let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
     let begun = resource_rotate(&api.app, called.caller(), &called.jkt, id, called.key.clone()).await?;
-    follow(&api, begun).await
-}
-
-async fn follow(api: &Api, begun: Begun) -> Result<Json<Value>, Problem> {
-    api.engine.drive(begun.saga.clone());
-    sagas::answer(api, &begun.saga, WAIT).await.map(Json)
+    follow(&api, &begun.saga, &poll).await
 }

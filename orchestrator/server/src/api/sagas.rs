@@ -18,12 +18,19 @@ use serde_json::{Value, json};
 use super::Api;
 use super::caller::Called;
 
-/// Longest wait of one poll, in seconds.
+/// Longest wait of one request, in seconds; what begins a saga waits as long unless it is asked for less.
 const WAIT_MAX_S: u64 = 25;
 
+/// How long the caller wants its request held until the saga ends.
 #[derive(Deserialize)]
 pub struct Poll {
     wait: Option<u64>,
+}
+
+impl Poll {
+    fn or(&self, usual_s: u64) -> Duration {
+        Duration::from_secs(self.wait.unwrap_or(usual_s).min(WAIT_MAX_S))
+    }
 }
 
 pub async fn read(
@@ -41,11 +48,17 @@ pub async fn read(
     if !visible.await? {
         return Err(Problem::not_found());
     }
-    answer(&api, &id, Duration::from_secs(poll.wait.unwrap_or(0).min(WAIT_MAX_S))).await.map(Json)
+    answer(&api, &id, poll.or(0)).await.map(Json)
+}
+
+/// Starts what was begun and answers it as it ends, or as it stands when the caller has waited long enough.
+pub(super) async fn follow(api: &Api, id: &SagaId, poll: &Poll) -> Result<Json<Value>, Problem> {
+    api.engine.drive(id.clone());
+    answer(api, id, poll.or(WAIT_MAX_S)).await.map(Json)
 }
 
 /// The saga as it ends within `wait`, or as it stands then.
-pub(super) async fn answer(api: &Api, id: &SagaId, wait: Duration) -> Result<Value, Problem> {
+async fn answer(api: &Api, id: &SagaId, wait: Duration) -> Result<Value, Problem> {
     let record = api.engine.wait(id, wait).await?;
     Ok(api.app.core.db.read::<_, DbError, _>(move |tx| render(tx, &record)).await?)
 }
