@@ -174,6 +174,8 @@ registry! {
     HoldId = Hold "hld";
     /// Money taken by a provider.
     ChargeId = Charge "chg";
+    /// Money that a provider gives back.
+    RefundId = Refund "rfd";
     /// A movement between ledger accounts.
     TransferId = Transfer "trf";
     /// A price bound to an exact request.

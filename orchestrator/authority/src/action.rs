@@ -118,6 +118,8 @@ actions! {
     EventRead = "event_read" by EVERYBODY, agents, while_frozen;
     /// A provider takes money from a payment token.
     ChargeCreate = "charge_create" by NOBODY, providers;
+    /// A provider gives back what it charged.
+    RefundCreate = "refund_create" by NOBODY, providers;
     /// A provider tells what happened at its side.
     ProviderEvent = "provider_event" by NOBODY, providers;
 }

@@ -8,16 +8,16 @@ use purser_authority::{Attempt, Caller, Done};
 use purser_db::DbError;
 use purser_db::jobs::{Handler, Job, JobFailure, NewJob, Runner};
 use purser_flow::Engine;
-use purser_identity::{agent, person};
-use purser_notify::{Mail, Subject, Transport, mail_job};
+use purser_notify::Transport;
 use purser_spend::alert::{self, Alert};
+use purser_spend::refund::due;
 use purser_values::Env;
 use serde_json::Value;
 
 use crate::agent_control::{self, AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::charges::{self, Rails};
-use crate::{deploy, freeze, resource};
+use crate::{deploy, freeze, notice, refunds, resource};
 
 /// Every kind of saga that this version can run.
 #[must_use]
@@ -41,22 +41,43 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport) -> Runner {
         Arc::new(move |job: Job| {
             let app = control.clone();
             Box::pin(async move {
-                let told: AgentControlJob = serde_json::from_value(job.payload).map_err(|_| unreadable())?;
+                let told: AgentControlJob = serde_json::from_value(job.payload).map_err(|_| notice::unreadable())?;
                 freeze::run_job(app, told.agent, told.provider).await
             })
         }),
     );
-    let (charging, rails) = (app.clone(), rails.clone());
+    let (charging, charge_rails) = (app.clone(), rails.clone());
     handlers.insert(
         purser_spend::charge::RESUME_JOB,
         Arc::new(move |job: Job| {
-            let (app, rails) = (charging.clone(), rails.clone());
+            let (app, rails) = (charging.clone(), charge_rails.clone());
             Box::pin(async move {
                 match field(&job.payload, "charge") {
                     Some(charge) => charges::resume(app, rails, charge).await,
-                    None => Err(unreadable()),
+                    None => Err(notice::unreadable()),
                 }
             })
+        }),
+    );
+    let (refunding, refund_rails) = (app.clone(), rails.clone());
+    handlers.insert(
+        purser_spend::refund::RESUME_JOB,
+        Arc::new(move |job: Job| {
+            let (app, rails) = (refunding.clone(), refund_rails.clone());
+            Box::pin(async move {
+                match field(&job.payload, "refund") {
+                    Some(refund) => refunds::resume(app, rails, refund).await,
+                    None => Err(notice::unreadable()),
+                }
+            })
+        }),
+    );
+    let missing = app.clone();
+    handlers.insert(
+        due::JOB,
+        Arc::new(move |job: Job| {
+            let app = missing.clone();
+            Box::pin(async move { refunds::tell_missing(app, job).await })
         }),
     );
     let alerting = app.clone();
@@ -72,12 +93,13 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport) -> Runner {
 
 /// Time between two rounds of housekeeping.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
-/// A charge that was begun this long ago and has no outcome is taken up again, in seconds.
+/// A charge or refund that was begun this long ago and has no outcome is taken up again, in seconds.
 const CHARGE_LATE_S: i64 = 60;
 /// Days that answers to idempotency keys and finished jobs are kept.
 const KEEP_S: i64 = 30 * 86_400;
 
-/// What time alone makes due: run-out codes and proofs, holds nobody charged, renewals, charges without an outcome.
+/// What time alone makes due: run-out codes and proofs, holds nobody charged, renewals, charges and refunds without an outcome, refunds
+/// that did not come.
 /// Runs for ever; spawn it.
 pub async fn housekeeping(app: App) {
     loop {
@@ -102,12 +124,17 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
             purser_identity::sweep(tx, now)?;
             purser_db::idempotency::forget(tx, now.plus_secs(-KEEP_S))?;
             purser_db::jobs::forget_done(tx, now.plus_secs(-KEEP_S))?;
-            let late = purser_spend::charge::unfinished(tx, now.plus_secs(-CHARGE_LATE_S))?;
-            for charge in &late {
-                let job = NewJob {
-                    dedupe: Some(format!("charge_late:{charge}:{}", now.as_secs())),
-                    ..NewJob::now(&env, purser_spend::charge::RESUME_JOB, serde_json::json!({ "charge": charge }))
-                };
+            let before = now.plus_secs(-CHARGE_LATE_S);
+            let mut late = Vec::new();
+            for charge in purser_spend::charge::unfinished(tx, before)? {
+                late.push((purser_spend::charge::RESUME_JOB, charge.to_string(), serde_json::json!({ "charge": charge })));
+            }
+            for refund in purser_spend::refund::unfinished(tx, before)? {
+                late.push((purser_spend::refund::RESUME_JOB, refund.to_string(), serde_json::json!({ "refund": refund })));
+            }
+            for (kind, id, payload) in &late {
+                let dedupe = Some(format!("{kind}_late:{id}:{}", now.as_secs()));
+                let job = NewJob { dedupe, ..NewJob::now(&env, kind, payload.clone()) };
                 purser_db::jobs::enqueue(tx, &env, &job)?;
             }
             Ok::<_, DbError>(late.len())
@@ -118,6 +145,7 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
     }
     batches(app, "grant_end", agent_control::grant_end).await?;
     batches(app, "hold_expire", purser_spend::hold::expire).await?;
+    batches(app, "refund_dispute", due::overdue).await?;
     batches(app, "renewal_reserve", purser_spend::renewal::reserve).await
 }
 
@@ -135,43 +163,13 @@ async fn batches(
     }
 }
 
-/// A cap's threshold was reached: one mail to each person whose grant the agent holds.
+/// A cap's threshold was reached.
 async fn send_alert(app: App, job: Job) -> Result<(), JobFailure> {
-    let alert: Alert = serde_json::from_value(job.payload).map_err(|_| unreadable())?;
-    let (core, limits) = (app.core.clone(), app.page("/limits"));
-    let id = job.id;
-    app.core
-        .db
-        .write::<_, DbError, _>(move |tx| {
-            let Some(found) = agent::find(tx, &alert.agent)? else { return Ok(()) };
-            let mut to = Vec::new();
-            for grant in purser_identity::grant::of_agent(tx, &alert.agent)? {
-                if let Some(member) = person::member(tx, &alert.organisation, &grant.person)? {
-                    to.push(member.person.email);
-                }
-            }
-            to.sort();
-            to.dedup();
-            for email in to {
-                let mail =
-                    Mail { to: email.clone(), subject: Subject::new(&alert.subject()), text: alert.text(found.name.as_str(), &limits) };
-                let mut job = mail_job(&core.keyring, &core.env, &mail).map_err(|e| DbError::Other(e.to_string()))?;
-                // Exactly once for each reader, also when this job runs twice.
-                job.dedupe = Some(format!("alert_mail:{id}:{email}"));
-                purser_db::jobs::enqueue(tx, &core.env, &job)?;
-            }
-            Ok(())
-        })
-        .await
-        .map_err(|e| JobFailure::Again { why: e.to_string(), limit: None })?;
-    app.core.jobs.notify_one();
-    Ok(())
+    let alert: Alert = serde_json::from_value(job.payload).map_err(|_| notice::unreadable())?;
+    let (organisation, agent, limits) = (alert.organisation.clone(), alert.agent.clone(), app.page("/limits"));
+    notice::send(&app, job.id, organisation, agent, alert.subject(), move |name| alert.text(name, &limits)).await
 }
 
 fn field<T: std::str::FromStr>(payload: &Value, name: &str) -> Option<T> {
     payload[name].as_str()?.parse().ok()
-}
-
-fn unreadable() -> JobFailure {
-    JobFailure::Park { why: "the payload does not read back".to_owned() }
 }

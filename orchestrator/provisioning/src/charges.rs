@@ -129,7 +129,7 @@ impl Rails {
         Self(Arc::new(rails))
     }
 
-    fn find(&self, name: &str) -> Option<Arc<dyn Rail>> {
+    pub(crate) fn find(&self, name: &str) -> Option<Arc<dyn Rail>> {
         self.0.iter().find(|rail| rail.name() == name).cloned()
     }
 }

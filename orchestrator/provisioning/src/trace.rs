@@ -1,14 +1,15 @@
 //! `trace`: which human, which agent, which grant, what was paid, which code, running where.
 //!
-//! The start may be a URL, a domain, an account, the shown part of a token, a charge, a resource, a deployment or a code
+//! The start may be a URL, a domain, an account, the shown part of a token, a charge, a refund, a resource, a deployment or a code
 //! digest. Everything is looked up within the caller's organisation only: to a stranger every object is `not_found`.
 
 use purser_authority::action::TraceRead;
 use purser_authority::{Caller, Denied, authorise};
 use purser_db::Tx;
 use purser_identity::{agent, grant, person, standing, terms};
+use purser_spend::refund::{self, due};
 use purser_spend::{charge, hold, token};
-use purser_values::id::{AccountId, ChargeId, OrganisationId, ResourceId};
+use purser_values::id::{AccountId, ChargeId, OrganisationId, RefundId, ResourceId};
 use purser_values::name::HostName;
 use serde_json::{Value, json};
 
@@ -70,7 +71,11 @@ fn find(tx: &mut Tx<'_>, organisation: &OrganisationId, of: &str) -> Result<Opti
     if let Ok(id) = of.parse::<ResourceId>() {
         return Ok(own(resource::get(tx, &id)?).map(|r| Found::resource("resource", vec![r])));
     }
-    if let Ok(id) = of.parse::<ChargeId>() {
+    let refunded = match of.parse::<RefundId>() {
+        Ok(id) => refund::find(tx, &id)?.map(|refund| refund.charge),
+        Err(_) => None,
+    };
+    if let Some(id) = refunded.or_else(|| of.parse::<ChargeId>().ok()) {
         let Some(hold_id) = charge::find_own(tx, organisation, &id)?.and_then(|c| c.hold) else { return Ok(None) };
         let held = hold::find(tx, &hold_id)?;
         let row = match held {
@@ -143,7 +148,10 @@ fn tell(tx: &mut Tx<'_>, organisation: &OrganisationId, of: &str, found: Found) 
         }));
         for held in hold::of_resource(tx, &row.id)? {
             for c in charge::of_hold(tx, &held.id)? {
-                charges.push(json!({"id": c.id, "amount": c.amount, "state": c.state, "line": c.line, "period": c.period, "resource": row.id, "at": c.begun_at}));
+                charges.push(json!({
+                    "id": c.id, "amount": c.amount, "state": c.state, "line": c.line, "period": c.period, "resource": row.id, "at": c.begun_at,
+                    "refunds": refund::of_charge(tx, &c.id)?, "owed": due::of_charge(tx, &c.id)?,
+                }));
             }
         }
         for d in deployment::of_resource(tx, &row.id, DEPLOYMENTS)? {

@@ -68,6 +68,7 @@ routes! {
     get "/v1/agents" => agents::list;
     post "/v1/agents/{id}/freeze" => agents::freeze;
     post "/v2/provisioning/charges" => providers::charge;
+    post "/v2/provisioning/charges/{id}/refunds" => providers::refund;
     post "/v2/provisioning/events" => providers::event;
 }
 

@@ -1,7 +1,7 @@
 //! The book of one agent at one provider in one calendar month (UTC): what it may spend, and what became of that.
 //!
 //! Four ledger accounts that add up to zero: `granted` (minus the cap), `room`, `held` and `captured`. A hold moves room to
-//! held, a capture held to captured, a release held back to room.
+//! held, a capture held to captured, a release held back to room, a refund captured back to room.
 //!
 //! INVARIANT (cap): room + held + captured is the cap, and a hold takes from room only what is there. So held + captured
 //! passes the cap only when a person lowers it below, and then room is negative and nothing more fits.
@@ -127,6 +127,12 @@ pub fn capture(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: 
     covered(moved, book)
 }
 
+/// Gives captured money back to the room.
+pub fn give_back(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: &str) -> Result<(), DbError> {
+    let moved = shift(tx, env, book, Reason::Refund, "captured", "room", amount, subject)?;
+    covered(moved, book)
+}
+
 /// Changes the book's cap; what is held or captured stays.
 pub fn change_cap(tx: &mut Tx<'_>, env: &Env, book: &Book, cap: Money, subject: &str) -> Result<(), DbError> {
     let difference = cap.minor() - book.cap.minor();
@@ -152,7 +158,7 @@ fn shift(
     ledger::transfer(tx, env, &Movement { reason, source: &source, target: &target, amount, subject, guard: Guard::Covered })
 }
 
-/// What is given back or captured was held before; anything else is a defect and must not be written.
+/// What is given back or captured was held or captured before; anything else is a defect and must not be written.
 fn covered(moved: bool, book: &Book) -> Result<(), DbError> {
-    if moved { Ok(()) } else { Err(DbError::Corrupt(format!("the held amount of `{}` is less than its holds", book.account("held")))) }
+    if moved { Ok(()) } else { Err(DbError::Corrupt(format!("`{}` holds less than its holds and charges say", book.account("…")))) }
 }

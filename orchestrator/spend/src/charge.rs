@@ -29,6 +29,8 @@ pub use finish::finish;
 pub use read::{find, find_own, of_hold, order, unfinished};
 pub use refusal::Refusal;
 
+pub(crate) use finish::accounts;
+
 /// The kind of job that takes up a charge that was begun; its payload is `{"charge": id}`.
 pub const RESUME_JOB: &str = "charge_resume";
 

@@ -15,6 +15,7 @@ pub enum Reason {
     Release,
     Capture,
     Payment,
+    Refund,
 }
 
 /// Whether the source may go below zero.
@@ -45,6 +46,7 @@ impl Reason {
             Self::Release => "release",
             Self::Capture => "capture",
             Self::Payment => "payment",
+            Self::Refund => "refund",
         }
     }
 }

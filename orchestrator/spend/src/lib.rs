@@ -7,10 +7,12 @@
 //!   exceed the cap. Lowering a cap below what is used leaves no room; it takes nothing back.
 //! - INVARIANT (token-is-hold): what a payment token may still be charged is always a hold. A charge names one accepted line
 //!   of the quote and is at most its amount; anything else is refused and recorded as a dispute.
+//! - INVARIANT (refund-within-charge): what is given back of a charge, under way included, never exceeds the charge. It is the charging
+//!   provider's to give, and its room is the room of the month in which it was charged.
 //! - INVARIANT (agent-cannot-widen): caps and payment methods take permits that only persons can have.
 //!
 //! The order of a purchase: [`hold::place`], [`token::issue`], the provider's [`charge::begin`], the rail's capture outside
-//! any write, [`charge::finish`]. [`verify::check`] recomputes the invariants from the rows.
+//! any write, [`charge::finish`]. What is undone comes back by [`refund::begin`] and [`refund::finish`]; [`refund::due`] names what does not. [`verify::check`] recomputes the invariants from the rows.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod alert;
@@ -24,6 +26,7 @@ pub mod limits;
 pub mod method;
 pub mod quote;
 pub mod rail;
+pub mod refund;
 pub mod renewal;
 mod spender;
 pub mod statement;

@@ -16,6 +16,8 @@ pub const RENEWAL_AHEAD_S: i64 = 3 * 86_400;
 pub const RENEWAL_GRACE_S: i64 = 7 * 86_400;
 /// Wait before a charge that was begun and not finished is taken up again, in seconds.
 pub const CHARGE_RESUME_S: i64 = 30;
+/// How long an order that was undone waits for its refund before the provider is shown as owing it, in seconds.
+pub const REFUND_PATIENCE_S: i64 = 30;
 /// Holds and renewals worked on in one write.
 pub const BATCH: i64 = 100;
 /// Longest text of a provider that is kept, in characters.

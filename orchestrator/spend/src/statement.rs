@@ -1,4 +1,4 @@
-//! What was spent in a month: each charge, and the position of each agent at each provider.
+//! What was spent in a month: each charge, what came back, what is owed, and the position of each agent at each provider.
 
 use purser_authority::action::SpendRead;
 use purser_authority::{Denied, Permit};
@@ -12,6 +12,8 @@ use serde::Serialize;
 use crate::book;
 use crate::cap::CapView;
 use crate::charge::ChargeState;
+use crate::refund::due::{self, Due};
+use crate::refund::{self, Refund};
 use crate::spender;
 
 /// Most charges in one statement; the oldest come first.
@@ -24,6 +26,10 @@ pub struct Statement {
     pub positions: Vec<CapView>,
     /// Charges that were begun in this month and belong to the organisation, oldest first.
     pub charges: Vec<StatementLine>,
+    /// What was given back in this month, of charges of any month, oldest first.
+    pub refunds: Vec<Refund>,
+    /// What providers took for orders that were undone and have not given back, of any month.
+    pub owed: Vec<Due>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -37,6 +43,8 @@ pub struct StatementLine {
     pub resource: ResourceId,
     pub description: String,
     pub amount: Money,
+    /// How much of it came back, whenever that was.
+    pub refunded: Money,
     pub state: ChargeState,
     pub code: Option<String>,
 }
@@ -95,14 +103,20 @@ pub fn statement(
         }
         positions.extend(crate::cap::at(tx, &book.spender, &book.provider, month)?);
     }
-    let charges = charges(tx, organisation, only, month)?;
-    Ok(Statement { month, positions, charges })
+    Ok(Statement {
+        month,
+        positions,
+        charges: charges(tx, organisation, only, month)?,
+        refunds: refund::of_month(tx, organisation, only, month)?,
+        owed: due::open(tx, organisation, only)?,
+    })
 }
 
 fn charges(tx: &mut Tx<'_>, organisation: &OrganisationId, only: Option<&AgentId>, month: Month) -> Result<Vec<StatementLine>, DbError> {
     let select =
         "select c.id, c.begun_at, c.amount, c.currency, c.provider, c.state, c.code, c.line, h.agent, h.grant_id, h.project, h.resource,
-                      coalesce(l.description, c.line, '') as description
+                      coalesce(l.description, c.line, '') as description, cast(coalesce((select sum(r.amount) from spend_refund r
+                          where r.charge = c.id and r.state = 'succeeded'), 0) as bigint) as refunded
                   from spend_charge c join spend_hold h on h.id = c.hold
                   left join spend_hold_line l on l.hold = c.hold and l.line = c.line and l.period = coalesce(c.period, '')
                   where c.organisation = $1 and c.begun_at >= $2 and c.begun_at < $3 and (h.agent = $4 or $4 = '')
@@ -112,6 +126,7 @@ fn charges(tx: &mut Tx<'_>, organisation: &OrganisationId, only: Option<&AgentId
 }
 
 fn line(row: &Row) -> Result<StatementLine, DbError> {
+    let currency = row.parse("currency")?;
     Ok(StatementLine {
         id: row.parse("id")?,
         at: row.get("begun_at")?,
@@ -121,7 +136,8 @@ fn line(row: &Row) -> Result<StatementLine, DbError> {
         project: row.parse("project")?,
         resource: row.parse("resource")?,
         description: row.get("description")?,
-        amount: Money::from_minor(row.get("amount")?, row.parse("currency")?),
+        amount: Money::from_minor(row.get("amount")?, currency),
+        refunded: Money::from_minor(row.get("refunded")?, currency),
         state: row.parse("state")?,
         code: row.get("code")?,
     })

@@ -88,4 +88,27 @@ create table rail_sandbox_charge (
     outcome {text} not null, reference {text} not null
 ){strict}";
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL] };
+/// What providers give back, and what they should have.
+const REFUNDS: &str = "create table spend_refund (
+    id {text} primary key, charge {text} not null, provider {text} not null, request_key {text} not null,
+    request_digest {text} not null, organisation {text} not null, agent {text} not null,
+    amount {int} not null check (amount > 0), currency {text} not null, reason {text} not null, state {text} not null,
+    code {text}, message {text}, rail_reference {text}, begun_at {int} not null, ended_at {int},
+    unique (provider, request_key)
+){strict};
+create index spend_refund_charge on spend_refund (charge);
+create index spend_refund_organisation on spend_refund (organisation, begun_at);
+create index spend_refund_state on spend_refund (state, begun_at);
+create table spend_refund_due (
+    charge {text} primary key, organisation {text} not null, agent {text} not null, provider {text} not null,
+    resource {text} not null, state {text} not null, since {int} not null, until {int} not null, disputed_at {int}
+){strict};
+create index spend_refund_due_until on spend_refund_due (state, until);
+create index spend_refund_due_organisation on spend_refund_due (organisation, state);
+create table rail_sandbox_refund (
+    request_key {text} primary key, charge {text} not null, amount {int} not null, currency {text} not null,
+    outcome {text} not null, reference {text} not null
+){strict};
+create index rail_sandbox_refund_charge on rail_sandbox_refund (charge)";
+
+pub const MIGRATIONS: Migrations = Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS] };

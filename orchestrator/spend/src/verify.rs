@@ -13,6 +13,7 @@ pub fn check(tx: &mut Tx<'_>) -> Result<Vec<String>, DbError> {
     cap(tx, &mut found)?;
     held_is_held(tx, &mut found)?;
     captured_is_charged(tx, &mut found)?;
+    refund_within_charge(tx, &mut found)?;
     token_is_hold(tx, &mut found)?;
     Ok(found)
 }
@@ -83,13 +84,27 @@ fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError>
     compare(tx, sql, found, "held", |book| book.held)
 }
 
-/// What a book has captured is the sum of its charges that succeeded.
+/// What a book has captured is the sum of its charges that succeeded, less what came back of them.
 fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    let sql = "select h.agent || '/' || h.provider || '/' || l.month as book, cast(sum(c.amount) as bigint) as total
-               from spend_charge c join spend_hold h on h.id = c.hold
+    let sql = "select h.agent || '/' || h.provider || '/' || l.month as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
+               from spend_charge c
+               left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
+                   on r.charge = c.id join spend_hold h on h.id = c.hold
                join spend_hold_line l on l.hold = c.hold and l.charge = c.id
                where c.state = 'succeeded' group by h.agent, h.provider, l.month";
     compare(tx, sql, found, "captured", |book| book.captured)
+}
+
+/// Nothing comes back that was not taken, or twice.
+fn refund_within_charge(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+    let sql = "select c.id from spend_charge c
+               join (select charge, sum(amount) as given from spend_refund where state in ('begun', 'succeeded') group by charge) r
+                   on r.charge = c.id
+               where c.state <> 'succeeded' or r.given > c.amount";
+    for row in tx.query(sql, params![])? {
+        found.push(format!("refund-within-charge: more was given back of `{}` than it took", row.get::<String>("id")?));
+    }
+    Ok(())
 }
 
 fn compare(tx: &mut Tx<'_>, sql: &'static str, found: &mut Vec<String>, what: &str, pick: impl Fn(&Book) -> i64) -> Result<(), DbError> {

@@ -8,9 +8,10 @@ use proptest::test_runner::{Config, TestRunner};
 use purser_db::testing::each_engine;
 use purser_spend::charge::{ChargeState, ChargeStep};
 use purser_spend::hold::HoldError;
-use purser_spend::rail::RailOutcome;
 use purser_spend::rail::sandbox::SandboxCard;
-use world::{TABLES, World};
+use purser_spend::rail::{RailOutcome, RefundOutcome};
+use purser_spend::refund::{self, RefundAsk, RefundStep};
+use world::{TABLES, World, usd};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_200_concurrent_purchases_against_room_for_7_exactly_7_are_made() {
@@ -77,6 +78,7 @@ enum Op {
     Begin(usize, i64),
     Finish(usize, bool),
     Release(usize),
+    Refund(usize, i64, bool),
     Expire,
     Cap(i64),
     Later(i64),
@@ -88,6 +90,7 @@ fn op() -> impl Strategy<Value = Op> {
         4 => (any::<usize>(), 1_i64..40_00).prop_map(|(i, minor)| Op::Begin(i, minor)),
         4 => (any::<usize>(), any::<bool>()).prop_map(|(i, paid)| Op::Finish(i, paid)),
         1 => any::<usize>().prop_map(Op::Release),
+        3 => (any::<usize>(), 1_i64..20_00, any::<bool>()).prop_map(|(i, minor, given)| Op::Refund(i, minor, given)),
         1 => Just(Op::Expire),
         1 => (0_i64..150_00).prop_map(Op::Cap),
         1 => (1_i64..1_000_000).prop_map(Op::Later),
@@ -127,6 +130,17 @@ async fn live(world: World, ops: Vec<Op>) {
                 };
                 drop(world.finish(&begun[n % begun.len()], outcome).await);
             }
+            Op::Refund(n, minor, given) if !begun.is_empty() => {
+                let charge = begun[n % begun.len()].clone();
+                let ask = RefundAsk { key: format!("r{i}"), charge, amount: usd(minor), reason: String::new() };
+                // More than was taken, or of what was not taken, is refused; what is under way and never ends still counts.
+                if let Ok(RefundStep::Give(order)) = world.refund_begin("slipway", ask).await
+                    && given
+                {
+                    let (env, outcome) = (world.env.clone(), RefundOutcome::Refunded { reference: "r".to_owned() });
+                    drop(world.db.write(move |tx| refund::finish(tx, &env, &order.refund, &outcome)).await.unwrap());
+                }
+            }
             Op::Release(n) if !holds.is_empty() => {
                 world.release(&holds[n % holds.len()].0).await;
             }
@@ -138,7 +152,7 @@ async fn live(world: World, ops: Vec<Op>) {
                 world.set_cap(None, minor).await;
             }
             Op::Later(secs) => world.clock.advance_secs(secs),
-            Op::Begin(..) | Op::Finish(..) | Op::Release(_) => {}
+            Op::Begin(..) | Op::Finish(..) | Op::Release(_) | Op::Refund(..) => {}
         }
         world.is_sound().await;
         let (cap, captured, held, _) = world.position("slipway").await;
@@ -168,12 +182,13 @@ async fn a_long_life_with_every_kind_of_turn_is_sound_on_both_engines() {
     each_engine(TABLES, |db| async move {
         let world = World::new(db, 100_00).await;
         world.card(SandboxCard::Pays).await;
-        let ops = (0..60_usize).map(|i| match i % 9 {
+        let ops = (0..70_usize).map(|i| match i % 10 {
             0 | 3 => Op::Buy(7_00 + i as i64),
             1 | 4 => Op::Begin(i / 3, 7_00),
             2 | 5 => Op::Finish(i / 3, i % 2 == 0),
             6 => Op::Release(i),
             7 => Op::Cap(100_00 + i as i64),
+            8 => Op::Refund(i / 3, 2_00, i % 20 == 8),
             _ => {
                 if i > 40 {
                     Op::Later(800_000)

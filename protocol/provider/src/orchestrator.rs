@@ -1,4 +1,4 @@
-//! Provider → orchestrator: charges and events, signed (RFC 9421) and repeated until they are answered.
+//! Provider → orchestrator: charges, refunds and events, signed (RFC 9421) and repeated until they are answered.
 //!
 //! Every attempt of one message carries the same idempotency key and a fresh signature. When all attempts fail the outcome is not
 //! known: repeat the same message with the same key later, never a new one.
@@ -13,7 +13,8 @@ use purser_values::Env;
 use purser_wire::charge::{self, ChargeRequest, ChargeResponse};
 use purser_wire::error::ErrorBody;
 use purser_wire::event::{self, EventReceipt, ProviderEvent};
-use purser_wire::id::IdempotencyKey;
+use purser_wire::id::{ChargeId, IdempotencyKey};
+use purser_wire::refund::{self, RefundRequest, RefundResponse};
 use purser_wire::signature::message;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -63,7 +64,22 @@ impl OrchestratorClient {
     /// # Errors
     /// See [`OrchestratorError`]. A declined or refused charge is an answer, not an error.
     pub async fn charge(&self, request: &ChargeRequest, key: &IdempotencyKey) -> Result<ChargeResponse, OrchestratorError> {
-        self.send(charge::PATH, request, key).await
+        self.send(&self.at(charge::PATH)?, request, key).await
+    }
+
+    /// Gives back what was charged, or a part of it. Keep `charge` (the orchestrator's id) and the key before the first attempt.
+    ///
+    /// # Errors
+    /// See [`OrchestratorError`]. A refund that the payment method does not take is an answer, not an error.
+    pub async fn refund(
+        &self,
+        charge: &ChargeId,
+        request: &RefundRequest,
+        key: &IdempotencyKey,
+    ) -> Result<RefundResponse, OrchestratorError> {
+        let url = refund::address(&self.base_url, charge);
+        let url = url.ok_or_else(|| OrchestratorError::Message("the orchestrator's address cannot carry a path".to_owned()))?;
+        self.send(&url, request, key).await
     }
 
     /// Tells what happened. The event's own id is its idempotency key.
@@ -72,19 +88,22 @@ impl OrchestratorClient {
     /// See [`OrchestratorError`].
     pub async fn event(&self, event: &ProviderEvent) -> Result<EventReceipt, OrchestratorError> {
         let key = event.id.parse().map_err(|_| OrchestratorError::Message("an event id is 1 to 255 visible characters".to_owned()))?;
-        self.send(event::PATH, event, &key).await
+        self.send(&self.at(event::PATH)?, event, &key).await
     }
 
-    async fn send<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize, key: &IdempotencyKey) -> Result<T, OrchestratorError> {
-        let url = self.base_url.join(path).map_err(|e| OrchestratorError::Message(e.to_string()))?;
+    fn at(&self, path: &str) -> Result<Url, OrchestratorError> {
+        self.base_url.join(path).map_err(|e| OrchestratorError::Message(e.to_string()))
+    }
+
+    async fn send<T: DeserializeOwned>(&self, url: &Url, body: &impl Serialize, key: &IdempotencyKey) -> Result<T, OrchestratorError> {
         let body = Bytes::from(serde_json::to_vec(body).map_err(|e| OrchestratorError::Message(e.to_string()))?);
         let mut last = String::new();
         for attempt in 0..ATTEMPTS {
-            match self.attempt(&url, &body, key).await? {
+            match self.attempt(url, &body, key).await? {
                 Attempt::Answered(answer) => return Ok(answer),
                 Attempt::Refused(error) => return Err(OrchestratorError::Refused(error)),
                 Attempt::Again { why, after } => {
-                    tracing::warn!(path, attempt, why, "the orchestrator did not take a message");
+                    tracing::warn!(path = url.path(), attempt, why, "the orchestrator did not take a message");
                     last = why;
                     if attempt + 1 < ATTEMPTS {
                         tokio::time::sleep(after.unwrap_or_else(|| self.pause(attempt))).await;

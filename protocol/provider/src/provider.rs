@@ -68,6 +68,12 @@ pub trait Provider: Send + Sync + 'static {
     /// Idempotent: removing what is removed answers `removed`.
     fn resource_remove(&self, call: &AccountCall, id: &ResourceId) -> impl Future<Output = Answer<ResourceEnvelope>> + Send;
 
+    /// The orchestrator undoes an order that nobody got anything of: removes the resource, and gives back what was charged for it
+    /// (`OrchestratorClient::refund`). Idempotent. A provider that charges and does not give back is shown to the payer as owing.
+    fn resource_cancel(&self, call: &AccountCall, id: &ResourceId) -> impl Future<Output = Answer<ResourceEnvelope>> + Send {
+        self.resource_remove(call, id)
+    }
+
     /// Makes new credentials; the old ones stop working.
     fn resource_rotate(&self, call: &AccountCall, id: &ResourceId) -> impl Future<Output = Answer<ResourceEnvelope>> + Send;
 

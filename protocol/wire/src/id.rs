@@ -98,6 +98,8 @@ wire_id! {
     AgentId "an agent id";
     /// An orchestrator's id of a charge.
     ChargeId "a charge id";
+    /// An orchestrator's id of a refund.
+    RefundId "a refund id";
     /// The name by which a repeated change is recognised (`Idempotency-Key`).
     IdempotencyKey "an idempotency key";
 }

@@ -24,6 +24,7 @@ pub mod keys;
 pub mod limits;
 pub mod manifest;
 pub mod quote;
+pub mod refund;
 pub mod resource;
 pub mod signature;
 pub mod text;

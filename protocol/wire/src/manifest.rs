@@ -70,6 +70,7 @@ open_enum! {
         Price = "price",
         Quotes = "quotes",
         Charges = "charges",
+        Refunds = "refunds",
         Events = "events",
         Endpoints = "endpoints",
         AgentCredentials = "agent_credentials",

@@ -134,6 +134,17 @@ pub struct UpdateResource {
 pub struct ResourceAction {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub actor: Option<Actor>,
+    /// Extension `refunds`: why a resource is removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<RemoveReason>,
+}
+
+open_enum! {
+    /// Why an orchestrator removes a resource. Without a reason somebody wanted it gone.
+    RemoveReason {
+        /// The order is undone: nobody got what was made. What was charged for it is to be given back.
+        Undone = "undone",
+    }
 }
 
 /// What a resource gives to its user: names and values that become environment variables. Every value counts as secret.

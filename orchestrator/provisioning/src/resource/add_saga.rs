@@ -1,7 +1,8 @@
 //! The saga behind `resource_add`: account → quote → pay → create → settle.
 //!
 //! Each step mints its permit anew, so a freeze in the middle is honoured: the saga turns round and its undo runs as the
-//! system. Money is held before the provider is asked to create anything, and the provider's charge is the only way it moves.
+//! system. Money is held before the provider is asked to create anything, and the provider's charge is the only way it moves. What was
+//! charged before the saga turned round comes back as a refund, or is named as owed.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,12 +14,15 @@ use purser_db::jobs::NewJob;
 use purser_flow::{Definition, Step, StepCx, StepError};
 use purser_identity::standing;
 use purser_spend::hold::{self, Purchase};
+use purser_spend::limits::REFUND_PATIENCE_S;
 use purser_spend::quote::{Line, Quote as AcceptedQuote, Recurs};
+use purser_spend::refund::due;
 use purser_spend::{Spender, token};
 use purser_values::Secret;
 use purser_values::error::Kind;
 use purser_values::id::{AccountId, AgentId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
 use purser_wire::catalog::Period;
+use purser_wire::manifest::Extension;
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{AgentRef, CreateResource, Endpoint, PaymentCredentials, ResourceState};
 use serde::{Deserialize, Serialize};
@@ -103,7 +107,7 @@ pub fn definition(app: &App) -> Definition<AddState> {
             // The first step's undo ends the resource: whatever fails, its name is free again.
             Step::new("account", step(|a, c, s| Box::pin(open_account(a, c, s)))).undo(step(|a, c, s| Box::pin(give_up(a, c, s)))),
             Step::new("quote", step(|a, c, s| Box::pin(get_quote(a, c, s)))),
-            Step::new("pay", step(|a, c, s| Box::pin(pay(a, c, s)))).undo(step(|a, c, s| Box::pin(unpay(a, c, s)))),
+            Step::new("pay", step(|a, c, s| Box::pin(pay(a, c, s)))).undo(step(|a, c, s| Box::pin(repaid(a, c, s)))),
             Step::new("create", step(|a, c, s| Box::pin(create(a, c, s)))).undo(step(|a, c, s| Box::pin(uncreate(a, c, s)))),
             Step::new("settle", step(|a, c, s| Box::pin(settle(a, c, s)))),
         ],
@@ -245,13 +249,19 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
     Ok(state)
 }
 
+/// Gives back what was held, and writes down that what was charged is to come back.
 async fn unpay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
+    let (_, provider) = parts(&app, &state).await?;
+    // A provider that cannot give back has nothing to be waited for: it owes at once.
+    let patience_s = if refunds(&provider) { REFUND_PATIENCE_S } else { 0 };
     let (id, env, caller) = (state.resource.clone(), app.core.env.clone(), Caller::System);
     perform(&app.core, Attempt::new("hold_release", &Caller::System, id.as_str()), move |tx| -> Result<Done<()>, PayError> {
         let mut done = Done::quiet(());
         for hold in hold::of_resource(tx, &id)? {
-            let part = hold::release(tx, &env, &caller, &hold.id)?;
-            done.absorb(part);
+            let released = hold::release(tx, &env, &caller, &hold.id)?;
+            done.absorb(released);
+            let expected = due::expect(tx, &env, &hold, env.now().plus_secs(patience_s))?;
+            done.absorb(expected);
         }
         payment::forget(tx, &id)?;
         Ok(done)
@@ -260,6 +270,30 @@ async fn unpay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, Ste
     .map_err(|e| StepError::of(&e))?;
     state.payment_token = None;
     Ok(state)
+}
+
+/// The end of the money's undo: waits for what was charged to come back, within bounds. What does not is a dispute, by name.
+async fn repaid(app: App, cx: StepCx, state: AddState) -> Result<AddState, StepError> {
+    let state = unpay(app.clone(), cx, state).await?;
+    let id = state.resource.clone();
+    let until = app.core.db.read(move |tx| due::awaited_until(tx, &id)).await.map_err(StepError::transient)?;
+    match until {
+        None => Ok(state),
+        Some(until) if app.core.env.now() < until => {
+            Err(StepError::Transient { why: "the provider has not given the money back yet".to_owned(), after_ms: Some(POLL_MS) })
+        }
+        Some(_) => {
+            let env = app.core.env.clone();
+            let attempt = Attempt::new("refund_dispute", &Caller::System, state.resource.as_str());
+            perform(&app.core, attempt, move |tx| due::overdue(tx, &env)).await.map_err(StepError::transient)?;
+            Ok(state)
+        }
+    }
+}
+
+/// Whether the provider can give back what it charged.
+fn refunds(provider: &Provider) -> bool {
+    provider.manifest.speaks(&Extension::Refunds)
 }
 
 async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, StepError> {
@@ -392,7 +426,12 @@ async fn uncreate(app: App, cx: StepCx, state: AddState) -> Result<AddState, Ste
         let key = format!("{}/undo", cx.key())
             .parse()
             .map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
-        match provider.client.resource_remove(&opened.access, &id, &key).await {
+        let removed = if refunds(&provider) {
+            provider.client.resource_cancel(&opened.access, &id, &key).await
+        } else {
+            provider.client.resource_remove(&opened.access, &id, &key).await
+        };
+        match removed {
             Ok(_) => {}
             Err(e) if e.code() == Some("not_found") => {}
             Err(e) => return Err(of_call(&cx, &e)),

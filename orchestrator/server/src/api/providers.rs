@@ -2,15 +2,17 @@
 
 use axum::Json;
 use axum::body::Bytes;
-use axum::extract::State;
+use axum::extract::{Path, State};
 use http::{HeaderMap, Method, StatusCode, Uri};
 use purser_db::DbError;
 use purser_http::Problem;
 use purser_provisioning::charges::charge_create;
 use purser_provisioning::provider_events::provider_event;
+use purser_provisioning::refunds::refund_create;
 use purser_values::name::ProviderName;
 use purser_wire::charge::{ChargeRequest, ChargeResponse};
 use purser_wire::event::{EventReceipt, ProviderEvent};
+use purser_wire::refund::{RefundRequest, RefundResponse};
 use purser_wire::signature::message::{self, Message};
 
 use super::Api;
@@ -25,6 +27,19 @@ pub async fn charge(
     let (provider, key) = signed(&api, &method, &uri, &headers, &body).await?;
     let request: ChargeRequest = purser_http::extract::parse_json(&body)?;
     Ok(Json(charge_create(&api.app, &api.rails, &provider, &request, &key).await?))
+}
+
+pub async fn refund(
+    State(api): State<Api>,
+    Path(charge): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<RefundResponse>, Problem> {
+    let (provider, key) = signed(&api, &method, &uri, &headers, &body).await?;
+    let request: RefundRequest = purser_http::extract::parse_json(&body)?;
+    Ok(Json(refund_create(&api.app, &api.rails, &provider, &charge, &request, &key).await?))
 }
 
 pub async fn event(

@@ -43,7 +43,8 @@ pub(super) async fn of(api: &Api, called: &Called, month: Option<Month>) -> Resu
         Ok(found)
     });
     let found = found.await?;
-    Ok(
-        json!({ "agent": called.caller().agent(), "month": found.month.to_string(), "providers": found.positions, "charges": found.charges }),
-    )
+    Ok(json!({
+        "agent": called.caller().agent(), "month": found.month.to_string(), "providers": found.positions, "charges": found.charges,
+        "refunds": found.refunds, "owed": found.owed,
+    }))
 }

@@ -1,4 +1,4 @@
-//! `/spend`: what was paid in a month, by whom, to whom, for what; the same as CSV.
+//! `/spend`: what was paid in a month, by whom, to whom, for what, what came back and what is owed; the same as CSV.
 
 mod csv;
 
@@ -14,8 +14,11 @@ use purser_db::Tx;
 use purser_identity::agent::agents_list;
 use purser_identity::session::Session;
 use purser_spend::charge::ChargeState;
+use purser_spend::refund::due::{Due, DueState};
+use purser_spend::refund::{Refund, RefundState};
 use purser_spend::statement::{Statement, StatementError, StatementLine, statement};
 use purser_values::id::AgentId;
+use purser_values::money::MoneyError;
 use purser_values::{Money, Month};
 use serde::Deserialize;
 
@@ -39,6 +42,8 @@ pub struct Spend {
     total: String,
     positions: Vec<PositionView>,
     charges: Vec<ChargeView>,
+    refunds: Vec<RefundView>,
+    owed: Vec<OwedView>,
 }
 
 struct PositionView {
@@ -60,6 +65,30 @@ struct ChargeView {
     amount: Money,
     state: String,
     counts: bool,
+    /// How much of it came back, if any did.
+    refunded: Option<Money>,
+}
+
+struct RefundView {
+    id: String,
+    at: String,
+    amount: Money,
+    provider: String,
+    agent: String,
+    reason: String,
+    state: String,
+    counts: bool,
+    charge: String,
+}
+
+struct OwedView {
+    since: String,
+    amount: Money,
+    provider: String,
+    agent: String,
+    resource: String,
+    charge: String,
+    state: &'static str,
 }
 
 /// What agents call themselves, by id.
@@ -83,6 +112,8 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         total: total(&statement.charges)?,
         positions: positions.collect(),
         charges: statement.charges.iter().map(|charge| charge_view(charge, &names)).collect(),
+        refunds: statement.refunds.iter().map(|refund| refund_view(refund, &names)).collect(),
+        owed: statement.owed.iter().map(|due| owed_view(due, &names)).collect(),
         ctx: PageContext::of(&front, &session, "Spend"),
     }))
 }
@@ -90,7 +121,7 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
 pub async fn csv(State(front): State<Front>, SignedIn(session): SignedIn, Query(which): Query<Which>) -> Result<Response, PageError> {
     let month = month(&which, front.realm.env.now().month())?;
     let (statement, names) = read(&front, &session, month).await?;
-    let mut response = csv::render(&statement.charges, |agent| name(&names, agent)).into_response();
+    let mut response = csv::render(&statement, |agent| name(&names, agent)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -122,14 +153,15 @@ async fn read(front: &Front, session: &Session, month: Month) -> Result<(Stateme
     Ok(front.core.db.read(read).await?)
 }
 
-/// The sum of what was paid; one figure for each currency.
+/// The sum of what was paid and did not come back; one figure for each currency.
 fn total(charges: &[StatementLine]) -> Result<String, PageError> {
     let mut sums: Vec<Money> = Vec::new();
-    for paid in charges.iter().filter(|charge| charge.state == ChargeState::Succeeded).map(|charge| charge.amount) {
+    let overflow = |e: MoneyError| PageError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", &e.to_string());
+    for charge in charges.iter().filter(|charge| charge.state == ChargeState::Succeeded) {
+        let paid = charge.amount.checked_sub(charge.refunded).map_err(overflow)?;
         match sums.iter_mut().find(|sum| sum.currency() == paid.currency()) {
             Some(sum) => {
-                let added = sum.checked_add(paid);
-                *sum = added.map_err(|e| PageError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", &e.to_string()))?;
+                *sum = sum.checked_add(paid).map_err(overflow)?;
             }
             None => sums.push(paid),
         }
@@ -159,6 +191,42 @@ fn charge_view(charge: &StatementLine, names: &Names) -> ChargeView {
         amount: charge.amount,
         state,
         counts: charge.state == ChargeState::Succeeded,
+        refunded: charge.refunded.is_positive().then_some(charge.refunded),
+    }
+}
+
+fn refund_view(refund: &Refund, names: &Names) -> RefundView {
+    let state = match refund.state {
+        RefundState::Begun => "under way".to_owned(),
+        RefundState::Succeeded => "given back".to_owned(),
+        RefundState::Failed => format!("failed: {}", refund.code.as_deref().unwrap_or("no reason given")),
+    };
+    RefundView {
+        id: refund.id.to_string(),
+        at: refund.begun_at.to_string(),
+        amount: refund.amount,
+        provider: refund.provider.to_string(),
+        agent: name(names, &refund.agent),
+        reason: refund.reason.clone(),
+        state,
+        counts: refund.state == RefundState::Succeeded,
+        charge: refund.charge.to_string(),
+    }
+}
+
+fn owed_view(due: &Due, names: &Names) -> OwedView {
+    OwedView {
+        since: due.since.to_string(),
+        amount: due.amount,
+        provider: due.provider.to_string(),
+        agent: name(names, &due.agent),
+        resource: due.resource.to_string(),
+        charge: due.charge.to_string(),
+        state: match due.state {
+            DueState::Awaited => "awaited",
+            DueState::Disputed => "disputed: the provider has not given it back in time",
+            DueState::Settled => "settled",
+        },
     }
 }
 

@@ -3,13 +3,14 @@
 use purser_authority::{Caller, Done, Event, Outcome};
 use purser_db::{DbError, Tx, params};
 use purser_values::id::ChargeId;
-use purser_values::{Env, Money};
+use purser_values::{Currency, Env};
 use serde_json::json;
 
 use super::{Charge, ChargeError, ChargeState, Receipt, read};
 use crate::hold::{self, HeldLine, Hold, HoldState};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RailOutcome;
+use crate::refund::due;
 use crate::{alert, book, limits, renewal};
 
 /// Records what the rail did: captured money leaves the hold, a declined line is free again. Finishing twice does nothing;
@@ -78,6 +79,8 @@ fn declined(
         set_line(tx, hold, line, "released")?;
     }
     end(tx, env, charge, ChargeState::Declined, Some(code), Some(&message), None)?;
+    // Nothing was taken: whoever waits for it to come back need not any more.
+    due::settle(tx, &Charge { state: ChargeState::Declined, ..charge.clone() })?;
     let data = json!({"amount": charge.amount, "provider": hold.provider, "line": line.line});
     let event = event(charge, hold, Outcome::Failed(code.to_owned())).with(data);
     Ok(Done::with_event(receipt(charge, ChargeState::Declined, Some(code), Some(&message)), event))
@@ -85,15 +88,26 @@ fn declined(
 
 /// The money itself: from the organisation's payment method to the provider.
 fn pay(tx: &mut Tx<'_>, env: &Env, charge: &Charge, hold: &Hold) -> Result<(), DbError> {
-    let (organisation, currency) = (&hold.spender.organisation, charge.amount.currency());
-    let source = format!("money/{organisation}/payer/{}/{currency}", hold.payment_method);
-    let target = format!("money/{organisation}/paid/{}/{currency}", hold.provider);
-    for account in [&source, &target] {
-        ledger::open(tx, account, currency)?;
+    let (amount, subject, accounts) = (charge.amount, charge.id.as_str(), accounts(hold, charge.amount.currency()));
+    let (source, target) = (&accounts.payer, &accounts.paid);
+    for account in [source, target] {
+        ledger::open(tx, account, amount.currency())?;
     }
-    let (amount, subject): (Money, _) = (charge.amount, charge.id.as_str());
-    ledger::transfer(tx, env, &Movement { reason: Reason::Payment, source: &source, target: &target, amount, subject, guard: Guard::Free })
-        .map(drop)
+    ledger::transfer(tx, env, &Movement { reason: Reason::Payment, source, target, amount, subject, guard: Guard::Free }).map(drop)
+}
+
+/// The two ledger accounts between which the money of a hold goes to and fro.
+pub(crate) struct Accounts {
+    pub payer: String,
+    pub paid: String,
+}
+
+pub(crate) fn accounts(hold: &Hold, currency: Currency) -> Accounts {
+    let organisation = &hold.spender.organisation;
+    Accounts {
+        payer: format!("money/{organisation}/payer/{}/{currency}", hold.payment_method),
+        paid: format!("money/{organisation}/paid/{}/{currency}", hold.provider),
+    }
 }
 
 fn charging_line(tx: &mut Tx<'_>, hold: &Hold, charge: &Charge) -> Result<HeldLine, DbError> {

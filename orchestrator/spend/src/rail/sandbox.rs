@@ -5,7 +5,7 @@
 use purser_db::{Db, DbError, Tx, params};
 use purser_values::Env;
 
-use super::{Rail, RailError, RailFuture, RailOrder, RailOutcome};
+use super::{Rail, RailError, RailFuture, RailOrder, RailOutcome, RefundOrder, RefundOutcome};
 use crate::method::RailMethod;
 
 const NAME: &str = "sandbox";
@@ -14,6 +14,8 @@ const NAME: &str = "sandbox";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SandboxCard {
     Pays,
+    /// Pays, and takes nothing back.
+    KeepsRefunds,
     Declines,
     LacksFunds,
     WantsAuthentication,
@@ -21,13 +23,14 @@ pub enum SandboxCard {
 }
 
 impl SandboxCard {
-    pub const ALL: [Self; 5] = [Self::Pays, Self::Declines, Self::LacksFunds, Self::WantsAuthentication, Self::Expired];
+    pub const ALL: [Self; 6] = [Self::Pays, Self::KeepsRefunds, Self::Declines, Self::LacksFunds, Self::WantsAuthentication, Self::Expired];
 
     /// The last four digits, which also name the card on forms and in the table.
     #[must_use]
     pub const fn last4(self) -> &'static str {
         match self {
             Self::Pays => "4242",
+            Self::KeepsRefunds => "5126",
             Self::Declines => "0002",
             Self::LacksFunds => "9995",
             Self::WantsAuthentication => "3155",
@@ -39,6 +42,7 @@ impl SandboxCard {
     pub const fn description(self) -> &'static str {
         match self {
             Self::Pays => "pays every charge",
+            Self::KeepsRefunds => "pays every charge, refuses every refund",
             Self::Declines => "declines every charge",
             Self::LacksFunds => "declines for lack of funds",
             Self::WantsAuthentication => "pays after you confirm once with your bank",
@@ -54,7 +58,7 @@ impl SandboxCard {
     /// Why the card refuses a charge, if it does.
     const fn refusal(self, authenticated: bool) -> Option<(&'static str, &'static str)> {
         match self {
-            Self::Pays => None,
+            Self::Pays | Self::KeepsRefunds => None,
             Self::Declines => Some(("card_declined", "the card was declined")),
             Self::LacksFunds => Some(("insufficient_funds", "the card has not enough funds")),
             Self::Expired => Some(("expired_card", "the card has expired")),
@@ -111,6 +115,50 @@ impl Rail for SandboxRail {
     fn capture<'a>(&'a self, order: &'a RailOrder) -> RailFuture<'a> {
         let order = order.clone();
         Box::pin(async move { self.db.write(move |tx| answer(tx, &order)).await.map_err(|e: DbError| RailError(e.to_string())) })
+    }
+
+    fn refund<'a>(&'a self, order: &'a RefundOrder) -> RailFuture<'a, RefundOutcome> {
+        let order = order.clone();
+        Box::pin(async move { self.db.write(move |tx| give_back(tx, &order)).await.map_err(|e: DbError| RailError(e.to_string())) })
+    }
+}
+
+/// A processor keeps its own count of what it gave back, and never gives more than it took.
+fn give_back(tx: &mut Tx<'_>, order: &RefundOrder) -> Result<RefundOutcome, DbError> {
+    let select = "select outcome, reference from rail_sandbox_refund where request_key = $1";
+    if let Some(row) = tx.query_opt(select, params![order.refund])? {
+        return Ok(refund_of(row.get("outcome")?, row.get("reference")?));
+    }
+    let select = "select c.amount, k.card, cast(coalesce((select sum(r.amount) from rail_sandbox_refund r
+                      where r.charge = c.request_key and r.outcome = 'refunded'), 0) as bigint) as given
+                  from rail_sandbox_charge c left join rail_sandbox_card k on k.reference = c.card
+                  where c.request_key = $1 and c.reference = $2 and c.currency = $3 and c.outcome = 'captured'";
+    let (minor, currency) = (order.amount.minor(), order.amount.currency());
+    let refusal = match tx.query_opt(select, params![order.charge, order.capture, currency])? {
+        None => Some(("charge_unknown", "the rail does not know this charge")),
+        Some(row) if row.get::<Option<String>>("card")?.as_deref() == Some(SandboxCard::KeepsRefunds.last4()) => {
+            Some(("refund_declined", "the card takes nothing back"))
+        }
+        Some(row) if row.get::<i64>("given")?.saturating_add(minor) > row.get::<i64>("amount")? => {
+            Some(("refund_over_charge", "it is more than was taken"))
+        }
+        Some(_) => None,
+    };
+    let (outcome, reference) = match refusal {
+        None => ("refunded", format!("sbx_{}", order.refund)),
+        Some((code, message)) => (code, message.to_owned()),
+    };
+    let insert =
+        "insert into rail_sandbox_refund (request_key, charge, amount, currency, outcome, reference) values ($1, $2, $3, $4, $5, $6)";
+    tx.execute(insert, params![order.refund, order.charge, minor, currency, outcome, reference])?;
+    Ok(refund_of(outcome.to_owned(), reference))
+}
+
+fn refund_of(outcome: String, reference: String) -> RefundOutcome {
+    if outcome == "refunded" {
+        RefundOutcome::Refunded { reference }
+    } else {
+        RefundOutcome::Declined { code: outcome, message: reference }
     }
 }
 

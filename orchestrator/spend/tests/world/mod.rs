@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use purser_authority::action::{CapSet, ChargeCreate, GrantDecide, PaymentMethodSet, ResourceAdd, SpendRead};
+use purser_authority::action::{CapSet, ChargeCreate, GrantDecide, PaymentMethodSet, RefundCreate, ResourceAdd, SpendRead};
 use purser_authority::{Action, Caller, Done, Facts, GrantScope, Permit, Role, authorise};
 use purser_db::testing::START;
 use purser_db::{Db, DbError, Migrations};
@@ -13,6 +13,7 @@ use purser_spend::method::{self, PaymentMethod};
 use purser_spend::quote::{Line, Quote, Recurs};
 use purser_spend::rail::sandbox::{SandboxCard, SandboxRail, set_up};
 use purser_spend::rail::{Rail, RailOutcome};
+use purser_spend::refund::{self, RefundAsk, RefundError, RefundReceipt, RefundStep};
 use purser_spend::{Spender, cap, token, verify};
 use purser_values::env::TestClock;
 use purser_values::id::{AgentId, ChargeId, GrantId, OrganisationId, PersonId, ResourceId};
@@ -206,6 +207,26 @@ impl World {
                 self.finish(&order.charge, outcome).await.value
             }
         }
+    }
+
+    pub async fn refund_begin(&self, provider: &str, ask: RefundAsk) -> Result<RefundStep, RefundError> {
+        let (env, caller) = (self.env.clone(), Caller::Provider { provider: provider.parse().unwrap() });
+        let write = self.db.write(move |tx| {
+            let permit = authorise::<RefundCreate>(&caller, &Facts::new(env.now(), "x")).unwrap();
+            refund::begin(tx, &env, &permit, &ask)
+        });
+        write.await.map(|done| done.value)
+    }
+
+    /// The whole way of a refund, as the server goes it.
+    pub async fn refund(&self, ask: RefundAsk) -> Result<RefundReceipt, RefundError> {
+        let order = match self.refund_begin("slipway", ask).await? {
+            RefundStep::Ended(receipt) => return Ok(receipt),
+            RefundStep::Give(order) => order,
+        };
+        let outcome = SandboxRail::new(self.db.clone()).refund(&order).await.unwrap();
+        let env = self.env.clone();
+        self.db.write(move |tx| refund::finish(tx, &env, &order.refund, &outcome)).await.map(|done| done.value)
     }
 
     /// (cap, captured, held, left) at the provider this month.

@@ -3,7 +3,7 @@
 use purser_values::Secret;
 use purser_wire::id::{IdempotencyKey, ResourceId};
 use purser_wire::quote::{Quote, QuoteRequest};
-use purser_wire::resource::{CreateResource, ResourceAction, ResourceEnvelope, ResourceState, UpdateResource};
+use purser_wire::resource::{CreateResource, RemoveReason, ResourceAction, ResourceEnvelope, ResourceState, UpdateResource};
 use serde::Serialize;
 use url::Url;
 
@@ -66,6 +66,20 @@ impl ProviderClient {
         key: &IdempotencyKey,
     ) -> Result<ResourceEnvelope, CallError> {
         about(id, self.change(access, &self.at(&["resources", id.as_str(), "remove"])?, &ResourceAction::default(), key).await?)
+    }
+
+    /// Removes what nobody got, and says so: an order is undone. For providers that speak `refunds`; idempotent.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn resource_cancel(
+        &self,
+        access: &AccessToken,
+        id: &ResourceId,
+        key: &IdempotencyKey,
+    ) -> Result<ResourceEnvelope, CallError> {
+        let undone = ResourceAction { reason: Some(RemoveReason::Undone), ..ResourceAction::default() };
+        about(id, self.change(access, &self.at(&["resources", id.as_str(), "remove"])?, &undone, key).await?)
     }
 
     /// # Errors

@@ -8,7 +8,7 @@ use purser_values::Sha256Digest;
 use purser_wire::canonical;
 use purser_wire::error::{Envelope, code};
 use purser_wire::id::ResourceId;
-use purser_wire::resource::{CreateResource, ResourceEnvelope, ResourceState, UpdateResource};
+use purser_wire::resource::{CreateResource, RemoveReason, ResourceEnvelope, ResourceState, UpdateResource};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -64,7 +64,12 @@ pub async fn update<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, Path
 pub async fn remove<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, Path(id): Path<String>, request: Request) -> Handled {
     let (call, received) = enter(&sdk, request).await?;
     let id = resource_id(&id).envelope(ENVELOPE)?;
-    change(sdk, call, received, |sdk, call| async move { sdk.provider.resource_remove(&call, &id).await }).await
+    let body: Map<String, Value> = read(&received).envelope(ENVELOPE)?;
+    let undone = body.get("reason").and_then(Value::as_str) == Some(RemoveReason::Undone.as_str());
+    change(sdk, call, received, move |sdk, call| async move {
+        if undone { sdk.provider.resource_cancel(&call, &id).await } else { sdk.provider.resource_remove(&call, &id).await }
+    })
+    .await
 }
 
 pub async fn rotate<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, Path(id): Path<String>, request: Request) -> Handled {

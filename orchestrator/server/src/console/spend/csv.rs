@@ -3,35 +3,70 @@
 //! Names and descriptions come from agents and providers. A spreadsheet would run a cell that begins like a formula, so such
 //! a cell gets an apostrophe in front.
 
-use purser_spend::statement::StatementLine;
+use purser_spend::refund::Refund;
+use purser_spend::statement::{Statement, StatementLine};
 use purser_values::id::AgentId;
 
-const HEAD: &str = "charge,at,agent,agent_name,grant,provider,project,resource,description,currency,amount,amount_minor,state,code\r\n";
+const HEAD: &str =
+    "charge,at,agent,agent_name,grant,provider,project,resource,description,currency,amount,amount_minor,state,code,refund,owed_minor\r\n";
 
-/// One row for each charge, with the amounts as a number in the currency and in its smallest unit.
-pub fn render(charges: &[StatementLine], name: impl Fn(&AgentId) -> String) -> String {
+/// One row for each charge, then one for each refund of the month, whose amount is negative: the rows that succeeded add up to what the
+/// month cost. Amounts are numbers in the currency and in its smallest unit.
+pub fn render(statement: &Statement, name: impl Fn(&AgentId) -> String) -> String {
     let mut out = HEAD.to_owned();
-    for charge in charges {
-        let cells = [
-            charge.id.to_string(),
-            charge.at.to_string(),
-            charge.agent.to_string(),
-            name(&charge.agent),
-            charge.grant.to_string(),
-            charge.provider.to_string(),
-            charge.project.to_string(),
-            charge.resource.to_string(),
-            charge.description.clone(),
-            charge.amount.currency().to_string(),
-            charge.amount.decimal(),
-            charge.amount.minor().to_string(),
-            charge.state.name().to_owned(),
-            charge.code.clone().unwrap_or_default(),
-        ];
-        out.push_str(&cells.map(|text| cell(&text)).join(","));
+    let rows = statement.charges.iter().map(|charge| charge_row(statement, charge, &name));
+    for row in rows.chain(statement.refunds.iter().map(|refund| refund_row(refund, &name))) {
+        out.push_str(&row.join(","));
         out.push_str("\r\n");
     }
     out
+}
+
+fn charge_row(statement: &Statement, charge: &StatementLine, name: impl Fn(&AgentId) -> String) -> Vec<String> {
+    let owed = statement.owed.iter().find(|due| due.charge == charge.id);
+    let cells = [
+        charge.id.to_string(),
+        charge.at.to_string(),
+        charge.agent.to_string(),
+        name(&charge.agent),
+        charge.grant.to_string(),
+        charge.provider.to_string(),
+        charge.project.to_string(),
+        charge.resource.to_string(),
+        charge.description.clone(),
+        charge.amount.currency().to_string(),
+        charge.amount.decimal(),
+        charge.amount.minor().to_string(),
+        charge.state.name().to_owned(),
+        charge.code.clone().unwrap_or_default(),
+        String::new(),
+        owed.map(|due| due.amount.minor().to_string()).unwrap_or_default(),
+    ];
+    cells.map(|text| cell(&text)).to_vec()
+}
+
+fn refund_row(refund: &Refund, name: impl Fn(&AgentId) -> String) -> Vec<String> {
+    let nothing = String::new;
+    let text = |text: String| cell(&text);
+    vec![
+        text(refund.charge.to_string()),
+        text(refund.begun_at.to_string()),
+        text(refund.agent.to_string()),
+        text(name(&refund.agent)),
+        nothing(),
+        text(refund.provider.to_string()),
+        nothing(),
+        nothing(),
+        text(refund.reason.clone()),
+        text(refund.amount.currency().to_string()),
+        // Numbers of our own, which a spreadsheet may read as negative.
+        format!("-{}", refund.amount.decimal()),
+        format!("-{}", refund.amount.minor()),
+        text(refund.state.name().to_owned()),
+        text(refund.code.clone().unwrap_or_default()),
+        text(refund.id.to_string()),
+        nothing(),
+    ]
 }
 
 fn cell(text: &str) -> String {
