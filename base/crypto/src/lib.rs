@@ -1,7 +1,7 @@
 //! Cryptography as the house uses it: few algorithms, typed keys, strict parsers.
 //!
 //! All primitives come from aws-lc-rs. This crate only fixes the choices: AES-256-GCM for sealing, HMAC-SHA-256 for
-//! codes and shared-secret signatures, Ed25519 and ES256 for signatures, SHA-256 for digests.
+//! codes and shared-secret signatures, Ed25519 and ES256 for signatures (and RS256, of passkeys only), SHA-256 for digests.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod encoding;
@@ -9,5 +9,6 @@ pub mod jose;
 pub mod mac;
 pub mod seal;
 pub mod token;
+pub mod webauthn;
 
 pub use mac::constant_time_eq;

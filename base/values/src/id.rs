@@ -138,6 +138,8 @@ registry! {
     OrganisationId = Organisation "org";
     /// A person's signed-in browser session.
     SessionId = Session "ses";
+    /// A person's passkey.
+    PasskeyId = Passkey "psk";
     /// Software that acts for a person.
     AgentId = Agent "agt";
     /// The signed record by which a person lets one agent act.

@@ -19,6 +19,8 @@ use purser_values::limits::AGENT_NAME_CHARS;
 use purser_values::{Env, Timestamp};
 use serde::Serialize;
 
+use crate::visible::visible;
+
 /// The name that an agent claims for itself. Nobody has verified it. Characters that reorder or hide text are refused, so that
 /// a page can show it in quotes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -32,13 +34,7 @@ pub struct ParseAgentNameError;
 impl FromStr for AgentName {
     type Err = ParseAgentNameError;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        let s = s.trim();
-        let count = s.chars().count();
-        let hidden = |c: char| {
-            c.is_control()
-                || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{fff9}'..='\u{fffb}')
-        };
-        if count == 0 || count > AGENT_NAME_CHARS || s.chars().any(hidden) { Err(ParseAgentNameError) } else { Ok(Self(s.to_owned())) }
+        visible(s, AGENT_NAME_CHARS).map(|name| Self(name.to_owned())).ok_or(ParseAgentNameError)
     }
 }
 

@@ -23,6 +23,23 @@ pub const KNOWN_BROWSER_LIFE_S: i64 = 365 * 86_400;
 /// Codes that a signed-in person may ask for to prove once more that it is they, in a window and in a day; used ones count too.
 pub const PRESENCE_CODES: i64 = 5;
 pub const PRESENCE_CODES_DAY: i64 = 20;
+/// Passkeys of one person, and the longest name of one, in characters.
+pub const PASSKEYS: usize = 20;
+pub const PASSKEY_NAME_CHARS: usize = 60;
+/// Time from the page that asks for a passkey to the answer, in seconds.
+pub const PASSKEY_CHALLENGE_LIFE_S: i64 = 300;
+/// Wrong codes of an app (or recovery codes) of one person in a window and in a day: with three codes right at a time, a guesser
+/// with a stolen session has less than one chance in ten thousand a day.
+pub const TOTP_TRIES: i64 = 5;
+pub const TOTP_TRIES_DAY: i64 = 20;
+/// Recovery codes that come with an app.
+pub const RECOVERY_CODES: usize = 10;
+/// Time from asking for a recovery to its end, in seconds: long enough to notice the mail; and how long it can then be finished.
+pub const RECOVERY_WAIT_S: i64 = 86_400;
+pub const RECOVERY_OPEN_S: i64 = 7 * 86_400;
+/// Time for which a mailed link undoes a change of address, in seconds; what was added so long before the change goes with it.
+pub const UNDO_LIFE_S: i64 = 7 * 86_400;
+pub const UNDO_BEFORE_S: i64 = 86_400;
 /// Longest name of a browser that the list of sessions keeps, in characters.
 pub const BROWSER_NAME_CHARS: usize = 200;
 /// Undecided grant requests of one peer at a time.

@@ -18,18 +18,26 @@ use crate::sign_in::{CodeSendError, CodeUseError, code_of, typed};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Purpose {
     StepUp,
+    /// The mailbox of a new address is the person's.
+    EmailChange,
+    /// The end of a recovery.
+    Recovery,
 }
 
 impl Purpose {
     const fn name(self) -> &'static str {
         match self {
             Self::StepUp => "step_up",
+            Self::EmailChange => "email_change",
+            Self::Recovery => "recovery",
         }
     }
 
     const fn words(self) -> &'static str {
         match self {
             Self::StepUp => "to confirm that it is you",
+            Self::EmailChange => "to make this the address of a login",
+            Self::Recovery => "to finish the recovery of your login",
         }
     }
 }

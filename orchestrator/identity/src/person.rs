@@ -41,7 +41,19 @@ pub fn member(tx: &mut Tx<'_>, organisation: &OrganisationId, person: &PersonId)
 }
 
 pub(crate) fn exists(tx: &mut Tx<'_>, email: &Email) -> Result<bool, DbError> {
-    Ok(tx.query_opt("select id from person where email = $1", params![email])?.is_some())
+    Ok(by_email(tx, email)?.is_some())
+}
+
+/// Whose login an address is.
+pub(crate) fn by_email(tx: &mut Tx<'_>, email: &Email) -> Result<Option<PersonId>, DbError> {
+    tx.query_opt("select id from person where email = $1", params![email])?.map(|row| row.parse("id")).transpose()
+}
+
+/// The person in the organisation that they joined first.
+pub(crate) fn home(tx: &mut Tx<'_>, person: &PersonId) -> Result<Option<Member>, DbError> {
+    let first = "select organisation from membership where person = $1 order by created_at, organisation limit 1";
+    let Some(row) = tx.query_opt(first, params![person])? else { return Ok(None) };
+    member(tx, &row.parse("organisation")?, person)
 }
 
 /// The person with this proven address and the organisation that they joined first; both are made when there are none.

@@ -67,14 +67,60 @@ impl Realm {
         format!("{}{path}", self.issuer)
     }
 
+    /// Scheme, host and port of our pages, as browsers write an origin.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        origin_of(&self.issuer)
+    }
+
+    /// The host of our pages without a port: what passkeys are for.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        host_of(&self.issuer)
+    }
+
+    /// Tells a person of a change to who can get in as them.
+    pub(crate) fn notice(&self, to: &Email, subject: &str, what: &str) -> Result<NewJob, SealError> {
+        let text = format!(
+            "{what}\n\nAt {}, {}.\n\nIf that was not you, sign in, open {} and put it right; sign the other browsers out there.\n",
+            self.issuer,
+            self.env.now(),
+            self.url("/security"),
+        );
+        self.mail(to, subject, text)
+    }
+
     pub(crate) fn mail(&self, to: &Email, subject: &str, text: String) -> Result<NewJob, SealError> {
         mail_job(&self.keyring, &self.env, &Mail { to: to.clone(), subject: Subject::new(subject), text })
     }
 }
 
+fn origin_of(url: &str) -> &str {
+    let host = url.find("://").map_or(0, |at| at + 3);
+    let end = url.get(host..).and_then(|rest| rest.find('/')).map_or(url.len(), |at| host + at);
+    url.get(..end).unwrap_or(url)
+}
+
+fn host_of(url: &str) -> &str {
+    let origin = origin_of(url);
+    let host = origin.split_once("://").map_or(origin, |(_, host)| host);
+    host.rsplit_once(':').map_or(host, |(host, _)| host)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn passkeys_are_for_the_host_of_the_pages_and_their_origin_has_no_path() {
+        for (url, origin, host) in [
+            ("https://purser.example", "https://purser.example", "purser.example"),
+            ("https://purser.example/app", "https://purser.example", "purser.example"),
+            ("http://localhost:4000", "http://localhost:4000", "localhost"),
+        ] {
+            assert_eq!((origin_of(url), host_of(url)), (origin, host));
+        }
+    }
 
     #[test]
     fn nobody_new_is_admitted_unless_listed() {

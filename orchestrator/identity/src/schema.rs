@@ -2,11 +2,12 @@
 
 mod clients;
 mod presence;
+mod security;
 
 use purser_db::Migrations;
 
 pub const MIGRATIONS: Migrations =
-    Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT, clients::CLIENTS, presence::PRESENCE] };
+    Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT, clients::CLIENTS, presence::PRESENCE, security::SECURITY] };
 
 const TABLES: &str = "
 create table person (id {text} primary key, email {text} not null unique, created_at {int} not null){strict};

@@ -10,6 +10,7 @@ mod known_browser;
 pub(crate) use code_send::code_of;
 pub use code_send::{CodeSendError, CodeSent, Origin, sign_in_code_send};
 pub use code_use::{CodeUse, CodeUseError, SignedIn, sign_in_code_use};
+pub(crate) use known_browser::mark;
 
 use crate::keys::Keys;
 use crate::limits::{SIGN_IN_DIGITS, SIGN_IN_DIGITS_LONG};

@@ -4,10 +4,15 @@
 //! who has neither: whoever reads a mailbox is not yet the person.
 
 mod code;
+mod passkey;
+mod totp;
 
 pub use code::{StepUp, StepUpError, SteppedUp, step_up_code_send, step_up_code_use};
+pub(crate) use code::{finish, own};
+pub use passkey::{step_up_passkey, step_up_passkey_options};
+pub use totp::step_up_totp;
 
-use purser_db::{DbError, Tx};
+use purser_db::{DbError, Tx, params};
 use purser_values::id::PersonId;
 
 /// What a person can prove it with, besides their mailbox.
@@ -27,6 +32,9 @@ impl Methods {
 
 /// # Errors
 /// When the store fails.
-pub fn methods(_tx: &mut Tx<'_>, _person: &PersonId) -> Result<Methods, DbError> {
-    Ok(Methods::default())
+pub fn methods(tx: &mut Tx<'_>, person: &PersonId) -> Result<Methods, DbError> {
+    let count = "select (select count(*) from passkey where person = $1) as passkeys,
+                        (select count(*) from totp where person = $1 and confirmed_at is not null) as apps";
+    let row = tx.query_one(count, params![person])?;
+    Ok(Methods { passkey: row.get::<i64>("passkeys")? > 0, totp: row.get::<i64>("apps")? > 0 })
 }

@@ -8,9 +8,12 @@ use purser_values::error::{Kind, PublicError};
 
 use super::methods;
 use crate::mailed_code::{self, Purpose, Used};
+use crate::passkey::PasskeyError;
 use crate::realm::Realm;
+use crate::recovery;
 use crate::session::{self, Session};
 use crate::sign_in::{CodeSendError, CodeUseError};
+use crate::totp::TotpError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StepUpError {
@@ -23,6 +26,10 @@ pub enum StepUpError {
     #[error(transparent)]
     Use(#[from] CodeUseError),
     #[error(transparent)]
+    Passkey(#[from] PasskeyError),
+    #[error(transparent)]
+    Totp(#[from] TotpError),
+    #[error(transparent)]
     Db(#[from] DbError),
 }
 
@@ -32,6 +39,8 @@ impl StepUpError {
             Self::Denied(e) => Some(e),
             Self::Send(e) => Some(e),
             Self::Use(e) => Some(e),
+            Self::Passkey(e) => Some(e),
+            Self::Totp(e) => Some(e),
             Self::Db(e) => Some(e),
             Self::Stronger => None,
         }
@@ -109,6 +118,10 @@ pub(crate) fn finish(
     old: &Session,
     method: &str,
 ) -> Result<Done<SteppedUp>, StepUpError> {
+    // Whoever can prove it does not need the recovery that somebody began in their name.
+    if method != "email_code" {
+        recovery::cancel(tx, &old.member.person.id, realm.env.now(), method)?;
+    }
     let (cookie, session) = session::renew(tx, &realm.env, old, realm.env.now())?.ok_or(Denied::Anonymous)?;
     let event = Event::done(permit.verb(), &session.caller(), session.member.person.id.as_str())
         .related([old.id.as_str(), session.id.as_str()])
