@@ -55,7 +55,8 @@ async fn dress(State(env): State<Env>, mut request: Request, next: Next) -> Resp
     for (name, value) in [
         (X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (X_FRAME_OPTIONS, "DENY"),
-        (REFERRER_POLICY, "no-referrer"),
+        // not `no-referrer`: browsers would then send `Origin: null` with our own forms too
+        (REFERRER_POLICY, "same-origin"),
         (CACHE_CONTROL, "no-store"),
         (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
         (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
