@@ -1,4 +1,4 @@
-//! HMAC-SHA-256 and comparison in constant time.
+//! HMAC-SHA-256, SHA-512, and comparison in constant time.
 
 use aws_lc_rs::hmac;
 
@@ -11,6 +11,14 @@ pub fn hmac_sha256(key: &[u8], parts: &[&[u8]]) -> [u8; 32] {
     }
     let mut out = [0_u8; 32];
     out.copy_from_slice(context.sign().as_ref());
+    out
+}
+
+/// The 64 bytes of SHA-512, for the few formats that ask for it (FIPS 180-4).
+#[must_use]
+pub fn sha512(bytes: &[u8]) -> [u8; 64] {
+    let mut out = [0_u8; 64];
+    out.copy_from_slice(aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA512, bytes).as_ref());
     out
 }
 

@@ -85,7 +85,7 @@ actions! {
     /// Let a client know who one is, or not.
     AuthorizationDecide = "authorization_decide" by EVERYBODY;
     /// Make an OAuth client known here: a person for the organisation, or the client for itself.
-    ClientRegister = "client_register" by LEADERS, anonymous;
+    ClientRegister = "client_register" by LEADERS, anonymous, step_up;
     ClientRead = "client_read" by EVERYBODY;
     ClientRemove = "client_remove" by LEADERS;
     TermsAccept = "terms_accept" by MAKERS;

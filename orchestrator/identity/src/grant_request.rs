@@ -8,8 +8,8 @@ mod user_code;
 pub use decide::{Accept, DecideError, Decided, Decision, device_decision};
 pub(crate) use find::read;
 pub use find::{by_id, by_user_code};
-pub(crate) use start::DEVICE_CODE;
 pub use start::{Ask, StartError, Started, device_authorization_start};
+pub(crate) use start::{DEVICE_CODE, authorization_start};
 pub use user_code::{ParseUserCodeError, UserCode};
 
 use purser_authority::GrantScope;

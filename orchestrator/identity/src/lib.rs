@@ -9,6 +9,8 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod agent;
+pub mod authorization;
+pub mod client;
 pub mod consent;
 pub mod context;
 pub mod email_change;
@@ -17,11 +19,13 @@ pub mod grant_request;
 pub mod keys;
 pub mod limits;
 mod mailed_code;
+pub mod parameters;
 pub mod passkey;
 pub mod person;
 pub mod realm;
 pub mod recovery;
 mod schema;
+pub mod scope;
 mod security_link;
 pub mod session;
 pub mod sign_in;

@@ -55,3 +55,23 @@ pub const SCOPE_ENTRIES: usize = 20;
 pub const DPOP_TOLERANCE_S: i64 = 60;
 /// Longest `jti` of a DPoP proof, in bytes.
 pub const DPOP_JTI_BYTES: usize = 128;
+/// A sign-in older than this is asked for anew before an acceptance or a thaw, in seconds.
+pub const STEP_UP_S: i64 = 3_600;
+/// Longest life of a client assertion, in seconds, and by how much the clocks of others may differ from ours.
+pub const ASSERTION_LIFE_S: i64 = 300;
+pub const CLOCK_SKEW_S: i64 = 60;
+/// Clients that one peer may register in an hour, and that may register themselves in an hour all together.
+pub const CLIENTS_PER_PEER_HOUR: i64 = 20;
+pub const CLIENTS_PER_HOUR: i64 = 1_000;
+/// Life of a pushed authorization request, and of one that a browser has begun, in seconds.
+pub const PUSHED_LIFE_S: i64 = 60;
+pub const AUTHORIZATION_LIFE_S: i64 = 900;
+/// Authorization requests of one peer that wait at a time.
+pub const AUTHORIZATIONS_PER_PEER: i64 = 200;
+/// Life of an authorization code, in seconds.
+pub const CODE_LIFE_S: i64 = 60;
+/// Life of a client's refresh tokens after the sign-on, all rotations together, in seconds.
+pub const SIGN_ON_LIFE_S: i64 = 30 * 86_400;
+/// Life of an ID token and of a logout token, in seconds.
+pub const ID_TOKEN_LIFE_S: i64 = 600;
+pub const LOGOUT_TOKEN_LIFE_S: i64 = 120;

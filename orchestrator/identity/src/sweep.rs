@@ -12,7 +12,11 @@ const KEEP_S: i64 = 7 * 86_400;
 /// When the store fails.
 pub fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), DbError> {
     tx.execute("delete from dpop_proof where expires_at < $1", params![now])?;
+    tx.execute("delete from client_assertion where expires_at < $1", params![now])?;
     let old = now.plus_secs(-KEEP_S);
+    tx.execute("delete from authorization_request where expires_at < $1", params![old])?;
+    tx.execute("delete from authorization_code where expires_at < $1", params![old])?;
+    tx.execute("delete from sign_on_refresh where expires_at < $1", params![old])?;
     tx.execute("delete from sign_in_code where expires_at < $1", params![old])?;
     tx.execute("delete from passkey_challenge where expires_at < $1", params![now])?;
     tx.execute("delete from totp_try where at < $1", params![old])?;

@@ -1,14 +1,24 @@
 //! Tokens: short-lived access tokens (JWT, RFC 9068) bound to a key (DPoP, RFC 9449), and rotating refresh tokens.
 
 mod access;
+mod client_credentials;
+mod code;
 pub mod dpop;
+mod id_token;
 mod issue;
 mod refresh;
+mod sign_on;
+mod sign_on_refresh;
 
 pub use access::{AccessClaims, Actor, Confirmation};
 pub(crate) use access::{TYPE as ACCESS_TYPE, agent_access, person_access};
+pub use client_credentials::{ClientClaims, ClientToken, ClientTokenError, client_token};
+pub use code::{CodeError, CodeUse, CodeUsed, token_issue_by_code};
+pub use id_token::{IdClaims, id_token_hint, logout_token};
 pub use issue::{DevicePoll, TokenIssueError, device_poll, token_issue};
 pub use refresh::{RefreshError, Refreshed, token_refresh};
+pub use sign_on::{PresentedSignOn, REFRESH as SIGN_ON_REFRESH, SignOnClaims, SignOnTokenError, SignOnTokens, person_of};
+pub use sign_on_refresh::{SignOnRefresh, SignOnRefreshError, SignOnRefreshed, sign_on_refresh};
 
 use purser_values::Secret;
 use purser_values::id::{AgentId, GrantId};

@@ -3,6 +3,7 @@
 
 use purser_authority::action::GrantRequest as GrantRequestAction;
 use purser_authority::{Denied, Done, Event, Permit};
+use purser_crypto::jose::Jwk;
 use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
@@ -94,12 +95,30 @@ pub fn device_authorization_start(
     ask: &Ask,
     proof: &Proof,
 ) -> Result<Done<Started>, StartError> {
-    let now = realm.env.now();
+    proof.consume(tx)?;
+    record(tx, realm, permit, ask, proof.key())
+}
+
+/// The same for a request that a client sent a browser with, in which the key was proven. Its device code is told to nobody.
+///
+/// # Errors
+/// As [`device_authorization_start`].
+pub(crate) fn authorization_start(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    permit: Permit<GrantRequestAction>,
+    ask: &Ask,
+    key: &Jwk,
+) -> Result<Done<GrantRequestId>, StartError> {
+    Ok(record(tx, realm, permit, ask, key)?.map(|started| started.id))
+}
+
+fn record(tx: &mut Tx<'_>, realm: &Realm, permit: Permit<GrantRequestAction>, ask: &Ask, key: &Jwk) -> Result<Done<Started>, StartError> {
+    let (now, jkt) = (realm.env.now(), key.thumbprint());
     let (kind, asked) = match &ask.asker {
         Asker::Agent(scope) => ("agent", serde_json::json!(checked(scope)?)),
         Asker::Person => ("person", serde_json::Value::Null),
     };
-    proof.consume(tx)?;
     let waiting = "select count(*) as n from grant_request where peer = $1 and state = 'pending' and expires_at > $2";
     if tx.query_one(waiting, params![ask.peer, now])?.get::<i64>("n")? >= GRANT_REQUESTS_PER_PEER {
         return Err(StartError::TooMany);
@@ -110,12 +129,9 @@ pub fn device_authorization_start(
     let insert = "insert into grant_request
         (id, device_code, user_code, kind, name, jkt, jwk, asked, peer, created_at, expires_at, state)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending')";
-    let jwk = serde_json::json!(proof.key());
-    tx.execute(
-        insert,
-        params![id, digest, user_code.as_str(), kind, ask.name.as_str(), proof.jkt(), jwk, asked, ask.peer, now, expires_at],
-    )?;
-    let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([proof.jkt()]);
+    let jwk = serde_json::json!(key);
+    tx.execute(insert, params![id, digest, user_code.as_str(), kind, ask.name.as_str(), jkt, jwk, asked, ask.peer, now, expires_at])?;
+    let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([&jkt]);
     let event = event.with(serde_json::json!({ "kind": kind, "name": ask.name, "asked": asked, "peer": ask.peer }));
     Ok(Done::with_event(Started { id, device_code, user_code, expires_at }, event))
 }

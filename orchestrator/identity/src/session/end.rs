@@ -3,10 +3,11 @@
 use purser_authority::action::SessionEnd;
 use purser_authority::{Denied, Done, Event, Permit};
 use purser_db::{DbError, Tx, params};
-use purser_values::Timestamp;
+use purser_values::{Env, Timestamp};
 use purser_values::error::{Kind, PublicError};
 
 use super::Session;
+use crate::authorization::sign_on;
 
 #[derive(Debug, thiserror::Error)]
 pub enum SessionEndError {
@@ -34,12 +35,13 @@ impl PublicError for SessionEndError {
     }
 }
 
-/// Signs the browser out.
+/// Signs the browser out, and tells the clients that the person signed on to from it.
 ///
 /// # Errors
 /// When the store fails.
-pub fn session_end(tx: &mut Tx<'_>, now: Timestamp, session: &Session) -> Result<Done<()>, DbError> {
-    tx.execute("update session set ended_at = $2 where id = $1 and ended_at is null", params![session.id, now])?;
+pub fn session_end(tx: &mut Tx<'_>, env: &Env, session: &Session) -> Result<Done<()>, DbError> {
+    tx.execute("update session set ended_at = $2 where id = $1 and ended_at is null", params![session.id, env.now()])?;
+    sign_on::end_of_session(tx, env, &session.id)?;
     Ok(Done::with_event((), Event::done("session_end", &session.caller(), session.id.as_str())))
 }
 

@@ -2,11 +2,12 @@
 
 use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
-use purser_values::id::SessionId;
+use purser_values::id::{PersonId, SessionId};
 use purser_values::limits::SESSION_LIFE_S;
 use purser_values::{Env, Secret, Timestamp};
 
 use super::{PREFIX, Session};
+use crate::authorization::sign_on;
 use crate::limits::BROWSER_NAME_CHARS;
 use crate::person::Member;
 
@@ -32,12 +33,17 @@ pub(crate) struct Begin<'a> {
 
 pub(crate) fn start(tx: &mut Tx<'_>, env: &Env, member: &Member, begin: Begin<'_>) -> Result<(Secret<String>, SessionId), DbError> {
     let now = env.now();
-    if let Some(cookie) = begin.place.replaces.filter(|cookie| token::is_well_formed(cookie, PREFIX)) {
-        let end = "update session set ended_at = $2 where token_hash = $1 and ended_at is null";
-        tx.execute(end, params![token::hash(cookie), now])?;
-    }
     let (plain, digest) = token::mint(env, PREFIX);
     let (id, until) = (SessionId::mint(env), now.plus_secs(SESSION_LIFE_S));
+    if let Some(cookie) = begin.place.replaces.filter(|cookie| token::is_well_formed(cookie, PREFIX)) {
+        let end = "update session set ended_at = $2 where token_hash = $1 and ended_at is null returning id, person";
+        if let Some(old) = tx.query_opt(end, params![token::hash(cookie), now])? {
+            // Whoever signs in anew stays signed on where they were; somebody else does not inherit it.
+            if old.parse::<PersonId>("person")? == member.person.id {
+                sign_on::moved(tx, &old.parse("id")?, &id)?;
+            }
+        }
+    }
     let insert = "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser)
                   values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let browser = begin.place.browser.map(|name| name.chars().filter(|c| !c.is_control()).take(BROWSER_NAME_CHARS).collect::<String>());
@@ -63,5 +69,6 @@ pub(crate) fn renew(
     let copy = "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser)
                 select $2, $3, person, organisation, signed_in_at, $4, expires_at, method, peer, browser from session where id = $1";
     tx.execute(copy, params![old.id, id, digest, present_at])?;
+    sign_on::moved(tx, &old.id, &id)?;
     Ok(Some((plain, Session { id, present_at: Some(present_at), ..old.clone() })))
 }

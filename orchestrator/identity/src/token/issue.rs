@@ -8,14 +8,14 @@ use purser_crypto::jose::JoseError;
 use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
-use purser_values::id::{OrganisationId, PersonId, TokenFamilyId, TokenId};
+use purser_values::id::{GrantRequestId, OrganisationId, PersonId, TokenFamilyId, TokenId};
 use purser_values::limits::PERSON_TOKEN_LIFE_S;
 use purser_values::{Secret, Timestamp};
 
 use super::dpop::{Proof, ProofError};
 use super::refresh::mint_refresh;
 use super::{AgentTokens, Tokens, agent_access, person_access};
-use crate::grant;
+use crate::grant::{self, Grant};
 use crate::grant_request::{GrantRequest, State};
 use crate::realm::Realm;
 
@@ -109,24 +109,36 @@ pub fn token_issue(
         State::Granted { .. } | State::LetIn { .. } if now >= request.expires_at => return Err(TokenIssueError::Expired),
         State::Granted { grant } => {
             let grant = grant::find(tx, grant)?.filter(|g| g.is_in_force(now)).ok_or(TokenIssueError::Denied)?;
-            let family = TokenFamilyId::mint(&realm.env);
-            tx.execute("insert into token_family (id, grant_id) values ($1, $2)", params![family, grant.id])?;
-            let refresh_token = mint_refresh(tx, realm, &family, proof.jkt(), grant.scope.expires_at)?;
-            let (access_token, expires_in_s) = agent_access(realm, &grant, &family, proof.jkt())?;
-            let caller = Caller::Agent {
-                agent: grant.agent.clone(),
-                grant: grant.id.clone(),
-                on_behalf_of: grant.person.clone(),
-                organisation: grant.organisation.clone(),
-            };
-            let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str(), request.id.as_str(), proof.jkt()]);
-            let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent });
-            Done::with_event(Tokens { access_token, expires_in_s, agent }, event)
+            for_grant(tx, realm, &permit, grant, &request.id, proof)?
         }
         State::LetIn { person, organisation } => let_in(tx, realm, &permit, &request, person, organisation)?,
     };
     tx.execute("update grant_request set redeemed_at = $2 where id = $1", params![request.id, now])?;
     Ok(done)
+}
+
+/// The tokens of a grant, for the key that its person saw. The event's subject is the new family.
+pub(super) fn for_grant(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    permit: &Permit<TokenIssue>,
+    grant: Grant,
+    request: &GrantRequestId,
+    proof: &Proof,
+) -> Result<Done<Tokens>, TokenIssueError> {
+    let family = TokenFamilyId::mint(&realm.env);
+    tx.execute("insert into token_family (id, grant_id) values ($1, $2)", params![family, grant.id])?;
+    let refresh_token = mint_refresh(tx, realm, &family, proof.jkt(), grant.scope.expires_at)?;
+    let (access_token, expires_in_s) = agent_access(realm, &grant, &family, proof.jkt())?;
+    let caller = Caller::Agent {
+        agent: grant.agent.clone(),
+        grant: grant.id.clone(),
+        on_behalf_of: grant.person.clone(),
+        organisation: grant.organisation.clone(),
+    };
+    let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str(), request.as_str(), proof.jkt()]);
+    let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent });
+    Ok(Done::with_event(Tokens { access_token, expires_in_s, agent }, event))
 }
 
 fn let_in(

@@ -129,9 +129,9 @@ pub async fn code_post(
 pub struct Nothing {}
 
 pub async fn sign_out(State(front): State<Front>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
-    let (session, now) = (signed.session, front.realm.env.now());
+    let (session, env) = (signed.session, front.realm.env.clone());
     let attempt = Attempt::new("session_end", &session.caller(), session.id.as_str());
-    perform::<_, DbError, _>(&front.core, attempt, move |tx| session_end(tx, now, &session)).await?;
+    perform::<_, DbError, _>(&front.core, attempt, move |tx| session_end(tx, &env, &session)).await?;
     let mut response = Redirect::to("/sign-in").into_response();
     put(&mut response, cookie::clear(&front, cookie::SESSION));
     Ok(response)

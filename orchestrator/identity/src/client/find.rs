@@ -1,0 +1,35 @@
+//! Reading clients.
+
+use purser_authority::Permit;
+use purser_authority::action::ClientRead;
+use purser_db::{DbError, Row, Tx, params};
+
+use super::{Client, ClientId};
+
+/// A registered client, unless it was removed.
+///
+/// # Errors
+/// When the store fails.
+pub fn client_find(tx: &mut Tx<'_>, id: &ClientId) -> Result<Option<Client>, DbError> {
+    let select = "select * from client where id = $1 and removed_at is null";
+    tx.query_opt(select, params![id.as_str()])?.map(|row| read(&row)).transpose()
+}
+
+/// The clients of the caller's organisation, newest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn clients_list(tx: &mut Tx<'_>, permit: &Permit<ClientRead>) -> Result<Vec<Client>, DbError> {
+    let select = "select * from client where organisation = $1 and removed_at is null order by created_at desc, id";
+    tx.query(select, params![permit.caller().organisation()])?.iter().map(read).collect()
+}
+
+pub(super) fn read(row: &Row) -> Result<Client, DbError> {
+    Ok(Client {
+        id: row.parse("id")?,
+        trust: row.parse("trust")?,
+        organisation: row.parse_opt("organisation")?,
+        metadata: row.json("metadata")?,
+        secret_hash: row.get("secret_hash")?,
+    })
+}
