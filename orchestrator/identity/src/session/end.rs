@@ -3,8 +3,8 @@
 use purser_authority::action::SessionEnd;
 use purser_authority::{Denied, Done, Event, Permit};
 use purser_db::{DbError, Tx, params};
-use purser_values::{Env, Timestamp};
 use purser_values::error::{Kind, PublicError};
+use purser_values::{Env, Timestamp};
 
 use super::Session;
 use crate::authorization::sign_on;

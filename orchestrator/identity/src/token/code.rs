@@ -189,7 +189,12 @@ fn sign_on_of(
     let started = sign_on::start(tx, realm, client, signed_in, audience, given.proof.as_ref().map(Proof::jkt))?;
     tx.execute("update authorization_code set sign_on = $2 where code_hash = $1", params![digest, started.id])?;
     let issued = tokens::issue(tx, realm, client, &started, signed_in.scope.clone(), signed_in.nonce.clone())?;
-    let caller = Caller::Person { person: signed_in.person.clone(), organisation: signed_in.organisation.clone(), role: member.role, present_at: None };
+    let caller = Caller::Person {
+        person: signed_in.person.clone(),
+        organisation: signed_in.organisation.clone(),
+        role: member.role,
+        present_at: None,
+    };
     let event = Event::done(permit.verb(), &caller, started.id.as_str())
         .related([client.id.as_str()])
         .with(json!({ "client": client.id, "client_name": client.name(), "scope": signed_in.scope }));

@@ -109,7 +109,8 @@ pub fn sign_on_refresh(
         return Err(SignOnRefreshError::InvalidGrant);
     }
     let member = person::member(tx, &found.organisation, &found.person)?.ok_or(SignOnRefreshError::InvalidGrant)?;
-    let caller = Caller::Person { person: found.person.clone(), organisation: found.organisation.clone(), role: member.role, present_at: None };
+    let caller =
+        Caller::Person { person: found.person.clone(), organisation: found.organisation.clone(), role: member.role, present_at: None };
     let take = "update sign_on_refresh set used_at = $2 where token_hash = $1 and used_at is null";
     if tx.execute(take, params![digest, now])? == 0 {
         sign_on::end(tx, now, &found.id, "a refresh token was used twice")?;
