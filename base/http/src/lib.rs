@@ -3,6 +3,7 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod crowd;
 pub mod extract;
 pub mod fetch;
 pub mod harden;

@@ -15,16 +15,23 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
+use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
+use crate::crowd::{self, Crowd};
+
 /// How much a client may hold, and for how long.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Limits {
     /// Connections at a time; more wait in the system's queue.
     pub connections: usize,
+    /// Connections at a time from one address (from one /64 in IPv6); one more is closed at once.
+    pub connections_per_address: usize,
+    /// Addresses that many visitors share, our own proxies above all: only `connections` holds for them.
+    pub shared_addresses: Vec<IpNet>,
     /// From the connection, or the answer before, to the end of a request's head.
     pub head: Duration,
     /// Between two parts of a body.
@@ -36,7 +43,7 @@ pub struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         let (head, body, drain) = (Duration::from_secs(15), Duration::from_secs(15), Duration::from_secs(5));
-        Self { connections: 512, head, body, drain }
+        Self { connections: 512, connections_per_address: 64, shared_addresses: crowd::this_machine(), head, body, drain }
     }
 }
 
@@ -44,6 +51,7 @@ impl Default for Limits {
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
     let router = router.layer(RequestBodyTimeoutLayer::new(limits.body));
     let places = Arc::new(Semaphore::new(limits.connections));
+    let crowd = Crowd::new(limits.connections_per_address, limits.shared_addresses);
     let graceful = GracefulShutdown::new();
     let mut stop = std::pin::pin!(stop);
     loop {
@@ -52,6 +60,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             () = stop.as_mut() => break,
         };
         let Some((stream, peer, place)) = accepted else { continue };
+        let Some(seat) = crowd.enter(peer.ip()) else {
+            tracing::debug!(%peer, "one address asks for too many connections");
+            continue;
+        };
         let router = router.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
@@ -64,7 +76,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             if let Err(e) = connection.await {
                 tracing::debug!(%peer, error = %e, "a connection ended");
             }
-            drop(place);
+            drop((place, seat));
         });
     }
     drop(listener);
@@ -123,7 +135,7 @@ mod tests {
     }
 
     fn limits() -> Limits {
-        Limits { connections: 2, head: SHORT, body: SHORT, drain: PATIENCE }
+        Limits { connections: 2, head: SHORT, body: SHORT, drain: PATIENCE, ..Limits::default() }
     }
 
     /// What comes back until the server closes.
@@ -150,6 +162,21 @@ mod tests {
         let (_, kept) = talk(server.address, &format!("{half}\r\n")).await;
         assert!(kept.starts_with("HTTP/1.1 200"), "{kept}");
         assert!(begin.elapsed() < PATIENCE);
+    }
+
+    #[tokio::test]
+    async fn one_address_cannot_take_every_place() {
+        let crowded = Limits { connections: 8, connections_per_address: 2, shared_addresses: Vec::new(), head: PATIENCE, ..limits() };
+        let server = start(crowded).await;
+        let held = [TcpStream::connect(server.address).await.unwrap(), TcpStream::connect(server.address).await.unwrap()];
+        let (_, third) = talk(server.address, "").await;
+        assert!(third.is_empty(), "{third}");
+        drop(held);
+        let ask = "GET /peer HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        let begin = Instant::now();
+        while !talk(server.address, ask).await.1.starts_with("HTTP/1.1 200") {
+            assert!(begin.elapsed() < PATIENCE, "whoever leaves makes room");
+        }
     }
 
     #[tokio::test]

@@ -23,13 +23,25 @@ impl TryFrom<Vec<String>> for TrustedProxies {
     type Error = String;
     fn try_from(texts: Vec<String>) -> Result<Self, String> {
         let read = |text: &String| text.parse::<IpNet>().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
-        let nets =
-            texts.iter().map(|text| read(text).ok_or_else(|| format!("`{text}` is neither an IP address nor a network like `10.0.0.0/8`")));
+        let nets = texts.iter().map(|text| {
+            let net = read(text).ok_or_else(|| format!("`{text}` is neither an IP address nor a network like `10.0.0.0/8`"))?;
+            if net.prefix_len() == 0 {
+                Err(format!("`{text}` is everybody: any visitor could then name an address of his own"))
+            } else {
+                Ok(net)
+            }
+        });
         nets.collect::<Result<_, _>>().map(Self)
     }
 }
 
 impl TrustedProxies {
+    /// For the listener, which lets a proxy hold more connections than one visitor may.
+    #[must_use]
+    pub fn networks(&self) -> &[IpNet] {
+        &self.0
+    }
+
     fn has(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&ip))
     }
@@ -98,6 +110,8 @@ mod tests {
         let nobody = TrustedProxies::default();
         let headers = HeaderMap::from_iter([(http::HeaderName::from_static("x-forwarded-for"), "198.51.100.1".parse().unwrap())]);
         assert_eq!(nobody.client("127.0.0.1".parse().unwrap(), &headers).to_string(), "127.0.0.1");
-        assert!(TrustedProxies::try_from(vec!["proxy.internal".to_owned()]).is_err());
+        for wrong in ["proxy.internal", "0.0.0.0/0", "::/0"] {
+            assert!(TrustedProxies::try_from(vec![wrong.to_owned()]).is_err(), "`{wrong}` was taken");
+        }
     }
 }

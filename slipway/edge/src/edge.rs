@@ -20,6 +20,7 @@ use crate::pool::Pool;
 use crate::route::Router;
 use crate::serve::Shared;
 use crate::traffic::{Count, Traffic};
+use purser_http::crowd::{self, Crowd};
 
 /// Where the edge listens and which certificates it serves.
 #[derive(Clone, Debug)]
@@ -84,7 +85,11 @@ impl Edge {
         });
         let (stop, stopped) = watch::channel(false);
         let places = Arc::new(tokio::sync::Semaphore::new(limits::CONNECTIONS));
-        let listener = |socket, tls| Listener { socket, tls, shared: shared.clone(), places: places.clone(), stopped: stopped.clone() };
+        let crowd = Crowd::new(limits::CONNECTIONS_PER_ADDRESS, crowd::this_machine());
+        let listener = |socket, tls| {
+            let (shared, places, crowd, stopped) = (shared.clone(), places.clone(), crowd.clone(), stopped.clone());
+            Listener { socket, tls, shared, places, crowd, stopped }
+        };
         let tasks = vec![
             tokio::spawn(listen::run(listener(https, Some(tls)))),
             tokio::spawn(listen::run(listener(http, None))),

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 /// Open client connections over both listeners; more wait in the kernel's queue.
 pub const CONNECTIONS: usize = 8_192;
+/// Of these, from one address; one more is closed at once. Room for a household or an office behind one address.
+pub const CONNECTIONS_PER_ADDRESS: usize = 1_024;
 /// Time for a TLS handshake.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Time for a request's header to arrive.

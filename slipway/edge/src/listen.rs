@@ -8,6 +8,7 @@ use std::time::Duration;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
+use purser_http::crowd::Crowd;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
@@ -25,6 +26,7 @@ pub struct Listener {
     pub tls: Option<TlsAcceptor>,
     pub shared: Arc<Shared>,
     pub places: Arc<Semaphore>,
+    pub crowd: Crowd,
     pub stopped: watch::Receiver<bool>,
 }
 
@@ -36,10 +38,11 @@ pub async fn run(listener: Listener) {
         tokio::select! {
             accepted = accept(&listener) => {
                 let Some((stream, remote, place)) = accepted else { continue };
+                let Some(seat) = listener.crowd.enter(remote.ip()) else { continue };
                 let connection = connection(stream, remote, listener.tls.clone(), listener.shared.clone(), listener.stopped.clone());
                 connections.spawn(async move {
                     connection.await;
-                    drop(place);
+                    drop((place, seat));
                 });
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
