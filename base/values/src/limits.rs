@@ -27,5 +27,7 @@ pub const SESSION_LIFE_S: i64 = 12 * 3600;
 pub const AGENT_NAME_CHARS: usize = 80;
 /// Default cap of one agent at one provider in one calendar month, in minor units of USD.
 pub const DEFAULT_CAP_MINOR: i64 = 100_00;
+/// Highest cap that anybody can set, on the consent page or later, in minor units.
+pub const CAP_MAX_MINOR: i64 = 1_000_000_00;
 /// Longest answer text of a provider that we keep, in characters.
 pub const PROVIDER_MESSAGE_CHARS: usize = 500;

@@ -47,8 +47,6 @@ pub const GRANT_REQUESTS_PER_PEER: i64 = 30;
 /// Life of a grant when the agent asks for none, and the longest, in seconds.
 pub const GRANT_LIFE_S: i64 = 30 * 86_400;
 pub const GRANT_LIFE_MAX_S: i64 = 90 * 86_400;
-/// Largest cap that a person can write on the consent page, in minor units.
-pub const CAP_MAX_MINOR: i64 = 1_000_000_00;
 /// Most projects and most providers in one grant.
 pub const SCOPE_ENTRIES: usize = 20;
 /// Age, both ways, at which a DPoP proof is stale, in seconds.

@@ -15,8 +15,9 @@ use purser_db::{Db, DbError, Migrations};
 use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
 use purser_spend::rail::sandbox::{SandboxCard, set_up};
-use purser_spend::{Spender, cap, limits, method, verify};
+use purser_spend::{Spender, cap, method, verify};
 use purser_values::id::{AgentId, GrantId, OrganisationId, PersonId, ResourceId};
+use purser_values::limits::CAP_MAX_MINOR;
 use purser_values::{Currency, Env, Money, Sha256Digest};
 
 const TABLES: &[Migrations] = &[purser_db::MIGRATIONS, purser_spend::MIGRATIONS];
@@ -81,7 +82,7 @@ async fn prepare(db: &Db, env: &Env, spenders: &[Spender]) {
         let at_rail = set_up(tx, &env, SandboxCard::Pays)?;
         drop(method::add(tx, &env, &permit::<PaymentMethodSet>(&env, &owner), &organisation, &at_rail).unwrap());
         for spender in &spenders {
-            let most = Money::from_minor(limits::CAP_MAX_MINOR, Currency::USD);
+            let most = Money::from_minor(CAP_MAX_MINOR, Currency::USD);
             drop(cap::grant(tx, &env, &permit::<GrantDecide>(&env, &owner), spender, most).unwrap());
         }
         Ok(())

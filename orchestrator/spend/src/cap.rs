@@ -23,7 +23,7 @@ pub use set::{CapSet, set};
 pub enum CapError {
     #[error(transparent)]
     Denied(#[from] Denied),
-    #[error("a cap of `{0}` is not between zero and {max}", max = Money::from_minor(crate::limits::CAP_MAX_MINOR, Currency::USD))]
+    #[error("a cap of `{0}` is not between zero and {max}", max = Money::from_minor(purser_values::limits::CAP_MAX_MINOR, Currency::USD))]
     Amount(Money),
     #[error("the cap of this month is in {have}, not in {asked}")]
     Currency { have: Currency, asked: Currency },

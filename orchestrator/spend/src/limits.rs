@@ -4,8 +4,6 @@
 pub const HOLD_LIFE_S: i64 = 3600;
 /// Life of a payment token whose quote comes again every month or year, in seconds. Without a hold it is worth nothing.
 pub const RECURRING_TOKEN_LIFE_S: i64 = 400 * 86_400;
-/// Highest cap that can be set, in minor units.
-pub const CAP_MAX_MINOR: i64 = 100_000_000_00;
 /// Most lines of a quote.
 pub const QUOTE_LINES: usize = 32;
 /// Shares of a cap, in percent, that are told by mail.

@@ -10,7 +10,7 @@ use purser_spend::charge::{self, ChargeError, ChargeState, ChargeStep};
 use purser_spend::quote::Recurs;
 use purser_spend::rail::sandbox::{self, SandboxCard, SandboxRail};
 use purser_spend::rail::{Rail as _, RailOutcome};
-use purser_spend::{hold, method, renewal, token};
+use purser_spend::{hold, limits, method, renewal, token};
 use purser_values::{Secret, Timestamp};
 use world::{TABLES, World, usd};
 
@@ -260,6 +260,22 @@ async fn what_is_charged_in_the_next_month_counts_in_the_next_month() {
         drop(rival_plain);
         assert_eq!(world.charge(World::ask("k2", &plain, &hold, "a", 8_00)).await.state, ChargeState::Succeeded);
         assert_eq!(world.position("slipway").await, (10_00, 8_00, 0, 2_00));
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_hold_ends_at_its_time_even_before_the_sweep_comes_by() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        // The token of what comes again outlives the hold by far.
+        let hold = world.place(&world.purchase("a", vec![World::line("plan", 5_00, Recurs::Month)])).await.unwrap();
+        let plain = world.issue(&hold).await;
+        world.clock.advance_secs(limits::HOLD_LIFE_S);
+        let late = world.charge(World::ask("k1", &plain, &hold, "plan", 5_00)).await;
+        assert_eq!((late.state, late.code.as_deref()), (ChargeState::Refused, Some("hold_expired")));
+        assert_eq!(world.position("slipway").await, (10_00, 0, 5_00, 5_00), "the sweep gives it back, not the refusal");
         world.is_sound().await;
     })
     .await;

@@ -88,7 +88,7 @@ async fn without_a_cap_or_a_card_nothing_is_bought_and_all_blockers_are_named() 
         let (env, asked) = (world.env.clone(), purchase.clone());
         let found = world.db.read(move |tx| hold::blockers(tx, &env, &asked)).await.unwrap();
         let codes: Vec<_> = found.iter().map(|blocker| blocker.code()).collect();
-        assert_eq!(codes, ["irreversible_not_allowed", "payment_method_missing", "cap_missing"]);
+        assert_eq!(codes, ["irreversible_not_granted", "payment_method_missing", "cap_missing"]);
         purchase.irreversible_allowed = true;
         world.card(SandboxCard::Pays).await;
         assert_eq!(world.place(&purchase).await.unwrap_err().code(), "cap_missing");

@@ -18,10 +18,10 @@ use super::{AskedScope, Asker, GrantRequest, State, by_id};
 use crate::agent::{self, Agent};
 use crate::consent::TermsSeen;
 use crate::grant::{self, Grant};
-use crate::limits::CAP_MAX_MINOR;
 use crate::person;
 use crate::realm::Realm;
 use crate::terms;
+use purser_values::limits::CAP_MAX_MINOR;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DecideError {

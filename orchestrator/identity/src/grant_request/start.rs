@@ -8,12 +8,12 @@ use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::GrantRequestId;
-use purser_values::limits::DEVICE_CODE_LIFE_S;
+use purser_values::limits::{CAP_MAX_MINOR, DEVICE_CODE_LIFE_S};
 use purser_values::{Secret, Timestamp};
 
 use super::{AskedScope, Asker, UserCode};
 use crate::agent::AgentName;
-use crate::limits::{CAP_MAX_MINOR, GRANT_LIFE_MAX_S, GRANT_REQUESTS_PER_PEER, SCOPE_ENTRIES};
+use crate::limits::{GRANT_LIFE_MAX_S, GRANT_REQUESTS_PER_PEER, SCOPE_ENTRIES};
 use crate::realm::Realm;
 use crate::token::dpop::{Proof, ProofError};
 

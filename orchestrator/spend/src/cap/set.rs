@@ -3,13 +3,14 @@
 use purser_authority::action::{CapRaise, CapSet as CapSetAction};
 use purser_authority::{Caller, Denied, Done, Event, Facts, Permit, authorise};
 use purser_db::{Tx, params};
+use purser_values::limits::CAP_MAX_MINOR;
 use purser_values::name::ProviderName;
 use purser_values::{Env, Money};
 use serde_json::json;
 
 use super::{CapError, stored};
 use crate::spender::{self, Spender};
-use crate::{alert, book, limits};
+use crate::{alert, book};
 
 /// Which cap, and how high.
 #[derive(Clone, Debug)]
@@ -38,7 +39,7 @@ pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSetAction>, cap: &CapS
 
 /// Stores the cap and moves the room of every book that it reaches. The caller has been authorised.
 pub(super) fn write(tx: &mut Tx<'_>, env: &Env, verb: &str, caller: &Caller, cap: &CapSet) -> Result<Done<()>, CapError> {
-    if cap.amount.minor() < 0 || cap.amount.minor() > limits::CAP_MAX_MINOR {
+    if cap.amount.minor() < 0 || cap.amount.minor() > CAP_MAX_MINOR {
         return Err(CapError::Amount(cap.amount));
     }
     let Spender { organisation, agent } = &cap.spender;

@@ -87,7 +87,7 @@ fn check(tx: &mut Tx<'_>, env: &Env, entry: &Entry<'_>) -> Result<Result<(HeldLi
     if hold.quote_id != ask.quote {
         return Ok(Err(Refusal::QuoteMismatch));
     }
-    let line = match line::choose(tx, hold, ask)? {
+    let line = match line::choose(tx, env, hold, ask)? {
         Ok(line) => line,
         Err(refusal) => return Ok(Err(refusal)),
     };

@@ -9,13 +9,16 @@ use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::quote::Recurs;
 
 /// The line that the charge names: the period's own, else the first period's.
-pub fn choose(tx: &mut Tx<'_>, hold: &Hold, ask: &ChargeAsk) -> Result<Result<HeldLine, Refusal>, DbError> {
+///
+/// A hold ends at its time, whether or not the sweep has come by.
+pub fn choose(tx: &mut Tx<'_>, env: &Env, hold: &Hold, ask: &ChargeAsk) -> Result<Result<HeldLine, Refusal>, DbError> {
     let lines: Vec<HeldLine> = hold::lines(tx, hold)?.into_iter().filter(|line| line.line == ask.line).collect();
     let named = ask.period.as_deref().and_then(|period| lines.iter().find(|line| line.period == period));
     let open = lines.iter().find(|line| line.state == LineState::Open && (ask.period.is_none() || line.period.is_empty()));
     let Some(line) = named.or(open).or(lines.first()) else { return Ok(Err(Refusal::LineUnknown)) };
     let another_period = named.is_none() && ask.period.is_some() && line.recurs != Recurs::Once;
     Ok(match line.state {
+        LineState::Open if hold.expires_at <= env.now() => Err(Refusal::HoldExpired),
         LineState::Open => Ok(line.clone()),
         LineState::Charging => Err(Refusal::LineBusy),
         LineState::Charged if another_period => Err(Refusal::NotReserved),

@@ -24,6 +24,8 @@ pub enum Refusal {
     LineBusy,
     #[error("the money that was held for the line was given back")]
     LineReleased,
+    #[error("the time for which the money was held is over")]
+    HoldExpired,
     #[error("no money is set aside for this period yet")]
     NotReserved,
     #[error("the period has not begun")]
@@ -56,6 +58,7 @@ impl Refusal {
             Self::LineCharged => "line_charged",
             Self::LineBusy => "line_busy",
             Self::LineReleased => "line_released",
+            Self::HoldExpired => "hold_expired",
             Self::NotReserved => "period_not_reserved",
             Self::NotDue => "period_not_due",
             Self::Currency => "currency_mismatch",

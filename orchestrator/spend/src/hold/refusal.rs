@@ -35,7 +35,7 @@ impl PublicError for HoldError {
         match self {
             Self::Denied(e) => e.code(),
             Self::Quote(_) => "quote_not_acceptable",
-            Self::Irreversible => "irreversible_not_allowed",
+            Self::Irreversible => "irreversible_not_granted",
             Self::NoPaymentMethod { .. } => "payment_method_missing",
             Self::PaymentMethodNeedsPerson { .. } => "payment_method_needs_person",
             Self::NoCap { .. } => "cap_missing",
