@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::Parser as _;
 use clap::error::ErrorKind;
+use clap::{CommandFactory as _, Parser as _};
 use purser_values::error::Kind;
 use serde_json::json;
 
@@ -19,7 +19,7 @@ pub fn main() -> ExitCode {
     let typed = operation::expand(std::env::args_os().collect());
     match Arguments::try_parse_from(&typed) {
         Ok(arguments) => run(arguments),
-        Err(error) => usage(&error, wants_json(&typed)),
+        Err(error) => usage(&error, &typed),
     }
 }
 
@@ -83,8 +83,38 @@ fn wants_json(typed: &[OsString]) -> bool {
     typed.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
+/// The command that was meant, as far as the words name one.
+fn words(typed: &[OsString]) -> String {
+    let mut here = Arguments::command();
+    let mut words = Vec::new();
+    for word in typed.iter().skip(1).filter_map(|word| word.to_str()) {
+        let Some(next) = here.find_subcommand(word).filter(|found| !found.is_hide_set()).cloned() else { continue };
+        words.push(next.get_name().to_owned());
+        here = next;
+    }
+    words.join(" ")
+}
+
+fn words_and_space(typed: &[OsString]) -> String {
+    let words = words(typed);
+    if words.is_empty() { words } else { words + " " }
+}
+
+/// What is wrong, in one line.
+fn said(error: &clap::Error, text: &str) -> String {
+    match error.kind() {
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "a command is missing".to_owned(),
+        _ => {
+            let message = text.trim().trim_start_matches("error: ");
+            let first = message.split_once("\n\n").map_or(message, |(first, _)| first);
+            first.split_whitespace().collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
 /// Help, version, and words that mean nothing.
-fn usage(error: &clap::Error, json: bool) -> ExitCode {
+fn usage(error: &clap::Error, typed: &[OsString]) -> ExitCode {
+    let json = wants_json(typed);
     let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let text = error.render().to_string();
     if !json {
@@ -98,16 +128,24 @@ fn usage(error: &clap::Error, json: bool) -> ExitCode {
     let outcome = if asked {
         Ok(Success::new(json!({ "text": text }), String::new()))
     } else {
-        let (message, rest) = text.trim().trim_start_matches("error: ").split_once("\n\n").unwrap_or((text.trim(), ""));
-        Err(Failure::new(Kind::Invalid, "USAGE", message).hint(rest.trim()))
+        Err(Failure::new(Kind::Invalid, "USAGE", said(error, &text)).hint(format!("run `purser {}--help`", words_and_space(typed))))
     };
-    screen::result(&outcome::envelope("", &outcome, &Meta::default()));
+    screen::result(&outcome::envelope(&words(typed), &outcome, &Meta::default()));
     ExitCode::from(exit_code(&outcome))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn words_that_cannot_be_parsed_still_name_their_command() {
+        let typed = |text: &str| words(&text.split(' ').map(OsString::from).collect::<Vec<_>>());
+        assert_eq!(typed("purser --json status --bogus"), "status");
+        assert_eq!(typed("purser agent freeze"), "agent freeze");
+        assert_eq!(typed("purser --json bogus"), "");
+        assert_eq!(typed("purser supervised"), "", "what is for ourselves is not shown");
+    }
 
     #[test]
     fn the_flags_of_another_command_are_its_own() {

@@ -37,6 +37,7 @@ impl PublicError for FileError {
         match self {
             Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => Kind::NotFound,
             Self::Io { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => Kind::Forbidden,
+            Self::Io { cause, .. } if is_in_the_way(cause.kind()) => Kind::Conflict,
             Self::Io { .. } => Kind::Internal,
             Self::Exposed { .. } | Self::Foreign { .. } => Kind::Forbidden,
             Self::Malformed { .. } => Kind::Invalid,
@@ -46,12 +47,18 @@ impl PublicError for FileError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull => Some("free some space; nothing was changed".to_owned()),
+            Self::Io { cause, .. } if is_in_the_way(cause.kind()) => Some("name another place, or move away what is there".to_owned()),
             Self::Io { .. } => None,
             Self::Exposed { path } => Some(format!("take the others' rights away: `chmod go-rwx {}`", path.display())),
             Self::Foreign { .. } => Some("choose a folder of your own".to_owned()),
             Self::Malformed { path, .. } => Some(format!("move `{}` away and try again", path.display())),
         }
     }
+}
+
+/// Whether something else is where the file or folder should be.
+const fn is_in_the_way(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory | io::ErrorKind::IsADirectory)
 }
 
 /// Names the file and what was tried.

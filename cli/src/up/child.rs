@@ -12,6 +12,7 @@ use nix::unistd::Pid;
 use tokio::process::{Child as Process, Command};
 
 use super::UpError;
+use super::leave::Leave;
 use crate::files::io_error;
 
 /// How long a half may take to stop in order.
@@ -33,7 +34,10 @@ pub(super) struct Child {
     purser: PathBuf,
     program: PathBuf,
     arguments: Vec<String>,
+    leave: Option<Leave>,
     log: PathBuf,
+    /// Where this start's lines begin in the log.
+    log_from: u64,
     state: State,
     pause: Duration,
 }
@@ -51,7 +55,22 @@ impl Child {
     pub fn new(name: &'static str, port: u16, purser: &Path, program: &Path, arguments: Vec<String>, logs: &Path) -> Self {
         let log = logs.join(format!("{name}.log"));
         let (purser, program) = (purser.to_owned(), program.to_owned());
-        Self { name, port, purser, program, arguments, log, state: State::Resting(Instant::now()), pause: FIRST_PAUSE }
+        Self {
+            name,
+            port,
+            purser,
+            program,
+            arguments,
+            leave: None,
+            log,
+            log_from: 0,
+            state: State::Resting(Instant::now()),
+            pause: FIRST_PAUSE,
+        }
+    }
+
+    pub fn with(self, leave: Option<Leave>) -> Self {
+        Self { leave, ..self }
     }
 
     /// INVARIANT (dies-with-parent): must be called on the main thread, which lives as long as the process.
@@ -59,11 +78,16 @@ impl Child {
         let log = self.open_log()?;
         let failed = |cause| UpError::Start { name: self.name, cause };
         let errors = log.try_clone().map_err(failed)?;
+        self.log_from = log.metadata().map_err(failed)?.len();
+        let input = match &self.leave {
+            Some(leave) => leave.pipe().map_err(failed)?.into(),
+            None => Stdio::null(),
+        };
         let mut command = Command::new(&self.purser);
         command.arg("supervised").arg("--parent").arg(std::process::id().to_string()).arg("--").arg(&self.program).args(&self.arguments);
         command.env_clear().envs(PASSED_ON.iter().filter_map(|name| Some((name, std::env::var_os(name)?))));
         // its own process group: Ctrl-C reaches the supervisor alone, which then stops its children in order
-        command.process_group(0).stdin(Stdio::null()).stdout(log).stderr(errors).kill_on_drop(true);
+        command.process_group(0).stdin(input).stdout(log).stderr(errors).kill_on_drop(true);
         let process = command.spawn().map_err(failed)?;
         self.state = State::Running { process, since: Instant::now() };
         Ok(())
@@ -109,12 +133,12 @@ impl Child {
         self.state = State::Resting(Instant::now());
     }
 
-    /// The last lines of the log.
+    /// The last lines of the log since it was started.
     pub fn tail(&self) -> String {
         let read = || -> std::io::Result<String> {
             let mut file = File::open(&self.log)?;
             let length = file.metadata()?.len();
-            file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES)))?;
+            file.seek(SeekFrom::Start(length.saturating_sub(TAIL_BYTES).max(self.log_from)))?;
             let mut bytes = Vec::new();
             file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
             Ok(String::from_utf8_lossy(&bytes).into_owned())

@@ -3,11 +3,12 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
-use purser_values::Env;
+use purser_values::{Env, Sha256Digest};
 use serde::Serialize;
 
 use super::binaries::Binaries;
 use super::folder::Folder;
+use super::leave::Leave;
 use super::{Ports, UpError};
 use crate::files::{self, FileError};
 
@@ -73,9 +74,11 @@ struct Peer {
 struct SlipwaySandbox {
     registry: bool,
     local_ca: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    unconfined_sha256: Option<Sha256Digest>,
 }
 
-pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binaries) -> Result<(), UpError> {
+pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binaries, leave: Option<&Leave>) -> Result<(), UpError> {
     refuse_real_rail(folder)?;
     let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let database = |name: &str| format!("sqlite:{}", folder.dir().join(name).display());
@@ -107,7 +110,7 @@ pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binari
         workerd: binaries.workerd.clone(),
         keys: folder.keys().join("slipway"),
         orchestrator: Peer { url: orchestrator.public_url.clone(), signing_secret_file: folder.signing_secret() },
-        sandbox: SlipwaySandbox { registry: true, local_ca: true },
+        sandbox: SlipwaySandbox { registry: true, local_ca: true, unconfined_sha256: leave.map(Leave::digest) },
     };
     save(env, folder.orchestrator_config(), &orchestrator)?;
     save(env, folder.slipway_config(), &slipway)
@@ -141,8 +144,8 @@ mod tests {
         let ports = Ports { orchestrator: 1, cloud_api: 2, edge_https: 3, edge_http: 4, dns: 5 };
         let program = PathBuf::from("/bin/true");
         let binaries = Binaries { purser: program.clone(), orchestrator: program.clone(), slipway: program.clone(), workerd: program };
-        write(&env, &folder, &ports, &binaries).unwrap();
-        write(&env, &folder, &ports, &binaries).unwrap();
+        write(&env, &folder, &ports, &binaries, None).unwrap();
+        write(&env, &folder, &ports, &binaries, None).unwrap();
         let text = std::fs::read_to_string(folder.slipway_config()).unwrap();
         assert!(text.contains("listen_dns = \"127.0.0.1:5\""), "{text}");
         for real in [
@@ -151,7 +154,7 @@ mod tests {
             "profile = \"sandbox\"\n",
         ] {
             std::fs::write(folder.orchestrator_config(), real).unwrap();
-            assert!(matches!(write(&env, &folder, &ports, &binaries), Err(UpError::RealRail(_))), "{real}");
+            assert!(matches!(write(&env, &folder, &ports, &binaries, None), Err(UpError::RealRail(_))), "{real}");
             assert_eq!(std::fs::read_to_string(folder.orchestrator_config()).unwrap(), real);
         }
     }

@@ -8,6 +8,7 @@ use super::binaries::Binaries;
 use super::child::Child;
 use super::folder::Folder;
 use super::health;
+use super::leave::Leave;
 use super::{Ports, UpError};
 use crate::screen;
 
@@ -45,15 +46,11 @@ impl Stops {
 
 impl System {
     /// Starts the cloud, then the orchestrator that asks it for its catalogue, and waits until both answer.
-    pub async fn start(folder: &Folder, ports: &Ports, binaries: &Binaries, unconfined: bool) -> Result<Self, UpError> {
+    pub async fn start(folder: &Folder, ports: &Ports, binaries: &Binaries, leave: Option<Leave>) -> Result<Self, UpError> {
         let serve = |config: std::path::PathBuf| vec!["serve".to_owned(), "--config".to_owned(), config.display().to_string()];
-        let mut cloud_arguments = serve(folder.slipway_config());
-        if unconfined {
-            cloud_arguments.extend(["--unconfined".to_owned(), "--started-by-up".to_owned()]);
-        }
         let (purser, logs) = (&binaries.purser, folder.logs());
         let mut system = Self {
-            cloud: Child::new("slipway", ports.cloud_api, purser, &binaries.slipway, cloud_arguments, &logs),
+            cloud: Child::new("slipway", ports.cloud_api, purser, &binaries.slipway, serve(folder.slipway_config()), &logs).with(leave),
             orchestrator: Child::new(
                 "orchestrator",
                 ports.orchestrator,

@@ -6,7 +6,9 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use purser_crypto::constant_time_eq;
 use purser_db::DbConfig;
+use purser_values::{Secret, Sha256Digest};
 use serde::Deserialize;
 use slipway_workers::runtime::process::JailProgram;
 use url::Url;
@@ -87,6 +89,8 @@ pub enum ConfigError {
     NoCertificates,
     #[error("`serve` does not run Workers without a jail; `purser up --unconfined` does, for one machine")]
     ByHand,
+    #[error("`{0}` must be https outside the sandbox")]
+    Plain(&'static str),
     #[error("`{0}` needs an absolute http or https URL")]
     Url(&'static str),
     #[error("{0}")]
@@ -138,29 +142,37 @@ struct SandboxTable {
     registry: bool,
     #[serde(default)]
     local_ca: bool,
+    /// The digest of a secret that `purser up --unconfined` makes at each start and hands over on standard input: with it, Workers
+    /// run without a jail where none can be built.
+    #[serde(default)]
+    unconfined_sha256: Option<Sha256Digest>,
 }
 
 impl Config {
     /// Reads and checks the file.
     ///
     /// # Errors
-    /// When it cannot be read, says something unknown, or asks for a sandbox part outside of the sandbox.
-    pub fn load(path: &Path, unconfined: bool) -> Result<Self, ConfigError> {
+    /// When it cannot be read, says something unknown, asks for a sandbox part outside of the sandbox, or to run without a jail when
+    /// `handed_over` is not the secret of who wrote it.
+    pub fn load(path: &Path, handed_over: impl FnOnce() -> Secret<String>) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        let config = Self::parse(&text, path, unconfined)?;
+        let config = Self::parse(&text, path, handed_over)?;
         if !config.workerd.is_file() {
             return Err(ConfigError::Workerd(config.workerd));
         }
         Ok(config)
     }
 
-    fn parse(text: &str, path: &Path, unconfined: bool) -> Result<Self, ConfigError> {
+    fn parse(text: &str, path: &Path, handed_over: impl FnOnce() -> Secret<String>) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text).map_err(|e| ConfigError::Form { path: path.to_owned(), message: e.message().to_owned() })?;
-        let sandbox = file.sandbox.map(|t| Sandbox { registry: t.registry, local_ca: t.local_ca });
         if file.profile == Profile::Production {
-            refuse_sandbox(sandbox.as_ref(), unconfined)?;
-            refuse_lax(&file.orchestrator)?;
+            refuse_sandbox(&file)?;
         }
+        let unconfined = file.sandbox.as_ref().and_then(|t| t.unconfined_sha256);
+        if let Some(expected) = unconfined {
+            by_up(&expected, &handed_over())?;
+        }
+        let sandbox = file.sandbox.map(|t| Sandbox { registry: t.registry, local_ca: t.local_ca });
         let public_url = match file.public_api_url {
             Some(url) => base(url).ok_or(ConfigError::Url("public_api_url"))?,
             None => Url::parse(&format!("http://{}/", file.listen_api)).map_err(|_| ConfigError::Url("public_api_url"))?,
@@ -185,35 +197,37 @@ impl Config {
             },
             sandbox,
             certificate: file.certificate,
-            unconfined,
+            unconfined: unconfined.is_some(),
             jail: JailProgram::default(),
         })
     }
 }
 
-fn refuse_sandbox(sandbox: Option<&Sandbox>, unconfined: bool) -> Result<(), ConfigError> {
-    match sandbox {
-        Some(Sandbox { registry: true, .. }) => Err(ConfigError::SandboxOnly("sandbox.registry")),
-        Some(Sandbox { local_ca: true, .. }) => Err(ConfigError::SandboxOnly("sandbox.local_ca")),
-        _ if unconfined => Err(ConfigError::SandboxOnly("--unconfined")),
-        _ => Ok(()),
+/// INVARIANT (sandbox-only): none of these exists in production.
+fn refuse_sandbox(file: &File) -> Result<(), ConfigError> {
+    let table = file.sandbox.as_ref();
+    let parts = [
+        (table.is_some_and(|t| t.registry), "sandbox.registry"),
+        (table.is_some_and(|t| t.local_ca), "sandbox.local_ca"),
+        (table.is_some_and(|t| t.unconfined_sha256.is_some()), "sandbox.unconfined_sha256"),
+        (!file.orchestrator.require_v2, "orchestrator.require_v2 = false"),
+        (!file.orchestrator.require_assertion, "orchestrator.require_assertion = false"),
+    ];
+    if let Some((_, part)) = parts.into_iter().find(|(present, _)| *present) {
+        return Err(ConfigError::SandboxOnly(part));
+    }
+    match &file.public_api_url {
+        _ if file.orchestrator.url.scheme() != "https" => Err(ConfigError::Plain("orchestrator.url")),
+        Some(url) if url.scheme() != "https" => Err(ConfigError::Plain("public_api_url")),
+        Some(_) => Ok(()),
+        None => Err(ConfigError::Url("public_api_url")),
     }
 }
 
-fn refuse_lax(orchestrator: &OrchestratorTable) -> Result<(), ConfigError> {
-    match orchestrator {
-        OrchestratorTable { require_v2: false, .. } => Err(ConfigError::SandboxOnly("orchestrator.require_v2 = false")),
-        OrchestratorTable { require_assertion: false, .. } => Err(ConfigError::SandboxOnly("orchestrator.require_assertion = false")),
-        _ => Ok(()),
-    }
-}
-
-/// Whether Workers run without a jail. That is for `purser up`, whose every page says so: whoever runs the cloud by hand runs it confined.
-///
-/// # Errors
-/// When it was asked for and nobody supervises us.
-pub const fn unconfined(asked: bool, started_by_up: bool) -> Result<bool, ConfigError> {
-    if asked && !started_by_up { Err(ConfigError::ByHand) } else { Ok(asked) }
+/// Running without a jail is for `purser up`, whose every page says so: whoever has only the file runs the cloud confined.
+fn by_up(expected: &Sha256Digest, handed_over: &Secret<String>) -> Result<(), ConfigError> {
+    let found = Sha256Digest::of(handed_over.expose().as_bytes());
+    if constant_time_eq(found.as_bytes(), expected.as_bytes()) { Ok(()) } else { Err(ConfigError::ByHand) }
 }
 
 /// The URL as a base that paths can be joined to. The API's own path is cut off: people copy it from elsewhere.
@@ -250,57 +264,81 @@ mod tests {
         )
     }
 
-    fn parse(text: &str, unconfined: bool) -> Result<Config, ConfigError> {
-        Config::parse(text, Path::new("slipway.toml"), unconfined)
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        handed(text, "")
+    }
+
+    fn handed(text: &str, secret: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("slipway.toml"), || Secret::new(secret.to_owned()))
+    }
+
+    /// Production, with addresses that are fit for it.
+    fn production(rest: &str) -> String {
+        text("production", &format!("public_api_url = \"https://cloud.example/\"\n{rest}"))
+            .replace("http://localhost:4000", "https://purser.example")
     }
 
     #[test]
     fn the_public_address_is_the_listener_unless_it_is_named() {
-        let config = parse(&text("sandbox", ""), false).unwrap();
+        let config = parse(&text("sandbox", "")).unwrap();
         assert_eq!(config.public_url.as_str(), "http://127.0.0.1:4001/");
         assert_eq!(config.orchestrator.url.as_str(), "http://localhost:4000/");
-        let named = parse(&text("sandbox", "public_api_url = \"https://cloud.test/client/v4\""), false).unwrap();
+        let named = parse(&text("sandbox", "public_api_url = \"https://cloud.test/client/v4\"")).unwrap();
         assert_eq!(named.public_url.as_str(), "https://cloud.test/");
-        assert!(matches!(parse(&text("sandbox", "public_api_url = \"file:///x\""), false), Err(ConfigError::Url(_))));
+        assert!(matches!(parse(&text("sandbox", "public_api_url = \"file:///x\"")), Err(ConfigError::Url(_))));
     }
 
     #[test]
     fn sandbox_parts_are_refused_in_production() {
-        let with = |part: &str| text("production", "") + &format!("\n[sandbox]\n{part} = true");
-        for part in ["registry", "local_ca"] {
-            assert!(matches!(parse(&with(part), false), Err(ConfigError::SandboxOnly(_))), "`{part}` was taken");
+        assert!(parse(&production("")).is_ok());
+        let digest = Sha256Digest::of(b"secret");
+        for part in ["registry = true", "local_ca = true", &format!("unconfined_sha256 = \"{digest}\"")] {
+            let refused = handed(&format!("{}\n[sandbox]\n{part}", production("")), "secret");
+            assert!(matches!(refused, Err(ConfigError::SandboxOnly(_))), "`{part}` was taken");
         }
-        assert!(matches!(parse(&text("production", ""), true), Err(ConfigError::SandboxOnly("--unconfined"))));
+    }
+
+    #[test]
+    fn production_speaks_https_only() {
+        for (from, to) in [("https://purser.example", "http://purser.example"), ("https://cloud.example", "http://cloud.example")] {
+            assert!(matches!(parse(&production("").replace(from, to)), Err(ConfigError::Plain(_))), "`{to}` was taken");
+        }
+        let unnamed = production("").replace("public_api_url = \"https://cloud.example/\"", "");
+        assert!(matches!(parse(&unnamed), Err(ConfigError::Url("public_api_url"))));
     }
 
     #[test]
     fn the_documented_example_is_usable() {
         let example = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/slipway.toml"));
-        let config = parse(example, false).unwrap();
+        let config = parse(example).unwrap();
         assert_eq!(config.profile, Profile::Production);
         assert!(config.certificate.is_some());
     }
 
     #[test]
     fn the_orchestrator_must_sign_and_attest_unless_the_sandbox_says_otherwise() {
-        let with = |profile: &str, lax: &str| parse(&(text(profile, "") + "\n" + lax), false);
-        let strict = with("sandbox", "").unwrap().orchestrator;
+        let strict = parse(&text("sandbox", "")).unwrap().orchestrator;
         assert!(strict.require_v2 && strict.require_assertion);
         for lax in ["require_v2 = false", "require_assertion = false"] {
-            assert!(with("sandbox", lax).is_ok());
-            assert!(matches!(with("production", lax), Err(ConfigError::SandboxOnly(_))), "`{lax}` was taken");
+            assert!(parse(&(text("sandbox", "") + "\n" + lax)).is_ok());
+            let refused = parse(&(production("") + "\n" + lax));
+            assert!(matches!(refused, Err(ConfigError::SandboxOnly(_))), "`{lax}` was taken");
         }
     }
 
     #[test]
-    fn serve_by_hand_never_runs_without_a_jail() {
-        assert!(matches!(unconfined(true, false), Err(ConfigError::ByHand)));
-        assert!(matches!(unconfined(true, true), Ok(true)));
-        assert!(matches!((unconfined(false, false), unconfined(false, true)), (Ok(false), Ok(false))));
+    fn only_who_wrote_the_file_can_run_workers_without_a_jail() {
+        let digest = Sha256Digest::of(b"secret");
+        let open = format!("{}\n[sandbox]\nunconfined_sha256 = \"{digest}\"", text("sandbox", ""));
+        for wrong in ["", "another", &digest.to_string()] {
+            assert!(matches!(handed(&open, wrong), Err(ConfigError::ByHand)), "`{wrong}` was taken");
+        }
+        assert!(handed(&open, "secret").unwrap().unconfined);
+        assert!(!handed(&text("sandbox", ""), "secret").unwrap().unconfined);
     }
 
     #[test]
     fn an_unknown_setting_is_an_error_and_not_silence() {
-        assert!(matches!(parse(&text("sandbox", "listen = \"x\""), false), Err(ConfigError::Form { .. })));
+        assert!(matches!(parse(&text("sandbox", "listen = \"x\"")), Err(ConfigError::Form { .. })));
     }
 }

@@ -1,11 +1,16 @@
 //! The binary `slipway`.
 
+use std::io::{IsTerminal as _, Read as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use slipway::config::{self, Config};
+use purser_values::Secret;
+use slipway::config::{Config, ConfigError};
 use slipway::serve;
+
+/// Longest secret that is handed over, in bytes.
+const HANDED_BYTES: u64 = 256;
 
 /// A cloud provider for agents: Workers, static sites, domains.
 #[derive(Parser)]
@@ -22,12 +27,9 @@ enum Command {
         /// The configuration file.
         #[arg(long)]
         config: PathBuf,
-        /// Run Workers without a jail where none can be built. For `purser up` only; every page then says so.
+        /// Always refused: `purser up --unconfined` runs Workers without a jail, nobody else does.
         #[arg(long, hide = true)]
         unconfined: bool,
-        /// What `purser up` adds; without it `--unconfined` is refused.
-        #[arg(long, hide = true)]
-        started_by_up: bool,
     },
 }
 
@@ -36,9 +38,9 @@ fn main() -> ExitCode {
     if let Some(code) = slipway_workers::jail::enter() {
         return code;
     }
-    let Command::Serve { config, unconfined, started_by_up } = Arguments::parse().command;
+    let Command::Serve { config, unconfined } = Arguments::parse().command;
     start_log();
-    let loaded = config::unconfined(unconfined, started_by_up).and_then(|unconfined| Config::load(&config, unconfined));
+    let loaded = if unconfined { Err(ConfigError::ByHand) } else { Config::load(&config, handed_over) };
     let ended = loaded.map_err(serve::ServeError::from).and_then(run);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -47,6 +49,17 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What whoever started us wrote to standard input. Nobody is asked: a terminal hands nothing over.
+fn handed_over() -> Secret<String> {
+    let mut text = String::new();
+    let input = std::io::stdin();
+    if !input.is_terminal() {
+        // what is cut short or is no text is not the secret
+        let _ = input.lock().take(HANDED_BYTES).read_to_string(&mut text);
+    }
+    Secret::new(text)
 }
 
 fn run(config: Config) -> Result<(), serve::ServeError> {

@@ -9,6 +9,7 @@ use std::net::Ipv4Addr;
 use std::sync::Arc;
 
 use axum::Router;
+use axum::extract::State;
 use axum::routing::get;
 use purser_db::jobs::Runner;
 use purser_db::{Db, DbError, Migrations};
@@ -170,10 +171,20 @@ fn app(cloud: &Shared, sdk: Sdk) -> Router {
         .route("/", get(dashboard::front))
         .route("/style.css", get(dashboard::style))
         .route(terms::PATH, get(terms::serve))
-        .route("/health", get(|| async { axum::Json(serde_json::json!({"status": "ok"})) }))
+        .route("/health", get(health))
         .with_state(cloud.clone());
     let app = pages.merge(provider).nest("/client/v4", api::router(cloud.clone()));
     harden::harden(app, cloud.env.clone())
+}
+
+/// That we answer, and whether code can run here.
+async fn health(State(cloud): State<Shared>) -> axum::Json<serde_json::Value> {
+    let workers = match cloud.workers.confinement() {
+        Confinement::Jailed => "jailed",
+        Confinement::Unconfined => "unconfined",
+        Confinement::Unavailable { .. } => "unavailable",
+    };
+    axum::Json(serde_json::json!({"status": "ok", "workers": workers}))
 }
 
 fn dns(config: &Config) -> Result<DnsConfig, ServeError> {
