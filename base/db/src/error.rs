@@ -86,7 +86,8 @@ pub fn is_retry(code: &tokio_postgres::error::SqlState) -> bool {
     *code == SqlState::T_R_SERIALIZATION_FAILURE || *code == SqlState::T_R_DEADLOCK_DETECTED
 }
 
-fn source_chain(e: &dyn std::error::Error) -> String {
+/// The error with all its causes: drivers keep what matters ("connection refused") below the surface.
+pub fn source_chain(e: &dyn std::error::Error) -> String {
     let mut text = e.to_string();
     let mut source = e.source();
     while let Some(inner) = source {

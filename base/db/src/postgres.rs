@@ -12,7 +12,7 @@ use tokio::runtime::Handle;
 use tokio_postgres::NoTls;
 use tokio_postgres::types::{ToSql, Type};
 
-use crate::error::{DbError, is_retry};
+use crate::error::{DbError, is_retry, source_chain};
 use crate::row::Row;
 use crate::tx::{Inner, Tx};
 use crate::value::Value;
@@ -84,7 +84,7 @@ impl Postgres {
     }
 
     async fn session(&self) -> Result<Session, DbError> {
-        let client = self.pool.get().await.map_err(|e| DbError::Unavailable(e.to_string()))?;
+        let client = self.pool.get().await.map_err(|e| DbError::Unavailable(source_chain(&e)))?;
         Ok(Session { client, handle: Handle::current(), retry: false, rival: false })
     }
 

@@ -61,6 +61,15 @@ impl Timestamp {
         self.0.saturating_sub(earlier.0)
     }
 
+    /// For pages and mails: `2026-11-23 06:56:21 UTC`. Programs get the RFC 3339 form.
+    #[must_use]
+    pub fn for_people(self) -> String {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(t) => t.strftime("%Y-%m-%d %H:%M:%S UTC").to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
+
     /// The calendar month in UTC that holds this moment.
     #[must_use]
     pub fn month(self) -> Month {
@@ -172,6 +181,12 @@ mod tests {
         let t = Timestamp::from_micros(1_795_400_000_123_456);
         assert_eq!(t.to_string().parse::<Timestamp>().unwrap(), t);
         assert!(t.to_string().ends_with('Z'));
+    }
+
+    #[test]
+    fn people_read_seconds_and_the_zone() {
+        let t: Timestamp = "2026-11-23T07:56:21.766856+01:00".parse().unwrap();
+        assert_eq!(t.for_people(), "2026-11-23 06:56:21 UTC");
     }
 
     #[test]

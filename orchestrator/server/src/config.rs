@@ -49,12 +49,31 @@ pub enum Profile {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
+#[serde(try_from = "MailTable")]
 pub enum MailConfig {
     /// Development: one file per message.
     Folder { folder: PathBuf },
     /// A relay; the URL may hold a password, so it comes from a file.
     Smtp { smtp_url_file: PathBuf, from: Email },
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct MailTable {
+    folder: Option<PathBuf>,
+    smtp_url_file: Option<PathBuf>,
+    from: Option<Email>,
+}
+
+impl TryFrom<MailTable> for MailConfig {
+    type Error = &'static str;
+    fn try_from(table: MailTable) -> Result<Self, Self::Error> {
+        match table {
+            MailTable { folder: Some(folder), smtp_url_file: None, from: None } => Ok(Self::Folder { folder }),
+            MailTable { folder: None, smtp_url_file: Some(smtp_url_file), from: Some(from) } => Ok(Self::Smtp { smtp_url_file, from }),
+            _ => Err("`mail` takes `smtp_url_file` and `from`; in the sandbox, `folder` alone"),
+        }
+    }
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -95,6 +114,10 @@ pub enum ConfigError {
     SandboxOnly { part: &'static str },
     #[error("`public_url` must be https outside the sandbox")]
     PlainPublicUrl,
+    #[error(
+        "`public_url` must be an origin such as `https://purser.example`, without a path, a query or a user: all routes are at its root"
+    )]
+    PublicUrlIsNoOrigin,
 }
 
 impl Config {
@@ -106,7 +129,9 @@ impl Config {
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Read { path: path.to_owned(), why: e.to_string() })?;
         let config: Self = toml::from_str(&text).map_err(|e| ConfigError::Form { path: path.to_owned(), why: e.to_string() })?;
         config.refuse_mixture()?;
-        Ok(config)
+        let url = &config.public_url;
+        let bare = url.host().is_some() && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if bare && url.username().is_empty() && url.password().is_none() { Ok(config) } else { Err(ConfigError::PublicUrlIsNoOrigin) }
     }
 
     #[must_use]
@@ -179,6 +204,25 @@ mod tests {
         check(&format!("fetch_allow = [\"10.0.0.1:8443\"]\n{PRODUCTION}")).unwrap();
         assert!(matches!(check(&format!("fetch_allow = [\"nowhere\"]\n{PRODUCTION}")), Err(ConfigError::Form { .. })));
         assert!(matches!(check(&PRODUCTION.replace("https://", "http://")), Err(ConfigError::PlainPublicUrl)));
+    }
+
+    #[test]
+    fn the_public_url_is_an_origin() {
+        for more in ["/sub", "?a=b", "#a"] {
+            let wrong = PRODUCTION.replace("https://purser.example", &format!("https://purser.example{more}"));
+            assert!(matches!(check(&wrong), Err(ConfigError::PublicUrlIsNoOrigin)), "`{more}` was taken");
+        }
+        let user = PRODUCTION.replace("https://", "https://ada:secret@");
+        assert!(matches!(check(&user), Err(ConfigError::PublicUrlIsNoOrigin)));
+        check(&PRODUCTION.replace("https://purser.example\"", "https://purser.example:8443/\"")).unwrap();
+    }
+
+    #[test]
+    fn a_wrong_sender_is_named() {
+        let wrong = PRODUCTION.replace("purser@purser.example", "not an address");
+        assert!(check(&wrong).unwrap_err().to_string().contains("`not an address`"));
+        let both = PRODUCTION.replace("mail = {", "mail = { folder = \"/tmp/mail\",");
+        assert!(check(&both).unwrap_err().to_string().contains("`smtp_url_file` and `from`"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ pub mod front;
 pub mod oidc;
 pub mod peer;
 mod serve;
+pub mod unknown;
 
 pub use config::Config;
 pub use serve::{ServeError, TABLES, serve};

@@ -25,7 +25,7 @@ use crate::api::Api;
 use crate::config::{Config, MailConfig};
 use crate::front::Front;
 use crate::oidc::Decisions;
-use crate::{api, console, oidc};
+use crate::{api, console, oidc, unknown};
 
 /// The tables of the orchestrator, in the order in which they are made.
 pub const TABLES: &[Migrations] = &[
@@ -84,12 +84,14 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         proxies: config.trusted_proxies.clone(),
     };
     let state = Api { app, engine, rails };
-    let router = oidc::router(front.clone()).merge(console::router(front)).merge(api::router(state));
+    let router = oidc::router(front.clone()).merge(console::router(front.clone())).merge(api::router(state)).merge(unknown::router(front));
     let router = purser_http::harden::harden(router, env);
     let router = if config.is_sandbox() { router.layer(SetResponseHeaderLayer::overriding(PROFILE, SANDBOX)) } else { router };
     let listener = TcpListener::bind(config.listen).await.map_err(|why| ServeError::Listen { listen: config.listen, why })?;
     eprintln!("ready {}", config.public_url);
-    listen::serve(listener, router, Limits::default(), stop).await;
+    let mut limits = Limits::default();
+    limits.shared_addresses.extend(config.trusted_proxies.networks());
+    listen::serve(listener, router, limits, stop).await;
     Ok(())
 }
 

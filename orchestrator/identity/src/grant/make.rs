@@ -110,10 +110,12 @@ fn notice(realm: &Realm, member: &Member, agent: &Agent, request: &GrantRequest,
          Projects:         {projects}\n\
          Providers:        {providers}\n\
          At most:          {cap} a month at each provider\n\
+         Not refundable:   {irreversible}\n\
+         Credentials:      {export}\n\
          Ends:             {ends}\n\n\
          If that was not you, or you have changed your mind, open\n\n    {url}\n\n\
          and end it there. You can also freeze the agent at {agents}\n",
-        at = grant.accepted_at,
+        at = grant.accepted_at.for_people(),
         email = member.person.email,
         organisation = member.organisation.name,
         name = agent.name,
@@ -122,7 +124,9 @@ fn notice(realm: &Realm, member: &Member, agent: &Agent, request: &GrantRequest,
         projects = list(grant.scope.projects.iter().map(AsRef::as_ref).collect()),
         providers = list(grant.scope.providers.iter().map(AsRef::as_ref).collect()),
         cap = grant.scope.cap_per_provider_month,
-        ends = grant.scope.expires_at,
+        ends = grant.scope.expires_at.for_people(),
+        irreversible = if grant.scope.irreversible { "allowed" } else { "not allowed" },
+        export = if grant.scope.export { "it may see them" } else { "it never sees them" },
         url = realm.url(&format!("/revoke?token={link}")),
         agents = realm.url("/agents"),
     )

@@ -107,13 +107,13 @@ fn agent_view(of: &AgentGrants, told: &[Control], now: Timestamp) -> AgentView {
     let agent = &of.agent;
     let (frozen_at, dark) = match &agent.standing {
         Standing::Active => (None, false),
-        Standing::Frozen { at, dark, .. } => (Some(at.to_string()), *dark),
+        Standing::Frozen { at, dark, .. } => (Some(at.for_people()), *dark),
     };
     AgentView {
         id: agent.id.to_string(),
         name: agent.name.to_string(),
         fingerprint: agent.jkt.clone(),
-        since: agent.created_at.to_string(),
+        since: agent.created_at.for_people(),
         frozen_at,
         dark,
         told: told
@@ -133,11 +133,11 @@ fn grant_view(grant: &Grant, now: Timestamp) -> GrantView {
         cap: grant.scope.cap_per_provider_month.to_string(),
         irreversible: grant.scope.irreversible,
         export: grant.scope.export,
-        accepted_at: grant.accepted_at.to_string(),
+        accepted_at: grant.accepted_at.for_people(),
         state: match &grant.state {
             GrantState::Revoked { at, how } => format!("revoked {at} ({how})"),
-            GrantState::InForce if now >= grant.scope.expires_at => format!("ended {}", grant.scope.expires_at),
-            GrantState::InForce => format!("in force until {}", grant.scope.expires_at),
+            GrantState::InForce if now >= grant.scope.expires_at => format!("ended {}", grant.scope.expires_at.for_people()),
+            GrantState::InForce => format!("in force until {}", grant.scope.expires_at.for_people()),
         },
         in_force: grant.is_in_force(now),
     }

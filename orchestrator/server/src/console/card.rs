@@ -51,7 +51,7 @@ fn view(method: &PaymentMethod, current: bool) -> MethodView {
     MethodView {
         id: method.id.to_string(),
         label: format!("{} ending in {}", method.brand, method.last4),
-        added_at: method.added_at.to_string(),
+        added_at: method.added_at.for_people(),
         waits: method.state == MethodState::NeedsAuthentication,
         current,
     }

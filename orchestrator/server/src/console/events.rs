@@ -53,7 +53,7 @@ fn row(seq: i64, entry: &Entry) -> Row {
     let event = &entry.event;
     Row {
         seq,
-        at: entry.at.to_string(),
+        at: entry.at.for_people(),
         verb: event.verb.clone(),
         outcome: match &event.outcome {
             Outcome::Intended => "intended".to_owned(),

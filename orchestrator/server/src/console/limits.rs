@@ -72,7 +72,7 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Res
     let agents = front.core.db.read(read).await?;
     let may_change = matches!(caller, Caller::Person { role: Role::Owner | Role::Admin, .. });
     let ctx = PageContext::of(&front, &session, "Limits");
-    Ok(Page::ok(Limits { ctx, month: month.to_string(), resets_at: month.end().to_string(), agents, may_change }))
+    Ok(Page::ok(Limits { ctx, month: month.to_string(), resets_at: month.end().for_people(), agents, may_change }))
 }
 
 fn agent_view(known: &AgentGrants, cap: Option<Money>, views: &[CapView]) -> AgentView {

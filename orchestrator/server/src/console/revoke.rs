@@ -43,7 +43,7 @@ pub async fn get(State(front): State<Front>, Query(link): Query<Link>, headers: 
         token: link.token.expose().clone(),
         name: agent.name.to_string(),
         fingerprint: agent.jkt,
-        accepted_at: grant.accepted_at.to_string(),
+        accepted_at: grant.accepted_at.for_people(),
         in_force: grant.is_in_force(front.realm.env.now()),
     };
     let mut response = Page::ok(page).into_response();

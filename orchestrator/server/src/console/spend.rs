@@ -182,7 +182,7 @@ fn charge_view(charge: &StatementLine, names: &Names) -> ChargeView {
     };
     ChargeView {
         id: charge.id.to_string(),
-        at: charge.at.to_string(),
+        at: charge.at.for_people(),
         agent: name(names, &charge.agent),
         provider: charge.provider.to_string(),
         project: charge.project.to_string(),

@@ -26,7 +26,7 @@ use purser_provisioning::Core;
 use purser_server::front::Front;
 use purser_server::oidc::Decisions;
 use purser_server::peer::TrustedProxies;
-use purser_server::{console, oidc};
+use purser_server::{console, oidc, unknown};
 use purser_values::env::TestClock;
 use purser_values::{Env, Secret, Sha256Digest};
 use serde_json::{Value, json};
@@ -64,7 +64,7 @@ impl World {
         let handlers = HashMap::from([(purser_notify::JOB_KIND, purser_notify::handler(keyring, transport))]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
         let front = Front { core, realm, sandbox, decisions: Decisions::default(), proxies: TrustedProxies::default() };
-        let router = console::router(front.clone()).merge(oidc::router(front.clone()));
+        let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
         let world = Self { front, router, api, clock, env, runner, folder };
         world.publish_terms("1").await;

@@ -109,7 +109,7 @@ pub async fn show(front: &Front, session: &Session, request: &GrantRequest, wron
         name: request.name.to_string(),
         fingerprint: request.jkt.clone(),
         peer: request.peer.clone(),
-        at: request.created_at.to_string(),
+        at: request.created_at.for_people(),
         seen: seen_digest(request, &facts).to_string(),
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
@@ -148,7 +148,7 @@ fn agent_view(front: &Front, asked: &AskedScope, facts: &ConsentFacts) -> AgentV
         many,
         irreversible: asked.irreversible,
         export: asked.export,
-        ends: front.realm.env.now().plus_secs(asked.life_s).to_string(),
+        ends: front.realm.env.now().plus_secs(asked.life_s).for_people(),
         payment_method: facts.payment_method.clone(),
         cards: if front.sandbox { SandboxCard::ALL.to_vec() } else { Vec::new() },
     }

@@ -1,0 +1,24 @@
+//! What is at no address of ours: a page for a browser, a problem document for a program.
+
+use axum::Router;
+use axum::extract::Request;
+use axum::middleware::from_fn_with_state;
+use axum::response::{IntoResponse as _, Response};
+use http::header::ACCEPT;
+use purser_http::Problem;
+
+use crate::console::{PageError, failure};
+use crate::front::Front;
+
+/// The last router to be merged: it answers what no other one does.
+pub fn router(front: Front) -> Router {
+    Router::new().fallback(nothing_here).layer(from_fn_with_state(front, failure::render))
+}
+
+async fn nothing_here(request: Request) -> Response {
+    let mut accepted = request.headers().get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok());
+    if accepted.any(|kinds| kinds.contains("text/html")) {
+        return PageError::not_found().hint("the address is mistyped, or what was there is gone").into_response();
+    }
+    Problem::not_found().into_response()
+}

@@ -1,0 +1,22 @@
+//! What is at no address of ours.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+use http::{HeaderValue, StatusCode, header};
+use world::World;
+
+#[tokio::test]
+async fn a_mistyped_address_gets_a_page_in_a_browser_and_a_document_in_a_program() {
+    let world = World::new().await;
+    let mut program = world.browser();
+    let document = program.get("/api/v1/nope").await;
+    assert_eq!(document.status, StatusCode::NOT_FOUND);
+    assert_eq!(document.headers[header::CONTENT_TYPE], "application/problem+json");
+    let mut browser = world.browser();
+    browser.headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
+    let page = browser.get("/nope").await;
+    assert_eq!(page.status, StatusCode::NOT_FOUND);
+    assert!(page.body.contains("there is no such thing here"), "{}", page.body);
+    assert!(page.headers.contains_key(header::CONTENT_SECURITY_POLICY));
+}
