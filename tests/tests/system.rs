@@ -15,8 +15,16 @@ mod crash;
 mod freeze;
 #[path = "system/full_disk.rs"]
 mod full_disk;
+#[path = "system/market.rs"]
+mod market;
+#[path = "system/ordering.rs"]
+mod ordering;
+#[path = "system/payment_token.rs"]
+mod payment_token;
 #[path = "system/provider_faults.rs"]
 mod provider_faults;
+#[path = "system/repeats.rs"]
+mod repeats;
 #[path = "system/secrets.rs"]
 mod secrets;
 #[path = "system/story.rs"]

@@ -2,11 +2,12 @@
 
 use purser_authority::action::AccountLink;
 use purser_authority::{Attempt, Caller, Done, Event, Outcome, authorise};
+use purser_client::CallError;
 use purser_db::DbError;
 use purser_flow::{StepCx, StepError};
 use purser_identity::{person, standing, terms};
 use purser_values::error::Kind;
-use purser_values::id::AccountId;
+use purser_values::id::{AccountId, OrganisationId};
 use purser_values::{Secret, Timestamp};
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
 use purser_wire::assertion::IdentityAssertion;
@@ -62,7 +63,7 @@ pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, pr
     .map_err(|e| StepError::of(&e))?;
     match (&row.provider_account, row.tokens(&app.core.keyring).map_err(|e| StepError::transient(&e))?) {
         (Some(provider_account), Some(tokens)) => {
-            let access = current(app, cx, provider, &row, provider_account, tokens).await?;
+            let access = current(app, provider, &row, provider_account, tokens, |e| of_call(cx, &e)).await?;
             Ok(Opened { id: row.id, access })
         }
         _ => request(app, cx, caller, agent_jkt, provider, row).await,
@@ -72,20 +73,51 @@ pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, pr
 /// The access token, refreshed when it is about to end. The refresh token rotates, so the caller holds the account's lock.
 async fn current(
     app: &App,
-    cx: &StepCx,
     provider: &Provider,
     row: &Account,
     provider_account: &str,
     tokens: Tokens,
+    failed: impl FnOnce(CallError) -> StepError,
 ) -> Result<Secret<String>, StepError> {
     let now = app.core.env.now();
-    match (tokens.expires_at, tokens.refresh) {
-        (Some(at), Some(refresh)) if at <= now.plus_secs(REFRESH_AHEAD_S) => {
-            let set = provider.client.token(&TokenGrant::RefreshToken { refresh_token: refresh }).await.map_err(|e| of_call(cx, &e))?;
+    match tokens.refresh {
+        Some(refresh) if ends_soon(tokens.expires_at, now) => {
+            let set = provider.client.token(&TokenGrant::RefreshToken { refresh_token: refresh }).await.map_err(failed)?;
             keep(app, row, provider_account, &set, now, None).await
         }
         _ => Ok(tokens.access),
     }
+}
+
+fn ends_soon(at: Option<Timestamp>, now: Timestamp) -> bool {
+    at.is_some_and(|at| at <= now.plus_secs(REFRESH_AHEAD_S))
+}
+
+/// The access token of the organisation's account, if it has one. No permit is asked for: a freeze reaches the provider whatever
+/// the agent may do. The account's lock is taken only where the token must be refreshed, so that nothing slow keeps a freeze waiting.
+///
+/// # Errors
+/// When the provider gives no new token, or the store fails; both may pass.
+pub async fn access(app: &App, provider: &Provider, organisation: &OrganisationId) -> Result<Option<Secret<String>>, StepError> {
+    let Some((_, _, tokens)) = open_account(app, provider, organisation).await? else { return Ok(None) };
+    if !ends_soon(tokens.expires_at, app.core.env.now()) {
+        return Ok(Some(tokens.access));
+    }
+    let _one_at_a_time = app.lock_account(organisation, &provider.manifest.name).await;
+    let Some((row, provider_account, tokens)) = open_account(app, provider, organisation).await? else { return Ok(None) };
+    current(app, provider, &row, &provider_account, tokens, StepError::transient).await.map(Some)
+}
+
+async fn open_account(
+    app: &App,
+    provider: &Provider,
+    organisation: &OrganisationId,
+) -> Result<Option<(Account, String, Tokens)>, StepError> {
+    let (name, organisation) = (provider.manifest.name.clone(), organisation.clone());
+    let row = app.core.db.read(move |tx| account::find(tx, &organisation, &name)).await.map_err(StepError::transient)?;
+    let Some(row) = row else { return Ok(None) };
+    let tokens = row.tokens(&app.core.keyring).map_err(StepError::transient)?;
+    Ok(row.provider_account.clone().zip(tokens).map(|(provider_account, tokens)| (row, provider_account, tokens)))
 }
 
 async fn request(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provider: &Provider, row: Account) -> Result<Opened, StepError> {

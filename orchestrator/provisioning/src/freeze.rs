@@ -9,6 +9,7 @@ use std::time::Duration;
 use purser_authority::{Attempt, Caller};
 use purser_db::DbError;
 use purser_db::jobs::JobFailure;
+use purser_flow::StepError;
 use purser_identity::agent::{self, FreezeError, Standing};
 use purser_values::Timestamp;
 use purser_values::id::AgentId;
@@ -17,10 +18,11 @@ use purser_wire::control::AccountControl;
 use purser_wire::resource::AgentRef;
 use serde::Serialize;
 
+use crate::account;
 use crate::agent_control::agent_freeze;
 use crate::app::App;
 use crate::perform;
-use crate::store::{account, control};
+use crate::store::control;
 
 /// How long a freeze waits for providers before it answers with who has not confirmed.
 const CONFIRM_WITHIN: Duration = Duration::from_millis(800);
@@ -85,7 +87,7 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
     let again = |why: String| JobFailure::Again { why, limit: None };
     let _in_order = app.lock_control(&agent, &provider_name).await;
     let (of, name) = (agent.clone(), provider_name.clone());
-    let (control, row, jkt, dark, shared) = app
+    let (control, organisation, jkt, dark, shared) = app
         .core
         .db
         .read::<_, DbError, _>(move |tx| {
@@ -93,17 +95,20 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
             let agent = agent::find(tx, &of)?.ok_or(DbError::NoRow)?;
             let dark = matches!(agent.standing, Standing::Frozen { dark: true, .. });
             let shared = control::is_shared(tx, &agent.organisation, &name, &of)?;
-            Ok((control, account::find(tx, &agent.organisation, &name)?, agent.jkt, dark, shared))
+            Ok((control, agent.organisation, agent.jkt, dark, shared))
         })
         .await
         .map_err(|e| again(e.to_string()))?;
-    let (Some(control), Some(row)) = (control, row) else { return Ok(()) };
+    let Some(control) = control else { return Ok(()) };
     if control.is_confirmed() {
         return Ok(());
     }
     let provider = app.gateway.get(&provider_name).ok_or_else(|| again("the provider has not answered since the start".to_owned()))?;
-    let tokens = row.tokens(&app.core.keyring).map_err(|e| again(e.to_string()))?;
-    let Some(tokens) = tokens else {
+    let access = account::access(&app, &provider, &organisation).await.map_err(|e| match e {
+        StepError::Transient { why, .. } => again(why),
+        StepError::Permanent(failure) => again(failure.message),
+    })?;
+    let Some(access) = access else {
         // Without an account there are no credentials. A resource that is being made looks again when it is there.
         let (now, what) = (app.core.env.now(), control.wanted);
         let confirmed = app.core.db.write::<_, DbError, _>(move |tx| control::confirmed(tx, &agent, &provider_name, &what, now)).await;
@@ -113,16 +118,16 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
     let client = &provider.client;
     // Going dark is the account's: it is done where the account is this agent's alone, so that nobody else goes dark with it.
     let told = match (control.wanted == "disabled", shared) {
-        (true, false) if dark => match client.credentials_disable(&tokens.access, &reference).await {
-            Ok(_) => client.account_freeze(&tokens.access, AccountControl { dark }).await,
+        (true, false) if dark => match client.credentials_disable(&access, &reference).await {
+            Ok(_) => client.account_freeze(&access, AccountControl { dark }).await,
             Err(e) => Err(e),
         },
-        (true, _) => client.credentials_disable(&tokens.access, &reference).await.map(drop),
-        (false, false) => match client.account_thaw(&tokens.access).await {
-            Ok(()) => client.credentials_enable(&tokens.access, &reference).await.map(drop),
+        (true, _) => client.credentials_disable(&access, &reference).await.map(drop),
+        (false, false) => match client.account_thaw(&access).await {
+            Ok(()) => client.credentials_enable(&access, &reference).await.map(drop),
             Err(e) => Err(e),
         },
-        (false, true) => client.credentials_enable(&tokens.access, &reference).await.map(drop),
+        (false, true) => client.credentials_enable(&access, &reference).await.map(drop),
     };
     let (now, what, failed) = (app.core.env.now(), control.wanted, told.as_ref().err().map(ToString::to_string));
     let still_wanted = app

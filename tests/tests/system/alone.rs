@@ -24,9 +24,10 @@ use purser_wire::resource::{CreateResource, ResourceEnvelope};
 use serde_json::json;
 use url::Url;
 
+use crate::market::Market;
 use crate::tiny::Tiny;
 
-const SECRET: &str = "whsec_of-the-fickle-provider";
+pub const SECRET: &str = "whsec_of-the-fickle-provider";
 const TERMS: &[u8] = b"no promises";
 
 /// How the provider answers.
@@ -104,13 +105,41 @@ pub struct Alone {
 
 impl Alone {
     pub async fn start(small_disk: bool) -> Option<Self> {
+        let mood = Arc::new(Mutex::new(Mood::Good));
+        let spoiled = mood.clone();
+        Self::with(small_disk, mood, async |orchestrator| vec![("tiny", provider(orchestrator, spoiled).await)]).await
+    }
+
+    /// The orchestrator with these markets as its providers, once it has read what they offer.
+    pub async fn among(names: &[&'static str], access_life_s: i64) -> Option<(Self, Vec<Arc<Market>>)> {
+        let mut markets = Vec::new();
+        let alone = Self::with(false, Arc::new(Mutex::new(Mood::Good)), async |orchestrator| {
+            for name in names {
+                markets.push(Market::start(name, orchestrator, access_life_s).await);
+            }
+            markets.iter().map(|market| (market.name, market.address)).collect()
+        })
+        .await?;
+        let agent = alone.agent("nobody");
+        processes::until("the catalogue", Duration::from_secs(20), async || {
+            let listed = agent.run(&["catalog"]).await.stdout;
+            names.iter().all(|name| listed.contains(&format!("{name}/gold"))).then_some(())
+        })
+        .await;
+        Some((alone, markets))
+    }
+
+    async fn with(
+        small_disk: bool,
+        mood: Arc<Mutex<Mood>>,
+        providers: impl AsyncFnOnce(&Url) -> Vec<(&'static str, SocketAddr)>,
+    ) -> Option<Self> {
         let binaries = Binaries::find()?;
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let url = format!("http://localhost:{port}");
-        let mood = Arc::new(Mutex::new(Mood::Good));
-        let provider = provider(&Url::parse(&format!("http://127.0.0.1:{port}/")).unwrap(), mood.clone()).await;
-        write_config(folder.path(), port, &provider);
+        let providers = providers(&Url::parse(&url).unwrap()).await;
+        write_config(folder.path(), port, &providers);
         let serve = spawn(&binaries.purser, folder.path(), small_disk);
         let alone = Self { serve, folder, purser: binaries.purser, url, mood, small_disk };
         alone.await_healthy().await;
@@ -195,7 +224,7 @@ async fn provider(orchestrator: &Url, mood: Arc<Mutex<Mood>>) -> SocketAddr {
     address
 }
 
-fn write_config(folder: &Path, port: u16, provider: &SocketAddr) {
+fn write_config(folder: &Path, port: u16, providers: &[(&str, SocketAddr)]) {
     let secret = folder.join("secret");
     fs::write(&secret, SECRET).unwrap();
     fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
@@ -203,12 +232,16 @@ fn write_config(folder: &Path, port: u16, provider: &SocketAddr) {
         fs::create_dir(folder.join(sub)).unwrap();
     }
     let at = folder.display();
-    let config = format!(
+    let allowed = providers.iter().map(|(_, address)| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
+    let mut config = format!(
         "profile = \"sandbox\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\ndatabase = \"sqlite:{at}/data/purser.db\"\n\
-         data = \"{at}/data\"\nkeys = \"{at}/keys\"\nfetch_allow = [\"{provider}\"]\n[mail]\nfolder = \"{at}/mail\"\n\
-         [sandbox]\nrail = true\nopen_sign_up = true\nexport_permission = true\n\
-         [[providers]]\nname = \"tiny\"\nurl = \"http://{provider}/\"\nsigning_secret_file = \"{at}/secret\"\n"
+         data = \"{at}/data\"\nkeys = \"{at}/keys\"\nfetch_allow = [{allowed}]\n[mail]\nfolder = \"{at}/mail\"\n\
+         [sandbox]\nrail = true\nopen_sign_up = true\nexport_permission = true\n"
     );
+    for (name, address) in providers {
+        let provider = format!("[[providers]]\nname = \"{name}\"\nurl = \"http://{address}/\"\nsigning_secret_file = \"{at}/secret\"\n");
+        config.push_str(&provider);
+    }
     fs::write(folder.join("orchestrator.toml"), config).unwrap();
 }
 

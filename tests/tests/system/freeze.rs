@@ -9,7 +9,7 @@ use serde_json::json;
 use crate::story::{is_taken, token_of};
 
 /// The promise: a second from the command to the last refusal.
-const PROMISE: Duration = Duration::from_secs(1);
+pub const PROMISE: Duration = Duration::from_secs(1);
 
 async fn refuses(agent: &Agent) -> bool {
     let body = json!({"project": agent.project, "environment": "development", "service": "slipway/workers", "configuration": {}});
@@ -19,8 +19,13 @@ async fn refuses(agent: &Agent) -> bool {
 
 async fn freeze(agent: &Agent, ada: &mut Person) -> serde_json::Value {
     let shell = agent.person_shell(ada).await;
+    freeze_in(agent, &shell).await
+}
+
+/// Freezes the agent from a shell of its person's; what the command said.
+pub async fn freeze_in(agent: &Agent, shell: &[(String, String)]) -> serde_json::Value {
     let begun = Instant::now();
-    let envelope = agent.run_with(&["agent", "freeze", &agent.id()], &shell).await;
+    let envelope = agent.run_with(&["agent", "freeze", &agent.id()], shell).await;
     assert!(envelope.ok(), "{} {}", envelope.stdout, envelope.stderr);
     assert!(begun.elapsed() < PROMISE, "the command took {:?}", begun.elapsed());
     envelope.data().clone()

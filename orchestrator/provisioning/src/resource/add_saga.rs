@@ -403,7 +403,12 @@ async fn what_came_of_it(
 ) -> Result<Option<String>, StepError> {
     let request = create_request(app, row, state)?;
     unpay(app.clone(), cx.clone(), state.clone()).await?;
-    let Ok(opened) = account::ensure(app, cx, &state.caller(), &state.agent_jkt, provider).await else { return Ok(None) };
+    let opened = match account::ensure(app, cx, &state.caller(), &state.agent_jkt, provider).await {
+        Ok(opened) => opened,
+        Err(passing @ StepError::Transient { .. }) => return Err(passing),
+        // Without an account nothing was made in it.
+        Err(StepError::Permanent(_)) => return Ok(None),
+    };
     let key = cx.key().parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
     match provider.client.resource_create(&opened.access, &request, &key).await {
         Ok(envelope) => Ok(envelope.id.map(|id| id.to_string())),
