@@ -136,6 +136,8 @@ registry! {
     PersonId = Person "per";
     /// An organisation that persons belong to.
     OrganisationId = Organisation "org";
+    /// An offer to join an organisation.
+    InvitationId = Invitation "inv";
     /// A person's signed-in browser session.
     SessionId = Session "ses";
     /// A person's passkey.

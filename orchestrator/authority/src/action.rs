@@ -36,6 +36,7 @@ const EVERYBODY: &[Role] = &[Role::Owner, Role::Admin, Role::Member, Role::Billi
 const MAKERS: &[Role] = &[Role::Owner, Role::Admin, Role::Member];
 const LEADERS: &[Role] = &[Role::Owner, Role::Admin];
 const PAYERS: &[Role] = &[Role::Owner, Role::Admin, Role::Billing];
+const OWNERS: &[Role] = &[Role::Owner];
 const NOBODY: &[Role] = &[];
 
 macro_rules! actions {
@@ -89,6 +90,27 @@ actions! {
     ClientRead = "client_read" by EVERYBODY;
     ClientRemove = "client_remove" by LEADERS;
     TermsAccept = "terms_accept" by MAKERS;
+    MembershipRead = "membership_read" by EVERYBODY;
+    /// Offer somebody a role; only an owner may offer an owner's.
+    MemberInvite = "member_invite" by LEADERS;
+    InvitationRevoke = "invitation_revoke" by LEADERS;
+    /// Take an offered role, as the person whom it was offered to.
+    InvitationAccept = "invitation_accept" by EVERYBODY;
+    MemberRoleSet = "member_role_set" by LEADERS;
+    MemberRemove = "member_remove" by LEADERS;
+    /// Leave the organisation oneself.
+    MemberLeave = "member_leave" by EVERYBODY;
+    OrganisationCreate = "organisation_create" by OWNERS;
+    OrganisationRename = "organisation_rename" by LEADERS;
+    /// Use another organisation of one's own from here on.
+    SessionSwitch = "session_switch" by EVERYBODY;
+    /// The operator's: make the link by which the first owner comes.
+    BootstrapMint = "bootstrap_mint" by NOBODY;
+    /// The operator's: stop a person or an organisation as a whole, or let it go on.
+    PersonDisable = "person_disable" by NOBODY;
+    PersonEnable = "person_enable" by NOBODY;
+    OrganisationDisable = "organisation_disable" by NOBODY;
+    OrganisationEnable = "organisation_enable" by NOBODY;
     AgentRead = "agent_read" by EVERYBODY;
     AgentFreeze = "agent_freeze" by MAKERS, while_frozen;
     AgentThaw = "agent_thaw" by MAKERS, step_up;

@@ -1,13 +1,24 @@
 //! The tables of this domain.
 
 mod clients;
+mod organisation;
 mod presence;
 mod security;
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations =
-    Migrations { domain: "identity", steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT, clients::CLIENTS, presence::PRESENCE, security::SECURITY] };
+pub const MIGRATIONS: Migrations = Migrations {
+    domain: "identity",
+    steps: &[
+        TABLES,
+        KNOWN_BROWSERS,
+        RUN_OUT,
+        clients::CLIENTS,
+        presence::PRESENCE,
+        security::SECURITY,
+        organisation::ORGANISATIONS,
+    ],
+};
 
 const TABLES: &str = "
 create table person (id {text} primary key, email {text} not null unique, created_at {int} not null){strict};
