@@ -19,6 +19,6 @@ mod verify;
 pub use checkpoint::Checkpoint;
 pub use entry::Entry;
 pub use log::{Log, StartError};
-pub use query::{about, list, list_for_agent};
+pub use query::{about, decided_by, list, list_for_agent};
 pub use store::{MIGRATIONS, append};
 pub use verify::{Report, VerifyError, verify, verify_offline};

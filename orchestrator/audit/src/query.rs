@@ -2,7 +2,7 @@
 
 use purser_authority::Caller;
 use purser_db::{DbError, Row, Tx, params};
-use purser_values::id::{AgentId, OrganisationId};
+use purser_values::id::{AgentId, OrganisationId, PersonId};
 
 use crate::entry::Entry;
 
@@ -56,4 +56,23 @@ pub fn about(tx: &mut Tx<'_>, organisation: &OrganisationId, reference: &str) ->
     let sql = "select e.body as body from audit_event e join audit_reference r on r.event = e.id
                where r.reference = $1 and e.organisation = $2 order by e.at, e.id limit $3";
     tx.query(sql, params![reference, organisation, PAGE])?.iter().map(|row: &Row| row.json("body")).collect()
+}
+
+/// Verbs by which a person decides nothing.
+const COMINGS_AND_GOINGS: [&str; 4] = ["sign_in", "session_end", "session_switch", "token_issue"];
+
+/// What a person decided in an organisation, newest first: what they granted, accepted, approved and changed themselves.
+///
+/// # Errors
+/// When the store fails.
+pub fn decided_by(tx: &mut Tx<'_>, organisation: &OrganisationId, person: &PersonId) -> Result<Vec<Entry>, DbError> {
+    let sql = "select e.body as body from audit_event e join audit_reference r on r.event = e.id
+               where r.reference = $1 and e.organisation = $2 and e.outcome = 'done' order by e.at desc, e.id desc limit $3";
+    let rows = tx.query(sql, params![person, organisation, PAGE])?;
+    let mut entries = rows.iter().map(|row: &Row| row.json::<Entry>("body")).collect::<Result<Vec<_>, DbError>>()?;
+    entries.retain(|entry| {
+        matches!(&entry.event.caller, Caller::Person { person: by, .. } if by == person)
+            && !COMINGS_AND_GOINGS.contains(&entry.event.verb.as_str())
+    });
+    Ok(entries)
 }

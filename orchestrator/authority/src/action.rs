@@ -92,11 +92,13 @@ actions! {
     TermsAccept = "terms_accept" by MAKERS;
     MembershipRead = "membership_read" by EVERYBODY;
     /// Offer somebody a role; only an owner may offer an owner's.
-    MemberInvite = "member_invite" by LEADERS;
+    MemberInvite = "member_invite" by LEADERS, step_up;
     InvitationRevoke = "invitation_revoke" by LEADERS;
     /// Take an offered role, as the person whom it was offered to.
     InvitationAccept = "invitation_accept" by EVERYBODY;
     MemberRoleSet = "member_role_set" by LEADERS;
+    /// What setting a role needs besides when it becomes a stronger one.
+    MemberRoleRaise = "member_role_raise" by LEADERS, step_up;
     MemberRemove = "member_remove" by LEADERS;
     /// Leave the organisation oneself.
     MemberLeave = "member_leave" by EVERYBODY;

@@ -76,7 +76,20 @@ pub fn run_out(tx: &mut Tx<'_>, now: Timestamp, limit: i64) -> Result<Vec<Grant>
     tx.query(update, params![now, limit])?.iter().map(read).collect()
 }
 
-pub(crate) fn of_organisation(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Grant>, DbError> {
+/// The grants that a person gave in an organisation, newest first, ended ones included.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_person(tx: &mut Tx<'_>, organisation: &OrganisationId, person: &PersonId) -> Result<Vec<Grant>, DbError> {
+    let select = "select * from agent_grant where organisation = $1 and person = $2 order by accepted_at desc, id";
+    tx.query(select, params![organisation, person])?.iter().map(read).collect()
+}
+
+/// All grants of an organisation, newest first, ended ones included.
+///
+/// # Errors
+/// When the store fails.
+pub fn of_organisation(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Grant>, DbError> {
     let select = "select * from agent_grant where organisation = $1 order by accepted_at desc, id";
     tx.query(select, params![organisation])?.iter().map(read).collect()
 }

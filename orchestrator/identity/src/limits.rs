@@ -73,3 +73,15 @@ pub const SIGN_ON_LIFE_S: i64 = 30 * 86_400;
 /// Life of an ID token and of a logout token, in seconds.
 pub const ID_TOKEN_LIFE_S: i64 = 600;
 pub const LOGOUT_TOKEN_LIFE_S: i64 = 120;
+/// Longest name of an organisation, in characters.
+pub const ORGANISATION_NAME_CHARS: usize = 80;
+/// Organisations that one person may own.
+pub const ORGANISATIONS_PER_PERSON: i64 = 20;
+/// Life of an invitation, in seconds.
+pub const INVITATION_LIFE_S: i64 = 7 * 86_400;
+/// Invitations of one organisation that wait at a time, that it may send in a day, and that anybody may send to one address in a day.
+pub const INVITATIONS_WAITING: i64 = 100;
+pub const INVITATIONS_PER_ORGANISATION_DAY: i64 = 200;
+pub const INVITATIONS_PER_ADDRESS_DAY: i64 = 5;
+/// Life of the first owner's link, in seconds.
+pub const BOOTSTRAP_LIFE_S: i64 = 86_400;

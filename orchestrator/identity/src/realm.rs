@@ -12,16 +12,16 @@ use purser_values::name::{Email, HostName, ProviderName};
 
 use crate::keys::Keys;
 
-/// Who may become a person here by signing in.
+/// Who may become a person here by signing in, without an invitation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum SignUp {
-    /// Anybody who can read mail at an address. Sandbox only.
+    /// Anybody who can read mail at an address.
     Open,
-    /// These addresses, and every address at these domains.
-    Listed { addresses: Vec<Email>, domains: Vec<HostName> },
-    /// Nobody new.
+    /// Every address at these domains, and not at domains below them.
+    Domains(Vec<HostName>),
+    /// Nobody: who is new comes by an invitation.
     #[default]
-    Closed,
+    Invite,
 }
 
 impl SignUp {
@@ -29,10 +29,10 @@ impl SignUp {
     pub fn admits(&self, email: &Email) -> bool {
         match self {
             Self::Open => true,
-            Self::Closed => false,
-            Self::Listed { addresses, domains } => {
+            Self::Invite => false,
+            Self::Domains(domains) => {
                 let domain = email.as_str().rsplit('@').next().unwrap_or_default();
-                addresses.contains(email) || domains.iter().any(|d| d.as_str() == domain)
+                domains.iter().any(|d| d.as_str() == domain)
             }
         }
     }
@@ -126,7 +126,7 @@ mod tests {
     fn nobody_new_is_admitted_unless_listed() {
         let ada: Email = "ada@example.test".parse().unwrap();
         assert!(!SignUp::default().admits(&ada));
-        let listed = SignUp::Listed { addresses: vec![], domains: vec!["example.test".parse().unwrap()] };
+        let listed = SignUp::Domains(vec!["example.test".parse().unwrap()]);
         assert!(listed.admits(&ada));
         assert!(!listed.admits(&"ada@evil-example.test".parse().unwrap()));
         assert!(!listed.admits(&"ada@a.example.test".parse().unwrap()));

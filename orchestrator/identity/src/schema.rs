@@ -9,15 +9,7 @@ use purser_db::Migrations;
 
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "identity",
-    steps: &[
-        TABLES,
-        KNOWN_BROWSERS,
-        RUN_OUT,
-        clients::CLIENTS,
-        presence::PRESENCE,
-        security::SECURITY,
-        organisation::ORGANISATIONS,
-    ],
+    steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT, clients::CLIENTS, presence::PRESENCE, security::SECURITY, organisation::ORGANISATIONS],
 };
 
 const TABLES: &str = "

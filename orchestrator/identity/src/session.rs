@@ -29,6 +29,8 @@ const PREFIX: &str = "pur_ss";
 pub struct Session {
     pub id: SessionId,
     pub member: Member,
+    /// Everything that the person is a member of, this one included.
+    pub memberships: Vec<Member>,
     pub signed_in_at: Timestamp,
     /// When the person last proved that they are there. Absent after a sign-in by mail of somebody who has a passkey or an app:
     /// whoever reads the mailbox is not yet the person.
@@ -47,10 +49,11 @@ impl Session {
         }
     }
 
-    /// The token that every form of this session carries.
+    /// The token that every form of this session carries. It names the organisation in use, so that a form that was shown for one
+    /// changes nothing in another.
     #[must_use]
     pub fn csrf(&self, keys: &Keys) -> String {
-        encoding::b64url(&keys.mac("session-csrf", &[self.id.as_str()]))
+        encoding::b64url(&keys.mac("session-csrf", &[self.id.as_str(), self.member.organisation.id.as_str()]))
     }
 
     #[must_use]
@@ -72,9 +75,11 @@ pub fn session_of(tx: &mut Tx<'_>, now: Timestamp, cookie: &str) -> Result<Optio
     let Some(row) = tx.query_opt(select, params![token::hash(cookie), now])? else { return Ok(None) };
     let (organisation, person): (OrganisationId, PersonId) = (row.parse("organisation")?, row.parse("person")?);
     let Some(member) = person::member(tx, &organisation, &person)? else { return Ok(None) };
+    let memberships = person::memberships(tx, &person)?;
     Ok(Some(Session {
         id: row.parse("id")?,
         member,
+        memberships,
         signed_in_at: row.get("signed_in_at")?,
         present_at: row.get("present_at")?,
         expires_at: row.get("expires_at")?,

@@ -24,6 +24,7 @@ pub fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), DbError> {
     tx.execute("delete from presence_code where expires_at < $1", params![old])?;
     tx.execute("delete from session where expires_at < $1", params![old])?;
     tx.execute("delete from person_token where expires_at < $1", params![old])?;
+    tx.execute("delete from bootstrap_link where expires_at < $1", params![old])?;
     tx.execute("delete from refresh_token where expires_at < $1", params![old])?;
     tx.execute("delete from grant_request where expires_at < $1 and grant_id is null", params![old]).map(drop)
 }

@@ -84,7 +84,7 @@ impl World {
                     realm,
                     allowed::<SignIn>(&Caller::Anonymous, realm, "x"),
                     &email,
-                    Origin { peer: "192.0.2.1", mark: None },
+                    Origin { peer: "192.0.2.1", mark: None, ticket: None },
                 )
             })
             .await
@@ -100,7 +100,7 @@ impl World {
     async fn try_code(&self, attempt: &Secret<String>, code: &str) -> Result<Done<CodeUse>, CodeUseError> {
         let (attempt, code) = (attempt.clone(), code.to_owned());
         self.write(move |tx, realm| {
-            sign_in_code_use(tx, realm, allowed::<SignIn>(&Caller::Anonymous, realm, "x"), &attempt, &code, Place::default())
+            sign_in_code_use(tx, realm, allowed::<SignIn>(&Caller::Anonymous, realm, "x"), &attempt, &code, Place::default(), None)
         })
         .await
     }

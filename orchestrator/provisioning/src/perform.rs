@@ -1,7 +1,8 @@
 //! One write owns a change, its audit events, its jobs and its outgoing messages.
 
 use purser_authority::{Attempt, Caller, Done, Event, Outcome};
-use purser_db::{DbError, Tx, jobs};
+use purser_db::{Db, DbError, Tx, jobs};
+use purser_values::Env;
 use purser_values::error::{Kind, PublicError};
 
 use crate::core::Core;
@@ -19,33 +20,53 @@ where
     E: From<DbError> + PublicError + Send + 'static,
     F: Fn(&mut Tx<'_>) -> Result<Done<T>, E> + Send + 'static,
 {
-    let env = core.env.clone();
-    let outcome = core
-        .db
-        .write(move |tx| -> Result<Result<T, E>, E> {
-            match tx.savepoint(&work) {
-                Ok(done) => {
-                    purser_audit::append(tx, &env, &done.events)?;
-                    for job in &done.jobs {
-                        jobs::enqueue(tx, &env, job)?;
-                    }
-                    Ok(Ok(done.value))
-                }
-                Err(e) if is_refusal(e.kind()) => {
-                    if attempt.caller != Caller::Anonymous {
-                        let outcome = Outcome::Refused(e.code().to_owned());
-                        let event = Event::new(attempt.verb, outcome, &attempt.caller, attempt.subject.clone());
-                        purser_audit::append(tx, &env, &[event])?;
-                    }
-                    Ok(Err(e))
-                }
-                Err(e) => Err(e),
-            }
-        })
-        .await?;
+    let outcome = write(&core.db, &core.env, attempt, work).await?;
     core.audit.wake();
     core.jobs.notify_one();
     outcome
+}
+
+/// The same for the operator's own process beside the one that serves: that one finds the jobs and goes on with the log by itself.
+///
+/// # Errors
+/// As [`perform`].
+pub async fn perform_beside<T, E, F>(db: &Db, env: &Env, attempt: Attempt, work: F) -> Result<T, E>
+where
+    T: Send + 'static,
+    E: From<DbError> + PublicError + Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<Done<T>, E> + Send + 'static,
+{
+    write(db, env, attempt, work).await?
+}
+
+async fn write<T, E, F>(db: &Db, env: &Env, attempt: Attempt, work: F) -> Result<Result<T, E>, E>
+where
+    T: Send + 'static,
+    E: From<DbError> + PublicError + Send + 'static,
+    F: Fn(&mut Tx<'_>) -> Result<Done<T>, E> + Send + 'static,
+{
+    let env = env.clone();
+    db.write(move |tx| -> Result<Result<T, E>, E> {
+        match tx.savepoint(&work) {
+            Ok(done) => {
+                purser_audit::append(tx, &env, &done.events)?;
+                for job in &done.jobs {
+                    jobs::enqueue(tx, &env, job)?;
+                }
+                Ok(Ok(done.value))
+            }
+            Err(e) if is_refusal(e.kind()) => {
+                if attempt.caller != Caller::Anonymous {
+                    let outcome = Outcome::Refused(e.code().to_owned());
+                    let event = Event::new(attempt.verb, outcome, &attempt.caller, attempt.subject.clone());
+                    purser_audit::append(tx, &env, &[event])?;
+                }
+                Ok(Err(e))
+            }
+            Err(e) => Err(e),
+        }
+    })
+    .await
 }
 
 const fn is_refusal(kind: Kind) -> bool {

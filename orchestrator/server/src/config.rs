@@ -87,13 +87,24 @@ pub struct SandboxConfig {
     pub export_permission: bool,
 }
 
+/// Who may sign in for the first time without an invitation.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SignUpConfig {
     #[serde(default)]
-    pub addresses: Vec<Email>,
+    pub mode: SignUpMode,
+    /// With `mode = "domains"`: every address at these, and not at domains below them.
     #[serde(default)]
     pub domains: Vec<HostName>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SignUpMode {
+    #[default]
+    Invite,
+    Domains,
+    Open,
 }
 
 #[derive(Debug, Deserialize)]
@@ -159,11 +170,10 @@ impl Config {
 
     #[must_use]
     pub fn sign_up(&self) -> SignUp {
-        let SignUpConfig { addresses, domains } = &self.sign_up;
-        match (self.sandbox.open_sign_up, addresses.is_empty() && domains.is_empty()) {
-            (true, _) => SignUp::Open,
-            (false, true) => SignUp::Closed,
-            (false, false) => SignUp::Listed { addresses: addresses.clone(), domains: domains.clone() },
+        match (self.sandbox.open_sign_up, self.sign_up.mode) {
+            (true, _) | (false, SignUpMode::Open) => SignUp::Open,
+            (false, SignUpMode::Domains) => SignUp::Domains(self.sign_up.domains.clone()),
+            (false, SignUpMode::Invite) => SignUp::Invite,
         }
     }
 }
@@ -230,7 +240,7 @@ mod tests {
         let example = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/orchestrator.toml"));
         let config = Config::read(example).unwrap();
         assert!(!config.is_sandbox());
-        assert!(matches!(config.sign_up(), SignUp::Listed { .. }));
+        assert!(matches!(config.sign_up(), SignUp::Domains(_)));
     }
 
     #[test]

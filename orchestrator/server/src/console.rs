@@ -4,6 +4,7 @@
 //! ([`form::SignedForm`] refuses those that do not), and every change ends in a redirect.
 
 pub mod agents;
+mod bootstrap;
 mod card;
 mod consent;
 mod cookie;
@@ -11,8 +12,10 @@ mod events;
 pub mod failure;
 pub mod form;
 mod home;
+mod invitation;
 mod limits;
 mod next;
+mod organisation;
 pub mod page;
 mod revoke;
 pub mod session;
@@ -57,6 +60,18 @@ pub fn router(front: Front) -> Router {
         .route("/spend", get(spend::get))
         .route("/spend.csv", get(spend::csv))
         .route("/events", get(events::get))
+        .route("/organisation", get(organisation::get))
+        .route("/organisation/create", post(organisation::create))
+        .route("/organisation/rename", post(organisation::rename))
+        .route("/organisation/switch", post(organisation::switch))
+        .route("/organisation/leave", post(organisation::leave))
+        .route("/organisation/invitations", post(organisation::invite))
+        .route("/organisation/invitations/{id}/revoke", post(organisation::invitation_revoke))
+        .route("/organisation/members/{id}", get(organisation::member))
+        .route("/organisation/members/{id}/role", post(organisation::role))
+        .route("/organisation/members/{id}/remove", post(organisation::remove))
+        .route("/invitation", get(invitation::get).post(invitation::post))
+        .route("/bootstrap", get(bootstrap::get))
         .route("/style.css", get(style::get))
         .layer(from_fn_with_state(front.clone(), failure::render))
         .with_state(front)

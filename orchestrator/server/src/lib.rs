@@ -6,6 +6,7 @@ pub mod api;
 pub mod config;
 pub mod console;
 pub mod front;
+mod membership;
 pub mod oidc;
 pub mod peer;
 mod serve;

@@ -319,7 +319,7 @@ async fn terms_that_changed_after_they_were_shown_are_shown_again() {
 
 #[tokio::test]
 async fn in_production_the_person_types_the_code_and_puts_no_sandbox_card_on_file() {
-    let listed = SignUp::Listed { addresses: vec!["ada@example.test".parse().unwrap()], domains: vec![] };
+    let listed = SignUp::Domains(vec!["example.test".parse().unwrap()]);
     let world = World::with("https://purser.example.test", false, listed).await;
     let mut person = world.person("ada@example.test").await;
     assert!(person.cookies.contains_key("__Host-purser-session"));

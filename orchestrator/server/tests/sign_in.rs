@@ -61,7 +61,7 @@ async fn a_code_works_once_in_the_browser_that_asked_for_ten_minutes() {
 
 #[tokio::test]
 async fn an_address_that_is_not_admitted_sees_the_same_pages_and_gets_no_mail() {
-    let world = World::with("http://localhost:4000", false, SignUp::Closed).await;
+    let world = World::with("http://localhost:4000", false, SignUp::Invite).await;
     let mut browser = world.browser();
     let page = code_page(&world, &mut browser, "stranger@example.test").await;
     assert!(page.body.contains("If the address can sign in here"));

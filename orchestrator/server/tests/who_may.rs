@@ -12,7 +12,7 @@ use purser_db::{DbError, params};
 use purser_server::api::ROUTES;
 use purser_values::id::SagaId;
 use serde_json::{Value, json};
-use world::{Agent, World};
+use world::{Agent, Browser, World};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/who-may.txt");
 
@@ -28,6 +28,9 @@ struct Scene {
     agent: String,
     resource: String,
     saga: String,
+    /// Another member of the organisation, who keeps its cards.
+    member: String,
+    invitation: String,
     who: Who,
 }
 
@@ -42,6 +45,7 @@ async fn scene(caller: &str) -> Scene {
     let owner = owner.organisation().unwrap().clone();
     let begin = move |tx: &mut purser_db::Tx<'_>| purser_flow::begin(tx, &env, &id, "resource_remove", owner.as_str(), &state);
     world.front.core.db.write::<_, DbError, _>(begin).await.unwrap();
+    let (member, invitation) = colleagues(&world, &agent, &tokens, &mut ada).await;
     let agent_id = tokens["agent_id"].as_str().unwrap().to_owned();
     let who = match caller {
         "anonymous" => None,
@@ -66,7 +70,25 @@ async fn scene(caller: &str) -> Scene {
         "elsewhere" => Some(with_token(world.granted_in(&mut ada, "blog").await)),
         other => panic!("who is {other}"),
     };
-    Scene { world, agent: agent_id, resource, saga: saga.to_string(), who }
+    Scene { world, agent: agent_id, resource, saga: saga.to_string(), member, invitation, who }
+}
+
+/// A member who keeps the cards, and somebody who is invited.
+async fn colleagues(world: &World, agent: &Agent, tokens: &Value, ada: &mut Browser) -> (String, String) {
+    let Caller::Agent { organisation, .. } = world.caller(agent, tokens).await else { panic!("an agent calls") };
+    let id = purser_values::id::PersonId::mint(&world.env);
+    let (joins, of) = (id.clone(), organisation.clone());
+    let join = move |tx: &mut purser_db::Tx<'_>| {
+        tx.execute("insert into person (id, email, created_at) values ($1, $2, 0)", params![joins, "cal@example.test"])?;
+        tx.execute("insert into membership (organisation, person, role, created_at) values ($1, $2, 'billing', 0)", params![of, joins])
+    };
+    world.front.core.db.write::<_, DbError, _>(join).await.unwrap();
+    let terminal = world.terminal(ada).await;
+    let invite = json!({ "email": "dee@example.test", "role": "member" }).to_string();
+    let who = Some((&terminal.0, terminal.1.as_str()));
+    let (status, invited) = world.api(who, "POST", "/v1/organisation/invitations", "application/json", invite).await;
+    assert_eq!(status, StatusCode::OK, "{invited}");
+    (id.to_string(), invited["invitation"].as_str().unwrap().to_owned())
 }
 
 fn with_token((agent, tokens): (Agent, Value)) -> (Agent, String) {
@@ -103,6 +125,9 @@ fn body(route: &str) -> (&'static str, String) {
             json(json!({ "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} }))
         }
         "/v1/variables/export" => json(place),
+        "/v1/organisation" | "/v1/organisations" => json(json!({ "name": "Acme" })),
+        "/v1/organisation/invitations" => json(json!({ "email": "eli@example.test", "role": "member" })),
+        "/v1/organisation/members/{id}/role" => json(json!({ "role": "auditor" })),
         "/v1/deployments" => {
             let metadata = json!({ "project": "shop", "environment": "development", "name": "site", "assets_only": true });
             let part = |name: &str, file: &str, text: &str| {
@@ -119,6 +144,8 @@ async fn call(scene: &Scene, method: &str, route: &str) -> StatusCode {
     let id = match route {
         r if r.starts_with("/v1/agents/") => &scene.agent,
         r if r.starts_with("/v1/sagas/") => &scene.saga,
+        r if r.starts_with("/v1/organisation/members/") => &scene.member,
+        r if r.starts_with("/v1/organisation/invitations/") => &scene.invitation,
         _ => &scene.resource,
     };
     let path = route.replace("{id}", id).replace("{name}", "shop");
@@ -147,12 +174,12 @@ async fn everybody_may_call_what_the_golden_table_says() {
         }
         columns.push(statuses);
     }
-    let mut table = format!("{:<34}", "");
+    let mut table = format!("{:<46}", "");
     for caller in CALLERS {
         write!(table, " {caller:>9}").unwrap();
     }
     for (at, (method, route)) in ROUTES.iter().enumerate() {
-        write!(table, "\n{:<34}", format!("{:<4} {route}", method.to_uppercase())).unwrap();
+        write!(table, "\n{:<46}", format!("{:<4} {route}", method.to_uppercase())).unwrap();
         for column in &columns {
             write!(table, " {:>9}", column[at].as_u16()).unwrap();
         }

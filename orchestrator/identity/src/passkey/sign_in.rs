@@ -47,5 +47,5 @@ pub fn sign_in_passkey(
         .related([id.as_str(), passkey.id.as_str()])
         .with(serde_json::json!({ "email": member.person.email, "fresh": false, "method": "passkey", "present": true }));
     let mark = mark(&realm.keys, &realm.env, &member.person.email);
-    Ok(Done::with_event(SignedIn { member, session, mark, fresh: false }, event))
+    Ok(Done::with_event(SignedIn { member, session, mark, fresh: false, by_ticket: false }, event))
 }

@@ -12,5 +12,4 @@ create index invitation_organisation on invitation (organisation, created_at);
 create index invitation_email on invitation (email, created_at);
 create table bootstrap_link (
     token_hash {text} primary key, created_at {int} not null, expires_at {int} not null, used_at {int}, used_by {text}
-){strict};
-create index session_person on session (person, signed_in_at)";
+){strict}";

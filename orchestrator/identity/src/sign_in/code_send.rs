@@ -15,8 +15,8 @@ use crate::limits::{
     SIGN_IN_CODES_PER_ADDRESS, SIGN_IN_CODES_PER_ADDRESS_DAY, SIGN_IN_CODES_PER_BROWSER, SIGN_IN_CODES_PER_BROWSER_DAY,
     SIGN_IN_CODES_PER_PEER, SIGN_IN_CODES_PER_PEER_AND_ADDRESS, SIGN_IN_DIGITS, SIGN_IN_DIGITS_LONG, SIGN_IN_RARE_S, SIGN_IN_WINDOW_S,
 };
-use crate::person;
 use crate::realm::Realm;
+use crate::sign_up::{self, Ticket};
 
 #[derive(Debug, thiserror::Error)]
 pub enum CodeSendError {
@@ -61,6 +61,8 @@ pub struct Origin<'a> {
     pub peer: &'a str,
     /// What the browser shows as its mark of an earlier sign-in.
     pub mark: Option<&'a str>,
+    /// What lets somebody in whom the installation's rule does not.
+    pub ticket: Option<&'a Ticket>,
 }
 
 /// Makes a code and mails it. An address that is not admitted gets the same answer and no mail, so that nobody can find out
@@ -85,7 +87,7 @@ pub fn sign_in_code_send(
         Some(browser) => known(tx, browser, now)?,
         None => unknown(tx, email, origin.peer, now)?,
     };
-    let admitted = realm.sign_up.admits(email) || person::exists(tx, email)?;
+    let admitted = sign_up::admission(tx, realm, email, origin.ticket)?.is_some();
     let (attempt, digest) = token::mint(&realm.env, ATTEMPT);
     let expires_at = now.plus_secs(SIGN_IN_CODE_LIFE_S);
     let code = match posture {

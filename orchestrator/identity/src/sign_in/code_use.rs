@@ -10,9 +10,10 @@ use purser_values::limits::SIGN_IN_CODE_TRIES;
 use purser_values::name::Email;
 
 use super::{ATTEMPT, code_mac, known_browser, typed};
-use crate::person::{self, Member};
+use crate::person::Member;
 use crate::realm::Realm;
 use crate::session::{self, Begin, Place};
+use crate::sign_up::{self, Entered, Ticket};
 use crate::step_up;
 
 #[derive(Debug, thiserror::Error)]
@@ -65,9 +66,11 @@ pub struct SignedIn {
     pub mark: Secret<String>,
     /// Whether the person was made by this sign-in.
     pub fresh: bool,
+    /// Whether the ticket that came along was used up by it.
+    pub by_ticket: bool,
 }
 
-/// Checks the code, counts the try, and on success starts a session (and makes the person and an organisation of their own).
+/// Checks the code, counts the try, and on success starts a session (and makes the person, with an organisation of their own or in the one that invited them).
 ///
 /// # Errors
 /// [`CodeUseError::NoAttempt`] when the attempt is unknown, expired, used or out of tries.
@@ -78,6 +81,7 @@ pub fn sign_in_code_use(
     attempt: &Secret<String>,
     code: &str,
     place: Place<'_>,
+    ticket: Option<&Ticket>,
 ) -> Result<Done<CodeUse>, CodeUseError> {
     let code = typed(code)?;
     if !token::is_well_formed(attempt.expose(), ATTEMPT) {
@@ -94,10 +98,9 @@ pub fn sign_in_code_use(
     }
     tx.execute("update sign_in_code set used_at = $2 where attempt = $1", params![digest, now])?;
     // Between the mail and now the address may have lost its admission.
-    if !realm.sign_up.admits(&email) && !person::exists(tx, &email)? {
-        return Err(CodeUseError::NoAttempt);
-    }
-    let (member, fresh) = person::find_or_create(tx, &realm.env, &email)?;
+    let admission = sign_up::admission(tx, realm, &email, ticket)?.ok_or(CodeUseError::NoAttempt)?;
+    let mut done = sign_up::enter(tx, &realm.env, &email, &admission)?.ok_or(CodeUseError::NoAttempt)?;
+    let Entered { member, fresh, by_ticket } = done.value;
     // Whoever has something stronger than a mailbox is not there before they have shown it.
     let present = !step_up::methods(tx, &member.person.id)?.is_strong();
     let (session, id) = session::start(tx, &realm.env, &member, Begin { method: "email_code", present, place })?;
@@ -111,5 +114,6 @@ pub fn sign_in_code_use(
         .related([id.as_str()])
         .with(serde_json::json!({ "email": email, "fresh": fresh, "method": "email_code", "present": present }));
     let mark = known_browser::mark(&realm.keys, &realm.env, &email);
-    Ok(Done::with_event(CodeUse::SignedIn(SignedIn { member, session, mark, fresh }), event))
+    done.events.push(event);
+    Ok(Done { value: CodeUse::SignedIn(SignedIn { member, session, mark, fresh, by_ticket }), events: done.events, jobs: done.jobs })
 }

@@ -1,5 +1,8 @@
 //! Where to go after sign-in: a path of ours and nothing else.
 
+use purser_identity::Ticket;
+use purser_values::Secret;
+
 /// The path and query to go on to; the home page when what was given could lead anywhere else.
 pub fn safe(next: Option<&str>) -> &str {
     match next {
@@ -16,6 +19,23 @@ fn is_own(path: &str) -> bool {
         && !matches!(bytes.get(1), Some(b'/' | b'\\'))
         && bytes.iter().all(|b| b.is_ascii_graphic() && *b != b'\\')
         && !path.starts_with("/sign-in")
+}
+
+/// What lets somebody in, when the way on leads back to an invitation or to the first owner's link.
+pub fn ticket(next: &str) -> Option<Ticket> {
+    let (path, query) = next.split_once('?')?;
+    let token = url::form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "token")?.1.into_owned();
+    match path {
+        "/invitation" => Some(Ticket::Invitation(Secret::new(token))),
+        "/bootstrap" => Some(Ticket::Bootstrap(Secret::new(token))),
+        _ => None,
+    }
+}
+
+/// The address of the sign-in that goes on to a path of ours.
+pub fn sign_in_for(next: &str) -> String {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
+    format!("/sign-in?{query}")
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use askama::Template;
 use axum::response::{Html, IntoResponse, Response};
 use http::{HeaderName, HeaderValue, StatusCode, header};
 use purser_http::Problem;
+use purser_identity::person::Member;
 use purser_identity::session::Session;
 
 use crate::front::Front;
@@ -28,13 +29,30 @@ pub struct Who {
     pub email: String,
     pub organisation: String,
     pub role: &'static str,
+    /// The person's organisations, where there are several to choose from.
+    pub choices: Vec<Choice>,
+}
+
+/// An organisation that can be switched to.
+#[derive(Clone, Debug)]
+pub struct Choice {
+    pub id: String,
+    pub name: String,
+    pub in_use: bool,
 }
 
 impl PageContext {
     /// For a page of a signed-in person.
     #[must_use]
     pub fn of(front: &Front, session: &Session, title: &str) -> Self {
+        let choice = |m: &Member| Choice {
+            id: m.organisation.id.to_string(),
+            name: m.organisation.name.clone(),
+            in_use: m.organisation.id == session.member.organisation.id,
+        };
+        let choices = if session.memberships.len() > 1 { session.memberships.iter().map(choice).collect() } else { Vec::new() };
         let who = Who {
+            choices,
             email: session.member.person.email.to_string(),
             organisation: session.member.organisation.name.clone(),
             role: session.member.role.name(),

@@ -69,11 +69,11 @@ pub async fn post(
         Ok(email) => email,
         Err(e) => return Ok(email_page(&front, &headers, next, form.email, Some(format!("{e}")))),
     };
-    let (realm, mark) = (front.realm.clone(), cookie::read(&front, &headers, cookie::KNOWN));
+    let (realm, mark, ticket) = (front.realm.clone(), cookie::read(&front, &headers, cookie::KNOWN), next::ticket(&next));
     let sent = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, email.as_str()), move |tx| {
         let permit =
             authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), email.as_str())).map_err(|_| CodeSendError::TooMany)?;
-        let origin = Origin { peer: &peer, mark: mark.as_ref().map(|mark| mark.expose().as_str()) };
+        let origin = Origin { peer: &peer, mark: mark.as_ref().map(|mark| mark.expose().as_str()), ticket: ticket.as_ref() };
         sign_in_code_send(tx, &realm, permit, &email, origin)
     })
     .await?;
@@ -100,17 +100,19 @@ pub async fn code_post(
 ) -> Result<Response, PageError> {
     let next = next::safe(form.next.as_deref()).to_owned();
     let Some(attempt) = cookie::read(&front, &headers, cookie::ATTEMPT) else { return Err(CodeUseError::NoAttempt.into()) };
-    let (realm, replaces) = (front.realm.clone(), cookie::read(&front, &headers, cookie::SESSION));
+    let (realm, replaces, ticket) = (front.realm.clone(), cookie::read(&front, &headers, cookie::SESSION), next::ticket(&next));
     let browser = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
     let used = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, ""), move |tx| {
         let permit = authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), "")).map_err(|_| CodeUseError::NoAttempt)?;
         let (browser, replaces) = (browser.as_deref(), replaces.as_ref().map(|cookie| cookie.expose().as_str()));
-        sign_in_code_use(tx, &realm, permit, &attempt, &form.code, Place { peer: Some(&peer), browser, replaces })
+        sign_in_code_use(tx, &realm, permit, &attempt, &form.code, Place { peer: Some(&peer), browser, replaces }, ticket.as_ref())
     })
     .await;
     match used {
         Ok(CodeUse::SignedIn(signed_in)) => {
-            let mut response = Redirect::to(&next).into_response();
+            // Where the link that led here is used up, the page behind it has nothing to say any more.
+            let on = if signed_in.by_ticket { "/organisation" } else { &next };
+            let mut response = Redirect::to(on).into_response();
             put(&mut response, cookie::set(&front, cookie::SESSION, signed_in.session.expose(), SESSION_LIFE_S));
             put(&mut response, cookie::set(&front, cookie::KNOWN, signed_in.mark.expose(), KNOWN_BROWSER_LIFE_S));
             put(&mut response, cookie::clear(&front, cookie::ATTEMPT));

@@ -13,16 +13,19 @@ use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::extract::ConnectInfo;
 use http::{HeaderMap, Method, Request, StatusCode, header};
+use purser_authority::action::BootstrapMint;
+use purser_authority::{Attempt, Caller, Facts, authorise};
 use purser_crypto::encoding::b64url;
 use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_crypto::seal::Keyring;
 use purser_db::Db;
 use purser_db::jobs::Runner;
 use purser_db::testing::START;
+use purser_identity::bootstrap::{BootstrapError, bootstrap_mint};
 use purser_identity::terms::{TermsDocument, terms_keep};
 use purser_identity::{CallContext, CallerError, Keys, Presented, Realm, SignUp, caller_of};
 use purser_notify::Transport;
-use purser_provisioning::Core;
+use purser_provisioning::{Core, perform};
 use purser_server::front::Front;
 use purser_server::oidc::Decisions;
 use purser_server::peer::TrustedProxies;
@@ -108,6 +111,22 @@ impl World {
             env: self.env.clone(),
             issuer: self.front.realm.issuer.to_string(),
         }
+    }
+
+    /// The path of a new link for the first owner.
+    pub async fn bootstrap(&self) -> String {
+        self.try_bootstrap().await.unwrap()
+    }
+
+    pub async fn try_bootstrap(&self) -> Result<String, BootstrapError> {
+        let realm = self.front.realm.clone();
+        let attempt = Attempt::new("bootstrap_mint", &Caller::Operator, "first owner");
+        let minted = perform(&self.front.core, attempt, move |tx| {
+            let permit = authorise::<BootstrapMint>(&Caller::Operator, &Facts::new(realm.env.now(), "first owner")).unwrap();
+            bootstrap_mint(tx, &realm, &permit)
+        });
+        let url = minted.await?.url;
+        Ok(url.expose().strip_prefix(&*self.front.realm.issuer).unwrap().to_owned())
     }
 
     /// A browser that is signed in.
@@ -262,6 +281,27 @@ impl Browser {
         assert_eq!(sent.status, StatusCode::OK, "{}", sent.body);
         let code = world.last_code(email).await;
         self.submit(&sent, 1, &[("code", &code)], None).await
+    }
+
+    /// Signs in from this page on, which may lead somewhere.
+    pub async fn sign_in_at(&mut self, world: &World, on: &str, email: &str) {
+        self.ask_for_code(world, on, email).await;
+        let code = world.last_code(email).await;
+        let done = self.use_code(on, &code).await;
+        assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+        world.clock.advance_secs(1);
+    }
+
+    pub async fn ask_for_code(&mut self, world: &World, on: &str, email: &str) {
+        world.clock.advance_secs(1);
+        let page = self.get(on).await;
+        let sent = self.submit(&page, 0, &[("email", email)], None).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "{}", sent.body);
+    }
+
+    pub async fn use_code(&mut self, on: &str, code: &str) -> Answer {
+        let page = self.get(&on.replacen("/sign-in", "/sign-in/code", 1)).await;
+        self.submit(&page, 0, &[("code", code)], None).await
     }
 
     async fn send(&mut self, method: Method, path: &str, body: Option<String>) -> Answer {
