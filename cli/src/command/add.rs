@@ -63,7 +63,8 @@ fn preflight(answer: Value) -> Result<Success, Failure> {
     let cost = if answer["cost"].is_null() { String::new() } else { format!("\n\ncost: {}", super::catalog::price(&answer["cost"])) };
     let text = format!("{}{cost}", screen::table(&rows));
     if answer["ready"] == true {
-        return Ok(Success::new(answer, text));
+        let warnings: Vec<String> = list(&answer, "warnings").iter().filter_map(Value::as_str).map(str::to_owned).collect();
+        return Ok(warnings.into_iter().fold(Success::new(answer, text), Success::warn));
     }
     let blockers = list(&answer, "rows").iter().filter(|row| row["pass"] != true);
     let names: Vec<String> = blockers.clone().map(|row| super::text(row, "label")).collect();

@@ -53,11 +53,11 @@ pub(super) async fn run(context: &Context, arguments: &Deploy) -> Result<Success
 
 fn done(answer: Value, digest: &str) -> Success {
     let theirs = text(&answer, "code_digest");
-    let mut lines = vec![format!("Live: {}", text(&answer, "live_url"))];
-    lines.extend(list(&answer, "urls").iter().filter_map(Value::as_str).map(|url| format!("      {url}")));
+    let live = text(&answer, "live_url");
+    let mut lines = vec![format!("Live: {live}")];
+    lines.extend(list(&answer, "urls").iter().filter_map(Value::as_str).filter(|url| *url != live).map(|url| format!("      {url}")));
     lines.push(format!("code  {theirs}"));
     lines.push(format!("      deployment {}, version {}", text(&answer, "deployment"), text(&answer, "version")));
-    let live = text(&answer, "live_url");
     let success = Success::new(answer, lines.join("\n")).next(format!("purser trace {live}"));
     if theirs.is_empty() || theirs == digest {
         return success;

@@ -2,6 +2,7 @@
 
 pub mod add;
 pub(crate) mod add_saga;
+mod afford;
 mod check;
 pub mod preflight;
 pub mod remove;

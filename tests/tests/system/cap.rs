@@ -133,6 +133,8 @@ async fn a_purchase_past_the_cap_is_refused_before_anything_is_bought_and_a_decl
     assert!(page.text().contains("6.00"), "{}", page.text());
     agent.must(&["add", "slipway/workers:paid"]).await;
     let domain = ["add", "slipway/registrar:domain", "--config", r#"{"domain":"frugal.test"}"#];
+    let looked = agent.run(&[&domain[..], &["--preflight"]].concat()).await;
+    assert_eq!((looked.exit, looked.code()), (8, "cap_reached"), "a preflight looks at money too: {}", looked.stdout);
     let envelope = agent.run(&domain).await;
     assert_eq!((envelope.exit, envelope.code()), (7, "cap_reached"), "{}", envelope.stdout);
     let error = envelope.json["error"].to_string();
@@ -142,6 +144,9 @@ async fn a_purchase_past_the_cap_is_refused_before_anything_is_bought_and_a_decl
 
     ada.set_cap(&agent.id(), "", "20.00").await;
     agent.must(&domain).await;
+    let again = agent.run(&["add", "slipway/workers:paid", "--preflight"]).await;
+    assert_eq!(again.exit, 0, "{}", again.stdout);
+    assert!(again.json["warnings"][0].as_str().unwrap_or_default().contains("has this plan already"), "{}", again.stdout);
     assert_eq!(captured(&agent).await, 1415);
     assert_eq!(store::ledger_faults(&world.system.dir).await, Vec::<String>::new());
 }

@@ -40,7 +40,7 @@ pub async fn add(State(api): State<Api>, called: Called, Query(poll): Query<Poll
     if add.preflight {
         let found = preflight(&api.app, called.caller(), request).await?;
         let cost = found.cost.as_ref().map(super::catalog::price);
-        return Ok(Json(json!({ "ready": found.ready, "rows": found.rows, "cost": cost })));
+        return Ok(Json(json!({ "ready": found.ready, "rows": found.rows, "warnings": found.warnings, "cost": cost })));
     }
     let begun = resource_add(&api.app, called.caller(), &called.jkt, request, called.key.clone()).await?;
     follow(&api, &begun.saga, &poll).await

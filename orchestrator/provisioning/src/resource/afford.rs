@@ -1,0 +1,48 @@
+//! What stands against paying for a service, before there is a quote: asked with the listed price, which no quote may pass.
+
+use purser_authority::{Caller, GrantScope};
+use purser_catalogue::{Listing, Period, Price};
+use purser_db::{DbError, Tx};
+use purser_spend::Spender;
+use purser_spend::hold::{self, HoldError, Purchase};
+use purser_spend::quote::{Line, Quote, Recurs};
+use purser_values::Sha256Digest;
+use purser_values::id::ResourceId;
+
+use super::add::AddRequest;
+use crate::app::App;
+
+/// Card and cap, all at once. Sets nothing aside; what is free and whoever is no agent has nothing to pay.
+pub fn blockers(
+    tx: &mut Tx<'_>,
+    app: &App,
+    caller: &Caller,
+    request: &AddRequest,
+    listing: &Listing,
+    scope: Option<&GrantScope>,
+) -> Result<Vec<HoldError>, DbError> {
+    let Price::Known { amount, period, irreversible, .. } = &listing.price else { return Ok(Vec::new()) };
+    let Caller::Agent { agent, grant, organisation, .. } = caller else { return Ok(Vec::new()) };
+    if !amount.is_positive() {
+        return Ok(Vec::new());
+    }
+    let recurs = match period {
+        Period::Once => Recurs::Once,
+        Period::Month => Recurs::Month,
+        Period::Year => Recurs::Year,
+    };
+    let line = Line { id: "listed".to_owned(), description: listing.description.clone(), amount: *amount, recurs };
+    let purchase = Purchase {
+        spender: Spender { organisation: organisation.clone(), agent: agent.clone() },
+        grant: grant.clone(),
+        provider: request.service.provider.clone(),
+        project: request.project.clone(),
+        resource: ResourceId::mint(&app.core.env),
+        quote: Quote { id: "listed".to_owned(), digest: Sha256Digest::of(b""), lines: vec![line], irreversible: *irreversible },
+        irreversible_allowed: scope.is_none_or(|scope| scope.irreversible),
+        key: String::new(),
+        limits_url: app.page("/limits"),
+        card_url: app.page("/card"),
+    };
+    hold::blockers(tx, &app.core.env, &purchase)
+}
