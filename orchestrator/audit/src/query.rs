@@ -39,7 +39,7 @@ pub fn list_for_agent(
     for row in &rows {
         let mut entry: Entry = row.json("body")?;
         match &entry.event.caller {
-            Caller::Agent { agent: other, .. } if other != agent => continue,
+            Caller::Agent { agent: other, chain, .. } if other != agent && !chain.iter().any(|link| link.agent == *agent) => continue,
             Caller::Person { .. } => entry.event.data = serde_json::Value::Null,
             _ => {}
         }

@@ -75,6 +75,8 @@ pub(crate) fn references(event: &Event) -> Vec<String> {
     if let purser_authority::Caller::Agent { grant, .. } = &event.caller {
         all.push(grant.to_string());
     }
+    // What a helper did is found by the agents and grants that it acted through, too.
+    all.extend(event.caller.chain().iter().flat_map(|link| [link.agent.to_string(), link.grant.to_string()]));
     all.retain(|reference| !reference.is_empty());
     all.sort_unstable();
     all.dedup();

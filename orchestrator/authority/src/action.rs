@@ -113,7 +113,16 @@ actions! {
     PersonEnable = "person_enable" by NOBODY;
     OrganisationDisable = "organisation_disable" by NOBODY;
     OrganisationEnable = "organisation_enable" by NOBODY;
+    /// See which terms are in force and who accepted which text.
+    TermsRead = "terms_read" by EVERYBODY, agents, while_frozen;
     AgentRead = "agent_read" by EVERYBODY;
+    /// Let another agent act within one's own grant.
+    AgentDelegate = "agent_delegate" by NOBODY, agents;
+    /// Ask for a person's yes to one exact request.
+    ApprovalRequest = "approval_request" by MAKERS, agents;
+    ApprovalRead = "approval_read" by EVERYBODY, agents, while_frozen;
+    /// Say yes or no to one exact request; an agent never can.
+    ApprovalDecide = "approval_decide" by MAKERS;
     AgentFreeze = "agent_freeze" by MAKERS, while_frozen;
     AgentThaw = "agent_thaw" by MAKERS, step_up;
     CapRead = "cap_read" by EVERYBODY, agents, while_frozen;

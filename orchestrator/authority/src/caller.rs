@@ -39,6 +39,9 @@ pub enum Caller {
         grant: GrantId,
         on_behalf_of: PersonId,
         organisation: OrganisationId,
+        /// The agents through whose grants this one was derived, nearest first; empty for a grant that a person gave.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        chain: Vec<Delegator>,
     },
     /// A provider that signed its request.
     Provider {
@@ -49,6 +52,13 @@ pub enum Caller {
     /// The orchestrator itself: undo, alerts, reconciliation.
     System,
     Anonymous,
+}
+
+/// An agent that let another act within its own grant.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Delegator {
+    pub agent: AgentId,
+    pub grant: GrantId,
 }
 
 impl Caller {
@@ -73,6 +83,12 @@ impl Caller {
     #[must_use]
     pub const fn agent(&self) -> Option<&AgentId> {
         if let Self::Agent { agent, .. } = self { Some(agent) } else { None }
+    }
+
+    /// The agents and grants that an agent's grant was derived through, nearest first.
+    #[must_use]
+    pub fn chain(&self) -> &[Delegator] {
+        if let Self::Agent { chain, .. } = self { chain } else { &[] }
     }
 }
 

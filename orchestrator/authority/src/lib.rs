@@ -13,12 +13,14 @@ mod done;
 mod event;
 mod grant_scope;
 mod permit;
+mod reach;
 
 pub use action::{Action, Rule};
 pub use approved::Approved;
-pub use caller::{Caller, Role};
+pub use caller::{Caller, Delegator, Role};
 pub use denied::Denied;
 pub use done::{Attempt, Done};
 pub use event::{Event, Outcome};
 pub use grant_scope::GrantScope;
 pub use permit::{Facts, Permit, STEP_UP_S, authorise};
+pub use reach::Reach;

@@ -19,6 +19,7 @@ use purser_values::limits::AGENT_NAME_CHARS;
 use purser_values::{Env, Timestamp};
 use serde::Serialize;
 
+use crate::grant::Grant;
 use crate::visible::visible;
 
 /// The name that an agent claims for itself. Nobody has verified it. Characters that reorder or hide text are refused, so that
@@ -78,6 +79,8 @@ pub struct Agent {
     pub name: AgentName,
     /// The thumbprint of its key (RFC 7638), unique in the organisation.
     pub jkt: String,
+    /// The agent that let it in; absent for one that a person let act.
+    pub parent: Option<AgentId>,
     pub created_at: Timestamp,
     pub standing: Standing,
 }
@@ -129,6 +132,21 @@ pub(crate) fn find_or_create(
     read(&tx.query_one("select * from agent where organisation = $1 and jkt = $2", params![organisation, jkt])?)
 }
 
+/// The agent with this key, let in by the agent of `parent`: made now, or let in by it before. Nothing when the key is
+/// somebody else's, or a person gave its agent a grant of its own.
+pub(crate) fn let_in(tx: &mut Tx<'_>, env: &Env, parent: &Grant, name: &AgentName, jwk: &Jwk) -> Result<Option<Agent>, DbError> {
+    let known = tx.query_opt("select * from agent where organisation = $1 and jkt = $2", params![parent.organisation, jwk.thumbprint()])?;
+    let Some(row) = known else {
+        let agent = find_or_create(tx, env, &parent.organisation, &parent.person, name, jwk)?;
+        tx.execute("update agent set parent = $2 where id = $1", params![agent.id, parent.agent])?;
+        return Ok(Some(Agent { parent: Some(parent.agent.clone()), ..agent }));
+    };
+    let agent = read(&row)?;
+    let direct = "select id from agent_grant where agent = $1 and parent is null limit 1";
+    let own = agent.parent.as_ref() == Some(&parent.agent) && tx.query_opt(direct, params![agent.id])?.is_none();
+    Ok(own.then_some(agent))
+}
+
 pub(crate) fn read(row: &Row) -> Result<Agent, DbError> {
     let standing = match (row.get::<Option<Timestamp>>("frozen_at")?, row.parse_opt::<PersonId>("frozen_by")?) {
         (None, None) => Standing::Active,
@@ -141,6 +159,7 @@ pub(crate) fn read(row: &Row) -> Result<Agent, DbError> {
         person: row.parse("person")?,
         name: row.parse("name")?,
         jkt: row.get("jkt")?,
+        parent: row.parse_opt("parent")?,
         created_at: row.get("created_at")?,
         standing,
     })

@@ -11,8 +11,7 @@ use purser_db::{DbError, Tx, params};
 use purser_values::Timestamp;
 use purser_values::error::{Kind, PublicError};
 
-use crate::agent;
-use crate::grant;
+use crate::grant::{self, Link};
 use crate::person;
 use crate::realm::Realm;
 use crate::token::dpop::{Proof, ProofError};
@@ -99,6 +98,9 @@ pub struct CallContext {
     pub caller: Caller,
     /// An agent's grant; persons have none.
     pub grant: Option<GrantScope>,
+    /// The agent's own link and those of the agents above it, nearest first; empty for persons.
+    pub links: Vec<Link>,
+    /// Whether the agent, or one above it, is frozen.
     pub frozen: bool,
 }
 
@@ -124,12 +126,10 @@ pub fn caller_of(tx: &mut Tx<'_>, now: Timestamp, presented: &Presented) -> Resu
             if tx.query_opt(alive, params![act.family, act.grant])?.is_none() {
                 return Err(CallerError::GrantEnded);
             }
-            Caller::Agent {
-                agent: act.sub.clone(),
-                grant: act.grant.clone(),
-                on_behalf_of: claims.sub.clone(),
-                organisation: claims.org.clone(),
-            }
+            let grant = grant::find(tx, &act.grant)?.filter(|g| g.agent == act.sub && g.person == claims.sub && g.organisation == claims.org);
+            let grant = grant.ok_or(CallerError::GrantEnded)?;
+            let chain = grant::chain(tx, &grant, now)?;
+            return stands(tx, grant, chain);
         }
         None => {
             let alive = "select present_at from person_token where id = $1 and person = $2 and organisation = $3 and revoked_at is null";
@@ -149,15 +149,25 @@ pub fn caller_of(tx: &mut Tx<'_>, now: Timestamp, presented: &Presented) -> Resu
 /// How a known caller stands now: for the write that has the effect, and for each step of a saga.
 ///
 /// # Errors
-/// [`CallerError::GrantEnded`] when the grant was revoked, ran out, or is not the agent's.
+/// [`CallerError::GrantEnded`] when the grant, or one above it, was revoked or ran out, or is not the agent's.
 pub fn standing(tx: &mut Tx<'_>, now: Timestamp, caller: &Caller) -> Result<CallContext, CallerError> {
-    let Caller::Agent { agent, grant, on_behalf_of, organisation } = caller else {
-        return Ok(CallContext { caller: caller.clone(), grant: None, frozen: false });
+    let Caller::Agent { agent, grant, on_behalf_of, organisation, chain: through } = caller else {
+        return Ok(CallContext { caller: caller.clone(), grant: None, links: Vec::new(), frozen: false });
     };
     let own = |g: &grant::Grant| g.agent == *agent && g.person == *on_behalf_of && g.organisation == *organisation;
-    let grant = grant::find(tx, grant)?.filter(own).filter(|g| g.is_in_force(now)).ok_or(CallerError::GrantEnded)?;
+    let grant = grant::find(tx, grant)?.filter(own).ok_or(CallerError::GrantEnded)?;
+    let chain = grant::chain(tx, &grant, now)?;
+    if chain.delegators() != *through {
+        return Err(CallerError::GrantEnded);
+    }
+    stands(tx, grant, chain)
+}
+
+/// An agent whose chain of grants holds, for a person who has not left.
+fn stands(tx: &mut Tx<'_>, grant: grant::Grant, chain: grant::Chain) -> Result<CallContext, CallerError> {
     // A person who left the organisation takes the grants along.
-    person::member(tx, organisation, on_behalf_of)?.ok_or(CallerError::GrantEnded)?;
-    let agent = agent::find(tx, agent)?.ok_or(CallerError::GrantEnded)?;
-    Ok(CallContext { caller: caller.clone(), grant: Some(grant.scope), frozen: agent.is_frozen() })
+    if !chain.in_force || person::member(tx, &grant.organisation, &grant.person)?.is_none() {
+        return Err(CallerError::GrantEnded);
+    }
+    Ok(CallContext { caller: chain.caller(&grant), frozen: chain.frozen, links: chain.links, grant: Some(grant.scope) })
 }

@@ -1,12 +1,16 @@
 //! Grants: the signed record by which a person lets one agent act.
 
+mod chain;
+mod derive;
 mod link;
 mod make;
 mod revoke;
 
+pub use chain::{Chain, Link, agents_below, chain, derived_from};
+pub use derive::{Derive, DeriveError, Derived, agent_delegate};
 pub use link::{LinkError, revoke_link_of};
-pub use make::GrantRecord;
-pub(crate) use make::make;
+pub use make::{GrantRecord, MakeError, RecordParent};
+pub(crate) use make::{Origin, make};
 pub use revoke::{RevokeError, Revoked, grant_revoke};
 
 use purser_authority::{Action, Caller, Denied, Facts, GrantScope, Permit, authorise};
@@ -33,6 +37,8 @@ pub struct Grant {
     pub organisation: OrganisationId,
     pub person: PersonId,
     pub agent: AgentId,
+    /// The grant that it was derived from; absent for one that a person gave.
+    pub parent: Option<GrantId>,
     pub scope: GrantScope,
     pub terms: Vec<TermsSeen>,
     /// The record as a compact JWS of the orchestrator.
@@ -43,6 +49,7 @@ pub struct Grant {
 }
 
 impl Grant {
+    /// Whether it is in force by itself; for a derived one, [`chain`] tells whether those above it are too.
     #[must_use]
     pub fn is_in_force(&self, now: Timestamp) -> bool {
         self.state == GrantState::InForce && now < self.scope.expires_at
@@ -120,6 +127,7 @@ pub(crate) fn read(row: &Row) -> Result<Grant, DbError> {
         organisation: row.parse("organisation")?,
         person: row.parse("person")?,
         agent: row.parse("agent")?,
+        parent: row.parse_opt("parent")?,
         scope: row.json("scope")?,
         terms: row.json("terms")?,
         record: row.get("record")?,

@@ -47,7 +47,13 @@ pub const GRANT_REQUESTS_PER_PEER: i64 = 30;
 /// Life of a grant when the agent asks for none, and the longest, in seconds.
 pub const GRANT_LIFE_S: i64 = 30 * 86_400;
 pub const GRANT_LIFE_MAX_S: i64 = 90 * 86_400;
-/// Most projects and most providers in one grant.
+/// Shortest life of a grant, in seconds.
+pub const GRANT_LIFE_MIN_S: i64 = 60;
+/// Agents between a grant that a person gave and the last one derived from it.
+pub const GRANT_DEPTH: usize = 4;
+/// Grants in force that may be derived from one grant.
+pub const GRANT_CHILDREN: i64 = 100;
+/// Most projects, environments, providers and services that one grant writes out.
 pub const SCOPE_ENTRIES: usize = 20;
 /// Age, both ways, at which a DPoP proof is stale, in seconds.
 pub const DPOP_TOLERANCE_S: i64 = 60;

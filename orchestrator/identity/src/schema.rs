@@ -1,6 +1,7 @@
 //! The tables of this domain.
 
 mod clients;
+mod delegation;
 mod organisation;
 mod presence;
 mod security;
@@ -9,7 +10,16 @@ use purser_db::Migrations;
 
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "identity",
-    steps: &[TABLES, KNOWN_BROWSERS, RUN_OUT, clients::CLIENTS, presence::PRESENCE, security::SECURITY, organisation::ORGANISATIONS],
+    steps: &[
+        TABLES,
+        KNOWN_BROWSERS,
+        RUN_OUT,
+        clients::CLIENTS,
+        presence::PRESENCE,
+        security::SECURITY,
+        organisation::ORGANISATIONS,
+        delegation::DELEGATION,
+    ],
 };
 
 const TABLES: &str = "

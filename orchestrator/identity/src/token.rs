@@ -20,8 +20,11 @@ pub use refresh::{RefreshError, Refreshed, token_refresh};
 pub use sign_on::{PresentedSignOn, REFRESH as SIGN_ON_REFRESH, SignOnClaims, SignOnTokenError, SignOnTokens, person_of};
 pub use sign_on_refresh::{SignOnRefresh, SignOnRefreshError, SignOnRefreshed, sign_on_refresh};
 
+use purser_authority::GrantScope;
 use purser_values::Secret;
 use purser_values::id::{AgentId, GrantId};
+
+use crate::grant_request::Change;
 
 /// What the token endpoint hands out.
 #[derive(Debug)]
@@ -37,4 +40,8 @@ pub struct AgentTokens {
     pub refresh_token: Secret<String>,
     pub grant: GrantId,
     pub agent: AgentId,
+    /// What the grant allows.
+    pub scope: GrantScope,
+    /// How that differs from what was asked for; told with the first tokens.
+    pub changed: Vec<Change>,
 }

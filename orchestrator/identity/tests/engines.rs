@@ -1,10 +1,11 @@
 //! The state machines on both engines, one by one and against each other.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use purser_authority::action::{AgentFreeze, AgentRead, AgentThaw, GrantDecide, GrantRequest, GrantRevoke, SignIn, TokenIssue};
-use purser_authority::{Action, Caller, Denied, Done, Facts, Permit, Role, authorise};
+use purser_authority::{Action, Caller, Denied, Done, Facts, Permit, Reach, Role, authorise};
 use purser_crypto::jose::{self, Algorithm, SigningKey};
 use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
@@ -122,16 +123,25 @@ impl World {
         Proof::check(&key.sign_with_jwk("dpop+jwt", &claims).unwrap(), "POST", "http://localhost:1/t", None, self.realm.env.now()).unwrap()
     }
 
-    async fn ask(&self, key: &SigningKey) -> (GrantRequestId, Secret<String>) {
-        let asked = AskedScope {
-            projects: vec!["shop".parse().unwrap()],
-            providers: vec![slipway()],
+    fn asked() -> AskedScope {
+        AskedScope {
+            projects: Reach::only(["shop".parse().unwrap()]),
+            environments: Reach::All,
+            providers: Reach::only([slipway()]),
+            services: Reach::All,
+            actions: Reach::All,
             cap: usd(100_00),
+            caps: BTreeMap::new(),
+            total: None,
             export: false,
             irreversible: true,
+            delegate: false,
             life_s: 86_400,
-        };
-        let ask = Ask { asker: Asker::Agent(asked), name: "bot".parse().unwrap(), peer: "192.0.2.9".to_owned() };
+        }
+    }
+
+    async fn ask(&self, key: &SigningKey) -> (GrantRequestId, Secret<String>) {
+        let ask = Ask { asker: Asker::Agent(Box::new(Self::asked())), name: "bot".parse().unwrap(), peer: "192.0.2.9".to_owned() };
         let proof = self.proof(key);
         let started = self
             .write(move |tx, realm| {
@@ -149,7 +159,7 @@ impl World {
     }
 
     async fn accept(&self) -> Accept {
-        Accept { providers: vec![slipway()], cap: usd(50_00), export: false, irreversible: true, terms: self.seen().await }
+        Accept { allowed: AskedScope { cap: usd(50_00), ..Self::asked() }, terms: self.seen().await }
     }
 
     async fn issue(&self, code: &Secret<String>, key: &SigningKey) -> Result<Tokens, TokenIssueError> {
@@ -168,7 +178,7 @@ impl World {
 
     async fn granted(&self, person: &Caller, key: &SigningKey) -> Tokens {
         let (id, code) = self.ask(key).await;
-        let _ = self.decide(person, &id, Decision::Accept(self.accept().await)).await.unwrap();
+        let _ = self.decide(person, &id, Decision::Accept(Box::new(self.accept().await))).await.unwrap();
         self.issue(&code, key).await.unwrap()
     }
 
@@ -251,7 +261,7 @@ async fn of_two_decisions_at_once_one_counts() {
         let world = Arc::new(World::new(db).await);
         let person = world.person("ada@example.test").await;
         let (id, _) = world.ask(&key()).await;
-        let accept = Decision::Accept(world.accept().await);
+        let accept = Decision::Accept(Box::new(world.accept().await));
         let both: Vec<_> = [accept.clone(), Decision::Deny, accept]
             .into_iter()
             .map(|decision| {
@@ -329,27 +339,38 @@ async fn a_decision_is_within_what_was_asked_and_over_the_terms_in_force() {
         let good = world.accept().await;
         let old = world.seen().await;
         world.terms("2").await;
-        let stale = world.decide(&person, &id, Decision::Accept(good.clone())).await;
+        let stale = world.decide(&person, &id, Decision::Accept(Box::new(good.clone()))).await;
         assert!(matches!(stale, Err(DecideError::TermsChanged(_))));
         let good = Accept { terms: world.seen().await, ..good };
+        let with = |change: fn(&mut AskedScope)| {
+            let mut accept = good.clone();
+            change(&mut accept.allowed);
+            accept
+        };
         let bad = [
-            Accept { export: true, ..good.clone() },
-            Accept { providers: vec!["other".parse().unwrap()], ..good.clone() },
-            Accept { providers: vec![], ..good.clone() },
+            with(|a| a.export = true),
+            with(|a| a.delegate = true),
+            with(|a| a.projects = Reach::All),
+            with(|a| a.projects = Reach::only([])),
+            with(|a| a.providers = Reach::only(["other".parse().unwrap()])),
+            with(|a| a.providers = Reach::only([])),
+            with(|a| a.life_s += 1),
+            with(|a| a.life_s = 0),
+            with(|a| a.cap = usd(-1)),
+            with(|a| a.cap = Money::from_minor(1, Currency::EUR)),
+            with(|a| a.total = Some(usd(-1))),
             Accept { terms: vec![], ..good.clone() },
             Accept { terms: [good.terms.clone(), old].concat(), ..good.clone() },
-            Accept { cap: usd(-1), ..good.clone() },
-            Accept { cap: Money::from_minor(1, Currency::EUR), ..good.clone() },
         ];
         for accept in bad {
-            assert!(world.decide(&person, &id, Decision::Accept(accept.clone())).await.is_err(), "{accept:?}");
+            assert!(world.decide(&person, &id, Decision::Accept(Box::new(accept.clone()))).await.is_err(), "{accept:?}");
         }
         // a member may give a grant and may not raise the cap above the default
         let Caller::Person { person: who, organisation, .. } = person.clone() else { panic!() };
         let member = Caller::Person { person: who, organisation, role: Role::Member, present_at: Some(world.realm.env.now()) };
-        let raised = world.decide(&member, &id, Decision::Accept(Accept { cap: usd(100_01), ..good.clone() })).await;
+        let raised = world.decide(&member, &id, Decision::Accept(Box::new(with(|a| a.cap = usd(100_01))))).await;
         assert!(matches!(raised, Err(DecideError::Denied(Denied::Role { .. }))));
-        let done = world.decide(&member, &id, Decision::Accept(good)).await.unwrap();
+        let done = world.decide(&member, &id, Decision::Accept(Box::new(good.clone()))).await.unwrap();
         assert_eq!(done.events.iter().map(|e| e.verb.as_str()).collect::<Vec<_>>(), ["grant_decide", "terms_accept"]);
     })
     .await;

@@ -40,7 +40,7 @@ pub struct Opened {
 /// A [`StepError`]: the provider does not answer, refuses, wants a person, or lies.
 pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provider: &Provider) -> Result<Opened, StepError> {
     let name = provider.manifest.name.clone();
-    let Caller::Agent { agent, grant, on_behalf_of, organisation } = caller.clone() else {
+    let Caller::Agent { agent, grant, on_behalf_of, organisation, .. } = caller.clone() else {
         return Err(permanent("agent_required", Kind::Invalid, "an account is opened by an agent under a grant", None));
     };
     let _one_at_a_time = app.lock_account(&organisation, &name).await;

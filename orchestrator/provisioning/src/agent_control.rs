@@ -11,9 +11,9 @@ use purser_authority::{Caller, Done, Event};
 use purser_db::jobs::NewJob;
 use purser_db::{DbError, Tx};
 use purser_identity::agent::{self, FreezeError, Frozen, ThawError, Thawed};
-use purser_identity::grant::{self, RevokeError, Revoked};
+use purser_identity::grant::{self, Grant, RevokeError, Revoked};
 use purser_spend::freeze;
-use purser_values::Env;
+use purser_values::{Env, Timestamp};
 use purser_values::id::{AgentId, GrantId};
 use purser_values::name::ProviderName;
 use serde::{Deserialize, Serialize};
@@ -39,6 +39,7 @@ pub fn agent_freeze(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &AgentId, d
     let mut done = agent::agent_freeze(tx, env, permit, dark)?;
     freeze::apply(tx, id, true, env.now())?;
     done.jobs.extend(tell_providers(tx, env, id, "disabled")?);
+    done.jobs.extend(follow_below(tx, env, id)?);
     Ok(done)
 }
 
@@ -51,6 +52,7 @@ pub fn agent_thaw(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &AgentId) -> 
     let mut done = agent::agent_thaw(tx, permit)?;
     freeze::apply(tx, id, false, env.now())?;
     done.jobs.extend(follow_grants(tx, env, id)?);
+    done.jobs.extend(follow_below(tx, env, id)?);
     Ok(done)
 }
 
@@ -61,8 +63,12 @@ pub fn agent_thaw(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &AgentId) -> 
 pub fn grant_revoke(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &GrantId, how: &str) -> Result<Done<Revoked>, RevokeError> {
     let permit = grant::permit::<GrantRevoke, RevokeError>(tx, caller, id, env.now())?;
     let mut done = grant::grant_revoke(tx, env.now(), permit, how)?;
-    let agent = done.value.grant.agent.clone();
-    done.jobs.extend(follow_grants(tx, env, &agent)?);
+    let mut agents: Vec<AgentId> = std::iter::once(&done.value.grant).chain(&done.value.below).map(|grant| grant.agent.clone()).collect();
+    agents.sort();
+    agents.dedup();
+    for agent in &agents {
+        done.jobs.extend(follow_grants(tx, env, agent)?);
+    }
     Ok(done)
 }
 
@@ -84,23 +90,53 @@ pub fn grant_end(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
     Ok(done)
 }
 
+/// [`follow_grants`] for every agent that acts, or acted, within this one's grants: a freeze takes them along, a thaw gives back.
+fn follow_below(tx: &mut Tx<'_>, env: &Env, id: &AgentId) -> Result<Vec<NewJob>, DbError> {
+    let mut jobs = Vec::new();
+    for agent in grant::agents_below(tx, id)? {
+        jobs.extend(follow_grants(tx, env, &agent)?);
+    }
+    Ok(jobs)
+}
+
 /// Wants at each provider what the agent's grants and standing say now, and tells those for which that is new.
 pub(crate) fn follow_grants(tx: &mut Tx<'_>, env: &Env, id: &AgentId) -> Result<Vec<NewJob>, DbError> {
-    let now = env.now();
-    let frozen = agent::find(tx, id)?.is_none_or(|agent| agent.is_frozen());
-    let mut grants = grant::of_agent(tx, id)?;
-    grants.retain(|grant| grant.is_in_force(now));
+    let covering = covering(tx, id, env.now())?;
     let told = control::of_agent(tx, id)?;
     let mut jobs = Vec::new();
     for provider in control::providers_of(tx, id)? {
-        let covered = grants.iter().any(|grant| grant.scope.providers.contains(&provider));
-        let wanted = if covered && !frozen { "enabled" } else { "disabled" };
+        let wanted = if is_covered(&covering, &provider) { "enabled" } else { "disabled" };
         // Where nothing was ever said, credentials are enabled.
         if told.iter().find(|c| c.provider == provider).map_or("enabled", |c| c.wanted.as_str()) != wanted {
             jobs.push(tell(tx, env, id, provider, wanted)?);
         }
     }
     Ok(jobs)
+}
+
+/// The jobs for credentials that a provider has just made: a freeze or an end that came while it was at work did not know of
+/// them yet.
+pub(crate) fn follow_created(tx: &mut Tx<'_>, env: &Env, id: &AgentId, provider: &ProviderName) -> Result<Option<NewJob>, DbError> {
+    if is_covered(&covering(tx, id, env.now())?, provider) {
+        return Ok(None);
+    }
+    tell(tx, env, id, provider.clone(), "disabled").map(Some)
+}
+
+/// The agent's grants that hold, with no frozen agent in their chain; the agent itself is one of it.
+fn covering(tx: &mut Tx<'_>, id: &AgentId, now: Timestamp) -> Result<Vec<Grant>, DbError> {
+    let mut covering = Vec::new();
+    for grant in grant::of_agent(tx, id)? {
+        let chain = grant::chain(tx, &grant, now)?;
+        if chain.in_force && !chain.frozen {
+            covering.push(grant);
+        }
+    }
+    Ok(covering)
+}
+
+fn is_covered(covering: &[Grant], provider: &ProviderName) -> bool {
+    covering.iter().any(|grant| grant.scope.providers.contains(provider))
 }
 
 fn tell_providers(tx: &mut Tx<'_>, env: &Env, agent: &AgentId, wanted: &str) -> Result<Vec<NewJob>, DbError> {

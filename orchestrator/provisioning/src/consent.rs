@@ -101,7 +101,7 @@ pub fn grant_decide(
     let Decided::Granted { grant, agent } = done.value.clone() else { return Ok(done) };
     done.jobs.extend(follow_grants(tx, &realm.env, &agent.id)?);
     let spender = Spender { organisation: grant.organisation.clone(), agent: agent.id };
-    let capped = cap::grant(tx, &realm.env, &permit, &spender, grant.scope.cap_per_provider_month)?;
+    let capped = cap::grant(tx, &realm.env, &permit, &spender, grant.scope.cap_per_provider_month, &grant.scope.caps)?;
     done.absorb(capped);
     if let Some(card) = decision.card
         && method::current(tx, &grant.organisation)?.is_none()

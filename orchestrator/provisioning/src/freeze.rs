@@ -11,6 +11,7 @@ use purser_db::DbError;
 use purser_db::jobs::JobFailure;
 use purser_flow::StepError;
 use purser_identity::agent::{self, FreezeError, Standing};
+use purser_identity::grant;
 use purser_values::Timestamp;
 use purser_values::id::AgentId;
 use purser_values::name::ProviderName;
@@ -61,25 +62,40 @@ pub async fn freeze_and_confirm(app: &App, caller: &Caller, id: AgentId, dark: b
     Ok(controlled)
 }
 
-/// Looks until every provider has confirmed or the time is up. The jobs do the telling.
+/// Looks until every provider has confirmed, for the agent and its helpers, or the time is up. The jobs do the telling.
 async fn confirm(app: &App, id: AgentId, frozen_at: Timestamp) -> Result<Controlled, FreezeError> {
     let deadline = tokio::time::Instant::now() + CONFIRM_WITHIN;
     loop {
         let of = id.clone();
-        let controls = app.core.db.read(move |tx| control::of_agent(tx, &of)).await?;
+        let controls = app.core.db.read::<_, DbError, _>(move |tx| {
+            let mut all = control::of_agent(tx, &of)?;
+            for helper in grant::agents_below(tx, &of)? {
+                all.extend(control::of_agent(tx, &helper)?);
+            }
+            Ok(all)
+        });
+        let controls = controls.await?;
         let (confirmed, not_confirmed): (Vec<_>, Vec<_>) = controls.into_iter().partition(control::Control::is_confirmed);
         if not_confirmed.is_empty() || tokio::time::Instant::now() >= deadline {
-            let names = |all: Vec<control::Control>| all.into_iter().map(|c| c.provider).collect();
+            let not_confirmed = names(not_confirmed);
+            let mut confirmed = names(confirmed);
+            confirmed.retain(|name| !not_confirmed.contains(name));
             return Ok(Controlled {
                 agent: id,
                 frozen_at,
-                confirmed: names(confirmed),
-                not_confirmed: names(not_confirmed),
+                confirmed,
+                not_confirmed,
                 not_dark: Vec::new(),
             });
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
+}
+
+/// Each provider once.
+fn names(controls: Vec<control::Control>) -> Vec<ProviderName> {
+    let names: std::collections::BTreeSet<_> = controls.into_iter().map(|c| c.provider).collect();
+    names.into_iter().collect()
 }
 
 /// The job: tells one provider what is wanted of one agent's credentials now, whatever was wanted when it was enqueued.

@@ -12,6 +12,7 @@ mod catalogue;
 pub mod charges;
 mod consent;
 mod core;
+mod delegation;
 pub mod deploy;
 mod error;
 mod fault;
@@ -34,6 +35,7 @@ pub use agent_control::{AGENT_CONTROL_JOB, AgentControlJob, agent_freeze, agent_
 pub use app::App;
 pub use background::{housekeeping, jobs, keep_house, sagas};
 pub use consent::{ConsentDecision, GrantDecideError, consent_facts, grant_decide};
+pub use delegation::{DelegateError, agent_delegate};
 pub use error::{OpError, PayError};
 pub use gateway::{Configured, Gateway};
 pub use member_control::{OffBoarded, member_leave, member_remove, member_role_set, organisation_disable, person_disable};

@@ -8,12 +8,12 @@ pub mod preflight;
 pub mod remove;
 pub mod rotate;
 
-use purser_authority::{Action, Caller, Facts, authorise};
+use purser_authority::{Action, Caller, Denied, Facts, Permit, authorise};
 use purser_db::Tx;
 use purser_db::idempotency::{self, Reservation};
 use purser_flow::StepError;
-use purser_identity::standing;
-use purser_values::Sha256Digest;
+use purser_identity::{CallContext, standing};
+use purser_values::{Sha256Digest, Timestamp};
 use purser_values::error::Kind;
 use purser_values::id::{AgentId, ResourceId};
 
@@ -34,6 +34,20 @@ pub(crate) fn not_an_agent<A: Action>(caller: &Caller, facts: &Facts<'_>) -> OpE
         Err(denied) => denied.into(),
         Ok(_) => OpError::Invalid("this is done by an agent under a grant".to_owned()),
     }
+}
+
+/// The permit for an action on a resource, with all that a grant can confine.
+pub(crate) fn permit_on<A: Action>(standing: &CallContext, row: &Resource, now: Timestamp) -> Result<Permit<A>, Denied> {
+    let service = row.service_ref();
+    let facts = Facts {
+        owner: Some(&row.organisation),
+        project: Some(&row.project_name),
+        environment: Some(&row.environment),
+        provider: Some(&row.provider),
+        service: Some(&service),
+        ..standing.facts(now, row.id.as_str())
+    };
+    authorise::<A>(&standing.caller, &facts)
 }
 
 /// The row that a step works on.
@@ -87,13 +101,7 @@ pub(crate) async fn still_permitted<A: Action>(app: &App, caller: &Caller, row: 
     let (env, caller, row) = (app.core.env.clone(), caller.clone(), row.clone());
     let looked = app.core.db.read(move |tx| -> Result<(), OpError> {
         let standing = standing(tx, env.now(), &caller)?;
-        let facts = Facts {
-            owner: Some(&row.organisation),
-            project: Some(&row.project_name),
-            provider: Some(&row.provider),
-            ..standing.facts(env.now(), row.id.as_str())
-        };
-        Ok(authorise::<A>(&caller, &facts).map(drop)?)
+        Ok(permit_on::<A>(&standing, &row, env.now()).map(drop)?)
     });
     looked.await.map_err(|e| StepError::of(&e))
 }

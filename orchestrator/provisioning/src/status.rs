@@ -43,7 +43,7 @@ pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environ
         .read(move |tx| {
             let found = own_project(tx, &caller, &name)?;
             let standing = standing(tx, env.now(), &caller)?;
-            let facts = Facts { project: Some(&found.name), owner: Some(&found.organisation), ..standing.facts(env.now(), found.id.as_str()) };
+            let facts = Facts { project: Some(&found.name), environment: Some(&environment), owner: Some(&found.organisation), ..standing.facts(env.now(), found.id.as_str()) };
             let _permit = authorise::<ProjectRead>(&caller, &facts)?;
             let mut resources = Vec::new();
             let names = purser_vault::names(tx, &found.id, &environment)?;

@@ -4,7 +4,6 @@
 //! grant. Whatever is not visible does not exist, so that a guessed id tells nothing.
 
 use purser_authority::action::ResourceRead;
-use purser_authority::{Facts, authorise};
 use purser_db::{DbError, Tx};
 use purser_flow::Record;
 use purser_identity::CallContext;
@@ -12,6 +11,7 @@ use purser_values::Timestamp;
 use purser_values::id::ResourceId;
 use serde_json::Value;
 
+use crate::resource::permit_on;
 use crate::store::resource::{self, Resource};
 
 /// The resource, if the caller may look at it.
@@ -20,13 +20,7 @@ use crate::store::resource::{self, Resource};
 /// When the store fails.
 pub fn resource_visible(tx: &mut Tx<'_>, context: &CallContext, now: Timestamp, id: &ResourceId) -> Result<Option<Resource>, DbError> {
     let Some(row) = resource::get(tx, id)? else { return Ok(None) };
-    let facts = Facts {
-        owner: Some(&row.organisation),
-        project: Some(&row.project_name),
-        provider: Some(&row.provider),
-        ..context.facts(now, id.as_str())
-    };
-    let may = authorise::<ResourceRead>(&context.caller, &facts).is_ok();
+    let may = permit_on::<ResourceRead>(context, &row, now).is_ok();
     Ok(may.then_some(row))
 }
 

@@ -5,7 +5,7 @@ mod world;
 
 use http::{StatusCode, header};
 use purser_authority::action::{ChargeCreate, ResourceAdd};
-use purser_authority::{Caller, Facts, GrantScope, authorise};
+use purser_authority::{Caller, Facts, GrantScope, Reach, authorise};
 use purser_spend::charge::{self, ChargeAsk, ChargeStep};
 use purser_spend::hold::{self, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
@@ -27,10 +27,14 @@ async fn bought(world: &World, caller: &Caller, minor: i64, description: &str) {
     let (env, who, text) = (world.env.clone(), caller.clone(), description.to_owned());
     let write = world.front.core.db.write(move |tx| -> Result<(), purser_db::DbError> {
         let scope = GrantScope {
-            projects: Vec::new(),
-            providers: Vec::new(),
+            projects: Reach::only([]),
+            environments: Reach::All,
+            providers: Reach::only([]),
+            services: Reach::All,
             actions: vec!["resource_add".to_owned()],
             cap_per_provider_month: Money::zero(Currency::USD),
+            caps: std::collections::BTreeMap::new(),
+            total: None,
             irreversible: false,
             export: false,
             expires_at: env.now().plus_secs(60),
@@ -43,6 +47,8 @@ async fn bought(world: &World, caller: &Caller, minor: i64, description: &str) {
         let purchase = Purchase {
             spender: Spender { organisation: organisation.clone(), agent: agent.clone() },
             grant: grant.clone(),
+            total: None,
+            above: Vec::new(),
             provider: "slipway".parse().unwrap(),
             project: "shop".parse().unwrap(),
             resource: ResourceId::mint(&env),

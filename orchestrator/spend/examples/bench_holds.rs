@@ -97,6 +97,8 @@ async fn buy(db: &Db, env: &Env, spender: &Spender) -> Result<(), HoldError> {
     let purchase = Purchase {
         spender: spender.clone(),
         grant: GrantId::mint(env),
+        total: None,
+        above: Vec::new(),
         provider: "slipway".parse().unwrap(),
         project: "bench".parse().unwrap(),
         key: resource.to_string(),

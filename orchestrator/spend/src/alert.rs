@@ -12,8 +12,9 @@ use purser_values::{Env, Money, Month};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::book::{self, Book};
+use crate::book::Book;
 use crate::limits::ALERT_THRESHOLDS;
+use crate::pot::{self, Pot};
 
 /// The kind of job that mails an alert; its payload is an [`Alert`].
 pub const JOB: &str = "spend_alert";
@@ -54,7 +55,7 @@ impl Alert {
 /// Raises the alerts that the book has earned and that were not raised yet.
 pub(crate) fn raise(tx: &mut Tx<'_>, env: &Env, book: &Book) -> Result<Done<()>, DbError> {
     let mut done = Done::quiet(());
-    let captured = book::position(tx, book)?.captured;
+    let captured = pot::position(tx, book)?.captured;
     for threshold in ALERT_THRESHOLDS {
         // Whole numbers only: captured / cap >= threshold / 100, without dividing.
         let reached = i128::from(captured) * 100 >= i128::from(threshold) * i128::from(book.cap.minor());

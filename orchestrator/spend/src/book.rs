@@ -1,7 +1,6 @@
 //! The book of one agent at one provider in one calendar month (UTC): what it may spend, and what became of that.
 //!
-//! Four ledger accounts that add up to zero: `granted` (minus the cap), `room`, `held` and `captured`. A hold moves room to
-//! held, a capture held to captured, a release held back to room, a refund captured back to room.
+//! A purchase by an agent that acts through others counts in the books of all of them ([`crate::share`]).
 //!
 //! INVARIANT (cap): room + held + captured is the cap, and a hold takes from room only what is there. So held + captured
 //! passes the cap only when a person lowers it below, and then room is negative and nothing more fits.
@@ -13,6 +12,7 @@ use purser_values::{Currency, Env, Money, Month};
 
 use crate::cap;
 use crate::ledger::{self, Guard, Movement, Reason};
+use crate::pot::{self, Pot};
 use crate::spender::Spender;
 
 #[derive(Clone, Debug)]
@@ -23,23 +23,7 @@ pub struct Book {
     pub cap: Money,
 }
 
-/// Where a book stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Position {
-    pub room: i64,
-    pub held: i64,
-    pub captured: i64,
-}
-
 impl Book {
-    pub fn account(&self, part: &str) -> String {
-        format!("cap/{}/{}/{}/{part}", self.spender.agent, self.provider, self.month)
-    }
-
-    pub const fn currency(&self) -> Currency {
-        self.cap.currency()
-    }
-
     fn from_row(row: &Row) -> Result<Self, DbError> {
         let currency: Currency = row.parse("currency")?;
         Ok(Self {
@@ -48,6 +32,16 @@ impl Book {
             month: row.parse("month")?,
             cap: Money::from_minor(row.get("cap")?, currency),
         })
+    }
+}
+
+impl Pot for Book {
+    fn account(&self, part: &str) -> String {
+        format!("cap/{}/{}/{}/{part}", self.spender.agent, self.provider, self.month)
+    }
+
+    fn ceiling(&self) -> Money {
+        self.cap
     }
 }
 
@@ -69,22 +63,7 @@ pub fn find_or_open(tx: &mut Tx<'_>, env: &Env, spender: &Spender, provider: &Pr
                   on conflict (agent, provider, month) do nothing";
     let Spender { organisation, agent } = spender;
     ledger::once(tx.execute(insert, params![agent, provider, month, organisation, book.currency(), cap.minor()])?)?;
-    for part in ["granted", "room", "held", "captured"] {
-        ledger::open(tx, &book.account(part), book.currency())?;
-    }
-    let (source, target) = (book.account("granted"), book.account("room"));
-    ledger::transfer(
-        tx,
-        env,
-        &Movement {
-            reason: Reason::Cap,
-            source: &source,
-            target: &target,
-            amount: cap,
-            subject: spender.agent.as_str(),
-            guard: Guard::Free,
-        },
-    )?;
+    pot::open(tx, env, &book, spender.agent.as_str())?;
     Ok(Some(book))
 }
 
@@ -102,37 +81,6 @@ pub fn of_month(tx: &mut Tx<'_>, organisation: &OrganisationId, month: Month) ->
     tx.query(select, params![organisation, month])?.iter().map(Book::from_row).collect()
 }
 
-pub fn position(tx: &mut Tx<'_>, book: &Book) -> Result<Position, DbError> {
-    Ok(Position {
-        room: ledger::balance(tx, &book.account("room"))?,
-        held: ledger::balance(tx, &book.account("held"))?,
-        captured: ledger::balance(tx, &book.account("captured"))?,
-    })
-}
-
-/// Takes room for the amount, or tells that there is not enough.
-pub fn reserve(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: &str) -> Result<bool, DbError> {
-    shift(tx, env, book, Reason::Hold, "room", "held", amount, subject)
-}
-
-/// Gives held money back to the room.
-pub fn release(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: &str) -> Result<(), DbError> {
-    let moved = shift(tx, env, book, Reason::Release, "held", "room", amount, subject)?;
-    covered(moved, book)
-}
-
-/// Turns held money into captured money.
-pub fn capture(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: &str) -> Result<(), DbError> {
-    let moved = shift(tx, env, book, Reason::Capture, "held", "captured", amount, subject)?;
-    covered(moved, book)
-}
-
-/// Gives captured money back to the room.
-pub fn give_back(tx: &mut Tx<'_>, env: &Env, book: &Book, amount: Money, subject: &str) -> Result<(), DbError> {
-    let moved = shift(tx, env, book, Reason::Refund, "captured", "room", amount, subject)?;
-    covered(moved, book)
-}
-
 /// Changes the book's cap; what is held or captured stays.
 pub fn change_cap(tx: &mut Tx<'_>, env: &Env, book: &Book, cap: Money, subject: &str) -> Result<(), DbError> {
     let difference = cap.minor() - book.cap.minor();
@@ -142,23 +90,4 @@ pub fn change_cap(tx: &mut Tx<'_>, env: &Env, book: &Book, cap: Money, subject: 
     ledger::transfer(tx, env, &Movement { reason: Reason::Cap, source, target, amount, subject, guard: Guard::Free })?;
     let update = "update spend_book set cap = $4 where agent = $1 and provider = $2 and month = $3";
     tx.execute(update, params![book.spender.agent, book.provider, book.month, cap.minor()]).map(drop)
-}
-
-fn shift(
-    tx: &mut Tx<'_>,
-    env: &Env,
-    book: &Book,
-    reason: Reason,
-    from: &str,
-    to: &str,
-    amount: Money,
-    subject: &str,
-) -> Result<bool, DbError> {
-    let (source, target) = (book.account(from), book.account(to));
-    ledger::transfer(tx, env, &Movement { reason, source: &source, target: &target, amount, subject, guard: Guard::Covered })
-}
-
-/// What is given back or captured was held or captured before; anything else is a defect and must not be written.
-fn covered(moved: bool, book: &Book) -> Result<(), DbError> {
-    if moved { Ok(()) } else { Err(DbError::Corrupt(format!("`{}` holds less than its holds and charges say", book.account("…")))) }
 }

@@ -3,6 +3,7 @@
 //! A cap is set for an agent at all providers, and may be set for one provider in particular. Without any cap an agent
 //! cannot spend: unknown is denied.
 
+mod delegate;
 mod grant;
 mod read;
 mod set;
@@ -15,6 +16,7 @@ use purser_values::{Currency, Money};
 
 use crate::spender::Spender;
 
+pub use delegate::delegate;
 pub use grant::grant;
 pub use read::{CapView, at, of_agent, read};
 pub use set::{CapSet, set};

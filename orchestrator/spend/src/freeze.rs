@@ -2,7 +2,7 @@
 
 use purser_db::{DbError, Tx, params};
 use purser_values::Timestamp;
-use purser_values::id::AgentId;
+use purser_values::id::{AgentId, HoldId};
 
 /// Freezes or thaws the agent's money, in the write that freezes or thaws the agent. Holds and tokens stay as they are, so
 /// that a thaw restores the same values.
@@ -17,7 +17,16 @@ pub fn apply(tx: &mut Tx<'_>, agent: &AgentId, frozen: bool, now: Timestamp) -> 
     }
 }
 
-/// Whether the agent's money is frozen.
+/// Whether the hold's agent, or one that its grant was derived through, is frozen.
+///
+/// # Errors
+/// When the store fails.
+pub(crate) fn is_hold_frozen(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbError> {
+    let select = "select f.agent from spend_hold_share s join spend_freeze f on f.agent = s.agent where s.hold = $1 limit 1";
+    Ok(tx.query_opt(select, params![hold])?.is_some())
+}
+
+/// Whether the agent's own money is frozen.
 ///
 /// # Errors
 /// When the store fails.

@@ -18,6 +18,7 @@ use purser_values::{Money, Sha256Digest, Timestamp};
 use serde::Serialize;
 
 use crate::quote::{Quote, Recurs};
+use crate::share::Share;
 use crate::spender::Spender;
 
 pub use expire::expire;
@@ -34,6 +35,10 @@ pub(crate) use release::settle;
 pub struct Purchase {
     pub spender: Spender,
     pub grant: GrantId,
+    /// The grant's ceiling over its whole life, if it has one.
+    pub total: Option<Money>,
+    /// The agents that the grant was derived through, nearest first; they pay along.
+    pub above: Vec<Share>,
     pub provider: ProviderName,
     pub project: ProjectName,
     /// The resource that is paid for; minted before the money is set aside.
@@ -46,6 +51,14 @@ pub struct Purchase {
     /// Where a person can raise the cap or add a card, for the refusals.
     pub limits_url: String,
     pub card_url: String,
+}
+
+impl Purchase {
+    /// Who pays, the buyer first.
+    pub(crate) fn shares(&self) -> Vec<Share> {
+        let own = Share { agent: self.spender.agent.clone(), grant: self.grant.clone(), total: self.total };
+        std::iter::once(own).chain(self.above.iter().cloned()).collect()
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

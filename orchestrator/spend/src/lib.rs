@@ -5,6 +5,8 @@
 //! - INVARIANT (sum-zero): the balances of all ledger accounts of one currency add up to zero.
 //! - INVARIANT (cap): an agent's holds and captures at one provider in one calendar month (UTC), over all its grants, never
 //!   exceed the cap. Lowering a cap below what is used leaves no room; it takes nothing back.
+//! - INVARIANT (chain-pays): what an agent buys under a derived grant counts against every agent and grant above it too.
+//! - INVARIANT (total): the purchases under a grant and those derived from it never exceed its total.
 //! - INVARIANT (token-is-hold): what a payment token may still be charged is always a hold. A charge names one accepted line
 //!   of the quote and is at most its amount; anything else is refused and recorded as a dispute.
 //! - INVARIANT (refund-within-charge): what is given back of a charge, under way included, never exceeds the charge. It is the charging
@@ -24,15 +26,19 @@ pub mod hold;
 mod ledger;
 pub mod limits;
 pub mod method;
+mod pot;
 pub mod quote;
 pub mod rail;
 pub mod refund;
 pub mod renewal;
+mod share;
 mod spender;
 pub mod statement;
 mod store;
 pub mod token;
+mod total;
 pub mod verify;
 
+pub use share::Share;
 pub use spender::Spender;
 pub use store::MIGRATIONS;

@@ -10,8 +10,9 @@ use purser_values::{Env, Timestamp};
 use serde_json::json;
 
 use crate::hold::{self, HeldLine, Hold, LineState};
+use crate::share::{self, Ceiling, Full};
 use crate::token::TokenState;
-use crate::{book, freeze, limits, token};
+use crate::{freeze, limits, token};
 
 /// After a line was charged: when it is due next.
 pub(crate) fn note(tx: &mut Tx<'_>, hold: &Hold, line: &HeldLine, charged_at: Timestamp) -> Result<(), DbError> {
@@ -54,21 +55,41 @@ pub fn reserve(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
     Ok(done)
 }
 
+enum Stop {
+    Full(Full),
+    Store(DbError),
+}
+
+impl From<DbError> for Stop {
+    fn from(e: DbError) -> Self {
+        Self::Store(e)
+    }
+}
+
 /// Holds the line's amount in the month it is due in, or tells why not.
 fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) -> Result<Option<&'static str>, DbError> {
     let works = token::of_hold(tx, &hold.id)?.is_some_and(|token| token.state == TokenState::Active && token.expires_at > due);
     if !works {
         return Ok(Some("payment_token_ended"));
     }
-    if freeze::is_frozen(tx, &hold.spender.agent)? {
+    if freeze::is_hold_frozen(tx, &hold.id)? {
         return Ok(Some("agent_frozen"));
     }
     let all = hold::lines(tx, hold)?;
     let first = all.iter().find(|held| held.line == line).ok_or(DbError::NoRow)?;
     let month = due.month();
-    let Some(book) = book::find_or_open(tx, env, &hold.spender, &hold.provider, month)? else { return Ok(Some("cap_missing")) };
-    if book.currency() != first.amount.currency() || !book::reserve(tx, env, &book, first.amount, hold.id.as_str())? {
-        return Ok(Some("cap_reached"));
+    let shares = share::of_hold(tx, &hold.id)?;
+    // What one ceiling gave must not stay taken when another is full.
+    let taken = tx.savepoint(|tx| {
+        let whose = (&hold.spender, &hold.provider);
+        share::reserve(tx, env, whose, &shares, month, first.amount, hold.id.as_str())?.map_err(Stop::Full)
+    });
+    match taken {
+        Ok(()) => {}
+        Err(Stop::Store(e)) => return Err(e),
+        Err(Stop::Full(Full::NoCap)) => return Ok(Some("cap_missing")),
+        Err(Stop::Full(Full::Reached(Ceiling::Life(_), _))) => return Ok(Some("total_reached")),
+        Err(Stop::Full(_)) => return Ok(Some("cap_reached")),
     }
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
                   values ($1, $2, $3, $3, $4, $5, $6, $7)";

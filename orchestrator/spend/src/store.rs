@@ -79,6 +79,18 @@ create table spend_renewal (
 ){strict};
 create index spend_renewal_due on spend_renewal (state, next_at)";
 
+/// The agents and grants that a purchase counts against, and the ceilings of grants over their whole life. What was held before
+/// there were any counts against its own agent.
+const SHARES: &str = "create table spend_hold_share (
+    hold {text} not null, depth {int} not null, agent {text} not null, grant_id {text} not null, total {int}, currency {text},
+    primary key (hold, depth)
+){strict};
+create index spend_hold_share_agent on spend_hold_share (agent);
+create table spend_total (
+    grant_id {text} primary key, organisation {text} not null, currency {text} not null, amount {int} not null check (amount >= 0)
+){strict};
+insert into spend_hold_share (hold, depth, agent, grant_id) select id, 0, agent, grant_id from spend_hold";
+
 /// The embedded sandbox rail's own memory; a real processor keeps this at its side.
 const SANDBOX_RAIL: &str = "create table rail_sandbox_card (
     reference {text} primary key, card {text} not null, authenticated {int} not null
@@ -111,4 +123,5 @@ create table rail_sandbox_refund (
 ){strict};
 create index rail_sandbox_refund_charge on rail_sandbox_refund (charge)";
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS] };
+pub const MIGRATIONS: Migrations =
+    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES] };

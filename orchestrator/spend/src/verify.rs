@@ -43,7 +43,7 @@ fn balances_follow_from_transfers(tx: &mut Tx<'_>, found: &mut Vec<String>) -> R
     Ok(())
 }
 
-/// room + held + captured is the cap; and room is negative only where the cap was lowered below what was used.
+/// room + held + captured is the ceiling of every book and total; and room is negative only where the cap was lowered below what was used.
 fn cap(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
     for Book { name, room, held, captured, cap } in books(tx)? {
         if room + held + captured != cap || held < 0 || captured < 0 {
@@ -66,11 +66,17 @@ fn books(tx: &mut Tx<'_>) -> Result<Vec<Book>, DbError> {
                    (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/room') as room,
                    (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/held') as held,
                    (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/captured') as captured
-               from spend_book k";
+               from spend_book k
+               union all select 'total', t.grant_id, '', t.amount,
+                   (select balance from ledger_account where id = 'total/' || t.grant_id || '/room') as room,
+                   (select balance from ledger_account where id = 'total/' || t.grant_id || '/held') as held,
+                   (select balance from ledger_account where id = 'total/' || t.grant_id || '/captured') as captured
+               from spend_total t";
     let rows = tx.query(sql, params![])?;
     rows.iter()
         .map(|row| {
-            let name = format!("{}/{}/{}", row.get::<String>("agent")?, row.get::<String>("provider")?, row.get::<String>("month")?);
+            let parts: [String; 3] = [row.get("agent")?, row.get("provider")?, row.get("month")?];
+            let name = parts.join("/").trim_end_matches('/').to_owned();
             Ok(Book { name, room: row.get("room")?, held: row.get("held")?, captured: row.get("captured")?, cap: row.get("cap")? })
         })
         .collect()
@@ -78,20 +84,28 @@ fn books(tx: &mut Tx<'_>) -> Result<Vec<Book>, DbError> {
 
 /// What a book holds is the sum of the lines that are open or being charged.
 fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    let sql = "select h.agent || '/' || h.provider || '/' || l.month as book, cast(sum(l.amount) as bigint) as total
-               from spend_hold_line l join spend_hold h on h.id = l.hold where l.state in ('open', 'charging')
-               group by h.agent, h.provider, l.month";
+    let sql = "select s.agent || '/' || h.provider || '/' || l.month as book, cast(sum(l.amount) as bigint) as total
+               from spend_hold_line l join spend_hold h on h.id = l.hold join spend_hold_share s on s.hold = h.id
+               where l.state in ('open', 'charging') group by s.agent, h.provider, l.month
+               union all select 'total/' || s.grant_id as book, cast(sum(l.amount) as bigint) as total
+               from spend_hold_line l join spend_hold_share s on s.hold = l.hold
+               where l.state in ('open', 'charging') and s.total is not null group by s.grant_id";
     compare(tx, sql, found, "held", |book| book.held)
 }
 
 /// What a book has captured is the sum of its charges that succeeded, less what came back of them.
 fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    let sql = "select h.agent || '/' || h.provider || '/' || l.month as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
+    let sql = "select s.agent || '/' || h.provider || '/' || l.month as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
                from spend_charge c
                left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
-                   on r.charge = c.id join spend_hold h on h.id = c.hold
+                   on r.charge = c.id join spend_hold h on h.id = c.hold join spend_hold_share s on s.hold = h.id
                join spend_hold_line l on l.hold = c.hold and l.charge = c.id
-               where c.state = 'succeeded' group by h.agent, h.provider, l.month";
+               where c.state = 'succeeded' group by s.agent, h.provider, l.month
+               union all select 'total/' || s.grant_id as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
+               from spend_charge c
+               left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
+                   on r.charge = c.id join spend_hold_share s on s.hold = c.hold
+               where c.state = 'succeeded' and s.total is not null group by s.grant_id";
     compare(tx, sql, found, "captured", |book| book.captured)
 }
 

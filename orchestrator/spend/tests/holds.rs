@@ -7,13 +7,13 @@ use purser_authority::action::{CapSet as CapSetAction, GrantDecide};
 use purser_authority::{Caller, Denied, Facts, Role, authorise};
 use purser_db::testing::each_engine;
 use purser_spend::cap::{self, CapError, CapSet};
-use purser_spend::hold::{self, HoldError};
+use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::Recurs;
 use purser_spend::rail::sandbox::SandboxCard;
-use purser_spend::{Spender, token};
+use purser_spend::{Share, Spender, token};
 use purser_values::Currency;
 use purser_values::error::PublicError as _;
-use purser_values::id::{AgentId, OrganisationId, PersonId};
+use purser_values::id::{AgentId, GrantId, OrganisationId, PersonId};
 use world::{TABLES, World, usd};
 
 #[tokio::test]
@@ -240,6 +240,7 @@ async fn another_organisation_or_agent_cannot_touch_a_hold_or_token() {
             grant: stranger.grant.clone(),
             on_behalf_of: PersonId::mint(&stranger.env),
             organisation: world.spender.organisation.clone(),
+            chain: Vec::new(),
         };
         for caller in [stranger.person(Role::Owner), stranger.agent(), colleague] {
             let (env, id, who) = (world.env.clone(), hold.id.clone(), caller.clone());
@@ -267,6 +268,95 @@ async fn another_organisation_or_agent_cannot_touch_a_hold_or_token() {
         let (shown, own) = (prefix.clone(), world.spender.organisation.clone());
         assert!(world.db.read(move |tx| token::by_prefix(tx, &organisation, &shown)).await.unwrap().is_empty());
         assert_eq!(world.db.read(move |tx| token::by_prefix(tx, &own, &prefix)).await.unwrap().len(), 1);
+    })
+    .await;
+}
+
+/// A second agent of the organisation, with a cap of its own, that acts within the world's agent's grant.
+async fn helper(world: &World, cap_minor: i64) -> World {
+    let mut helper = world.clone();
+    helper.spender.agent = AgentId::mint(&world.env);
+    helper.grant = GrantId::mint(&world.env);
+    helper.grant_cap(cap_minor).await;
+    helper
+}
+
+fn within(world: &World, helper: &World, key: &str, minor: i64, totals: [Option<i64>; 2]) -> Purchase {
+    let mut purchase = helper.one(key, minor);
+    purchase.total = totals[0].map(usd);
+    purchase.above = vec![Share { agent: world.spender.agent.clone(), grant: world.grant.clone(), total: totals[1].map(usd) }];
+    purchase
+}
+
+#[tokio::test]
+async fn what_a_helper_buys_takes_room_at_its_own_cap_and_at_every_agent_above_or_nowhere() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        let helper = helper(&world, 8_00).await;
+        let hold = helper.place(&within(&world, &helper, "a", 6_00, [None, None])).await.unwrap();
+        assert_eq!((world.position("slipway").await.3, helper.position("slipway").await.3), (4_00, 2_00));
+        // Its own cap is the first to be full, then the one above; nothing stays taken in the other.
+        let own = helper.place(&within(&world, &helper, "b", 3_00, [None, None])).await;
+        assert!(matches!(own, Err(HoldError::CapReached { agent: None, .. })), "{own:?}");
+        world.place(&world.one("c", 3_00)).await.unwrap();
+        let refused = helper.place(&within(&world, &helper, "d", 2_00, [None, None])).await;
+        assert!(matches!(&refused, Err(HoldError::CapReached { agent: Some(a), .. }) if *a == world.spender.agent), "{refused:?}");
+        assert_eq!((world.position("slipway").await.3, helper.position("slipway").await.3), (1_00, 2_00));
+        world.is_sound().await;
+        // A charge captures in both, and what was not charged goes back in both.
+        let plain = helper.issue(&hold).await;
+        let receipt = helper.charge(World::ask("x", &plain, &hold, "a", 5_00)).await;
+        assert_eq!(receipt.code, None);
+        assert_eq!((world.position("slipway").await.1, helper.position("slipway").await.1), (5_00, 5_00));
+        assert_eq!((world.position("slipway").await.3, helper.position("slipway").await.3), (2_00, 3_00));
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_total_of_a_grant_holds_over_months_and_over_the_grants_derived_from_it() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let helper = helper(&world, 100_00).await;
+        let mut first = world.one("a", 6_00);
+        first.total = Some(usd(10_00));
+        let first = world.place(&first).await.unwrap();
+        let refused = helper.place(&within(&world, &helper, "b", 5_00, [None, Some(10_00)])).await;
+        assert!(matches!(&refused, Err(HoldError::TotalReached { grant, left, .. }) if *grant == world.grant && left.minor() == 4_00), "{refused:?}");
+        assert_eq!(helper.position("slipway").await.3, 100_00);
+        let second = helper.place(&within(&world, &helper, "c", 3_00, [Some(3_00), Some(10_00)])).await.unwrap();
+        let own = helper.place(&within(&world, &helper, "d", 1_00, [Some(3_00), Some(10_00)])).await;
+        assert!(matches!(&own, Err(HoldError::TotalReached { grant, .. }) if *grant == helper.grant), "{own:?}");
+        world.is_sound().await;
+        // Another month has room again, a total has not; what is given back counts again.
+        helper.release(&second).await;
+        world.release(&first).await;
+        world.clock.advance_secs(40 * 86_400);
+        let mut later = world.one("e", 10_01);
+        later.total = Some(usd(10_00));
+        assert!(matches!(world.place(&later).await, Err(HoldError::TotalReached { .. })));
+        later.quote.lines = vec![World::line("a", 10_00, Recurs::Once)];
+        world.place(&later).await.unwrap();
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_freeze_above_stops_the_helpers_purchases_and_the_charges_of_what_it_holds() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let helper = helper(&world, 100_00).await;
+        let hold = helper.place(&within(&world, &helper, "a", 6_00, [None, None])).await.unwrap();
+        let plain = helper.issue(&hold).await;
+        world.freeze(true).await;
+        let refused = helper.place(&within(&world, &helper, "b", 1_00, [None, None])).await;
+        assert!(matches!(refused, Err(HoldError::Denied(Denied::Frozen))), "{refused:?}");
+        assert_eq!(helper.charge(World::ask("x", &plain, &hold, "a", 6_00)).await.code.as_deref(), Some("agent_frozen"));
+        world.freeze(false).await;
+        assert_eq!(helper.charge(World::ask("y", &plain, &hold, "a", 6_00)).await.code, None);
+        world.is_sound().await;
     })
     .await;
 }

@@ -201,3 +201,42 @@ async fn a_long_life_with_every_kind_of_turn_is_sound_on_both_engines() {
     })
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_60_concurrent_purchases_by_helpers_exactly_as_many_are_made_as_fit_the_agent_above_them() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 7 * 5_00 + 4_99).await;
+        let mut helpers = Vec::new();
+        for _ in 0..6 {
+            let mut helper = world.clone();
+            helper.spender.agent = purser_values::id::AgentId::mint(&world.env);
+            helper.grant = purser_values::id::GrantId::mint(&world.env);
+            helper.grant_cap(50_00).await;
+            helpers.push(helper);
+        }
+        let above = purser_spend::Share { agent: world.spender.agent.clone(), grant: world.grant.clone(), total: None };
+        let tasks: Vec<_> = (0..60)
+            .map(|i| {
+                let helper = helpers[i % helpers.len()].clone();
+                let mut purchase = helper.one(&format!("k{i}"), 5_00);
+                purchase.above = vec![above.clone()];
+                tokio::spawn(async move {
+                    loop {
+                        match helper.place(&purchase).await {
+                            Err(HoldError::Store(e)) if e.is_transient() => {}
+                            outcome => break outcome.is_ok(),
+                        }
+                    }
+                })
+            })
+            .collect();
+        let mut bought = 0;
+        for task in tasks {
+            bought += usize::from(task.await.unwrap());
+        }
+        assert_eq!(bought, 7);
+        assert_eq!(world.position("slipway").await, (39_99, 0, 35_00, 4_99));
+        world.is_sound().await;
+    })
+    .await;
+}

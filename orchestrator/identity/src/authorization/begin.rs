@@ -115,7 +115,7 @@ pub(super) fn ask_for_grant(
     peer: &str,
 ) -> Result<Done<Pending>, BeginError> {
     let Some(grant) = &pending.asked.grant else { return Ok(Done::quiet(pending)) };
-    let ask = Ask { asker: Asker::Agent(grant.scope.clone()), name: grant.name.clone(), peer: peer.to_owned() };
+    let ask = Ask { asker: Asker::Agent(Box::new(grant.scope.clone())), name: grant.name.clone(), peer: peer.to_owned() };
     let jkt = grant.key.thumbprint();
     let may_ask = authorise::<GrantRequest>(permit.caller(), &Facts::new(realm.env.now(), &jkt))?;
     let done = authorization_start(tx, realm, may_ask, &ask, &grant.key)?;

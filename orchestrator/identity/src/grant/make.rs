@@ -1,9 +1,10 @@
 //! Making a grant: the signed record, the row and the mail with its revoke link.
 
 use purser_authority::{Done, GrantScope};
-use purser_crypto::jose::Jwk;
+use purser_crypto::jose::{JoseError, Jwk};
+use purser_crypto::seal::SealError;
 use purser_crypto::token;
-use purser_db::{Tx, params};
+use purser_db::{DbError, Tx, params};
 use purser_values::id::{AgentId, GrantId, GrantRequestId, OrganisationId, PersonId};
 use purser_values::{Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use super::link::REVOKE_LINK;
 use super::{Grant, GrantState};
 use crate::agent::Agent;
 use crate::consent::TermsSeen;
-use crate::grant_request::{DecideError, GrantRequest};
+use crate::grant_request::GrantRequest;
 use crate::person::Member;
 use crate::realm::Realm;
 
@@ -31,10 +32,22 @@ pub struct GrantRecord {
     pub email: String,
     pub organisation: OrganisationId,
     pub agent: RecordAgent,
-    pub request: GrantRequestId,
+    /// What a person answered; a derived grant has none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request: Option<GrantRequestId>,
+    /// The grant that it was derived from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parent: Option<RecordParent>,
     pub accepted_at: Timestamp,
     pub scope: GrantScope,
     pub terms: Vec<TermsSeen>,
+}
+
+/// A grant by its id and the digest of its record, so that the whole chain can be checked from its records.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct RecordParent {
+    pub grant: GrantId,
+    pub sha256: Sha256Digest,
 }
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -45,16 +58,38 @@ pub struct RecordAgent {
     pub jwk: Jwk,
 }
 
+/// Where a grant comes from.
+pub(crate) enum Origin<'a> {
+    /// A person's answer.
+    Request(&'a GrantRequest),
+    /// An agent that acts under `parent`.
+    Derived { parent: &'a Grant, key: &'a Jwk },
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum MakeError {
+    #[error(transparent)]
+    Seal(#[from] SealError),
+    #[error(transparent)]
+    Jose(#[from] JoseError),
+    #[error(transparent)]
+    Db(#[from] DbError),
+}
+
 pub(crate) fn make(
     tx: &mut Tx<'_>,
     realm: &Realm,
     member: &Member,
     agent: &Agent,
-    request: &GrantRequest,
+    origin: &Origin<'_>,
     scope: GrantScope,
     terms: &[TermsSeen],
-) -> Result<Done<Grant>, DecideError> {
+) -> Result<Done<Grant>, MakeError> {
     let (id, now) = (GrantId::mint(&realm.env), realm.env.now());
+    let (request, parent, key) = match origin {
+        Origin::Request(request) => (Some(&request.id), None, &request.key),
+        Origin::Derived { parent, key } => (None, Some(*parent), *key),
+    };
     let record = GrantRecord {
         iss: realm.issuer.to_string(),
         sub: member.person.id.clone(),
@@ -63,8 +98,9 @@ pub(crate) fn make(
         exp: scope.expires_at.as_secs(),
         email: member.person.email.to_string(),
         organisation: member.organisation.id.clone(),
-        agent: RecordAgent { id: agent.id.clone(), claimed_name: agent.name.to_string(), jkt: agent.jkt.clone(), jwk: request.key.clone() },
-        request: request.id.clone(),
+        agent: RecordAgent { id: agent.id.clone(), claimed_name: agent.name.to_string(), jkt: agent.jkt.clone(), jwk: key.clone() },
+        request: request.cloned(),
+        parent: parent.map(|above| RecordParent { grant: above.id.clone(), sha256: above.record_digest }),
         accepted_at: now,
         scope: scope.clone(),
         terms: terms.to_vec(),
@@ -72,19 +108,21 @@ pub(crate) fn make(
     let record = realm.keys.sign(TYPE, &record)?;
     let record_digest = Sha256Digest::of(record.as_bytes());
     let insert = "insert into agent_grant
-        (id, organisation, person, agent, request, scope, terms, record, record_digest, accepted_at, expires_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+        (id, organisation, person, agent, request, scope, terms, record, record_digest, accepted_at, expires_at, parent)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let (scope_json, terms_json) = (serde_json::json!(scope), serde_json::json!(terms));
     let (organisation, person) = (&member.organisation.id, &member.person.id);
-    tx.execute(
-        insert,
-        params![id, organisation, person, agent.id, request.id, scope_json, terms_json, record, record_digest, now, scope.expires_at],
-    )?;
+    // One request makes one grant; a derived grant is its own request.
+    let request = request.map_or(id.as_str(), GrantRequestId::as_str);
+    let who = params![id, organisation, person, agent.id, request];
+    let what = params![scope_json, terms_json, record, record_digest, now, scope.expires_at, parent.map(|above| &above.id)];
+    tx.execute(insert, &[who, what].concat())?;
     let grant = Grant {
         id,
         organisation: organisation.clone(),
         person: person.clone(),
         agent: agent.id.clone(),
+        parent: parent.map(|above| above.id.clone()),
         scope,
         terms: terms.to_vec(),
         record,
@@ -92,6 +130,8 @@ pub(crate) fn make(
         accepted_at: now,
         state: GrantState::InForce,
     };
+    // The person decided nothing here, and can follow helpers on the agents page.
+    let Origin::Request(request) = origin else { return Ok(Done::quiet(grant)) };
     let (link, digest) = token::mint(&realm.env, REVOKE_LINK);
     let keep = "insert into revoke_link (token_hash, grant_id, created_at) values ($1, $2, $3)";
     tx.execute(keep, params![digest, grant.id, now])?;
@@ -101,7 +141,6 @@ pub(crate) fn make(
 }
 
 fn notice(realm: &Realm, member: &Member, agent: &Agent, request: &GrantRequest, grant: &Grant, link: &str) -> String {
-    let list = |names: Vec<&str>| names.join(", ");
     format!(
         "At {at} you let an agent act for you ({email}, organisation {organisation}).\n\n\
          It calls itself:  \"{name}\" (nobody has verified this)\n\
@@ -121,8 +160,8 @@ fn notice(realm: &Realm, member: &Member, agent: &Agent, request: &GrantRequest,
         name = agent.name,
         jkt = agent.jkt,
         peer = request.peer,
-        projects = list(grant.scope.projects.iter().map(AsRef::as_ref).collect()),
-        providers = list(grant.scope.providers.iter().map(AsRef::as_ref).collect()),
+        projects = grant.scope.projects,
+        providers = grant.scope.providers,
         cap = grant.scope.cap_per_provider_month,
         ends = grant.scope.expires_at.for_people(),
         irreversible = if grant.scope.irreversible { "allowed" } else { "not allowed" },

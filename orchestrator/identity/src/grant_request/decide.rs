@@ -1,6 +1,6 @@
 //! `grant_decide`: a person accepts or denies.
 //!
-//! INVARIANT (agent-cannot-widen): what is accepted is within what was asked, except for the cap, which the person writes.
+//! INVARIANT (agent-cannot-widen): what is accepted is within what was asked, except for the ceilings, which the person writes.
 //! A cap above the default needs the role that may raise caps.
 
 use purser_authority::action::{CapRaise, GrantAccept, GrantDecide};
@@ -8,7 +8,6 @@ use purser_authority::{Caller, Denied, Done, Event, Facts, Permit, authorise};
 use purser_crypto::jose::JoseError;
 use purser_crypto::seal::SealError;
 use purser_db::{DbError, Tx, params};
-use purser_values::Money;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::GrantRequestId;
 use purser_values::limits::DEFAULT_CAP_MINOR;
@@ -17,7 +16,8 @@ use purser_values::name::ProviderName;
 use super::{AskedScope, Asker, GrantRequest, State, by_id};
 use crate::agent::{self, Agent};
 use crate::consent::TermsSeen;
-use crate::grant::{self, Grant};
+use crate::grant::{self, Grant, MakeError, Origin};
+use crate::limits::GRANT_LIFE_MIN_S;
 use crate::person;
 use crate::realm::Realm;
 use crate::terms;
@@ -33,8 +33,12 @@ pub enum DecideError {
     Expired,
     #[error("the decision allows {0}, which was not asked for")]
     Wider(&'static str),
+    #[error("the decision leaves no project or no provider")]
+    Nothing,
     #[error("the cap is out of range")]
     Cap,
+    #[error("the life is too short")]
+    Life,
     #[error("the terms of `{0}` are not the ones that were shown")]
     TermsChanged(ProviderName),
     #[error("the terms of `{0}` are not known")]
@@ -49,6 +53,16 @@ pub enum DecideError {
     Db(#[from] DbError),
 }
 
+impl From<MakeError> for DecideError {
+    fn from(e: MakeError) -> Self {
+        match e {
+            MakeError::Seal(e) => Self::Seal(e),
+            MakeError::Jose(e) => Self::Jose(e),
+            MakeError::Db(e) => Self::Db(e),
+        }
+    }
+}
+
 impl PublicError for DecideError {
     fn code(&self) -> &'static str {
         match self {
@@ -56,7 +70,9 @@ impl PublicError for DecideError {
             Self::Decided => "request_decided",
             Self::Expired => "request_expired",
             Self::Wider(_) => "wider_than_asked",
+            Self::Nothing => "nothing_allowed",
             Self::Cap => "cap_out_of_range",
+            Self::Life => "life_out_of_range",
             Self::TermsChanged(_) => "terms_changed",
             Self::TermsUnknown(_) => "terms_unknown",
             Self::Frozen(_) => "agent_frozen",
@@ -69,7 +85,7 @@ impl PublicError for DecideError {
             Self::Denied(e) => e.kind(),
             Self::Decided | Self::Expired | Self::TermsChanged(_) | Self::Frozen(_) => Kind::Conflict,
             Self::Wider(_) => Kind::Forbidden,
-            Self::Cap => Kind::Invalid,
+            Self::Nothing | Self::Cap | Self::Life => Kind::Invalid,
             Self::TermsUnknown(_) => Kind::Provider,
             Self::Seal(_) | Self::Jose(_) => Kind::Internal,
             Self::Db(e) => e.kind(),
@@ -80,7 +96,9 @@ impl PublicError for DecideError {
             Self::Denied(e) => e.hint(),
             Self::Decided | Self::Expired => Some("run `purser login` in the terminal again".to_owned()),
             Self::Wider(_) => Some("accept only what the page shows".to_owned()),
+            Self::Nothing => Some("leave at least one project and one provider, or deny".to_owned()),
             Self::Cap => Some(format!("write an amount from 0 to {}", CAP_MAX_MINOR / 100)),
+            Self::Life => Some(format!("let it live {GRANT_LIFE_MIN_S} seconds at least")),
             Self::TermsChanged(_) => Some("read the page again: the provider has published other terms".to_owned()),
             Self::TermsUnknown(_) => Some("the provider publishes no terms that could be accepted; leave it out".to_owned()),
             Self::Frozen(_) => Some("thaw it on the agents page first".to_owned()),
@@ -89,20 +107,20 @@ impl PublicError for DecideError {
     }
 }
 
-/// What the person allows. For a person's own terminal the fields mean nothing and stay empty.
+/// What the person allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accept {
-    pub providers: Vec<ProviderName>,
-    pub cap: Money,
-    pub export: bool,
-    pub irreversible: bool,
+    /// What was asked for, or less of it; the ceilings are the person's.
+    pub allowed: AskedScope,
     /// The documents that were on the page.
     pub terms: Vec<TermsSeen>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
-    Accept(Accept),
+    Accept(Box<Accept>),
+    /// A person lets their own terminal in.
+    LetIn,
     Deny,
 }
 
@@ -140,12 +158,13 @@ pub fn device_decision(
             let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([&request.jkt]);
             Ok(Done::with_event(Decided::Denied, event.with(serde_json::json!({ "decision": "deny" }))))
         }
-        (Decision::Accept(_), Asker::Person) => {
+        (Decision::LetIn, Asker::Person) => {
             settle(tx, realm, permit, &request, "let_in", None)?;
             let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([&request.jkt]);
             Ok(Done::with_event(Decided::LetIn, event.with(serde_json::json!({ "decision": "accept", "for": "person" }))))
         }
         (Decision::Accept(accept), Asker::Agent(asked)) => accept_agent(tx, realm, permit, &request, asked, accept),
+        (Decision::LetIn, Asker::Agent(_)) | (Decision::Accept(_), Asker::Person) => Err(DecideError::Wider("another kind of caller")),
     }
 }
 
@@ -158,8 +177,8 @@ fn accept_agent(
     accept: &Accept,
 ) -> Result<Done<Decided>, DecideError> {
     let Caller::Person { person, organisation, .. } = permit.caller() else { return Err(Denied::Anonymous.into()) };
-    refuse_wider(realm, permit, asked, accept)?;
-    for provider in &accept.providers {
+    refuse_wider(realm, permit, asked, &accept.allowed)?;
+    for provider in accept.allowed.providers.named() {
         check_terms(tx, provider, &accept.terms)?;
     }
     let member = person::member(tx, organisation, person)?.ok_or(Denied::NotFound)?;
@@ -167,16 +186,10 @@ fn accept_agent(
     if agent.is_frozen() {
         return Err(DecideError::Frozen(agent.name.to_string()));
     }
-    let mut scope = asked.in_full(realm.env.now());
-    scope.providers.clone_from(&accept.providers);
-    scope.actions = AskedScope::actions(accept.export);
-    scope.cap_per_provider_month = accept.cap;
-    scope.export = accept.export;
-    scope.irreversible = accept.irreversible;
-
+    let scope = accept.allowed.in_full(realm.env.now());
     let mut accepted = accept.terms.clone();
-    accepted.retain(|seen| accept.providers.contains(&seen.provider));
-    let mut done = grant::make(tx, realm, &member, &agent, request, scope, &accepted)?;
+    accepted.retain(|seen| accept.allowed.providers.contains(&seen.provider));
+    let mut done = grant::make(tx, realm, &member, &agent, &Origin::Request(request), scope, &accepted)?;
     settle(tx, realm, permit, request, "granted", Some(&done.value))?;
     let grant = done.value.clone();
     let event = Event::done(permit.verb(), permit.caller(), grant.id.as_str())
@@ -193,21 +206,25 @@ fn accept_agent(
     Ok(done.map(|grant| Decided::Granted { grant, agent }))
 }
 
-fn refuse_wider(realm: &Realm, permit: &Permit<GrantDecide>, asked: &AskedScope, accept: &Accept) -> Result<(), DecideError> {
-    if accept.providers.is_empty() || accept.providers.iter().any(|p| !asked.providers.contains(p)) {
-        return Err(DecideError::Wider("other providers"));
+fn refuse_wider(realm: &Realm, permit: &Permit<GrantDecide>, asked: &AskedScope, allowed: &AskedScope) -> Result<(), DecideError> {
+    let now = realm.env.now();
+    if allowed.projects.is_empty() || allowed.providers.is_empty() {
+        return Err(DecideError::Nothing);
     }
-    if accept.export && !asked.export {
-        return Err(DecideError::Wider("credential export"));
+    if let Some(what) = allowed.wider_than(asked, now) {
+        return Err(DecideError::Wider(what));
     }
-    if accept.irreversible && !asked.irreversible {
-        return Err(DecideError::Wider("purchases that cannot be undone"));
+    if allowed.life_s < GRANT_LIFE_MIN_S {
+        return Err(DecideError::Life);
     }
-    if accept.cap.currency() != asked.cap.currency() || !(0..=CAP_MAX_MINOR).contains(&accept.cap.minor()) {
-        return Err(DecideError::Cap);
+    let ceilings = std::iter::once(&allowed.cap).chain(allowed.caps.values()).chain(&allowed.total);
+    for ceiling in ceilings {
+        if ceiling.currency() != asked.cap.currency() || !(0..=CAP_MAX_MINOR).contains(&ceiling.minor()) {
+            return Err(DecideError::Cap);
+        }
     }
-    if accept.cap.minor() > DEFAULT_CAP_MINOR {
-        authorise::<CapRaise>(permit.caller(), &Facts::new(realm.env.now(), permit.subject())).map(drop)?;
+    if std::iter::once(&allowed.cap).chain(allowed.caps.values()).any(|cap| cap.minor() > DEFAULT_CAP_MINOR) {
+        authorise::<CapRaise>(permit.caller(), &Facts::new(now, permit.subject())).map(drop)?;
     }
     Ok(())
 }

@@ -9,11 +9,11 @@ use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::GrantRequestId;
 use purser_values::limits::{CAP_MAX_MINOR, DEVICE_CODE_LIFE_S};
-use purser_values::{Secret, Timestamp};
+use purser_values::{Money, Secret, Timestamp};
 
 use super::{AskedScope, Asker, UserCode};
 use crate::agent::AgentName;
-use crate::limits::{GRANT_LIFE_MAX_S, GRANT_REQUESTS_PER_PEER, SCOPE_ENTRIES};
+use crate::limits::{GRANT_LIFE_MAX_S, GRANT_LIFE_MIN_S, GRANT_REQUESTS_PER_PEER, SCOPE_ENTRIES};
 use crate::realm::Realm;
 use crate::token::dpop::{Proof, ProofError};
 
@@ -25,8 +25,10 @@ pub enum StartError {
     TooMany,
     #[error("the request names no {0}")]
     Empty(&'static str),
-    #[error("the request asks for more than {SCOPE_ENTRIES} projects or providers")]
+    #[error("the request asks for more than {SCOPE_ENTRIES} projects, environments, providers or services, or for a cap elsewhere")]
     TooWide,
+    #[error("`{0}` is no action that an agent can be granted")]
+    Action(String),
     #[error("the cap or the life asked for is out of range")]
     Range,
     #[error(transparent)]
@@ -41,7 +43,7 @@ impl PublicError for StartError {
     fn code(&self) -> &'static str {
         match self {
             Self::TooMany => "too_many_requests",
-            Self::Empty(_) | Self::TooWide | Self::Range => "invalid_scope",
+            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Range => "invalid_scope",
             Self::Denied(e) => e.code(),
             Self::Proof(e) => e.code(),
             Self::Db(e) => e.code(),
@@ -50,7 +52,7 @@ impl PublicError for StartError {
     fn kind(&self) -> Kind {
         match self {
             Self::TooMany => Kind::RateLimited,
-            Self::Empty(_) | Self::TooWide | Self::Range => Kind::Invalid,
+            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Range => Kind::Invalid,
             Self::Denied(e) => e.kind(),
             Self::Proof(e) => e.kind(),
             Self::Db(e) => e.kind(),
@@ -61,7 +63,8 @@ impl PublicError for StartError {
             Self::TooMany => Some("wait until a person has answered, or until the older requests run out".to_owned()),
             Self::Empty(what) => Some(format!("name at least one {what}")),
             Self::TooWide => Some("ask for less in one grant".to_owned()),
-            Self::Range => Some(format!("a cap is 0 to {CAP_MAX_MINOR} minor units, a life 60 to {GRANT_LIFE_MAX_S} seconds")),
+            Self::Range => Some(format!("a cap is 0 to {CAP_MAX_MINOR} minor units, a life {GRANT_LIFE_MIN_S} to {GRANT_LIFE_MAX_S} seconds")),
+            Self::Action(_) => Some("leave `actions` out to ask for all that agents can be granted".to_owned()),
             Self::Denied(e) => e.hint(),
             Self::Proof(e) => e.hint(),
             Self::Db(_) => None,
@@ -137,16 +140,29 @@ fn record(tx: &mut Tx<'_>, realm: &Realm, permit: Permit<GrantRequestAction>, as
 }
 
 fn checked(scope: &AskedScope) -> Result<&AskedScope, StartError> {
-    if scope.projects.is_empty() {
-        return Err(StartError::Empty("project"));
+    let AskedScope { projects, environments, providers, services, actions, .. } = scope;
+    for (empty, what) in [
+        (projects.is_empty(), "project"),
+        (environments.is_empty(), "environment"),
+        // Terms are accepted provider by provider, so a grant for all of them cannot be asked for.
+        (providers.is_empty() || providers.is_all(), "provider"),
+        (services.is_empty(), "service"),
+        (actions.is_empty(), "action"),
+    ] {
+        if empty {
+            return Err(StartError::Empty(what));
+        }
     }
-    if scope.providers.is_empty() {
-        return Err(StartError::Empty("provider"));
+    if let Some(unknown) = actions.named().find(|name| !purser_authority::action::grantable().any(|known| known == name.as_str())) {
+        return Err(StartError::Action(unknown.clone()));
     }
-    if scope.projects.len() > SCOPE_ENTRIES || scope.providers.len() > SCOPE_ENTRIES {
+    let lengths = [projects.len(), environments.len(), providers.len(), services.len()];
+    if lengths.into_iter().flatten().any(|n| n > SCOPE_ENTRIES) || scope.caps.keys().any(|p| !providers.contains(p)) {
         return Err(StartError::TooWide);
     }
-    if !(0..=CAP_MAX_MINOR).contains(&scope.cap.minor()) || !(60..=GRANT_LIFE_MAX_S).contains(&scope.life_s) {
+    let mut ceilings = std::iter::once(&scope.cap).chain(scope.caps.values()).chain(&scope.total);
+    let in_range = |m: &Money| m.currency() == scope.cap.currency() && (0..=CAP_MAX_MINOR).contains(&m.minor());
+    if !ceilings.all(in_range) || !(GRANT_LIFE_MIN_S..=GRANT_LIFE_MAX_S).contains(&scope.life_s) {
         return Err(StartError::Range);
     }
     Ok(scope)

@@ -16,7 +16,7 @@ use super::dpop::{Proof, ProofError};
 use super::refresh::mint_refresh;
 use super::{AgentTokens, Tokens, agent_access, person_access};
 use crate::grant::{self, Grant};
-use crate::grant_request::{GrantRequest, State};
+use crate::grant_request::{Asker, GrantRequest, State, by_id};
 use crate::realm::Realm;
 
 #[derive(Debug, thiserror::Error)]
@@ -130,14 +130,14 @@ pub(super) fn for_grant(
     tx.execute("insert into token_family (id, grant_id) values ($1, $2)", params![family, grant.id])?;
     let refresh_token = mint_refresh(tx, realm, &family, proof.jkt(), grant.scope.expires_at)?;
     let (access_token, expires_in_s) = agent_access(realm, &grant, &family, proof.jkt())?;
-    let caller = Caller::Agent {
-        agent: grant.agent.clone(),
-        grant: grant.id.clone(),
-        on_behalf_of: grant.person.clone(),
-        organisation: grant.organisation.clone(),
+    let now = realm.env.now();
+    let caller = grant::chain(tx, &grant, now)?.caller(&grant);
+    let changed = match by_id(tx, request, now)?.map(|request| request.asker) {
+        Some(Asker::Agent(asked)) => asked.changes(&grant.scope, grant.accepted_at),
+        _ => Vec::new(),
     };
     let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str(), request.as_str(), proof.jkt()]);
-    let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent });
+    let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent, scope: grant.scope, changed });
     Ok(Done::with_event(Tokens { access_token, expires_in_s, agent }, event))
 }
 

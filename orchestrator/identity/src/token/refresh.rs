@@ -4,7 +4,7 @@
 //! nobody has used what it was exchanged for. The lost successor is then replaced, so that at most one works.
 
 use purser_authority::action::TokenIssue;
-use purser_authority::{Caller, Done, Event, Outcome, Permit};
+use purser_authority::{Done, Event, Outcome, Permit};
 use purser_crypto::jose::JoseError;
 use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
@@ -14,7 +14,6 @@ use purser_values::{Secret, Sha256Digest, Timestamp};
 
 use super::dpop::{Proof, ProofError};
 use super::{AgentTokens, Tokens, agent_access};
-use crate::agent;
 use crate::grant;
 use crate::realm::Realm;
 
@@ -99,12 +98,8 @@ pub fn token_refresh(
         return Err(RefreshError::InvalidGrant);
     }
     let grant = grant::find(tx, &row.parse("grant_id")?)?.ok_or(RefreshError::InvalidGrant)?;
-    let caller = Caller::Agent {
-        agent: grant.agent.clone(),
-        grant: grant.id.clone(),
-        on_behalf_of: grant.person.clone(),
-        organisation: grant.organisation.clone(),
-    };
+    let chain = grant::chain(tx, &grant, now)?;
+    let caller = chain.caller(&grant);
     let used_at: Option<Timestamp> = row.get("used_at")?;
     if used_at.is_some() && !forget_lost_successor(tx, &digest, used_at, now)? {
         let end = "update token_family set revoked_at = $2, revoked_why = 'refresh token reused' where id = $1";
@@ -113,10 +108,10 @@ pub fn token_refresh(
         let event = Event::new(permit.verb(), refused, &caller, family.as_str()).related([grant.id.as_str()]);
         return Ok(Done::with_event(Refreshed::Reused, event));
     }
-    if row.get::<Timestamp>("expires_at")? <= now || !grant.is_in_force(now) {
+    if row.get::<Timestamp>("expires_at")? <= now || !chain.in_force {
         return Err(RefreshError::InvalidGrant);
     }
-    if agent::find(tx, &grant.agent)?.is_none_or(|agent| agent.is_frozen()) {
+    if chain.frozen {
         return Err(RefreshError::Frozen);
     }
     let refresh_token = mint_refresh(tx, realm, &family, proof.jkt(), grant.scope.expires_at)?;
@@ -126,7 +121,7 @@ pub fn token_refresh(
     tx.execute(update, params![digest, now, successor])?;
     let (access_token, expires_in_s) = agent_access(realm, &grant, &family, proof.jkt())?;
     let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str()]);
-    let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent });
+    let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent, scope: grant.scope, changed: Vec::new() });
     Ok(Done::with_event(Refreshed::Issued(Tokens { access_token, expires_in_s, agent }), event))
 }
 

@@ -18,7 +18,7 @@ use super::saga::{DeployState, KIND};
 use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
-use crate::resource::not_an_agent;
+use crate::resource::{not_an_agent, permit_on};
 use crate::store::deployment::{self, Deployment};
 use crate::store::project::{self, Project};
 use crate::store::resource::{self, Resource, State};
@@ -111,7 +111,7 @@ fn begin(
     key: Option<&str>,
 ) -> Result<Done<Deploying>, OpError> {
     let (env, now) = (&app.core.env, app.core.env.now());
-    let Caller::Agent { agent, grant, on_behalf_of, organisation } = caller else {
+    let Caller::Agent { agent, grant, on_behalf_of, organisation, .. } = caller else {
         return Err(not_an_agent::<DeploymentCreate>(caller, &Facts::new(now, request.name.as_str())));
     };
     let scope = format!("deploy/{agent}");
@@ -131,13 +131,7 @@ fn begin(
     let target = target(tx, request, &here)?;
     confine(tx, request, &project, &target)?;
     let standing = standing(tx, now, caller)?;
-    let facts = Facts {
-        owner: Some(organisation),
-        project: Some(&project.name),
-        provider: Some(&target.provider),
-        ..standing.facts(now, target.id.as_str())
-    };
-    let permit = authorise::<DeploymentCreate>(caller, &facts)?;
+    let permit = permit_on::<DeploymentCreate>(&standing, &target, now)?;
     let row = Deployment {
         id: id.clone(),
         organisation: organisation.clone(),

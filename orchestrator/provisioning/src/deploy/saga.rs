@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use purser_authority::action::DeploymentCreate;
-use purser_authority::{Attempt, Caller, Done, Event, Facts, Outcome, authorise};
+use purser_authority::{Attempt, Caller, Done, Event, Outcome};
 use purser_flow::{Definition, Step, StepCx, StepError};
 use purser_identity::standing;
 use purser_values::error::Kind;
@@ -19,7 +19,7 @@ use crate::app::App;
 use crate::error::OpError;
 use crate::fault::permanent;
 use crate::perform;
-use crate::resource::resource_row;
+use crate::resource::{permit_on, resource_row};
 use crate::store::{deployment, resource};
 
 pub const KIND: &str = "deployment_create";
@@ -93,14 +93,8 @@ async fn api<'a>(app: &'a App, state: &DeployState) -> Result<Cloudflare<'a>, St
     let opened = app.core.db.read(move |tx| -> Result<_, OpError> {
         let now = app_in.core.env.now();
         let standing = standing(tx, now, &caller)?;
-        let facts = Facts {
-            owner: Some(&permit_row.organisation),
-            project: Some(&permit_row.project_name),
-            provider: Some(&permit_row.provider),
-            ..standing.facts(now, permit_row.id.as_str())
-        };
         // Minted anew for every step: a freeze since the request stops the deployment here.
-        let _permit = authorise::<DeploymentCreate>(&caller, &facts)?;
+        let _permit = permit_on::<DeploymentCreate>(&standing, &permit_row, now)?;
         let mut open = |name| purser_vault::open_one(tx, &app_in.core.keyring, &permit_row.id, name);
         Ok((open(TOKEN)?, open(ACCOUNT)?, open(BASE_URL)?))
     });

@@ -54,7 +54,7 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
     perform(&app.core, attempt, move |tx| {
         let app = &app_in;
         let (env, now) = (&app.core.env, app.core.env.now());
-        let Caller::Agent { agent, grant, on_behalf_of, organisation } = &caller else {
+        let Caller::Agent { agent, grant, on_behalf_of, organisation, .. } = &caller else {
             return Err(not_an_agent::<ResourceAdd>(&caller, &Facts::new(now, &request.service.to_string())));
         };
         let asked = serde_json::to_string(&request).map_err(|e| OpError::Invalid(e.to_string()))?;
@@ -102,7 +102,7 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
             return Err(OpError::NameTaken { name, environment: request.environment.clone() });
         }
         let paid = matches!(listing.price, Price::Known { .. });
-        let state = AddState::new(&row, &jkt, paid.then(|| listing.price.clone()));
+        let state = AddState::new(&row, &caller, &jkt, paid.then(|| listing.price.clone()));
         let state = serde_json::to_string(&state).map_err(|e| OpError::Invalid(e.to_string()))?;
         purser_flow::begin(tx, env, &begun.saga, KIND, organisation.as_str(), &state)?;
         keep_answer(tx, agent, key.as_deref(), &begun)?;

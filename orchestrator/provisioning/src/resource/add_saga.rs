@@ -7,17 +7,17 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use purser_authority::action::ResourceAdd;
-use purser_authority::{Attempt, Caller, Denied, Done, Event, Facts, Outcome, Permit, authorise};
+use purser_authority::{Attempt, Caller, Delegator, Denied, Done, Event, Outcome, Permit};
 use purser_catalogue::Price;
 use purser_db::Tx;
-use purser_db::jobs::NewJob;
 use purser_flow::{Definition, Step, StepCx, StepError};
-use purser_identity::standing;
+use purser_identity::grant::Link;
+use purser_identity::{CallContext, standing};
 use purser_spend::hold::{self, Purchase};
 use purser_spend::limits::REFUND_PATIENCE_S;
 use purser_spend::quote::{Line, Quote as AcceptedQuote, Recurs};
 use purser_spend::refund::due;
-use purser_spend::{Spender, token};
+use purser_spend::{Share, Spender, token};
 use purser_values::Secret;
 use purser_values::error::Kind;
 use purser_values::id::{AccountId, AgentId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
@@ -28,14 +28,14 @@ use purser_wire::resource::{AgentRef, CreateResource, Endpoint, PaymentCredentia
 use serde::{Deserialize, Serialize};
 
 use crate::account;
-use crate::agent_control::{AGENT_CONTROL_JOB, AgentControlJob};
+use crate::agent_control::follow_created;
 use crate::app::App;
 use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent, refused};
 use crate::gateway::Provider;
 use crate::perform;
 use crate::store::resource::{self, Resource, State};
-use crate::store::{control, payment};
+use crate::store::payment;
 
 pub const KIND: &str = "resource_add";
 
@@ -66,10 +66,12 @@ struct CallerState {
     person: PersonId,
     agent: AgentId,
     grant: GrantId,
+    #[serde(default)]
+    chain: Vec<Delegator>,
 }
 
 impl AddState {
-    pub fn new(resource: &Resource, agent_jkt: &str, price: Option<Price>) -> Self {
+    pub fn new(resource: &Resource, caller: &Caller, agent_jkt: &str, price: Option<Price>) -> Self {
         Self {
             resource: resource.id.clone(),
             caller: CallerState {
@@ -77,6 +79,7 @@ impl AddState {
                 person: resource.person.clone(),
                 agent: resource.agent.clone(),
                 grant: resource.grant.clone(),
+                chain: caller.chain().to_vec(),
             },
             agent_jkt: agent_jkt.to_owned(),
             price,
@@ -90,8 +93,8 @@ impl AddState {
     }
 
     fn caller(&self) -> Caller {
-        let CallerState { organisation, person, agent, grant } = self.caller.clone();
-        Caller::Agent { agent, grant, on_behalf_of: person, organisation }
+        let CallerState { organisation, person, agent, grant, chain } = self.caller.clone();
+        Caller::Agent { agent, grant, on_behalf_of: person, organisation, chain }
     }
 }
 
@@ -124,17 +127,10 @@ async fn parts(app: &App, state: &AddState) -> Result<(Resource, std::sync::Arc<
 }
 
 /// The permit for this step, from what is true now.
-fn permit(tx: &mut Tx<'_>, app: &App, caller: &Caller, row: &Resource) -> Result<(Permit<ResourceAdd>, bool), OpError> {
+fn permit(tx: &mut Tx<'_>, app: &App, caller: &Caller, row: &Resource) -> Result<(Permit<ResourceAdd>, CallContext), OpError> {
     let now = app.core.env.now();
     let standing = standing(tx, now, caller)?;
-    let facts = Facts {
-        owner: Some(&row.organisation),
-        project: Some(&row.project_name),
-        provider: Some(&row.provider),
-        ..standing.facts(now, row.id.as_str())
-    };
-    let irreversible = standing.grant.as_ref().is_some_and(|g| g.irreversible);
-    Ok((authorise::<ResourceAdd>(caller, &facts)?, irreversible))
+    Ok((super::permit_on::<ResourceAdd>(&standing, row, now)?, standing))
 }
 
 async fn open_account(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, StepError> {
@@ -211,15 +207,17 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
         Attempt::new("purchase_hold", &caller, row.id.as_str()),
         move |tx| -> Result<Done<(HoldId, String)>, PayError> {
             let app = &app_in;
-            let (held, irreversible_allowed) = permit(tx, app, &caller, &row)?;
+            let (held, standing) = permit(tx, app, &caller, &row)?;
             let purchase = Purchase {
                 spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
                 grant: row.grant.clone(),
+                total: standing.grant.as_ref().and_then(|grant| grant.total),
+                above: standing.links.iter().skip(1).map(share).collect(),
                 provider: row.provider.clone(),
                 project: row.project_name.clone(),
                 resource: row.id.clone(),
                 quote: accepted(&quote)?,
-                irreversible_allowed,
+                irreversible_allowed: standing.grant.as_ref().is_some_and(|grant| grant.irreversible),
                 key: key.clone(),
                 limits_url: app.page("/limits"),
                 card_url: app.page("/card"),
@@ -361,11 +359,8 @@ async fn note_created(app: &App, row: &Resource, account: &AccountId, provider_r
         .db
         .write(move |tx| {
             resource::created(tx, &row.id, &account, &provider_resource)?;
-            // A freeze that came while the provider was at work did not know of these credentials yet.
-            if purser_spend::freeze::is_frozen(tx, &row.agent)? {
-                control::want(tx, &row.agent, &row.provider, "disabled", env.now())?;
-                let told = AgentControlJob { agent: row.agent.clone(), provider: row.provider.clone() };
-                purser_db::jobs::enqueue(tx, &env, &NewJob::now(&env, AGENT_CONTROL_JOB, serde_json::json!(told)))?;
+            if let Some(job) = follow_created(tx, &env, &row.agent, &row.provider)? {
+                purser_db::jobs::enqueue(tx, &env, &job)?;
             }
             Ok::<_, purser_db::DbError>(())
         })
@@ -481,6 +476,11 @@ async fn settle(app: App, _: StepCx, mut state: AddState) -> Result<AddState, St
     .map_err(|e| StepError::of(&e))?;
     state.payment_token = None;
     Ok(state)
+}
+
+/// An agent that pays along, in the ledger's words.
+fn share(link: &Link) -> Share {
+    Share { agent: link.agent.clone(), grant: link.grant.clone(), total: link.total }
 }
 
 /// What the sealed token is bound to.

@@ -63,7 +63,13 @@ pub fn check(tx: &mut Tx<'_>, app: &App, request: &AddRequest, project: &Project
 
 /// The facts for the permit of an add.
 pub fn facts<'a>(standing: &'a purser_identity::CallContext, now: Timestamp, request: &'a AddRequest, subject: &'a str) -> Facts<'a> {
-    Facts { project: Some(&request.project), provider: Some(&request.service.provider), ..standing.facts(now, subject) }
+    Facts {
+        project: Some(&request.project),
+        environment: Some(&request.environment),
+        provider: Some(&request.service.provider),
+        service: Some(&request.service),
+        ..standing.facts(now, subject)
+    }
 }
 
 /// A service that belongs to plans needs one of them to be live in the organisation's account.

@@ -1,7 +1,7 @@
 //! `resource_remove`: the provider removes it, then its credentials and its money are let go.
 
 use purser_authority::action::ResourceRemove;
-use purser_authority::{Attempt, Caller, Done, Event, Facts, Outcome, authorise};
+use purser_authority::{Attempt, Caller, Done, Event, Facts, Outcome};
 use purser_flow::{Definition, Step, StepCx, StepError};
 use purser_identity::standing;
 use purser_spend::hold;
@@ -11,7 +11,7 @@ use purser_wire::resource::ResourceState;
 use serde::{Deserialize, Serialize};
 
 use super::add::Begun;
-use super::{first_answer, keep_answer, not_an_agent, own, resource_row, still_permitted};
+use super::{first_answer, keep_answer, not_an_agent, own, permit_on, resource_row, still_permitted};
 use crate::account;
 use crate::app::App;
 use crate::error::{OpError, PayError};
@@ -45,13 +45,7 @@ pub async fn resource_remove(app: &App, caller: &Caller, agent_jkt: &str, id: Re
         }
         let row = own(tx, caller, &id)?;
         let standing = standing(tx, now, caller)?;
-        let facts = Facts {
-            owner: Some(&row.organisation),
-            project: Some(&row.project_name),
-            provider: Some(&row.provider),
-            ..standing.facts(now, id.as_str())
-        };
-        let permit = authorise::<ResourceRemove>(caller, &facts)?;
+        let permit = permit_on::<ResourceRemove>(&standing, &row, now)?;
         match row.state {
             State::Removing => return Ok(Done::quiet(Begun { saga: row.saga, resource: id.clone() })),
             State::Live => {}

@@ -4,7 +4,7 @@
 //! gets the same new values.
 
 use purser_authority::action::ResourceRotate;
-use purser_authority::{Attempt, Caller, Done, Event, Facts, Outcome, authorise};
+use purser_authority::{Attempt, Caller, Done, Event, Facts, Outcome};
 use purser_flow::{Definition, Step, StepCx, StepError};
 use purser_identity::standing;
 use purser_values::error::Kind;
@@ -13,7 +13,7 @@ use purser_wire::resource::ResourceState;
 use serde::{Deserialize, Serialize};
 
 use super::add::Begun;
-use super::{first_answer, keep_answer, not_an_agent, own, resource_row, still_permitted};
+use super::{first_answer, keep_answer, not_an_agent, own, permit_on, resource_row, still_permitted};
 use crate::account;
 use crate::app::App;
 use crate::error::OpError;
@@ -46,13 +46,7 @@ pub async fn resource_rotate(app: &App, caller: &Caller, agent_jkt: &str, id: Re
         }
         let row = own(tx, caller, &id)?;
         let standing = standing(tx, now, caller)?;
-        let facts = Facts {
-            owner: Some(&row.organisation),
-            project: Some(&row.project_name),
-            provider: Some(&row.provider),
-            ..standing.facts(now, id.as_str())
-        };
-        let permit = authorise::<ResourceRotate>(caller, &facts)?;
+        let permit = permit_on::<ResourceRotate>(&standing, &row, now)?;
         if row.state != State::Live {
             return Err(OpError::WrongState("resource_rotate", row.state.name()));
         }

@@ -125,11 +125,10 @@ fn agent_view(of: &AgentGrants, told: &[Control], now: Timestamp) -> AgentView {
 }
 
 fn grant_view(grant: &Grant, now: Timestamp) -> GrantView {
-    let names = |names: Vec<&str>| names.join(", ");
     GrantView {
         id: grant.id.to_string(),
-        projects: names(grant.scope.projects.iter().map(AsRef::as_ref).collect()),
-        providers: names(grant.scope.providers.iter().map(AsRef::as_ref).collect()),
+        projects: grant.scope.projects.to_string(),
+        providers: grant.scope.providers.to_string(),
         cap: grant.scope.cap_per_provider_month.to_string(),
         irreversible: grant.scope.irreversible,
         export: grant.scope.export,

@@ -1,9 +1,11 @@
 //! `POST /oauth/device_authorization` (RFC 8628, 3.1): an agent, or a person's terminal, asks.
 
+use std::collections::BTreeMap;
+
 use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use purser_authority::action::GrantRequest;
-use purser_authority::{Attempt, Caller, Facts, authorise};
+use purser_authority::{Attempt, Caller, Facts, Reach, authorise};
 use purser_http::extract::Form;
 use purser_identity::grant_request::{Ask, AskedScope, Asker, Started, device_authorization_start};
 use purser_identity::limits::GRANT_LIFE_S;
@@ -23,12 +25,18 @@ struct Body {
     /// The name that the agent claims.
     client_name: Option<String>,
     kind: Option<String>,
-    /// Names, separated by spaces.
+    /// Names, separated by spaces; `*` means all where that can be granted.
     project: Option<String>,
+    environments: Option<String>,
     providers: Option<String>,
+    services: Option<String>,
+    actions: Option<String>,
     cap_minor: Option<i64>,
+    caps_minor: Option<String>,
+    total_minor: Option<i64>,
     export: Option<String>,
     irreversible: Option<String>,
+    delegate: Option<String>,
     expires_in: Option<i64>,
 }
 
@@ -89,14 +97,48 @@ fn asker(known: Vec<ProviderName>, body: &Body) -> Result<Asker, OAuthError> {
     if providers.is_empty() {
         providers = known;
     }
-    Ok(Asker::Agent(AskedScope {
-        projects: list(body.project.as_deref())?,
-        providers,
-        cap: Money::from_minor(body.cap_minor.unwrap_or(DEFAULT_CAP_MINOR), Currency::USD),
+    Ok(Asker::Agent(Box::new(AskedScope {
+        projects: reach(body.project.as_deref().or(Some("")))?,
+        environments: reach(body.environments.as_deref())?,
+        providers: Reach::only(providers),
+        services: reach(body.services.as_deref())?,
+        actions: reach(body.actions.as_deref())?,
+        cap: usd(body.cap_minor.unwrap_or(DEFAULT_CAP_MINOR)),
+        caps: caps(body.caps_minor.as_deref())?,
+        total: body.total_minor.map(usd),
         export: flag("export", body.export.as_deref())?,
         irreversible: flag("irreversible", body.irreversible.as_deref())?,
+        delegate: flag("delegate", body.delegate.as_deref())?,
         life_s: body.expires_in.unwrap_or(GRANT_LIFE_S),
-    }))
+    })))
+}
+
+fn usd(minor: i64) -> Money {
+    Money::from_minor(minor, Currency::USD)
+}
+
+/// Names, or `*` for all there are; what is not said at all is not confined.
+fn reach<T>(text: Option<&str>) -> Result<Reach<T>, OAuthError>
+where
+    T: std::str::FromStr<Err: std::fmt::Display> + Ord,
+{
+    match text {
+        None | Some("*") => Ok(Reach::All),
+        Some(_) => Ok(Reach::only(list(text)?)),
+    }
+}
+
+/// Ceilings of single providers: `slipway=2500 acme=0`.
+fn caps(text: Option<&str>) -> Result<BTreeMap<ProviderName, Money>, OAuthError> {
+    let mut caps = BTreeMap::new();
+    for word in text.unwrap_or_default().split_ascii_whitespace() {
+        let pair = word.split_once('=').and_then(|(name, minor)| Some((name.parse().ok()?, usd(minor.parse().ok()?))));
+        let (name, cap) = pair.ok_or_else(|| OAuthError::new("invalid_scope", format!("`{word}` is not `provider=minor units`")))?;
+        if caps.insert(name, cap).is_some() {
+            return Err(OAuthError::new("invalid_scope", format!("`{word}` names a provider twice")));
+        }
+    }
+    Ok(caps)
 }
 
 /// Names without repeats, in the order given.

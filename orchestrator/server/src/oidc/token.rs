@@ -5,9 +5,10 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use purser_authority::action::TokenIssue;
-use purser_authority::{Attempt, Caller, Denied, Facts, Permit, authorise};
+use purser_authority::{Attempt, Caller, Denied, Facts, GrantScope, Permit, authorise};
 use purser_crypto::token;
 use purser_http::extract::Form;
+use purser_identity::grant_request::Change;
 use purser_identity::token::dpop::Proof;
 use purser_identity::token::{DevicePoll, RefreshError, Refreshed, TokenIssueError, Tokens, device_poll, token_issue, token_refresh};
 use purser_provisioning::perform;
@@ -42,7 +43,23 @@ pub struct Answer {
     grant_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     agent_id: Option<String>,
+    /// What was granted (RFC 9396, 7).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    authorization_details: Option<[Details; 1]>,
+    /// How that differs from what was asked for.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    changed: Vec<Change>,
 }
+
+#[derive(Serialize)]
+struct Details {
+    r#type: &'static str,
+    #[serde(flatten)]
+    scope: GrantScope,
+}
+
+/// The type of our authorization details.
+const DETAILS: &str = "purser_grant";
 
 impl From<Tokens> for Answer {
     fn from(tokens: Tokens) -> Self {
@@ -53,6 +70,8 @@ impl From<Tokens> for Answer {
             refresh_token: tokens.agent.as_ref().map(|a| a.refresh_token.expose().clone()),
             grant_id: tokens.agent.as_ref().map(|a| a.grant.to_string()),
             agent_id: tokens.agent.as_ref().map(|a| a.agent.to_string()),
+            authorization_details: tokens.agent.as_ref().map(|a| [Details { r#type: DETAILS, scope: a.scope.clone() }]),
+            changed: tokens.agent.map(|a| a.changed).unwrap_or_default(),
         }
     }
 }

@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use super::{CapError, stored};
 use crate::book;
+use crate::pot;
 use crate::spender::{self, Spender};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -62,9 +63,9 @@ pub fn at(tx: &mut Tx<'_>, spender: &Spender, provider: &ProviderName, month: Mo
     let amount = |minor, cap: Money| Money::from_minor(minor, cap.currency());
     let found = book::find(tx, spender, provider, month)?;
     let (cap, position) = match &found {
-        Some(book) => (book.cap, book::position(tx, book)?),
+        Some(book) => (book.cap, pot::position(tx, book)?),
         None => match super::effective(tx, spender, provider)? {
-            Some(cap) => (cap, book::Position { room: cap.minor(), held: 0, captured: 0 }),
+            Some(cap) => (cap, pot::Position { room: cap.minor(), held: 0, captured: 0 }),
             None => return Ok(None),
         },
     };

@@ -9,6 +9,7 @@ use purser_values::{Env, Money};
 use serde_json::json;
 
 use super::{CapError, stored};
+use crate::pot::Pot as _;
 use crate::spender::{self, Spender};
 use crate::{alert, book};
 

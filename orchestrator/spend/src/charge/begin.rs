@@ -81,7 +81,7 @@ fn check(tx: &mut Tx<'_>, env: &Env, entry: &Entry<'_>) -> Result<Result<(HeldLi
         TokenState::Spent => return Ok(Err(Refusal::TokenSpent)),
         TokenState::Revoked => return Ok(Err(Refusal::TokenRevoked)),
     }
-    if freeze::is_frozen(tx, &token.spender.agent)? {
+    if freeze::is_hold_frozen(tx, &hold.id)? {
         return Ok(Err(Refusal::AgentFrozen));
     }
     if hold.quote_id != ask.quote {

@@ -11,7 +11,7 @@ use crate::hold::{self, HeldLine, Hold, HoldState};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RailOutcome;
 use crate::refund::due;
-use crate::{alert, book, limits, renewal};
+use crate::{alert, limits, renewal, share};
 
 /// Records what the rail did: captured money leaves the hold, a declined line is free again. Finishing twice does nothing;
 /// a freeze or a revocation since the beginning changes nothing either, because the money has moved.
@@ -42,11 +42,8 @@ fn captured(
     line: &HeldLine,
     reference: &str,
 ) -> Result<Done<Receipt>, ChargeError> {
-    let book = book::find(tx, &hold.spender, &hold.provider, line.month)?.ok_or(DbError::NoRow)?;
-    book::capture(tx, env, &book, charge.amount, charge.id.as_str())?;
-    // The provider took less than was agreed: the rest is free again.
-    let rest = line.amount.checked_sub(charge.amount).map_err(|e| DbError::Corrupt(e.to_string()))?;
-    book::release(tx, env, &book, rest, charge.id.as_str())?;
+    // Where the provider took less than was agreed, the rest is free again.
+    share::capture(tx, env, hold, line, charge.amount, charge.id.as_str())?;
     pay(tx, env, charge, hold)?;
     set_line(tx, hold, line, "charged")?;
     end(tx, env, charge, ChargeState::Succeeded, None, None, Some(reference))?;
@@ -55,8 +52,10 @@ fn captured(
     let data =
         json!({"amount": charge.amount, "provider": hold.provider, "project": hold.project, "line": line.line, "period": charge.period});
     let mut done = Done::with_event(receipt(charge, ChargeState::Succeeded, None, None), event(charge, hold, Outcome::Done).with(data));
-    let alerts = alert::raise(tx, env, &book)?;
-    done.absorb(alerts);
+    for book in share::books(tx, hold, line.month)? {
+        let alerts = alert::raise(tx, env, &book)?;
+        done.absorb(alerts);
+    }
     Ok(done)
 }
 
@@ -74,8 +73,7 @@ fn declined(
         set_line(tx, hold, line, "open")?;
     } else {
         // The hold was given back while the rail was asked; this line follows now.
-        let book = book::find(tx, &hold.spender, &hold.provider, line.month)?.ok_or(DbError::NoRow)?;
-        book::release(tx, env, &book, line.amount, charge.id.as_str())?;
+        share::release(tx, env, hold, line, line.amount, charge.id.as_str())?;
         set_line(tx, hold, line, "released")?;
     }
     end(tx, env, charge, ChargeState::Declined, Some(code), Some(&message), None)?;

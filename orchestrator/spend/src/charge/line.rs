@@ -4,9 +4,9 @@ use purser_db::{DbError, Tx, params};
 use purser_values::{Env, Money};
 
 use super::{ChargeAsk, Refusal};
-use crate::book;
 use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::quote::Recurs;
+use crate::share;
 
 /// The line that the charge names: the period's own, else the first period's.
 ///
@@ -51,12 +51,11 @@ pub fn bring_to_this_month(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldL
     if line.month > month {
         return Ok(Err(Refusal::NotDue));
     }
-    let Some(to) = book::find_or_open(tx, env, &hold.spender, &hold.provider, month)? else { return Ok(Err(Refusal::CapReached)) };
-    if to.currency() != line.amount.currency() || !book::reserve(tx, env, &to, line.amount, hold.id.as_str())? {
+    let (shares, whose) = (share::of_hold(tx, &hold.id)?, (&hold.spender, &hold.provider));
+    if share::reserve_month(tx, env, whose, &shares, month, line.amount, hold.id.as_str())?.is_err() {
         return Ok(Err(Refusal::CapReached));
     }
-    let from = book::find(tx, &hold.spender, &hold.provider, line.month)?.ok_or(DbError::NoRow)?;
-    book::release(tx, env, &from, line.amount, hold.id.as_str())?;
+    share::release_month(tx, env, hold, line, hold.id.as_str())?;
     let update = "update spend_hold_line set month = $4 where hold = $1 and line = $2 and period = $3";
     tx.execute(update, params![hold.id, line.line, line.period, month])?;
     Ok(Ok(()))

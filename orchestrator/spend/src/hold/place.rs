@@ -3,18 +3,20 @@
 use purser_authority::action::ResourceAdd;
 use purser_authority::{Denied, Done, Event, Permit};
 use purser_db::{DbError, Tx};
-use purser_values::id::{HoldId, PaymentMethodId};
-use purser_values::{Currency, Env, Money, Month, Sha256Digest};
+use purser_values::id::{AgentId, HoldId, PaymentMethodId};
+use purser_values::{Env, Money, Sha256Digest};
 use serde_json::json;
 
 use super::{Hold, HoldError, HoldState, Purchase, read, write};
-use crate::book::{self, Book};
 use crate::method::{self, MethodState, PaymentMethod};
-use crate::{cap, freeze, limits, spender};
+use crate::pot::{self, Pot as _, Position};
+use crate::share::{self, Ceiling, Full};
+use crate::spender::{self, Spender};
+use crate::{cap, freeze, limits, total};
 
-/// Holds the quote's total within the cap of this month, or refuses with what is left and who can raise it.
+/// Holds the quote's total within every ceiling that it counts against, or refuses with what is left and who can raise it.
 ///
-/// INVARIANT (cap): the room is taken by the statement that checks it.
+/// INVARIANT (cap, chain-pays): the room is taken by the statement that checks it, everywhere or nowhere.
 ///
 /// # Errors
 /// See [`HoldError`]; nothing is set aside then.
@@ -29,15 +31,18 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
         return Err(refusal);
     }
     let method = method.ok_or_else(|| no_method(purchase))?;
-    let total = total(purchase)?;
+    let total = sum(purchase)?;
     let month = env.now().month();
-    let book = find_book(tx, env, purchase, total, month)?;
     let id = HoldId::mint(env);
-    if !book::reserve(tx, env, &book, total, id.as_str())? {
-        return Err(cap_reached(tx, purchase, &book, total)?);
-    }
+    let shares = purchase.shares();
+    tx.savepoint(|tx| {
+        let whose = (&purchase.spender, &purchase.provider);
+        let taken = share::reserve(tx, env, whose, &shares, month, total, id.as_str())?;
+        taken.map_err(|full| refusal(purchase, full, total))
+    })?;
     let hold = record(env, purchase, id, total, method.id);
     write::hold(tx, &hold, &purchase.key, &digest)?;
+    share::keep(tx, &hold.id, &shares)?;
     write::first_lines(tx, &hold, &purchase.quote, month)?;
     let event = Event::done("purchase_hold", permit.caller(), hold.id.as_str())
         .in_organisation(&purchase.spender.organisation)
@@ -56,20 +61,33 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
 pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<HoldError>, DbError> {
     let method = method::current(tx, &purchase.spender.organisation)?;
     let mut found = before_cap(tx, purchase, method.as_ref())?;
-    let Ok(total) = total(purchase) else { return Ok(found) };
-    match cap::at(tx, &purchase.spender, &purchase.provider, env.now().month())? {
-        Some(view) if view.cap.currency() != total.currency() => {
-            found.push(HoldError::Currency { cap: view.cap.currency(), asked: total.currency() });
+    let Ok(total) = sum(purchase) else { return Ok(found) };
+    for share in purchase.shares() {
+        let payer = Spender { organisation: purchase.spender.organisation.clone(), agent: share.agent.clone() };
+        let full = match cap::at(tx, &payer, &purchase.provider, env.now().month())? {
+            None => Some(HoldError::NoCap { limits_url: purchase.limits_url.clone() }),
+            Some(view) if view.cap.currency() != total.currency() => {
+                Some(HoldError::Currency { cap: view.cap.currency(), asked: total.currency() })
+            }
+            Some(view) if view.left.minor() < total.minor() => Some(HoldError::CapReached {
+                agent: above(purchase, &share.agent),
+                cap: view.cap,
+                left: view.left,
+                asked: total,
+                resets_at: view.month.end(),
+                limits_url: purchase.limits_url.clone(),
+            }),
+            Some(_) => None,
+        };
+        found.extend(full);
+        let Some(most) = share.total else { continue };
+        let left = match total::find(tx, &share.grant)? {
+            Some(opened) => Money::from_minor(pot::position(tx, &opened)?.room, most.currency()),
+            None => most,
+        };
+        if left.minor() < total.minor() {
+            found.push(HoldError::TotalReached { grant: share.grant, total: most, left, asked: total });
         }
-        Some(view) if view.left.minor() < total.minor() => found.push(HoldError::CapReached {
-            cap: view.cap,
-            left: view.left,
-            asked: total,
-            resets_at: view.month.end(),
-            limits_url: purchase.limits_url.clone(),
-        }),
-        Some(_) => {}
-        None => found.push(HoldError::NoCap { limits_url: purchase.limits_url.clone() }),
     }
     Ok(found)
 }
@@ -77,10 +95,13 @@ pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<H
 /// What stands against the purchase apart from the cap, in a fixed order.
 fn before_cap(tx: &mut Tx<'_>, purchase: &Purchase, method: Option<&PaymentMethod>) -> Result<Vec<HoldError>, DbError> {
     let mut found = Vec::new();
-    if freeze::is_frozen(tx, &purchase.spender.agent)? {
-        found.push(Denied::Frozen.into());
+    for share in purchase.shares() {
+        if freeze::is_frozen(tx, &share.agent)? {
+            found.push(Denied::Frozen.into());
+            break;
+        }
     }
-    if let Err(refusal) = total(purchase) {
+    if let Err(refusal) = sum(purchase) {
         found.push(refusal);
     }
     if purchase.quote.irreversible && !purchase.irreversible_allowed {
@@ -101,7 +122,7 @@ fn no_method(purchase: &Purchase) -> HoldError {
 }
 
 /// The sum of the quote's lines, once they are fit to be held.
-fn total(purchase: &Purchase) -> Result<Money, HoldError> {
+fn sum(purchase: &Purchase) -> Result<Money, HoldError> {
     let lines = &purchase.quote.lines;
     let currency = lines.first().map(|line| line.amount.currency()).ok_or(HoldError::Quote("it has no lines"))?;
     if lines.len() > limits::QUOTE_LINES {
@@ -117,22 +138,28 @@ fn total(purchase: &Purchase) -> Result<Money, HoldError> {
     if total.is_positive() { Ok(total) } else { Err(HoldError::Quote("there is nothing to pay")) }
 }
 
-fn find_book(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase, total: Money, month: Month) -> Result<Book, HoldError> {
-    let book = book::find_or_open(tx, env, &purchase.spender, &purchase.provider, month)?;
-    let book = book.ok_or_else(|| HoldError::NoCap { limits_url: purchase.limits_url.clone() })?;
-    let (cap, asked): (Currency, Currency) = (book.currency(), total.currency());
-    if cap == asked { Ok(book) } else { Err(HoldError::Currency { cap, asked }) }
+fn refusal(purchase: &Purchase, full: Full, asked: Money) -> HoldError {
+    let left = |position: Position| Money::from_minor(position.room.max(0), asked.currency());
+    match full {
+        Full::NoCap => HoldError::NoCap { limits_url: purchase.limits_url.clone() },
+        Full::Currency(ceiling) => HoldError::Currency { cap: ceiling.currency(), asked: asked.currency() },
+        Full::Reached(Ceiling::Month(book), position) => HoldError::CapReached {
+            agent: above(purchase, &book.spender.agent),
+            cap: book.cap,
+            left: left(position),
+            asked,
+            resets_at: book.month.end(),
+            limits_url: purchase.limits_url.clone(),
+        },
+        Full::Reached(Ceiling::Life(total), position) => {
+            HoldError::TotalReached { grant: total.grant, total: total.amount, left: left(position), asked }
+        }
+    }
 }
 
-fn cap_reached(tx: &mut Tx<'_>, purchase: &Purchase, book: &Book, asked: Money) -> Result<HoldError, DbError> {
-    let left = book::position(tx, book)?.room.max(0);
-    Ok(HoldError::CapReached {
-        cap: book.cap,
-        left: Money::from_minor(left, book.currency()),
-        asked,
-        resets_at: book.month.end(),
-        limits_url: purchase.limits_url.clone(),
-    })
+/// The agent whose ceiling it is, when it is not the buyer's own.
+fn above(purchase: &Purchase, agent: &AgentId) -> Option<AgentId> {
+    (*agent != purchase.spender.agent).then(|| agent.clone())
 }
 
 /// What the key is bound to: every fact of the purchase.

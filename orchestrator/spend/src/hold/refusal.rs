@@ -3,6 +3,7 @@
 use purser_authority::Denied;
 use purser_db::DbError;
 use purser_values::error::{Kind, PublicError};
+use purser_values::id::{AgentId, GrantId};
 use purser_values::{Currency, Money, Timestamp};
 use serde_json::{Value, json};
 
@@ -22,12 +23,19 @@ pub enum HoldError {
     NoCap { limits_url: String },
     #[error("the price is in {asked} and the cap in {cap}")]
     Currency { cap: Currency, asked: Currency },
-    #[error("the purchase of {asked} passes the cap of {cap} a month: {left} is left until {resets_at}")]
-    CapReached { cap: Money, left: Money, asked: Money, resets_at: Timestamp, limits_url: String },
+    /// `agent` is whose cap it is, when it is that of an agent above the buyer.
+    #[error("the purchase of {asked} passes the cap of {cap} a month{}: {left} is left until {resets_at}", of(agent.as_ref()))]
+    CapReached { agent: Option<AgentId>, cap: Money, left: Money, asked: Money, resets_at: Timestamp, limits_url: String },
+    #[error("the purchase of {asked} passes the total of {total} of the grant `{grant}`: {left} is left")]
+    TotalReached { grant: GrantId, total: Money, left: Money, asked: Money },
     #[error("the idempotency key was used for another purchase")]
     KeyReused,
     #[error(transparent)]
     Store(#[from] DbError),
+}
+
+fn of(agent: Option<&AgentId>) -> String {
+    agent.map(|agent| format!(" of the agent `{agent}`, within whose grant this one acts")).unwrap_or_default()
 }
 
 impl PublicError for HoldError {
@@ -41,6 +49,7 @@ impl PublicError for HoldError {
             Self::NoCap { .. } => "cap_missing",
             Self::Currency { .. } => "cap_currency",
             Self::CapReached { .. } => "cap_reached",
+            Self::TotalReached { .. } => "total_reached",
             Self::KeyReused => "idempotency_key_reused",
             Self::Store(e) => e.code(),
         }
@@ -53,7 +62,7 @@ impl PublicError for HoldError {
             Self::Irreversible | Self::NoPaymentMethod { .. } | Self::PaymentMethodNeedsPerson { .. } | Self::NoCap { .. } => {
                 Kind::NeedsPerson
             }
-            Self::Currency { .. } | Self::CapReached { .. } => Kind::Payment,
+            Self::Currency { .. } | Self::CapReached { .. } | Self::TotalReached { .. } => Kind::Payment,
             Self::KeyReused => Kind::Conflict,
             Self::Store(e) => e.kind(),
         }
@@ -69,6 +78,7 @@ impl PublicError for HoldError {
             Self::NoCap { limits_url } => Some(format!("an owner or admin can set a cap at {limits_url}")),
             Self::Currency { .. } => Some("choose a service that is priced in the cap's currency".to_owned()),
             Self::CapReached { limits_url, .. } => Some(format!("an owner or admin can raise the cap at {limits_url}; an agent cannot")),
+            Self::TotalReached { .. } => Some("run `purser login` to ask your person for a new grant; a grant's total is never raised".to_owned()),
             Self::KeyReused => Some("use a fresh key for a different purchase".to_owned()),
             Self::Store(e) => e.hint(),
         }
@@ -76,10 +86,11 @@ impl PublicError for HoldError {
 
     fn details(&self) -> Option<Value> {
         match self {
-            Self::CapReached { cap, left, asked, resets_at, limits_url } => Some(json!({
-                "cap": cap, "left": left, "asked": asked, "resets_at": resets_at,
+            Self::CapReached { agent, cap, left, asked, resets_at, limits_url } => Some(json!({
+                "agent": agent, "cap": cap, "left": left, "asked": asked, "resets_at": resets_at,
                 "who_can_raise": ["owner", "admin"], "raise_url": limits_url,
             })),
+            Self::TotalReached { grant, total, left, asked } => Some(json!({"grant": grant, "total": total, "left": left, "asked": asked})),
             Self::NoCap { limits_url } => Some(json!({"who_can_raise": ["owner", "admin"], "raise_url": limits_url})),
             Self::NoPaymentMethod { card_url } | Self::PaymentMethodNeedsPerson { card_url } => {
                 Some(json!({"who_can_change": ["owner", "admin", "billing"], "card_url": card_url}))

@@ -11,7 +11,7 @@ use crate::charge::{self, Charge};
 use crate::hold::{self, Hold};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RefundOutcome;
-use crate::{book, limits};
+use crate::{limits};
 
 /// Records what the rail did: money that came back is room again in the month in which it was charged. Finishing twice does nothing.
 ///
@@ -55,8 +55,7 @@ pub fn finish(tx: &mut Tx<'_>, env: &Env, id: &RefundId, outcome: &RefundOutcome
 fn give_back(tx: &mut Tx<'_>, env: &Env, refund: &Refund, charge: &Charge, hold: &Hold) -> Result<(), DbError> {
     let select = "select month from spend_hold_line where hold = $1 and charge = $2";
     let month: Month = tx.query_one(select, params![hold.id, charge.id])?.parse("month")?;
-    let book = book::find(tx, &hold.spender, &hold.provider, month)?.ok_or(DbError::NoRow)?;
-    book::give_back(tx, env, &book, refund.amount, refund.id.as_str())?;
+    share::give_back(tx, env, hold, month, refund.amount, refund.id.as_str())?;
     let accounts = charge::accounts(hold, refund.amount.currency());
     let movement = Movement {
         reason: Reason::Refund,

@@ -27,7 +27,7 @@ pub struct Issued {
 pub fn issue(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, id: &HoldId) -> Result<Done<Issued>, TokenError> {
     let hold = hold::find(tx, id)?.ok_or(Denied::NotFound)?;
     spender::allowed(permit.caller(), &hold.spender, Some(&hold.grant))?;
-    if freeze::is_frozen(tx, &hold.spender.agent)? {
+    if freeze::is_hold_frozen(tx, &hold.id)? {
         return Err(Denied::Frozen.into());
     }
     if let Some(token) = read::of_hold(tx, id)? {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use purser_authority::action::{CapSet, ChargeCreate, GrantDecide, PaymentMethodSet, RefundCreate, ResourceAdd, SpendRead};
-use purser_authority::{Action, Caller, Done, Facts, GrantScope, Permit, Role, authorise};
+use purser_authority::{Action, Caller, Done, Facts, GrantScope, Permit, Reach, Role, authorise};
 use purser_db::testing::START;
 use purser_db::{Db, DbError, Migrations};
 use purser_spend::charge::{self, ChargeAsk, ChargeError, ChargeStep, Receipt};
@@ -63,16 +63,20 @@ impl World {
 
     pub fn agent(&self) -> Caller {
         let Spender { organisation, agent } = self.spender.clone();
-        Caller::Agent { agent, grant: self.grant.clone(), on_behalf_of: self.person.clone(), organisation }
+        Caller::Agent { agent, grant: self.grant.clone(), on_behalf_of: self.person.clone(), organisation, chain: Vec::new() }
     }
 
     /// A permit for the agent, as the saga gets it.
     pub fn agent_permit<A: Action>(&self) -> Permit<A> {
         let scope = GrantScope {
-            projects: Vec::new(),
-            providers: Vec::new(),
+            projects: Reach::only([]),
+            environments: Reach::All,
+            providers: Reach::only([]),
+            services: Reach::All,
             actions: purser_authority::action::grantable().map(str::to_owned).collect(),
             cap_per_provider_month: usd(0),
+            caps: std::collections::BTreeMap::new(),
+            total: None,
             irreversible: true,
             export: false,
             expires_at: self.env.now().plus_secs(60),
@@ -93,7 +97,7 @@ impl World {
         let world = self.clone();
         let write = self
             .db
-            .write(move |tx| cap::grant(tx, &world.env, &world.person_permit::<GrantDecide>(Role::Owner), &world.spender, usd(minor)));
+            .write(move |tx| cap::grant(tx, &world.env, &world.person_permit::<GrantDecide>(Role::Owner), &world.spender, usd(minor), &std::collections::BTreeMap::new()));
         write.await.unwrap().value
     }
 
@@ -137,6 +141,8 @@ impl World {
         Purchase {
             spender: self.spender.clone(),
             grant: self.grant.clone(),
+            total: None,
+            above: Vec::new(),
             provider: "slipway".parse().unwrap(),
             project: "shop".parse().unwrap(),
             resource: ResourceId::mint(&self.env),

@@ -4,14 +4,14 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use purser_authority::Attempt;
+use purser_authority::{Attempt, Reach};
 use purser_identity::consent::ConsentFacts;
 use purser_identity::grant_request::{Accept, AskedScope, Asker, Decided, Decision, GrantRequest, State as RequestState, UserCode, by_id};
 use purser_identity::session::Session;
 use purser_provisioning::{ConsentDecision, grant_decide, perform};
 use purser_spend::rail::sandbox::SandboxCard;
 use purser_values::id::GrantRequestId;
-use purser_values::{Currency, Money};
+use purser_values::Money;
 use serde::Deserialize;
 
 use super::view::{facts_of, seen_digest, show};
@@ -71,8 +71,7 @@ async fn read(
     Ok(match &request.asker {
         Asker::Agent(asked) => accept(front, asked, &facts, form),
         Asker::Person => {
-            let nothing = Accept { providers: vec![], cap: Money::zero(Currency::USD), export: false, irreversible: false, terms: vec![] };
-            Ok(ConsentDecision { decision: Decision::Accept(nothing), card: None })
+            Ok(ConsentDecision { decision: Decision::LetIn, card: None })
         }
     })
 }
@@ -95,8 +94,12 @@ fn accept(front: &Front, asked: &AskedScope, facts: &ConsentFacts, form: &Pairs)
         Some(last4) => Some(SandboxCard::from_last4(last4).ok_or("the card is none of those on the page")?),
         None => None,
     };
-    let accept = Accept { providers, cap, export: ticked(form, "export"), irreversible: ticked(form, "irreversible"), terms };
-    Ok(ConsentDecision { decision: Decision::Accept(accept), card })
+    let mut allowed = asked.clone();
+    allowed.providers = Reach::only(providers);
+    allowed.cap = cap;
+    allowed.export = ticked(form, "export");
+    allowed.irreversible = ticked(form, "irreversible");
+    Ok(ConsentDecision { decision: Decision::Accept(Box::new(Accept { allowed, terms })), card })
 }
 
 fn field<'a>(form: &'a Pairs, name: &str) -> Option<&'a str> {

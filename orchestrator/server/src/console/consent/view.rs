@@ -120,7 +120,7 @@ pub async fn show(front: &Front, session: &Session, request: &GrantRequest, wron
 /// The facts that the page shows, as they are now.
 pub async fn facts_of(front: &Front, session: &Session, request: &GrantRequest) -> Result<ConsentFacts, PageError> {
     let Asker::Agent(asked) = &request.asker else { return Ok(ConsentFacts::default()) };
-    let (organisation, providers) = (session.member.organisation.id.clone(), asked.providers.clone());
+    let (organisation, providers) = (session.member.organisation.id.clone(), asked.providers.named().cloned().collect::<Vec<_>>());
     Ok(front.core.db.read(move |tx| consent_facts(tx, &organisation, &providers)).await?)
 }
 
@@ -139,9 +139,9 @@ fn agent_view(front: &Front, asked: &AskedScope, facts: &ConsentFacts) -> AgentV
     let providers =
         facts.providers.iter().map(|p| ProviderView { name: p.name.to_string(), display: p.display.clone(), terms: p.terms.clone() });
     AgentView {
-        projects: asked.projects.iter().map(ToString::to_string).collect(),
+        projects: asked.projects.named().map(ToString::to_string).collect(),
         providers: providers.collect(),
-        unknown: asked.providers.iter().filter(|p| !known(p)).map(ToString::to_string).collect(),
+        unknown: asked.providers.named().filter(|p| !known(p)).map(ToString::to_string).collect(),
         cap: asked.cap.decimal(),
         currency: asked.cap.currency().code(),
         worst: worst.to_string(),
