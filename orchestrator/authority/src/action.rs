@@ -89,7 +89,7 @@ actions! {
     ClientRegister = "client_register" by LEADERS, anonymous, step_up;
     ClientRead = "client_read" by EVERYBODY;
     ClientRemove = "client_remove" by LEADERS;
-    TermsAccept = "terms_accept" by MAKERS;
+    TermsAccept = "terms_accept" by MAKERS, step_up;
     MembershipRead = "membership_read" by EVERYBODY;
     /// Offer somebody a role; only an owner may offer an owner's.
     MemberInvite = "member_invite" by LEADERS, step_up;
@@ -123,6 +123,8 @@ actions! {
     ApprovalRead = "approval_read" by EVERYBODY, agents, while_frozen;
     /// Say yes or no to one exact request; an agent never can.
     ApprovalDecide = "approval_decide" by MAKERS;
+    /// What a decision over a request needs besides when it is a yes.
+    ApprovalGive = "approval_give" by MAKERS, step_up;
     AgentFreeze = "agent_freeze" by MAKERS, while_frozen;
     AgentThaw = "agent_thaw" by MAKERS, step_up;
     CapRead = "cap_read" by EVERYBODY, agents, while_frozen;

@@ -6,8 +6,11 @@ use purser_values::Sha256Digest;
 use purser_values::id::PersonId;
 
 use crate::action::Action;
+use crate::caller::Caller;
+use crate::denied::Denied;
+use crate::permit::Permit;
 
-/// Proof that a person, not an agent, said yes to the request with this digest. One changed byte is another request.
+/// Proof that a person, not the one who asks, said yes to the request with this digest. One changed byte is another request.
 #[derive(Debug)]
 #[must_use = "an approval is consumed next to the effect"]
 pub struct Approved<A: Action> {
@@ -17,14 +20,14 @@ pub struct Approved<A: Action> {
 }
 
 impl<A: Action> Approved<A> {
-    /// Made where the person's decision was checked, and nowhere else: from a permit that only a person can have.
+    /// Made where a kept decision of `by` is taken, and nowhere else, for the caller of this permit.
     ///
     /// # Errors
-    /// When the permit's caller is not a person.
-    pub fn by_person(permit: &crate::Permit<A>, request: Sha256Digest) -> Result<Self, crate::Denied> {
+    /// When the caller is the person who decided: nobody approves what they do themselves.
+    pub fn given(permit: &Permit<A>, by: PersonId, request: Sha256Digest) -> Result<Self, Denied> {
         match permit.caller() {
-            crate::Caller::Person { person, .. } => Ok(Self { by: person.clone(), request, action: PhantomData }),
-            _ => Err(crate::Denied::AgentNever { action: A::RULE.name }),
+            Caller::Person { person, .. } if *person == by => Err(Denied::NotGranted { what: "one's own request".to_owned() }),
+            _ => Ok(Self { by, request, action: PhantomData }),
         }
     }
 

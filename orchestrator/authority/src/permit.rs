@@ -241,10 +241,10 @@ mod tests {
             assert!(authorise::<GrantRevoke>(&person(stale), &facts).is_ok());
         }
         let names: Vec<&str> = crate::action::ALL.iter().filter(|rule| rule.step_up).map(|rule| rule.name).collect();
-        for name in ["grant_accept", "agent_thaw", "cap_raise", "payment_method_set", "credential_export", "passkey_add", "email_change"] {
+        for name in ["grant_accept", "approval_give", "agent_thaw", "cap_raise", "payment_method_set", "credential_export", "passkey_add", "email_change"] {
             assert!(names.contains(&name), "`{name}` needs no step-up");
         }
-        for name in ["agent_freeze", "grant_revoke", "session_end", "payment_method_remove"] {
+        for name in ["agent_freeze", "grant_revoke", "approval_decide", "session_end", "payment_method_remove"] {
             assert!(!names.contains(&name), "`{name}` waits for a step-up");
         }
     }

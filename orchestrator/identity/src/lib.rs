@@ -9,6 +9,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod agent;
+pub mod approval;
 pub mod authorization;
 pub mod bootstrap;
 pub mod client;

@@ -53,6 +53,12 @@ pub const GRANT_LIFE_MIN_S: i64 = 60;
 pub const GRANT_DEPTH: usize = 4;
 /// Grants in force that may be derived from one grant.
 pub const GRANT_CHILDREN: i64 = 100;
+/// Life of a request for an approval, and then of the approval itself, in seconds.
+pub const APPROVAL_LIFE_S: i64 = 3_600;
+/// Undecided requests of one agent or person at a time.
+pub const APPROVALS_PER_REQUESTER: usize = 20;
+/// Longest reason of a request, in characters.
+pub const APPROVAL_REASON_CHARS: usize = 500;
 /// Most projects, environments, providers and services that one grant writes out.
 pub const SCOPE_ENTRIES: usize = 20;
 /// Age, both ways, at which a DPoP proof is stale, in seconds.

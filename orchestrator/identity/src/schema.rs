@@ -1,5 +1,6 @@
 //! The tables of this domain.
 
+mod approval;
 mod clients;
 mod delegation;
 mod organisation;
@@ -19,6 +20,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         security::SECURITY,
         organisation::ORGANISATIONS,
         delegation::DELEGATION,
+        approval::APPROVAL,
     ],
 };
 

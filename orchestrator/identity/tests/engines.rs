@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use purser_authority::action::{AgentFreeze, AgentRead, AgentThaw, GrantDecide, GrantRequest, GrantRevoke, SignIn, TokenIssue};
-use purser_authority::{Action, Caller, Denied, Done, Facts, Permit, Reach, Role, authorise};
+use purser_authority::action::{AgentDelegate, AgentFreeze, AgentRead, AgentThaw, GrantDecide, GrantRequest, GrantRevoke, SignIn, TokenIssue};
+use purser_authority::{Action, Caller, Denied, Done, Facts, GrantScope, Permit, Reach, Role, authorise};
 use purser_crypto::jose::{self, Algorithm, SigningKey};
 use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
 use purser_db::{Db, DbError, Migrations, Tx, params};
 use purser_identity::agent::{self, FreezeError, ThawError, agent_freeze, agent_thaw, agents_list};
 use purser_identity::consent::TermsSeen;
-use purser_identity::grant::{self, GrantRecord, RevokeError, grant_revoke};
+use purser_identity::grant::{self, Derive, DeriveError, Derived, GrantRecord, RevokeError, agent_delegate, grant_revoke};
 use purser_identity::grant_request::{
     Accept, Ask, AskedScope, Asker, DecideError, Decided, Decision, device_authorization_start, device_decision,
 };
@@ -141,7 +141,11 @@ impl World {
     }
 
     async fn ask(&self, key: &SigningKey) -> (GrantRequestId, Secret<String>) {
-        let ask = Ask { asker: Asker::Agent(Box::new(Self::asked())), name: "bot".parse().unwrap(), peer: "192.0.2.9".to_owned() };
+        self.ask_for(key, Self::asked()).await
+    }
+
+    async fn ask_for(&self, key: &SigningKey, asked: AskedScope) -> (GrantRequestId, Secret<String>) {
+        let ask = Ask { asker: Asker::Agent(Box::new(asked)), name: "bot".parse().unwrap(), peer: "192.0.2.9".to_owned() };
         let proof = self.proof(key);
         let started = self
             .write(move |tx, realm| {
@@ -453,6 +457,157 @@ async fn a_proof_counts_once_also_when_it_comes_many_times_at_once_and_is_forgot
         world.write(|tx, realm| sweep(tx, realm.env.now())).await.unwrap();
         let left = world.write::<_, DbError>(|tx, _| tx.query_one("select count(*) as n from dpop_proof", params![])).await.unwrap();
         assert_eq!(left.get::<i64>("n").unwrap(), 0);
+    })
+    .await;
+}
+
+impl World {
+    /// The grant and caller of an agent that a person let act, and that may let in helpers.
+    async fn delegator(&self, person: &Caller, key: &SigningKey) -> (Tokens, CallContext) {
+        let (id, code) = self.ask_for(key, AskedScope { delegate: true, ..Self::asked() }).await;
+        let accept = Accept { allowed: AskedScope { delegate: true, ..Self::asked() }, terms: self.seen().await };
+        let _ = self.decide(person, &id, Decision::Accept(Box::new(accept))).await.unwrap();
+        let tokens = self.issue(&code, key).await.unwrap();
+        let context = self.call(&tokens, key).await.unwrap();
+        (tokens, context)
+    }
+
+    async fn derive(&self, above: &CallContext, key: &SigningKey, scope: GrantScope) -> Result<Derived, DeriveError> {
+        let (caller, derive) = (above.caller.clone(), Derive { key: key.public().clone(), name: "helper".parse().unwrap(), scope });
+        self.write(move |tx, realm| {
+            let now = realm.env.now();
+            let standing = standing(tx, now, &caller).map_err(|_| Denied::GrantEnded)?;
+            let permit = authorise::<AgentDelegate>(&caller, &standing.facts(now, "x"))?;
+            agent_delegate(tx, realm, &permit, &derive).map(|done| done.value)
+        })
+        .await
+    }
+
+    async fn stands(&self, derived: &Derived) -> Result<CallContext, CallerError> {
+        let id = derived.grant.id.clone();
+        self.write(move |tx, realm| {
+            let now = realm.env.now();
+            let grant = grant::find(tx, &id)?.unwrap();
+            let caller = grant::chain(tx, &grant, now)?.caller(&grant);
+            standing(tx, now, &caller)
+        })
+        .await
+    }
+
+    async fn revoke(&self, person: &Caller, id: &GrantId) -> Vec<GrantId> {
+        let (person, id) = (person.clone(), id.clone());
+        let done = self.write(move |tx, realm| {
+            let permit = grant::permit::<GrantRevoke, RevokeError>(tx, &person, &id, realm.env.now())?;
+            grant_revoke(tx, realm.env.now(), permit, "test").map(|done| done.value)
+        });
+        done.await.unwrap().below.into_iter().map(|grant| grant.id).collect()
+    }
+}
+
+#[tokio::test]
+async fn a_derived_grant_is_narrower_names_its_parent_and_carries_the_chain() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let person = world.person("ada@example.test").await;
+        let (_, above) = world.delegator(&person, &key()).await;
+        let scope = above.grant.clone().unwrap();
+        for wider in [
+            GrantScope { projects: Reach::All, ..scope.clone() },
+            GrantScope { cap_per_provider_month: usd(100_01), ..scope.clone() },
+            GrantScope { export: true, ..scope.clone() },
+            GrantScope { expires_at: scope.expires_at.plus_secs(1), ..scope.clone() },
+            GrantScope { actions: [scope.actions.clone(), vec!["cap_set".to_owned()]].concat(), ..scope.clone() },
+        ] {
+            assert!(matches!(world.derive(&above, &key(), wider).await, Err(DeriveError::Wider(_))));
+        }
+        let nothing = GrantScope { projects: Reach::only([]), ..scope.clone() };
+        assert!(matches!(world.derive(&above, &key(), nothing).await, Err(DeriveError::Nothing)));
+        let one = world.derive(&above, &key(), GrantScope { cap_per_provider_month: usd(5_00), ..scope.clone() }).await.unwrap();
+        let context = world.stands(&one).await.unwrap();
+        let Caller::Agent { agent, grant, .. } = &above.caller else { panic!() };
+        assert_eq!(context.caller.chain(), [purser_authority::Delegator { agent: agent.clone(), grant: grant.clone() }]);
+        assert_eq!((context.caller.person(), context.links.len()), (above.caller.person(), 2));
+        let signer = world.realm.keys.active().public().clone();
+        let record = jose::verify::<GrantRecord>(&one.grant.record, "grant+jwt", &signer).unwrap().claims;
+        assert_eq!((record.request, record.parent.map(|p| p.grant)), (None, Some(grant.clone())));
+        // A caller that leaves its chain out is none of ours.
+        let Caller::Agent { agent, grant, on_behalf_of, organisation, .. } = context.caller.clone() else { panic!() };
+        let bare = Caller::Agent { agent, grant, on_behalf_of, organisation, chain: vec![] };
+        let refused = world.write(move |tx, realm| standing(tx, realm.env.now(), &bare)).await;
+        assert!(matches!(refused, Err(CallerError::GrantEnded)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn helpers_fall_with_what_is_above_them_and_a_thaw_gives_back_only_what_was_not_frozen_by_itself() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let person = world.person("ada@example.test").await;
+        let (_, above) = world.delegator(&person, &key()).await;
+        let scope = above.grant.clone().unwrap();
+        let one = world.derive(&above, &key(), scope.clone()).await.unwrap();
+        let two = world.derive(&world.stands(&one).await.unwrap(), &key(), scope.clone()).await.unwrap();
+        let top = above.caller.agent().unwrap().clone();
+        let below = top.clone();
+        let agents = world.write(move |tx, _| grant::agents_below(tx, &below)).await.unwrap();
+        let mut both = vec![one.agent.id.clone(), two.agent.id.clone()];
+        both.sort();
+        assert_eq!(agents, both);
+
+        world.freeze(&person, &one.agent.id).await.unwrap();
+        assert!(world.stands(&one).await.unwrap().frozen && world.stands(&two).await.unwrap().frozen);
+        world.freeze(&person, &top).await.unwrap();
+        world.thaw(&person, &top).await.unwrap();
+        assert!(world.stands(&two).await.unwrap().frozen, "the one between is still frozen");
+        let frozen = world.derive(&world.stands(&one).await.unwrap(), &key(), scope.clone()).await;
+        assert!(matches!(frozen, Err(DeriveError::Denied(Denied::Frozen))), "{frozen:?}");
+        world.thaw(&person, &one.agent.id).await.unwrap();
+        assert!(!world.stands(&two).await.unwrap().frozen);
+
+        let Caller::Agent { grant, .. } = &above.caller else { panic!() };
+        let ended = world.revoke(&person, grant).await;
+        assert_eq!(ended.len(), 2);
+        assert!(matches!(world.stands(&one).await, Err(CallerError::GrantEnded)));
+        assert!(matches!(world.stands(&two).await, Err(CallerError::GrantEnded)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn delegation_has_an_end_a_key_of_its_own_and_must_be_granted() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let person = world.person("ada@example.test").await;
+        let plain_key = key();
+        let plain = world.granted(&person, &plain_key).await;
+        let plain = world.call(&plain, &plain_key).await.unwrap();
+        let refused = world.derive(&plain, &key(), plain.grant.clone().unwrap()).await;
+        assert!(matches!(refused, Err(DeriveError::Denied(Denied::NotGranted { .. }))), "{refused:?}");
+
+        let top_key = key();
+        let (_, top) = world.delegator(&person, &top_key).await;
+        let scope = top.grant.clone().unwrap();
+        // The keys of agents that a person let act, the agent's own among them, cannot be had as helpers.
+        for taken in [&plain_key, &top_key] {
+            assert!(matches!(world.derive(&top, taken, scope.clone()).await, Err(DeriveError::KeyTaken)));
+        }
+        let (mut at, mut helper) = (top.clone(), key());
+        for _ in 0..purser_identity::limits::GRANT_DEPTH {
+            helper = key();
+            at = world.stands(&world.derive(&at, &helper, scope.clone()).await.unwrap()).await.unwrap();
+        }
+        assert!(matches!(world.derive(&at, &key(), scope.clone()).await, Err(DeriveError::TooDeep)));
+        // Nobody else's helper can be taken over, and no agent can become its own helper's helper.
+        assert!(matches!(world.derive(&top, &helper, scope.clone()).await, Err(DeriveError::KeyTaken)));
+        // A second grant for one's own helper is another grant of the same agent.
+        let own = key();
+        let first = world.derive(&top, &own, scope.clone()).await.unwrap();
+        let second = world.derive(&top, &own, scope.clone()).await.unwrap();
+        assert_eq!((first.agent.id.clone(), first.grant.id == second.grant.id), (second.agent.id, false));
+        // It ends with its parent, whatever anybody does.
+        world.clock.advance_secs(86_400);
+        assert!(matches!(world.stands(&first).await, Err(CallerError::GrantEnded)));
     })
     .await;
 }

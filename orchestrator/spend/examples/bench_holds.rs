@@ -83,7 +83,7 @@ async fn prepare(db: &Db, env: &Env, spenders: &[Spender]) {
         drop(method::add(tx, &env, &permit::<PaymentMethodSet>(&env, &owner), &organisation, &at_rail).unwrap());
         for spender in &spenders {
             let most = Money::from_minor(CAP_MAX_MINOR, Currency::USD);
-            drop(cap::grant(tx, &env, &permit::<GrantDecide>(&env, &owner), spender, most).unwrap());
+            drop(cap::grant(tx, &env, &permit::<GrantDecide>(&env, &owner), spender, most, &std::collections::BTreeMap::new()).unwrap());
         }
         Ok(())
     });

@@ -13,7 +13,6 @@ use crate::pot::{self, Pot};
 #[derive(Clone, Debug)]
 pub struct Total {
     pub grant: GrantId,
-    pub organisation: OrganisationId,
     pub amount: Money,
 }
 
@@ -45,16 +44,12 @@ pub fn find_or_open(
     let insert = "insert into spend_total (grant_id, organisation, currency, amount) values ($1, $2, $3, $4)
                   on conflict (grant_id) do nothing";
     ledger::once(tx.execute(insert, params![grant, organisation, amount.currency(), amount.minor()])?)?;
-    let total = Total { grant: grant.clone(), organisation: organisation.clone(), amount };
+    let total = Total { grant: grant.clone(), amount };
     pot::open(tx, env, &total, grant.as_str())?;
     Ok(total)
 }
 
 fn from_row(row: &Row) -> Result<Total, DbError> {
     let currency: Currency = row.parse("currency")?;
-    Ok(Total {
-        grant: row.parse("grant_id")?,
-        organisation: row.parse("organisation")?,
-        amount: Money::from_minor(row.get("amount")?, currency),
-    })
+    Ok(Total { grant: row.parse("grant_id")?, amount: Money::from_minor(row.get("amount")?, currency) })
 }

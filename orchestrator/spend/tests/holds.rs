@@ -3,6 +3,8 @@
 
 mod world;
 
+use std::collections::BTreeMap;
+
 use purser_authority::action::{CapSet as CapSetAction, GrantDecide};
 use purser_authority::{Caller, Denied, Facts, Role, authorise};
 use purser_db::testing::each_engine;
@@ -171,7 +173,7 @@ async fn a_later_grant_lowers_the_cap_for_all_and_raises_it_only_for_leaders() {
             async move {
                 let who = world.clone();
                 let write =
-                    world.db.write(move |tx| cap::grant(tx, &who.env, &who.person_permit::<GrantDecide>(role), &who.spender, usd(minor)));
+                    world.db.write(move |tx| cap::grant(tx, &who.env, &who.person_permit::<GrantDecide>(role), &who.spender, usd(minor), &BTreeMap::new()));
                 write.await.unwrap().value.minor()
             }
         };

@@ -11,7 +11,7 @@ use crate::charge::{self, Charge};
 use crate::hold::{self, Hold};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RefundOutcome;
-use crate::{limits};
+use crate::{limits, share};
 
 /// Records what the rail did: money that came back is room again in the month in which it was charged. Finishing twice does nothing.
 ///

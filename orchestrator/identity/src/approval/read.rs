@@ -1,0 +1,102 @@
+//! Reading approvals.
+
+use purser_authority::{Action, Caller, Denied, Facts, Permit, authorise};
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::Timestamp;
+use purser_values::id::{ApprovalId, OrganisationId};
+
+use super::{Approval, ApprovalState};
+
+/// Approvals on one page.
+const PAGE: i64 = 100;
+
+/// Who looks, of those who may look at all.
+#[derive(Clone, Copy, Debug)]
+pub struct Reader<'a>(pub &'a Caller);
+
+impl Reader<'_> {
+    /// The people of the organisation see all of it; an agent sees what it asked for, and what its helpers did not.
+    #[must_use]
+    pub fn sees(self, approval: &Approval) -> bool {
+        self.0.organisation() == Some(&approval.organisation) && (self.0.agent().is_none() || self.0.agent() == approval.agent.as_ref())
+    }
+}
+
+/// One approval as it stands at `now`.
+///
+/// # Errors
+/// When the store fails.
+pub fn find(tx: &mut Tx<'_>, id: &ApprovalId, now: Timestamp) -> Result<Option<Approval>, DbError> {
+    tx.query_opt("select * from approval where id = $1", params![id])?.map(|row| read(&row, now)).transpose()
+}
+
+/// The newest approvals of an organisation.
+///
+/// # Errors
+/// When the store fails.
+pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId, now: Timestamp) -> Result<Vec<Approval>, DbError> {
+    let select = "select * from approval where organisation = $1 order by created_at desc, id desc limit $2";
+    tx.query(select, params![organisation, PAGE])?.iter().map(|row| read(row, now)).collect()
+}
+
+/// How many wait for somebody of the organisation.
+///
+/// # Errors
+/// When the store fails.
+pub fn waiting(tx: &mut Tx<'_>, organisation: &OrganisationId, now: Timestamp) -> Result<i64, DbError> {
+    let select = "select count(*) as n from approval where organisation = $1 and state = 'pending' and expires_at > $2";
+    tx.query_one(select, params![organisation, now])?.get("n")
+}
+
+/// A permit for one action on one approval. One of another organisation, or of another agent, does not exist.
+///
+/// # Errors
+/// [`Denied`] or a failure of the store, as the caller's error.
+pub fn permit<A: Action, E: From<DbError> + From<Denied>>(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    id: &ApprovalId,
+    now: Timestamp,
+) -> Result<Permit<A>, E> {
+    let found = find(tx, id, now)?.filter(|found| Reader(caller).sees(found)).ok_or(Denied::NotFound)?;
+    let facts = Facts { owner: Some(&found.organisation), ..Facts::new(now, id.as_str()) };
+    Ok(authorise::<A>(caller, &facts)?)
+}
+
+/// Whether time has run out is derived and never written.
+pub(super) fn read(row: &Row, now: Timestamp) -> Result<Approval, DbError> {
+    let expires_at: Timestamp = row.get("expires_at")?;
+    let decided = |row: &Row| match (row.parse_opt("decided_by")?, row.get::<Option<Timestamp>>("decided_at")?) {
+        (Some(by), Some(at)) => Ok((by, at)),
+        _ => Err(DbError::Corrupt("an approval is half decided".to_owned())),
+    };
+    let state = match row.get::<String>("state")?.as_str() {
+        "pending" | "approved" if now >= expires_at => ApprovalState::Expired,
+        "pending" => ApprovalState::Pending,
+        "approved" => decided(row).map(|(by, at)| ApprovalState::Approved { by, at })?,
+        "denied" => decided(row).map(|(by, at)| ApprovalState::Denied { by, at })?,
+        "used" => {
+            let (by, _) = decided(row)?;
+            let used = row.get::<Option<Timestamp>>("used_at")?.zip(row.get::<Option<String>>("used_for")?);
+            let (at, subject) = used.ok_or_else(|| DbError::Corrupt("an approval is half used".to_owned()))?;
+            ApprovalState::Used { by, at, subject }
+        }
+        other => return Err(DbError::Corrupt(format!("`{other}` is not a state of an approval"))),
+    };
+    Ok(Approval {
+        id: row.parse("id")?,
+        organisation: row.parse("organisation")?,
+        agent: row.parse_opt("agent")?,
+        grant: row.parse_opt("grant_id")?,
+        requester: row.parse("requester")?,
+        verb: row.get("verb")?,
+        request: row.get("request")?,
+        digest: row.get("digest")?,
+        facts: row.json("facts")?,
+        reason: row.get("reason")?,
+        second_person: row.get("second_person")?,
+        state,
+        created_at: row.get("created_at")?,
+        expires_at,
+    })
+}
