@@ -11,13 +11,12 @@ use purser_authority::{Attempt, Caller, Delegator, Denied, Done, Event, Outcome,
 use purser_catalogue::Price;
 use purser_db::Tx;
 use purser_flow::{Definition, Step, StepCx, StepError};
-use purser_identity::grant::Link;
 use purser_identity::{CallContext, standing};
 use purser_spend::hold::{self, Purchase};
 use purser_spend::limits::REFUND_PATIENCE_S;
 use purser_spend::quote::{Line, Quote as AcceptedQuote, Recurs};
 use purser_spend::refund::due;
-use purser_spend::{Share, Spender, token};
+use purser_spend::{Spender, token};
 use purser_values::Secret;
 use purser_values::error::Kind;
 use purser_values::id::{AccountId, AgentId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
@@ -27,6 +26,7 @@ use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{AgentRef, CreateResource, Endpoint, PaymentCredentials, ResourceState};
 use serde::{Deserialize, Serialize};
 
+use super::afford::share;
 use crate::account;
 use crate::agent_control::follow_created;
 use crate::app::App;
@@ -476,11 +476,6 @@ async fn settle(app: App, _: StepCx, mut state: AddState) -> Result<AddState, St
     .map_err(|e| StepError::of(&e))?;
     state.payment_token = None;
     Ok(state)
-}
-
-/// An agent that pays along, in the ledger's words.
-fn share(link: &Link) -> Share {
-    Share { agent: link.agent.clone(), grant: link.grant.clone(), total: link.total }
 }
 
 /// What the sealed token is bound to.

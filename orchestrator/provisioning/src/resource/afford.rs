@@ -1,11 +1,13 @@
 //! What stands against paying for a service, before there is a quote: asked with the listed price, which no quote may pass.
 
-use purser_authority::{Caller, GrantScope};
+use purser_authority::Caller;
 use purser_catalogue::{Listing, Period, Price};
 use purser_db::{DbError, Tx};
-use purser_spend::Spender;
+use purser_identity::CallContext;
+use purser_identity::grant::Link;
 use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
+use purser_spend::{Share, Spender};
 use purser_values::Sha256Digest;
 use purser_values::id::ResourceId;
 
@@ -16,13 +18,12 @@ use crate::app::App;
 pub fn blockers(
     tx: &mut Tx<'_>,
     app: &App,
-    caller: &Caller,
+    standing: &CallContext,
     request: &AddRequest,
     listing: &Listing,
-    scope: Option<&GrantScope>,
 ) -> Result<Vec<HoldError>, DbError> {
     let Price::Known { amount, period, irreversible, .. } = &listing.price else { return Ok(Vec::new()) };
-    let Caller::Agent { agent, grant, organisation, .. } = caller else { return Ok(Vec::new()) };
+    let Caller::Agent { agent, grant, organisation, .. } = &standing.caller else { return Ok(Vec::new()) };
     if !amount.is_positive() {
         return Ok(Vec::new());
     }
@@ -35,14 +36,21 @@ pub fn blockers(
     let purchase = Purchase {
         spender: Spender { organisation: organisation.clone(), agent: agent.clone() },
         grant: grant.clone(),
+        total: standing.grant.as_ref().and_then(|grant| grant.total),
+        above: standing.links.iter().skip(1).map(share).collect(),
         provider: request.service.provider.clone(),
         project: request.project.clone(),
         resource: ResourceId::mint(&app.core.env),
         quote: Quote { id: "listed".to_owned(), digest: Sha256Digest::of(b""), lines: vec![line], irreversible: *irreversible },
-        irreversible_allowed: scope.is_none_or(|scope| scope.irreversible),
+        irreversible_allowed: standing.grant.as_ref().is_none_or(|grant| grant.irreversible),
         key: String::new(),
         limits_url: app.page("/limits"),
         card_url: app.page("/card"),
     };
     hold::blockers(tx, &app.core.env, &purchase)
+}
+
+/// An agent that pays along, in the ledger's words.
+pub fn share(link: &Link) -> Share {
+    Share { agent: link.agent.clone(), grant: link.grant.clone(), total: link.total }
 }

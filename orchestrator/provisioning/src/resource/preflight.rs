@@ -63,7 +63,7 @@ pub async fn preflight(app: &App, caller: &Caller, request: AddRequest) -> Resul
             }
             rows.extend(checked.blockers.iter().map(|blocker| row(&blocker.to_string(), Some(blocker))));
             let Some(listing) = checked.listing else { return Ok(Preflight { ready: false, rows, warnings: Vec::new(), cost: None }) };
-            let money = afford::blockers(tx, app, &caller, &request, &listing, standing.grant.as_ref())?;
+            let money = afford::blockers(tx, app, &standing, &request, &listing)?;
             if money.is_empty() && matches!(listing.price, Price::Known { .. }) {
                 rows.push(row("card and cap allow the listed price", None));
             }

@@ -131,7 +131,7 @@ impl MemberPage {
                     agent: g.agent.to_string(),
                     accepted_at: g.accepted_at.to_string(),
                     in_force: g.is_in_force(now),
-                    providers: g.scope.providers.iter().map(AsRef::as_ref).collect::<Vec<&str>>().join(", "),
+                    providers: g.scope.providers.to_string(),
                     cap: g.scope.cap_per_provider_month.to_string(),
                 })
                 .collect(),
