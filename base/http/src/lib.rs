@@ -8,6 +8,7 @@ pub mod extract;
 pub mod fetch;
 pub mod harden;
 pub mod listen;
+pub mod peer;
 pub mod places;
 pub mod problem;
 

@@ -202,6 +202,14 @@ registry! {
     CloudAccountId = CloudAccount "sac";
     /// Cloud side: a subscription to a plan.
     SubscriptionId = Subscription "sub";
+    /// Cloud side: a person with a mailbox.
+    CloudPersonId = CloudPerson "cpr";
+    /// Cloud side: a signed-in browser.
+    CloudSessionId = CloudSession "cse";
+    /// Cloud side: what connects a subject of an orchestrator with an account.
+    CloudLinkId = CloudLink "lnk";
+    /// Cloud side: a request to connect that waits for the owner.
+    CloudLinkRequestId = CloudLinkRequest "lrq";
     /// Cloud side: a registered domain.
     DomainId = Domain "dom";
     /// Cloud side: a provisioned resource.

@@ -61,6 +61,7 @@ struct Slipway {
     workerd: PathBuf,
     keys: PathBuf,
     orchestrator: Peer,
+    mail: Mail,
     sandbox: SlipwaySandbox,
 }
 
@@ -110,6 +111,7 @@ pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binari
         workerd: binaries.workerd.clone(),
         keys: folder.keys().join("slipway"),
         orchestrator: Peer { url: orchestrator.public_url.clone(), signing_secret_file: folder.signing_secret() },
+        mail: Mail { folder: folder.mail() },
         sandbox: SlipwaySandbox { registry: true, local_ca: true, unconfined_sha256: leave.map(Leave::digest) },
     };
     save(env, folder.orchestrator_config(), &orchestrator)?;

@@ -2,7 +2,11 @@
 
 use purser_values::name::Email;
 use purser_values::{Env, Sha256Digest, Timestamp};
-use purser_wire::id::{AccountId, IdempotencyKey};
+use purser_wire::error::code;
+use purser_wire::id::{AccountId, IdempotencyKey, LinkId};
+
+use crate::error::ProviderError;
+
 
 /// A signed call that concerns no account yet.
 #[derive(Clone, Debug)]
@@ -20,6 +24,24 @@ pub struct Call {
 pub struct AccountCall {
     pub call: Call,
     pub account: AccountId,
+    /// Over which link, at a provider that has links.
+    pub link: Option<LinkId>,
+    /// What the token may do; everything, at a provider without scopes.
+    pub scopes: Option<Vec<String>>,
+}
+
+impl AccountCall {
+    /// # Errors
+    /// 403 `insufficient_scope` when the token does not have the scope.
+    pub fn require(&self, scope: &str) -> Result<(), ProviderError> {
+        match &self.scopes {
+            Some(scopes) if !scopes.iter().any(|s| s == scope) => {
+                let message = format!("the connection does not allow `{scope}`; the account's owner can connect again with it");
+                Err(ProviderError::forbidden(code::INSUFFICIENT_SCOPE, message))
+            }
+            _ => Ok(()),
+        }
+    }
 }
 
 impl std::ops::Deref for AccountCall {

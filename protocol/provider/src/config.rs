@@ -27,6 +27,8 @@ pub struct Config {
     pub require_v2: bool,
     /// Refuse account requests without `identity_assertion`.
     pub require_assertion: bool,
+    /// Let a code be redeemed with its PKCE verifier alone, as public clients do.
+    pub unsigned_code: bool,
     /// Let a refresh token be used without a signature, as some orchestrators do.
     pub unsigned_refresh: bool,
     pub answer_with: AnswerWith,
@@ -47,6 +49,7 @@ impl Config {
             orchestrator: None,
             require_v2: false,
             require_assertion: false,
+            unsigned_code: false,
             unsigned_refresh: false,
             answer_with: AnswerWith::Code,
             access_life_s: 30 * 24 * 3600,

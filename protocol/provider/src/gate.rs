@@ -61,15 +61,15 @@ impl<P: Provider, S: Store> Sdk<P, S> {
             let (scheme, token) = value.split_once(' ')?;
             scheme.eq_ignore_ascii_case("bearer").then_some(token)
         });
-        let account = match token {
-            Some(token) => self.codes.account(token).await.envelope(Envelope::Status)?,
+        let access = match token {
+            Some(token) => self.codes.access(token).await.envelope(Envelope::Status)?,
             None => None,
         };
-        let account = account.ok_or_else(|| {
+        let access = access.ok_or_else(|| {
             let message = "send `Authorization: Bearer` with a living access token";
             Refusal(ProviderError::new(StatusCode::UNAUTHORIZED, code::UNAUTHORIZED, message), Envelope::Status)
         })?;
-        Ok(AccountCall { call, account })
+        Ok(AccountCall { call, account: access.account, link: access.link, scopes: access.scopes })
     }
 
     /// Checks the HMAC and, when it is there or demanded, the V2 signature, whose `jti` is used up.

@@ -53,7 +53,9 @@ where
         let (status, body) = run.await.envelope(envelope)?;
         return Ok(reply::raw(status, body));
     };
-    let (account, key) = (&call.account, key.as_str().to_owned());
+    // a kept answer holds credentials: what was given over one link is not given again over another
+    let key = call.link.as_ref().map_or_else(|| key.as_str().to_owned(), |link| format!("{link}/{key}"));
+    let account = &call.account;
     let purpose = format!("answer/{account}/{key}");
     let lock = locks.of(purpose.clone());
     let _guard = lock.lock().await;

@@ -9,7 +9,7 @@ use std::future::Future;
 use purser_wire::account::AccountRequest;
 use purser_wire::catalog::Service;
 use purser_wire::control::{AccountControl, AgentControl};
-use purser_wire::id::ResourceId;
+use purser_wire::id::{LinkId, ResourceId};
 use purser_wire::manifest::Manifest;
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{CreateResource, ResourceEnvelope, UpdateResource};
@@ -19,6 +19,7 @@ use url::Url;
 
 use crate::call::{AccountCall, Call, Identity};
 use crate::error::ProviderError;
+use crate::metadata::AuthorizationServer;
 
 /// A request for an account, with what was verified about the person.
 #[derive(Clone, Debug)]
@@ -33,7 +34,12 @@ pub struct AccountOpen {
 pub enum AccountOutcome {
     /// The account, new or already there. The SDK hands out the code or the tokens.
     Account(AccountRef),
-    /// A person has to agree on this page; it ends with [`crate::Codes::issue`].
+    /// The same, over a link that the account's owner can cut.
+    Linked {
+        account: AccountRef,
+        link: LinkId,
+    },
+    /// A person has to agree on this page; it ends with a code of [`crate::codes::mint_code`].
     RequiresAuth {
         url: Url,
     },
@@ -48,6 +54,11 @@ pub type Answer<T> = Result<T, ProviderError>;
 pub trait Provider: Send + Sync + 'static {
     /// Who we are; also served at `/.well-known/agentic-provider.json`.
     fn manifest(&self) -> Manifest;
+
+    /// The addresses of the authorization server's own pages and what it asks for, when it has any (RFC 8414).
+    fn authorization_server(&self) -> Option<AuthorizationServer> {
+        None
+    }
 
     /// Who pays for paid services.
     fn payment_credentials(&self) -> PaymentCredentialsBy {

@@ -22,6 +22,7 @@ use crate::store::Store;
 
 mod accounts;
 mod assertion;
+mod client;
 mod controls;
 mod discovery;
 mod quotes;
@@ -62,6 +63,7 @@ pub fn router<P: Provider, S: Store>(provider: Arc<P>, store: Arc<S>, config: Co
     let one = "/provisioning/resources/{id}";
     Router::new()
         .route(&format!("/{}", purser_wire::manifest::PATH), only(get(discovery::manifest)))
+        .route(&format!("/{}", crate::metadata::PATH), only(get(discovery::authorization_server)))
         .route("/provisioning/health", only(get(discovery::health)))
         .route("/provisioning/services", only(get(discovery::services)))
         .route("/provisioning/account_requests", only(post(accounts::open)))

@@ -6,7 +6,7 @@
 use std::future::Future;
 
 use purser_values::{Sha256Digest, Timestamp};
-use purser_wire::id::{AccountId, AccountRequestId};
+use purser_wire::id::{AccountId, AccountRequestId, LinkId};
 
 mod memory;
 
@@ -33,7 +33,27 @@ pub struct CodeRecord {
     pub request: Option<AccountRequestId>,
     /// PKCE challenge (S256), when the request carried one.
     pub challenge: Option<String>,
+    /// What the tokens that it buys will hang on, at a provider that has links.
+    pub link: Option<LinkId>,
     pub expires_at: Timestamp,
+}
+
+/// What a token opens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Access {
+    pub account: AccountId,
+    /// A provider whose customers can cut one orchestrator off hangs tokens on a link; without the link they are dead.
+    pub link: Option<LinkId>,
+    /// Nothing when the provider has no scopes: then a token may do everything.
+    pub scopes: Option<Vec<String>>,
+}
+
+impl Access {
+    /// To a whole account, at a provider without links and scopes.
+    #[must_use]
+    pub const fn whole(account: AccountId) -> Self {
+        Self { account, link: None, scopes: None }
+    }
 }
 
 /// A pair of tokens, by digest.
@@ -48,7 +68,7 @@ pub struct PairRecord {
 /// What became of a code.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Exchange {
-    Done,
+    Done(Access),
     /// Unknown, expired or already used. When it was already used, the pair that it bought (and every pair refreshed from that) is
     /// revoked in the same step: one of the two users was a thief (RFC 6749, 4.1.2).
     Refused,
@@ -87,19 +107,19 @@ pub trait Store: Send + Sync + 'static {
     fn code_exchange(&self, code: Sha256Digest, pair: PairRecord, now: Timestamp) -> impl Future<Output = Stored<Exchange>> + Send;
 
     /// Records a pair that no code stands for (direct credentials).
-    fn pair_put(&self, account: AccountId, pair: PairRecord) -> impl Future<Output = Stored<()>> + Send;
+    fn pair_put(&self, account: AccountId, link: Option<LinkId>, pair: PairRecord) -> impl Future<Output = Stored<()>> + Send;
 
     /// INVARIANT (refresh-once): replaces the living pair of this refresh token by `pair`, in one step, for exactly one caller;
-    /// both old tokens are dead afterwards. Returns the account; nothing when the token is unknown, dead or expired.
+    /// both old tokens are dead afterwards. Returns what it opens; nothing when the token is unknown, dead or expired.
     fn pair_rotate(
         &self,
         refresh: Sha256Digest,
         pair: PairRecord,
         now: Timestamp,
-    ) -> impl Future<Output = Stored<Option<AccountId>>> + Send;
+    ) -> impl Future<Output = Stored<Option<Access>>> + Send;
 
-    /// The account of a living access token.
-    fn access_find(&self, access: Sha256Digest, now: Timestamp) -> impl Future<Output = Stored<Option<AccountId>>> + Send;
+    /// What a living access token opens, read anew on every call: a link that was cut a moment ago opens nothing.
+    fn access_find(&self, access: Sha256Digest, now: Timestamp) -> impl Future<Output = Stored<Option<Access>>> + Send;
 
     /// Looks the key up in its scope and records it when it is new, in one step. A kept answer may be forgotten after a day.
     fn answer_begin(

@@ -39,6 +39,8 @@ pub mod code {
     pub const IDEMPOTENCY_IN_PROGRESS: &str = "idempotency_in_progress";
     pub const NOT_SUPPORTED: &str = "not_supported";
     pub const RATE_LIMITED: &str = "rate_limited";
+    pub const INVALID_SCOPE: &str = "invalid_scope";
+    pub const INSUFFICIENT_SCOPE: &str = "insufficient_scope";
     pub const INVALID_GRANT: &str = "invalid_grant";
     pub const INVALID_CLIENT: &str = "invalid_client";
     pub const UNSUPPORTED_GRANT_TYPE: &str = "unsupported_grant_type";

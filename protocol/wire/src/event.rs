@@ -22,6 +22,7 @@ open_enum! {
         ResourceRemoved = "resource_removed",
         AccountSuspended = "account_suspended",
         AccountRestored = "account_restored",
+        AccountUnlinked = "account_unlinked",
         AbuseCaseOpened = "abuse_case_opened",
         AbuseCaseClosed = "abuse_case_closed",
         UsageReported = "usage_reported",

@@ -90,6 +90,8 @@ wire_id! {
     QuoteLineId "a quote line id";
     /// An orchestrator's id of an account request; repeating it never makes a second account.
     AccountRequestId "an account request id";
+    /// What connects one subject of an orchestrator with one account, by the provider's own name.
+    LinkId "a link id";
     /// An orchestrator's id of a resource.
     OrchestratorResourceId "an orchestrator resource id";
     /// An orchestrator's id of a project.

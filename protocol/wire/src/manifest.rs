@@ -75,6 +75,7 @@ open_enum! {
         Endpoints = "endpoints",
         AgentCredentials = "agent_credentials",
         AccountFreeze = "account_freeze",
+        AccountLinking = "account_linking",
         SignatureV2 = "signature_v2",
     }
 }

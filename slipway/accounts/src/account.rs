@@ -1,4 +1,4 @@
-//! A customer: the account of one subject that an orchestrator attested.
+//! A customer's account: what a person owns, and what orchestrators are linked with.
 
 pub mod freeze;
 pub mod get;
@@ -11,6 +11,8 @@ use purser_db::{DbError, Row};
 use purser_values::id::CloudAccountId;
 use purser_values::name::Email;
 use purser_values::{Env, Timestamp};
+
+use crate::limits::ORGANISATION_CHARS;
 
 /// A customer account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +27,7 @@ pub struct Account {
     pub created_at: Timestamp,
 }
 
-/// Whom the account is pinned to.
+/// Whom an account was opened for, or a link is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Owner {
     /// The orchestrator.
@@ -110,6 +112,13 @@ impl FromStr for AccountState {
             other => Err(DbError::Corrupt(format!("`{other}` is no state of an account"))),
         }
     }
+}
+
+/// A name that somebody else chose, as it may be shown: no control characters, nothing that turns the direction of writing or hides.
+#[must_use]
+pub fn shown(name: &str) -> String {
+    let hides = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    name.chars().filter(|c| !hides(*c)).take(ORGANISATION_CHARS).collect()
 }
 
 pub(crate) fn read(row: &Row) -> Result<Account, DbError> {

@@ -3,8 +3,8 @@
 //! Use cases are functions over a transaction, so that the caller decides what changes together: a charge's outcome, the
 //! subscription that it pays for and the resource that becomes complete are one write. Nothing in here does I/O or talks of HTTP.
 //!
-//! INVARIANT (one-subject): an account belongs to the subject that an orchestrator attested when it was opened. The same e-mail
-//! address under another subject is another account.
+//! INVARIANT (one-subject): an orchestrator reaches an account as the subject that is linked with it. Another subject with the same
+//! e-mail address reaches nothing until the account's owner agrees in a browser.
 //! INVARIANT (agent-cannot-widen): an API token can do what [`token::Permission`] lists and no more. There is no permission for
 //! tokens, members or billing, so that no token can ever mint one that can do more.
 //! INVARIANT (intent-first): a charge is recorded before the orchestrator is asked and its outcome after, under one idempotency key.
@@ -13,10 +13,17 @@
 pub mod account;
 pub mod agent;
 pub mod charge;
+pub mod limits;
+pub mod link;
+pub mod person;
 pub mod provisioning;
 pub mod quote;
+pub mod realm;
 pub mod resource;
 pub mod service;
+pub mod session;
+pub mod sign_in;
 pub mod store;
 pub mod subscription;
+pub mod sweep;
 pub mod token;

@@ -1,20 +1,23 @@
 //! The life of an order over all of its tables, on both engines.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
 use purser_db::{Db, DbError, Tx};
 use purser_values::id::{CloudAccountId, QuoteId};
-use purser_values::{Currency, Env, Money};
+use purser_values::{Currency, Env, Money, Secret};
 use purser_wire::catalog::Period;
 use purser_wire::error::ErrorBody;
 use purser_wire::quote::{Quote, QuoteLine, QuoteRequest, QuoteTerms};
 use serde_json::json;
 use slipway_accounts::account::Owner;
 use slipway_accounts::account::freeze::account_freeze;
-use slipway_accounts::account::open::{AccountOpening, account_open};
+use slipway_accounts::account::open::{AccountOpened, AccountOpening, account_open};
 use slipway_accounts::agent::agent_stop;
 use slipway_accounts::charge::{ChargeLine, ChargeOutcome, ChargeState, charge_begin, charge_owe, charge_settle};
+use slipway_accounts::link::scope::Scopes;
 use slipway_accounts::quote::{QuoteAcceptError, quote_accept, quote_of, quote_put};
+use slipway_accounts::realm::{CodeKey, Realm};
 use slipway_accounts::resource::ResourceState;
 use slipway_accounts::resource::begin::{Order, ResourceBeginError, resource_begin};
 use slipway_accounts::resource::end::{resource_complete, resource_fail, resource_remove};
@@ -30,9 +33,17 @@ async fn within(db: Db, test: impl Fn(&mut Tx<'_>, &Env, &CloudAccountId) + Send
             owner: Owner { issuer: "o".into(), subject: "s".into(), attested: true },
             email: "a@b.test".parse().unwrap(),
             organisation: "A".into(),
+            scopes: Scopes::ALL,
             request: None,
         };
-        let account = account_open(tx, &env, &opening).unwrap().account.id;
+        let realm = Realm {
+            env: env.clone(),
+            key: CodeKey::new(Secret::new(vec![3; 32])),
+            keyring: Keyring::from_bytes(&Secret::new([7; 32])).unwrap(),
+            public_url: "https://cloud.test/".into(),
+        };
+        let AccountOpened::Account(opened) = account_open(tx, &realm, &opening).unwrap() else { panic!("no account") };
+        let account = opened.account.id;
         test(tx, &env, &account);
         Ok(())
     })
@@ -43,6 +54,7 @@ async fn within(db: Db, test: impl Fn(&mut Tx<'_>, &Env, &CloudAccountId) + Send
 fn order(account: &CloudAccountId, service: Service, key: &str) -> Order {
     Order {
         account: account.clone(),
+        link: None,
         service,
         agent: Some("agt_1".parse().unwrap()),
         configuration: serde_json::Map::new(),
@@ -57,7 +69,7 @@ fn order(account: &CloudAccountId, service: Service, key: &str) -> Order {
 
 #[tokio::test]
 async fn a_repeated_order_is_the_first_one_and_a_key_is_bound_to_it() {
-    each_engine(&[MIGRATIONS], |db| {
+    each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
         within(db, |tx, env, account| {
             let first = resource_begin(tx, env, &order(account, Service::Paid, "k")).unwrap();
             let again = resource_begin(tx, env, &order(account, Service::Paid, "k")).unwrap();
@@ -75,7 +87,7 @@ async fn a_repeated_order_is_the_first_one_and_a_key_is_bound_to_it() {
 
 #[tokio::test]
 async fn the_runtime_needs_a_plan_and_the_last_plan_stays_while_it_is_used() {
-    each_engine(&[MIGRATIONS], |db| {
+    each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
         within(db, |tx, env, account| {
             let none = resource_begin(tx, env, &order(account, Service::Workers, "w"));
             assert!(matches!(none, Err(ResourceBeginError::PlanNeeded)));
@@ -97,7 +109,7 @@ async fn the_runtime_needs_a_plan_and_the_last_plan_stays_while_it_is_used() {
 
 #[tokio::test]
 async fn one_name_is_claimed_by_one_order_until_it_fails_or_is_removed() {
-    each_engine(&[MIGRATIONS], |db| {
+    each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
         within(db, |tx, env, account| {
             let claim = |key: &str| Order { claim: Some("domain/a.test".into()), ..order(account, Service::Domain, key) };
             let first = resource_begin(tx, env, &claim("1")).unwrap().resource;
@@ -113,7 +125,7 @@ async fn one_name_is_claimed_by_one_order_until_it_fails_or_is_removed() {
 
 #[tokio::test]
 async fn a_stopped_agent_and_a_frozen_account_order_nothing() {
-    each_engine(&[MIGRATIONS], |db| {
+    each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
         within(db, |tx, env, account| {
             agent_stop(tx, account, &"agt_1".parse().unwrap(), START).unwrap();
             let stopped = resource_begin(tx, env, &order(account, Service::Free, "1"));
@@ -130,7 +142,7 @@ async fn a_stopped_agent_and_a_frozen_account_order_nothing() {
 
 #[tokio::test]
 async fn a_quote_is_accepted_once_by_the_order_it_was_made_for() {
-    each_engine(&[MIGRATIONS], |db| {
+    each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
         within(db, |tx, env, account| {
             let request = QuoteRequest {
                 service_id: Service::Paid.id().parse().unwrap(),
@@ -165,7 +177,7 @@ async fn a_quote_is_accepted_once_by_the_order_it_was_made_for() {
 
 #[tokio::test]
 async fn a_line_is_charged_once_per_period_under_one_key_and_its_first_outcome_stands() {
-    each_engine(&[MIGRATIONS], |db| {
+    each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
         within(db, |tx, env, account| {
             let resource = resource_begin(tx, env, &order(account, Service::Paid, "1")).unwrap().resource;
             let amount = Money::from_minor(500, Currency::USD);

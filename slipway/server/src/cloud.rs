@@ -7,9 +7,11 @@ use purser_db::Db;
 use purser_db::jobs::Runner;
 use purser_http::places::Places;
 use purser_provider::OrchestratorClient;
+use purser_http::peer::TrustedProxies;
 use purser_values::Env;
 use purser_values::id::CloudAccountId;
 use purser_wire::manifest::Manifest;
+use slipway_accounts::realm::Realm;
 use slipway_dns::server::Nameserver;
 use slipway_registrar::registrar::Registrar;
 use slipway_workers::Workers;
@@ -39,6 +41,13 @@ pub struct Cloud {
     pub public_url: Url,
     /// Places for uploads in memory.
     pub places: Places<CloudAccountId>,
+    /// What sign-in, links and mail need.
+    pub realm: Realm,
+    pub proxies: TrustedProxies,
+    /// The orchestrator, by the address that it is known under here.
+    pub orchestrator_url: Url,
+    /// Where browsers go back to after a decision.
+    pub callback_url: Url,
 }
 
 /// As handlers hold it.

@@ -8,12 +8,18 @@ use std::path::{Path, PathBuf};
 
 use purser_crypto::constant_time_eq;
 use purser_db::DbConfig;
+use purser_http::peer::TrustedProxies;
+use purser_values::name::Email;
 use purser_values::{Secret, Sha256Digest};
 use serde::Deserialize;
 use slipway_workers::runtime::process::JailProgram;
 use url::Url;
 
 /// The file's own name of the variable for workerd, for messages.
+/// Where the sandbox's mail goes, below the data folder.
+const MAIL_FOLDER: &str = "mail";
+/// The orchestrator's callback, unless the file names another.
+const CALLBACK: &str = "link/callback/slipway";
 const WORKERD_HINT: &str = "name the binary in `workerd`";
 
 /// What this installation is for.
@@ -41,6 +47,9 @@ pub struct Config {
     /// Where clients reach the API listener; ends in `/`.
     pub public_url: Url,
     pub orchestrator: Orchestrator,
+    pub mail: MailConfig,
+    /// The reverse proxies whose word about where a request comes from is taken.
+    pub trusted_proxies: TrustedProxies,
     pub sandbox: Option<Sandbox>,
     /// The operator's own certificate for the edge.
     pub certificate: Option<Certificate>,
@@ -54,11 +63,23 @@ pub struct Config {
 #[derive(Clone, Debug)]
 pub struct Orchestrator {
     pub url: Url,
+    /// Where a person's browser goes back to after a decision. Never taken from a request.
+    pub callback_url: Url,
     pub signing_secret_file: PathBuf,
     /// Refuse its requests without `Stripe-Signature-V2`: the secret alone signs neither method nor address, nor only once.
     pub require_v2: bool,
     /// Refuse account requests without `identity_assertion`.
     pub require_assertion: bool,
+}
+
+/// How mail leaves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(untagged, deny_unknown_fields)]
+pub enum MailConfig {
+    /// The sandbox: one file per message.
+    Folder { folder: PathBuf },
+    /// A relay; the URL may hold a password, so it comes from a file of mode 0600.
+    Smtp { smtp_url_file: PathBuf, from: Email },
 }
 
 /// A certificate in PEM files. Read on start.
@@ -93,6 +114,8 @@ pub enum ConfigError {
     Plain(&'static str),
     #[error("`{0}` needs an absolute http or https URL")]
     Url(&'static str),
+    #[error("name the mail server in `[mail]`: owners are told by mail what is connected with their accounts")]
+    NoMail,
     #[error("{0}")]
     Database(String),
     #[error("`{0}` does not exist; {WORKERD_HINT}")]
@@ -115,6 +138,10 @@ struct File {
     public_api_url: Option<Url>,
     orchestrator: OrchestratorTable,
     #[serde(default)]
+    mail: Option<MailConfig>,
+    #[serde(default)]
+    trusted_proxies: TrustedProxies,
+    #[serde(default)]
     sandbox: Option<SandboxTable>,
     #[serde(default)]
     certificate: Option<Certificate>,
@@ -124,6 +151,8 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct OrchestratorTable {
     url: Url,
+    #[serde(default)]
+    callback_url: Option<Url>,
     signing_secret_file: PathBuf,
     #[serde(default = "yes")]
     require_v2: bool,
@@ -168,6 +197,12 @@ impl Config {
         if file.profile == Profile::Production {
             refuse_sandbox(&file)?;
         }
+        let mail = match (file.mail, file.profile) {
+            (Some(MailConfig::Folder { .. }), Profile::Production) => return Err(ConfigError::SandboxOnly("mail.folder")),
+            (Some(mail), _) => mail,
+            (None, Profile::Sandbox) => MailConfig::Folder { folder: file.data.join(MAIL_FOLDER) },
+            (None, Profile::Production) => return Err(ConfigError::NoMail),
+        };
         let unconfined = file.sandbox.as_ref().and_then(|t| t.unconfined_sha256);
         if let Some(expected) = unconfined {
             by_up(&expected, &handed_over())?;
@@ -178,6 +213,7 @@ impl Config {
             None => Url::parse(&format!("http://{}/", file.listen_api)).map_err(|_| ConfigError::Url("public_api_url"))?,
         };
         let orchestrator = base(file.orchestrator.url).ok_or(ConfigError::Url("orchestrator.url"))?;
+        let callback_url = callback(file.orchestrator.callback_url, &orchestrator, file.profile)?;
         Ok(Self {
             profile: file.profile,
             listen_api: file.listen_api,
@@ -191,10 +227,13 @@ impl Config {
             public_url,
             orchestrator: Orchestrator {
                 url: orchestrator,
+                callback_url,
                 signing_secret_file: file.orchestrator.signing_secret_file,
                 require_v2: file.orchestrator.require_v2,
                 require_assertion: file.orchestrator.require_assertion,
             },
+            mail,
+            trusted_proxies: file.trusted_proxies,
             sandbox,
             certificate: file.certificate,
             unconfined: unconfined.is_some(),
@@ -224,6 +263,18 @@ fn refuse_sandbox(file: &File) -> Result<(), ConfigError> {
     }
 }
 
+/// The orchestrator's callback: an address with a host and without a fragment (RFC 6749, 3.1.2); in production, https.
+fn callback(named: Option<Url>, orchestrator: &Url, profile: Profile) -> Result<Url, ConfigError> {
+    let wrong = || ConfigError::Url("orchestrator.callback_url");
+    let url = match named {
+        Some(url) => url,
+        None => orchestrator.join(CALLBACK).map_err(|_| wrong())?,
+    };
+    let safe = url.scheme() == "https" || (url.scheme() == "http" && profile == Profile::Sandbox);
+    let plain = url.host().is_some() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
+    if safe && plain { Ok(url) } else { Err(wrong()) }
+}
+
 /// Running without a jail is for `purser up`, whose every page says so: whoever has only the file runs the cloud confined.
 fn by_up(expected: &Sha256Digest, handed_over: &Secret<String>) -> Result<(), ConfigError> {
     let found = Sha256Digest::of(handed_over.expose().as_bytes());
@@ -245,6 +296,8 @@ fn base(mut url: Url) -> Option<Url> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const MAIL: &str = "mail = { smtp_url_file = \"/tmp/x/smtp\", from = \"slipway@cloud.test\" }";
 
     fn text(profile: &str, rest: &str) -> String {
         format!(
@@ -274,7 +327,7 @@ mod tests {
 
     /// Production, with addresses that are fit for it.
     fn production(rest: &str) -> String {
-        text("production", &format!("public_api_url = \"https://cloud.example/\"\n{rest}"))
+        text("production", &format!("public_api_url = \"https://cloud.example/\"\n{MAIL}\n{rest}"))
             .replace("http://localhost:4000", "https://purser.example")
     }
 
@@ -305,6 +358,25 @@ mod tests {
         }
         let unnamed = production("").replace("public_api_url = \"https://cloud.example/\"", "");
         assert!(matches!(parse(&unnamed), Err(ConfigError::Url("public_api_url"))));
+    }
+
+    #[test]
+    fn the_callback_is_the_orchestrators_own_and_never_plain_in_production() {
+        let sandbox = parse(&text("sandbox", "")).unwrap();
+        assert_eq!(sandbox.orchestrator.callback_url.as_str(), "http://localhost:4000/link/callback/slipway");
+        let with = |url: &str| parse(&(production("") + &format!("\ncallback_url = \"{url}\"")));
+        assert!(with("https://o.example/back").is_ok());
+        for bad in ["http://o.example/back", "https://o.example/#x", "https://user@o.example/", "javascript:alert(1)", "data:text/html,x"] {
+            assert!(matches!(with(bad), Err(ConfigError::Url("orchestrator.callback_url"))), "`{bad}` was taken");
+        }
+    }
+
+    #[test]
+    fn owners_are_mailed_in_production_and_not_into_a_folder() {
+        assert!(matches!(parse(&production("").replace(MAIL, "")), Err(ConfigError::NoMail)));
+        let folder = parse(&production("").replace(MAIL, "mail = { folder = \"/tmp/mail\" }"));
+        assert!(matches!(folder, Err(ConfigError::SandboxOnly("mail.folder"))));
+        assert!(matches!(parse(&text("sandbox", "")).unwrap().mail, MailConfig::Folder { .. }));
     }
 
     #[test]

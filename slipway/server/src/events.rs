@@ -7,15 +7,16 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use purser_db::DbError;
+use purser_db::{DbError, Tx};
 use purser_db::jobs::{Handler, Job, JobFailure, NewJob, enqueue};
 use purser_provider::{OrchestratorClient, OrchestratorError};
-use purser_values::Sha256Digest;
+use purser_values::{Env, Sha256Digest};
 use purser_values::id::{CloudAccountId, CloudResourceId};
 use purser_wire::event::{DeploymentInfo, EventKind, ProviderEvent};
 use purser_wire::resource::Endpoint;
 use serde_json::json;
 use slipway_accounts::account::get::account_list;
+use slipway_accounts::link::get::Connection;
 use slipway_accounts::resource::get::resource_get;
 use slipway_workers::WorkersError;
 use slipway_workers::name::ScriptName;
@@ -101,6 +102,30 @@ async fn event(
         }),
         data: [("deployment".to_owned(), json!(deployment.id))].into_iter().collect(),
     })
+}
+
+/// Tells the orchestrator, with the write that cuts it, that an owner cut it off.
+///
+/// # Errors
+/// When the store fails or an id does not fit the wire.
+pub fn unlinked(tx: &mut Tx<'_>, env: &Env, cut: &Connection) -> Result<(), EventError> {
+    let now = env.now();
+    let resources: Vec<&str> = cut.resources.iter().map(|resource| resource.id.as_str()).collect();
+    let data = json!({"subject": cut.link.owner.subject, "connection": cut.link.id, "by": "owner", "resources": resources});
+    let event = ProviderEvent {
+        // a link that is made and cut again is cut at another time
+        id: format!("unlinked-{}-{}", cut.link.id, now.as_micros()),
+        kind: EventKind::AccountUnlinked,
+        occurred_at: now,
+        account_id: (&cut.link.account).into(),
+        resource_id: None,
+        agent_id: None,
+        deployment: None,
+        data: data.as_object().cloned().unwrap_or_default(),
+    };
+    let job = NewJob { dedupe: Some(event.id.clone()), ..NewJob::now(env, KIND, json!(event)) };
+    enqueue(tx, env, &job)?;
+    Ok(())
 }
 
 /// What the queue does with our kind of job.

@@ -8,6 +8,7 @@ use slipway_accounts::provisioning::answer::answer_sweep;
 use slipway_accounts::provisioning::nonce::nonce_sweep;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::get::resource_pending;
+use slipway_accounts::sweep::people_sweep;
 use slipway_registrar::domain::resume::domain_resume;
 use slipway_workers::storage::Swept;
 
@@ -53,7 +54,7 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
         Err(e) => tracing::error!(error = %e, "open orders were not taken up"),
     }
     let now = cloud.env.now();
-    let swept = cloud.db.write(move |tx| -> Result<u64, DbError> { Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)?) }).await;
+    let swept = cloud.db.write(move |tx| -> Result<u64, DbError> { Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)? + people_sweep(tx, now)?) }).await;
     if let Err(e) = swept {
         tracing::error!(error = %e, "what is over was not forgotten");
     }

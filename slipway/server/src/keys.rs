@@ -8,6 +8,10 @@ use std::path::{Path, PathBuf};
 use purser_crypto::jose::{Algorithm, JoseError, SigningKey};
 use purser_crypto::seal::{Keyring, SealError};
 use purser_values::{Env, Secret};
+use slipway_accounts::realm::CodeKey;
+
+/// Bytes of the key of codes.
+const CODE_KEY_BYTES: usize = 32;
 
 /// The keys of one installation.
 #[derive(Clone, Debug)]
@@ -16,6 +20,8 @@ pub struct Keys {
     pub signing: SigningKey,
     /// Seals payment tokens, kept answers and the secrets of Workers.
     pub keyring: Keyring,
+    /// Authenticates sign-in codes and forms.
+    pub codes: CodeKey,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -24,8 +30,10 @@ pub enum KeysError {
     File { path: PathBuf, source: io::Error },
     #[error("`{0}` is readable by others; run `chmod 600` on it")]
     Open(PathBuf),
-    #[error("`{0}` is empty; it must hold the signing secret that the orchestrator shares with us")]
+    #[error("`{0}` is empty; it must hold a secret")]
     Empty(PathBuf),
+    #[error("`{0}` is too short to be a key; restore it from its copy")]
+    Short(PathBuf),
     #[error(transparent)]
     Signing(#[from] JoseError),
     #[error(transparent)]
@@ -57,15 +65,25 @@ impl Keys {
                 key
             }
         };
-        Ok(Self { signing, keyring })
+        let codes = folder.join("codes.key");
+        let codes = match read(&codes)? {
+            Some(bytes) if bytes.expose().len() >= CODE_KEY_BYTES => bytes,
+            Some(_) => return Err(KeysError::Short(codes)),
+            None => {
+                let bytes = Secret::new(env.bytes::<CODE_KEY_BYTES>().to_vec());
+                write(&codes, bytes.expose())?;
+                bytes
+            }
+        };
+        Ok(Self { signing, keyring, codes: CodeKey::new(codes) })
     }
 }
 
-/// The secret that signs the orchestrator's requests, from a file of mode 0600.
+/// A secret that somebody else made, from a file of mode 0600: what signs the orchestrator's requests, the mail server's URL.
 ///
 /// # Errors
 /// When the file is missing, empty, or readable by others.
-pub fn signing_secret(path: &Path) -> Result<Secret<String>, KeysError> {
+pub fn secret_text(path: &Path) -> Result<Secret<String>, KeysError> {
     let missing = || KeysError::File { path: path.to_owned(), source: io::ErrorKind::NotFound.into() };
     let bytes = read(path)?.ok_or_else(missing)?;
     let text = Secret::new(String::from_utf8_lossy(bytes.expose()).trim().to_owned());

@@ -14,8 +14,8 @@ pub mod store;
 mod charge;
 mod refusal;
 
-use purser_provider::{AccountCall, AccountOpen, AccountOutcome, Answer, Call, Provider, ProviderError};
-use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_provider::{AccountCall, AccountOpen, AccountOutcome, Answer, AuthorizationServer, Call, Provider, ProviderError};
+use purser_values::id::{CloudAccountId, CloudLinkId, CloudResourceId};
 use purser_wire::catalog::Service;
 use purser_wire::control::{AccountControl, AgentControl};
 use purser_wire::id::ResourceId;
@@ -23,7 +23,14 @@ use purser_wire::manifest::Manifest;
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{CreateResource, ResourceEnvelope};
 
+use slipway_accounts::link::scope::{Scope, Scopes};
+
 use crate::cloud::Shared;
+
+const READ: &str = Scope::ResourcesRead.as_str();
+const WRITE: &str = Scope::ResourcesWrite.as_str();
+const PURCHASES: &str = Scope::Purchases.as_str();
+const CONTROL: &str = Scope::AgentsControl.as_str();
 
 /// The provider.
 #[derive(Clone)]
@@ -42,41 +49,64 @@ impl Provider for Slipway {
         account::open(&self.0, open).await
     }
 
+    fn authorization_server(&self) -> Option<AuthorizationServer> {
+        let authorization_endpoint = self.0.public_url.join("oauth/authorize").ok()?;
+        Some(AuthorizationServer { authorization_endpoint, scopes: Scopes::ALL.names() })
+    }
+
     async fn resource_create(&self, call: &AccountCall, request: CreateResource) -> Answer<ResourceEnvelope> {
+        call.require(WRITE)?;
+        if request.payment_credentials.is_some() {
+            call.require(PURCHASES)?;
+        }
         order::create(&self.0, account_of(call)?, call, request).await
     }
 
     async fn resource_get(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
+        call.require(READ)?;
         resource::get(&self.0, account_of(call)?, resource_of(id)?).await
     }
 
     async fn resource_remove(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
+        call.require(WRITE)?;
         resource::remove(&self.0, account_of(call)?, resource_of(id)?).await
     }
 
     async fn resource_rotate(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
-        resource::rotate(&self.0, account_of(call)?, resource_of(id)?).await
+        call.require(WRITE)?;
+        resource::rotate(&self.0, call, resource_of(id)?).await
     }
 
     async fn quote_create(&self, call: &AccountCall, request: QuoteRequest) -> Answer<Quote> {
+        call.require(READ)?;
         quote::create(&self.0, account_of(call)?, &request).await
     }
 
     async fn credentials_disable(&self, call: &AccountCall, control: AgentControl) -> Answer<u64> {
+        call.require(CONTROL)?;
         control::disable(&self.0, account_of(call)?, control).await
     }
 
     async fn credentials_enable(&self, call: &AccountCall, control: AgentControl) -> Answer<u64> {
+        call.require(CONTROL)?;
         control::enable(&self.0, account_of(call)?, control).await
     }
 
     async fn account_freeze(&self, call: &AccountCall, control: AccountControl) -> Answer<()> {
+        call.require(CONTROL)?;
         control::freeze(&self.0, account_of(call)?, control).await
     }
 
     async fn account_thaw(&self, call: &AccountCall) -> Answer<()> {
+        call.require(CONTROL)?;
         control::thaw(&self.0, account_of(call)?).await
     }
+}
+
+/// The bearer token's link in our own type.
+fn link_of(call: &AccountCall) -> Answer<Option<CloudLinkId>> {
+    let link = call.link.as_ref().map(|link| link.as_str().parse()).transpose();
+    link.map_err(|e: purser_values::id::ParseIdError| ProviderError::internal(&e))
 }
 
 /// The bearer token's account in our own type: the SDK only knows accounts that we gave it.

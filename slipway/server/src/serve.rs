@@ -17,8 +17,10 @@ use purser_http::listen::{self, Limits};
 use purser_http::places::Places;
 use purser_http::{FetchError, Fetcher, Origin, harden};
 use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
+use purser_notify::{Transport, TransportError};
 use purser_values::Env;
 use purser_values::name::{HostName, ParseNameError};
+use slipway_accounts::realm::Realm;
 use slipway_dns::server::{DnsConfig, DnsError, Nameserver};
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
 use slipway_edge::workers::WorkersRouter;
@@ -31,10 +33,10 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::cloud::{Cloud, Shared};
-use crate::config::{Config, ConfigError, Sandbox};
-use crate::keys::{Keys, KeysError, signing_secret};
+use crate::config::{Config, ConfigError, MailConfig, Sandbox};
+use crate::keys::{Keys, KeysError, secret_text};
 use crate::pages::terms::Terms;
-use crate::pages::{dashboard, terms};
+use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
@@ -44,6 +46,8 @@ use crate::{api, events, housekeeping};
 const NAME_SERVERS: [&str; 2] = ["ns1.slipway.test", "ns2.slipway.test"];
 /// The common domain of Workers: `{script}.{subdomain}.` before it.
 const COMMON_DOMAIN: &str = "workers.slipway.test";
+/// The sender of mail in the sandbox.
+const SANDBOX_SENDER: &str = "slipway@localhost";
 /// Certificate of the local authority, below the data folder.
 const CA_FILE: &str = "ca.pem";
 
@@ -84,6 +88,8 @@ pub enum ServeError {
     Manifest(#[from] ManifestError),
     #[error("cannot listen on `{addr}`: {source}; stop what uses the port or configure another")]
     Listen { addr: std::net::SocketAddr, source: io::Error },
+    #[error("mail cannot be sent as configured: {0}")]
+    Mail(#[from] TransportError),
     #[error(transparent)]
     Io(#[from] io::Error),
 }
@@ -124,7 +130,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     // Refused only when somebody installed a provider before us, which then is the same one.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let keys = Keys::open(&config.keys, &env)?;
-    let secret = signing_secret(&config.orchestrator.signing_secret_file)?;
+    let secret = secret_text(&config.orchestrator.signing_secret_file)?;
     let db = Db::open(&config.database).await?;
     db.migrate(&env, MIGRATIONS).await?;
     let nameserver = Arc::new(Nameserver::start(dns(config)?, db.clone()).await?);
@@ -139,10 +145,18 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let orchestrator = OrchestratorClient::new(fetcher.clone(), config.orchestrator.url.clone(), keys.signing.clone(), env.clone());
     let document = Terms::current(&config.public_url)?;
     let wake_jobs = Arc::new(Notify::new());
+    let mut handlers = events::handlers(orchestrator.clone());
+    handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
+    let realm = Realm {
+        env: env.clone(),
+        key: keys.codes.clone(),
+        keyring: keys.keyring.clone(),
+        public_url: config.public_url.as_str().into(),
+    };
     let cloud = Arc::new(Cloud {
         registrar: registrar(config, &db, &env)?,
         manifest: manifest(&config.public_url, keys.signing.public(), &document)?,
-        jobs: Runner::new(db.clone(), env.clone(), events::handlers(orchestrator.clone()), wake_jobs.clone()),
+        jobs: Runner::new(db.clone(), env.clone(), handlers, wake_jobs.clone()),
         wake_jobs,
         orchestrator,
         terms: document,
@@ -150,6 +164,10 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         public_url: config.public_url.clone(),
         keyring: keys.keyring.clone(),
         places: Places::new(UPLOADS, UPLOADS_EACH),
+        realm,
+        proxies: config.trusted_proxies.clone(),
+        orchestrator_url: config.orchestrator.url.clone(),
+        callback_url: config.orchestrator.callback_url.clone(),
         env: env.clone(),
         db,
         workers,
@@ -167,13 +185,14 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
 fn app(cloud: &Shared, sdk: Sdk) -> Router {
     let store = Arc::new(DbStore(cloud.db.clone()));
     let provider = purser_provider::router(Arc::new(Slipway(cloud.clone())), store, sdk);
-    let pages = Router::new()
+    let pages = pages::router(cloud.clone());
+    let public = Router::new()
         .route("/", get(dashboard::front))
         .route("/style.css", get(dashboard::style))
         .route(terms::PATH, get(terms::serve))
         .route("/health", get(health))
         .with_state(cloud.clone());
-    let app = pages.merge(provider).nest("/client/v4", api::router(cloud.clone()));
+    let app = public.merge(pages).merge(provider).nest("/client/v4", api::router(cloud.clone()));
     harden::harden(app, cloud.env.clone())
 }
 
@@ -185,6 +204,16 @@ async fn health(State(cloud): State<Shared>) -> axum::Json<serde_json::Value> {
         Confinement::Unavailable { .. } => "unavailable",
     };
     axum::Json(serde_json::json!({"status": "ok", "workers": workers}))
+}
+
+fn transport(mail: &MailConfig) -> Result<Transport, ServeError> {
+    match mail {
+        MailConfig::Folder { folder } => {
+            std::fs::create_dir_all(folder)?;
+            Ok(Transport::folder(folder.clone(), SANDBOX_SENDER.parse()?))
+        }
+        MailConfig::Smtp { smtp_url_file, from } => Ok(Transport::smtp(&secret_text(smtp_url_file)?, from.clone())?),
+    }
 }
 
 fn dns(config: &Config) -> Result<DnsConfig, ServeError> {

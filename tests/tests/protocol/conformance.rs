@@ -6,10 +6,10 @@ use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use purser_conformance::{Report, Verdict};
-use purser_provider::store::{Begun, CodeRecord, Exchange, KeptAnswer, PairRecord};
+use purser_provider::store::{Access, Begun, CodeRecord, Exchange, KeptAnswer, PairRecord};
 use purser_provider::{MemoryStore, Store, StoreError};
 use purser_values::{Env, Sha256Digest, Timestamp};
-use purser_wire::id::AccountId;
+use purser_wire::id::{AccountId, LinkId};
 use purser_wire::signature::hmac;
 use serde_json::{Value, json};
 
@@ -123,22 +123,22 @@ impl Store for Faulty {
     async fn code_exchange(&self, code: Sha256Digest, pair: PairRecord, now: Timestamp) -> Result<Exchange, StoreError> {
         if self.codes_work_twice {
             let found = self.inner.code_find(code).await?.unwrap();
-            self.inner.pair_put(found.account, pair).await?;
-            return Ok(Exchange::Done);
+            self.inner.pair_put(found.account.clone(), None, pair).await?;
+            return Ok(Exchange::Done(Access::whole(found.account)));
         }
         self.inner.code_exchange(code, pair, now).await
     }
-    async fn pair_put(&self, account: AccountId, pair: PairRecord) -> Result<(), StoreError> {
-        self.inner.pair_put(account, pair).await
+    async fn pair_put(&self, account: AccountId, link: Option<LinkId>, pair: PairRecord) -> Result<(), StoreError> {
+        self.inner.pair_put(account, link, pair).await
     }
-    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Result<Option<AccountId>, StoreError> {
+    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Result<Option<Access>, StoreError> {
         let rotated = self.inner.pair_rotate(refresh, pair.clone(), now).await?;
-        if let (true, Some(account)) = (self.old_pairs_live_on, &rotated) {
-            self.inner.pair_put(account.clone(), PairRecord { refresh, ..pair }).await?;
+        if let (true, Some(access)) = (self.old_pairs_live_on, &rotated) {
+            self.inner.pair_put(access.account.clone(), None, PairRecord { refresh, ..pair }).await?;
         }
         Ok(rotated)
     }
-    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Result<Option<AccountId>, StoreError> {
+    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Result<Option<Access>, StoreError> {
         self.inner.access_find(access, now).await
     }
     async fn answer_begin(&self, scope: AccountId, key: String, request: Sha256Digest, now: Timestamp) -> Result<Begun, StoreError> {

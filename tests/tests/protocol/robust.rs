@@ -11,11 +11,11 @@ use http::{HeaderMap, StatusCode};
 use purser_conformance::StubOrchestrator;
 use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_http::{Fetcher, Origin};
-use purser_provider::store::{Begun, CodeRecord, Exchange, KeptAnswer, PairRecord};
+use purser_provider::store::{Access, Begun, CodeRecord, Exchange, KeptAnswer, PairRecord};
 use purser_provider::{MemoryStore, OrchestratorClient, OrchestratorError, OrchestratorKeys, Store, StoreError};
 use purser_values::{Env, Sha256Digest, Timestamp};
 use purser_wire::event::{EventKind, ProviderEvent};
-use purser_wire::id::AccountId;
+use purser_wire::id::{AccountId, LinkId};
 use serde_json::json;
 use tokio::sync::Notify;
 use url::Url;
@@ -52,13 +52,13 @@ impl Store for Watched {
     async fn code_exchange(&self, code: Sha256Digest, pair: PairRecord, now: Timestamp) -> Result<Exchange, StoreError> {
         self.inner.code_exchange(code, pair, now).await
     }
-    async fn pair_put(&self, account: AccountId, pair: PairRecord) -> Result<(), StoreError> {
-        self.inner.pair_put(account, pair).await
+    async fn pair_put(&self, account: AccountId, link: Option<LinkId>, pair: PairRecord) -> Result<(), StoreError> {
+        self.inner.pair_put(account, link, pair).await
     }
-    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Result<Option<AccountId>, StoreError> {
+    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Result<Option<Access>, StoreError> {
         self.inner.pair_rotate(refresh, pair, now).await
     }
-    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Result<Option<AccountId>, StoreError> {
+    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Result<Option<Access>, StoreError> {
         self.inner.access_find(access, now).await
     }
     async fn answer_begin(&self, scope: AccountId, key: String, request: Sha256Digest, now: Timestamp) -> Result<Begun, StoreError> {

@@ -13,6 +13,7 @@ use purser_client::{ProviderClient, ProviderEndpoint, Signer};
 use purser_conformance::StubOrchestrator;
 use purser_conformance::options::Payment as _;
 use purser_db::DbConfig;
+use purser_http::peer::TrustedProxies;
 use purser_http::{Fetcher, Origin};
 use purser_values::{Env, Secret};
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
@@ -24,7 +25,7 @@ use purser_wire::resource::{AccessConfiguration, AgentRef, CreateResource, Payme
 use purser_wire::token::TokenGrant;
 use serde_json::{Map, Value, json};
 use slipway::cloud::Shared;
-use slipway::config::{self, Config, Profile, Sandbox};
+use slipway::config::{self, Config, MailConfig, Profile, Sandbox};
 use slipway::serve::{Running, start};
 use slipway_workers::runtime::process::JailProgram;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
@@ -303,10 +304,13 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         public_url: Url::parse("http://127.0.0.1/").unwrap(),
         orchestrator: config::Orchestrator {
             url: orchestrator.clone(),
+            callback_url: orchestrator.join("link/callback/slipway").unwrap(),
             signing_secret_file: secret,
             require_v2: true,
             require_assertion: true,
         },
+        mail: MailConfig::Folder { folder: folder.join("mail") },
+        trusted_proxies: TrustedProxies::default(),
         sandbox: Some(Sandbox { registry: true, local_ca: true }),
         certificate: None,
         unconfined: false,

@@ -1,11 +1,14 @@
 //! `POST provisioning/account_requests`.
 
 use axum::extract::{Request, State};
+use axum::response::Response;
 use http::StatusCode;
 use purser_wire::account::{AccountAnswer, AccountRequest, AccountResponse};
 use purser_wire::error::{Envelope, code};
+use purser_wire::id::AccountRequestId;
 
 use super::{Handled, Shared, to_the_end};
+use crate::codes::CodeFor;
 use crate::config::AnswerWith;
 use crate::error::ProviderError;
 use crate::gate::receive;
@@ -23,20 +26,27 @@ pub async fn open<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, reques
         let identity = sdk.identity(&request, call.at).await.envelope(envelope)?;
         let (id, challenge) = (request.id.clone(), request.code_challenge.clone());
         let outcome = sdk.provider.account_open(&call, AccountOpen { request, identity }).await.envelope(envelope)?;
-        let answer = match outcome {
-            // asked for again with the same id after a crash, this is a fresh code for the same account
-            AccountOutcome::Account(account) => match sdk.config.answer_with {
-                AnswerWith::Code => {
-                    AccountAnswer::OAuth { code: sdk.codes.issue(account.id, id.clone(), challenge).await.envelope(envelope)? }
-                }
-                AnswerWith::Credentials => AccountAnswer::Credentials(sdk.codes.grant(account).await.envelope(envelope)?),
-            },
-            AccountOutcome::RequiresAuth { url } => AccountAnswer::RequiresAuth { url },
-            AccountOutcome::NeedsInformation { schema } => AccountAnswer::NeedsInformation { schema },
+        let (account, link) = match outcome {
+            AccountOutcome::Account(account) => (account, None),
+            AccountOutcome::Linked { account, link } => (account, Some(link)),
+            AccountOutcome::RequiresAuth { url } => return Ok(answer(id, AccountAnswer::RequiresAuth { url })),
+            AccountOutcome::NeedsInformation { schema } => return Ok(answer(id, AccountAnswer::NeedsInformation { schema })),
         };
-        Ok(json(StatusCode::OK, &AccountResponse { id, answer }))
+        let given = match sdk.config.answer_with {
+            // asked for again with the same id after a crash, this is a fresh code for the same account
+            AnswerWith::Code => {
+                let what = CodeFor { account: account.id, link, request: id.clone(), challenge };
+                AccountAnswer::OAuth { code: sdk.codes.issue(what).await.envelope(envelope)? }
+            }
+            AnswerWith::Credentials => AccountAnswer::Credentials(sdk.codes.grant(account, link).await.envelope(envelope)?),
+        };
+        Ok(answer(id, given))
     })
     .await
+}
+
+fn answer(id: Option<AccountRequestId>, answer: AccountAnswer) -> Response {
+    json(StatusCode::OK, &AccountResponse { id, answer })
 }
 
 fn check(request: &AccountRequest, now: purser_values::Timestamp) -> Result<(), ProviderError> {

@@ -8,9 +8,11 @@ use purser_wire::error::Envelope;
 use purser_wire::health::Health;
 
 use super::{Handled, Shared};
+use crate::error::ProviderError;
 use crate::gate::receive;
+use crate::metadata;
 use crate::provider::Provider;
-use crate::reply::{InEnvelope as _, json};
+use crate::reply::{InEnvelope as _, Refusal, json};
 use crate::store::Store;
 
 /// Public: it is how an orchestrator learns the rest.
@@ -18,6 +20,14 @@ pub async fn manifest<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>) ->
     let mut response = json(StatusCode::OK, &sdk.provider.manifest());
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("public, max-age=60"));
     response
+}
+
+/// Public too. A provider without pages of its own has no such document.
+pub async fn authorization_server<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>) -> Handled {
+    let server = sdk.provider.authorization_server().ok_or_else(|| Refusal(ProviderError::not_found("document"), Envelope::Flat))?;
+    let mut response = json(StatusCode::OK, &metadata::metadata(&sdk.provider.manifest(), server));
+    response.headers_mut().insert(header::CACHE_CONTROL, metadata::CACHE);
+    Ok(response)
 }
 
 pub async fn health<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, request: Request) -> Handled {

@@ -8,13 +8,14 @@ use purser_crypto::encoding::b64url;
 use purser_values::{Secret, Sha256Digest};
 use purser_wire::error::{Envelope, code};
 use purser_wire::token::{AccountRef, TokenGrant, TokenGrantError, TokenResponse, TokenSet};
+use serde::Serialize;
 
 use super::{Handled, Sdk, Shared, to_the_end};
 use crate::error::ProviderError;
 use crate::gate::{self, Received, receive};
 use crate::provider::Provider;
 use crate::reply::{InEnvelope as _, json};
-use crate::store::Store;
+use crate::store::{Access, Store};
 
 pub async fn grant<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, request: Request) -> Handled {
     let received = receive(request, sdk.config.env.now()).await?;
@@ -26,12 +27,14 @@ pub async fn grant<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, reque
         sdk.check_signature(&received, &url).await.envelope(Envelope::Flat)?;
     }
     let grant = read(&received).envelope(envelope)?;
+    let proven = sdk.client_assertion(&received).await.envelope(envelope)? || signed;
     to_the_end(envelope, async move {
         let tokens = match grant {
-            TokenGrant::AuthorizationCode { code, code_verifier } => sdk.redeem(&code, code_verifier.as_ref(), signed).await,
-            TokenGrant::RefreshToken { refresh_token } => sdk.refresh(&refresh_token, signed).await,
+            TokenGrant::AuthorizationCode { code, code_verifier } => sdk.redeem(&code, code_verifier.as_ref(), proven).await,
+            TokenGrant::RefreshToken { refresh_token } => sdk.refresh(&refresh_token, proven).await,
         };
-        Ok(tokens_answer(tokens.envelope(envelope)?))
+        let (tokens, access) = tokens.envelope(envelope)?;
+        Ok(tokens_answer(tokens, access.scopes))
     })
     .await
 }
@@ -43,17 +46,28 @@ fn read(received: &Received) -> Result<TokenGrant, ProviderError> {
     })
 }
 
-fn tokens_answer(tokens: TokenSet) -> Response {
-    let mut response = json(StatusCode::OK, &TokenResponse::from(tokens));
+#[derive(Serialize)]
+struct Granted {
+    #[serde(flatten)]
+    tokens: TokenResponse,
+    /// What was granted, where there are scopes (RFC 6749, 5.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
+}
+
+fn tokens_answer(tokens: TokenSet, scopes: Option<Vec<String>>) -> Response {
+    let granted = Granted { tokens: TokenResponse::from(tokens), scope: scopes.map(|scopes| scopes.join(" ")) };
+    let mut response = json(StatusCode::OK, &granted);
     response.headers_mut().insert(header::PRAGMA, HeaderValue::from_static("no-cache"));
     response
 }
 
 impl<P: Provider, S: Store> Sdk<P, S> {
-    async fn redeem(&self, code: &Secret<String>, verifier: Option<&Secret<String>>, signed: bool) -> Result<TokenSet, ProviderError> {
+    async fn redeem(&self, code: &Secret<String>, verifier: Option<&Secret<String>>, proven: bool) -> Result<(TokenSet, Access), ProviderError> {
         let record = self.codes.find(code).await?.ok_or_else(invalid_grant)?;
-        // who redeems must be who asked: by the shared secret, or by the verifier of the challenge. Checked before the code is used up.
+        // who redeems must be who asked: by its signature, and by the verifier of its challenge. Checked before the code is used up.
         match (&record.challenge, verifier) {
+            (Some(_), Some(_)) if !proven && !self.config.unsigned_code => return Err(unproven("the request is not signed")),
             (Some(challenge), Some(verifier)) => {
                 let computed = b64url(Sha256Digest::of(verifier.expose().as_bytes()).as_bytes());
                 if !constant_time_eq(computed.as_bytes(), challenge.as_bytes()) {
@@ -61,20 +75,20 @@ impl<P: Provider, S: Store> Sdk<P, S> {
                 }
             }
             (Some(_), None) => return Err(unproven("`code_verifier` is missing")),
-            (None, _) if !signed => return Err(unproven("the request is not signed")),
+            (None, _) if !proven => return Err(unproven("the request is not signed")),
             (None, _) => {}
         }
         let account = AccountRef { id: record.account, payment_credentials: Some(self.provider.payment_credentials()) };
         self.codes.redeem(code, account).await?.ok_or_else(invalid_grant)
     }
 
-    async fn refresh(&self, refresh: &Secret<String>, signed: bool) -> Result<TokenSet, ProviderError> {
-        if !signed && !self.config.unsigned_refresh {
+    async fn refresh(&self, refresh: &Secret<String>, proven: bool) -> Result<(TokenSet, Access), ProviderError> {
+        if !proven && !self.config.unsigned_refresh {
             return Err(unproven("the request is not signed"));
         }
-        let (mut tokens, account) = self.codes.refresh(refresh).await?.ok_or_else(invalid_grant)?;
-        tokens.account = Some(AccountRef { id: account, payment_credentials: Some(self.provider.payment_credentials()) });
-        Ok(tokens)
+        let (mut tokens, access) = self.codes.refresh(refresh).await?.ok_or_else(invalid_grant)?;
+        tokens.account = Some(AccountRef { id: access.account.clone(), payment_credentials: Some(self.provider.payment_credentials()) });
+        Ok((tokens, access))
     }
 }
 

@@ -4,9 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use purser_values::{Sha256Digest, Timestamp};
-use purser_wire::id::AccountId;
+use purser_wire::id::{AccountId, LinkId};
 
-use super::{Begun, CodeRecord, Exchange, KeptAnswer, PairRecord, Store, StoreError};
+use super::{Access, Begun, CodeRecord, Exchange, KeptAnswer, PairRecord, Store, StoreError};
 
 /// Nonces are swept when this many have been added since the last time.
 const SWEEP_EVERY: usize = 4096;
@@ -33,7 +33,7 @@ struct Code {
 
 #[derive(Debug)]
 struct Pair {
-    account: AccountId,
+    access: Access,
     record: PairRecord,
     /// The code that bought this pair or the pair that it was refreshed from.
     family: Option<Sha256Digest>,
@@ -83,28 +83,30 @@ impl Store for MemoryStore {
             return Ok(Exchange::Refused);
         }
         found.used = true;
-        state.pairs.push(Pair { account: found.record.account.clone(), record: pair, family: Some(code) });
-        Ok(Exchange::Done)
+        let access = Access { link: found.record.link.clone(), ..Access::whole(found.record.account.clone()) };
+        state.pairs.push(Pair { access: access.clone(), record: pair, family: Some(code) });
+        Ok(Exchange::Done(access))
     }
 
-    async fn pair_put(&self, account: AccountId, pair: PairRecord) -> Result<(), StoreError> {
-        self.state().pairs.push(Pair { account, record: pair, family: None });
+    async fn pair_put(&self, account: AccountId, link: Option<LinkId>, pair: PairRecord) -> Result<(), StoreError> {
+        let access = Access { link, ..Access::whole(account) };
+        self.state().pairs.push(Pair { access, record: pair, family: None });
         Ok(())
     }
 
-    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Result<Option<AccountId>, StoreError> {
+    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Result<Option<Access>, StoreError> {
         let state = &mut *self.state();
         let living = state.pairs.iter_mut().find(|p| p.record.refresh == refresh && p.record.refresh_expires_at > now);
         Ok(living.map(|found| {
             found.record = pair;
-            found.account.clone()
+            found.access.clone()
         }))
     }
 
-    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Result<Option<AccountId>, StoreError> {
+    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Result<Option<Access>, StoreError> {
         let state = self.state();
         let living = state.pairs.iter().find(|p| p.record.access == access && p.record.access_expires_at > now);
-        Ok(living.map(|found| found.account.clone()))
+        Ok(living.map(|found| found.access.clone()))
     }
 
     async fn answer_begin(&self, scope: AccountId, key: String, request: Sha256Digest, now: Timestamp) -> Result<Begun, StoreError> {

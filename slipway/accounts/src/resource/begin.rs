@@ -2,7 +2,7 @@
 
 use purser_db::{DbError, Tx, params};
 use purser_values::Env;
-use purser_values::id::{CloudAccountId, CloudResourceId, QuoteId};
+use purser_values::id::{CloudAccountId, CloudLinkId, CloudResourceId, QuoteId};
 use purser_wire::error::code;
 use purser_wire::id::AgentId;
 use serde_json::{Map, Value};
@@ -11,6 +11,7 @@ use super::get::resource_by_key;
 use super::{Resource, ResourceState};
 use crate::account::get::account_get;
 use crate::agent::agent_is_stopped;
+use crate::link::get::link_is_active;
 use crate::service::Service;
 use crate::subscription;
 
@@ -21,6 +22,8 @@ pub const RESOURCES: i64 = 10_000;
 #[derive(Clone, Debug)]
 pub struct Order {
     pub account: CloudAccountId,
+    /// Over which link it came.
+    pub link: Option<CloudLinkId>,
     pub service: Service,
     pub agent: Option<AgentId>,
     pub configuration: Map<String, Value>,
@@ -48,6 +51,8 @@ pub enum ResourceBeginError {
     AccountFrozen,
     #[error("the agent's credentials are disabled; the person who disabled them can enable them")]
     AgentStopped,
+    #[error("the account's owner cut this orchestrator off; ask for the account again")]
+    LinkCut,
     #[error("`workers` needs a plan; add `workers:free` or `workers:paid` first")]
     PlanNeeded,
     #[error("the name was taken by another order a moment ago; choose another")]
@@ -67,6 +72,7 @@ impl ResourceBeginError {
         match self {
             Self::AccountFrozen => code::ACCOUNT_FROZEN,
             Self::AgentStopped => code::CREDENTIALS_DISABLED,
+            Self::LinkCut => code::UNAUTHORIZED,
             Self::PlanNeeded => "plan_required",
             Self::Claimed => "domain_taken",
             Self::KeyConflict => code::IDEMPOTENCY_CONFLICT,
@@ -98,6 +104,11 @@ fn may_order(tx: &mut Tx<'_>, order: &Order) -> Result<(), ResourceBeginError> {
     if !account.state.is_active() {
         return Err(ResourceBeginError::AccountFrozen);
     }
+    if let Some(link) = &order.link
+        && !link_is_active(tx, link, &order.account)?
+    {
+        return Err(ResourceBeginError::LinkCut);
+    }
     match &order.agent {
         Some(agent) if agent_is_stopped(tx, &order.account, agent)? => Err(ResourceBeginError::AgentStopped),
         _ => Ok(()),
@@ -114,8 +125,8 @@ fn first_try(tx: &mut Tx<'_>, order: &Order) -> Result<Option<Resource>, Resourc
 fn insert(tx: &mut Tx<'_>, env: &Env, order: &Order) -> Result<Begun, ResourceBeginError> {
     let (id, now) = (CloudResourceId::mint(env), env.now());
     let insert = "insert into cloud_resource (id, account, service, agent, configuration, orchestrator_resource, project, environment,
-                      quote, order_key, claim, state, created_at, changed_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, $12) on conflict do nothing";
+                      quote, order_key, claim, link, state, created_at, changed_at)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13, 'pending', $12, $12) on conflict do nothing";
     let values = params![
         id,
         order.account,
@@ -128,7 +139,8 @@ fn insert(tx: &mut Tx<'_>, env: &Env, order: &Order) -> Result<Begun, ResourceBe
         order.quote,
         order.key,
         order.claim,
-        now
+        now,
+        order.link
     ];
     if tx.execute(insert, values)? == 0 {
         // The key was looked at above, in this transaction: what is in the way is the claim.

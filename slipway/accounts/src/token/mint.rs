@@ -2,7 +2,7 @@
 
 use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
-use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_values::id::{CloudAccountId, CloudLinkId, CloudResourceId};
 use purser_values::{Env, Secret};
 use purser_wire::id::AgentId;
 
@@ -13,6 +13,8 @@ use crate::account::HexId;
 #[derive(Clone, Debug)]
 pub struct TokenOrder<'a> {
     pub account: &'a CloudAccountId,
+    /// The link that it is delivered over, whose cut ends it.
+    pub link: Option<&'a CloudLinkId>,
     pub agent: Option<&'a AgentId>,
     pub resource: &'a CloudResourceId,
     pub permissions: Permissions,
@@ -24,8 +26,8 @@ pub fn token_mint(tx: &mut Tx<'_>, env: &Env, order: &TokenOrder<'_>) -> Result<
     let (plain, hash) = token::mint(env, PREFIX);
     let text = plain.expose();
     let last_four = text.get(text.len().saturating_sub(4)..).unwrap_or_default();
-    let insert = "insert into api_token (id, account, agent, resource, hash, prefix, last_four, permissions, created_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
+    let insert = "insert into api_token (id, account, agent, resource, hash, prefix, last_four, permissions, created_at, link)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
     let values = params![
         HexId::mint(env).as_str(),
         order.account,
@@ -35,7 +37,8 @@ pub fn token_mint(tx: &mut Tx<'_>, env: &Env, order: &TokenOrder<'_>) -> Result<
         token::public_prefix(text),
         last_four,
         order.permissions.to_string(),
-        env.now()
+        env.now(),
+        order.link
     ];
     tx.execute(insert, values)?;
     Ok(plain)

@@ -66,7 +66,9 @@ mod tests {
     use super::*;
     use crate::account::Owner;
     use crate::account::freeze::{account_freeze, account_thaw};
-    use crate::account::open::{AccountOpening, account_open};
+    use crate::account::open::{AccountOpened, AccountOpening, account_open};
+    use crate::link::scope::Scopes;
+    use crate::realm::testing::realm;
     use crate::agent::{agent_start, agent_stop};
     use crate::store::MIGRATIONS;
     use crate::token::Permissions;
@@ -79,20 +81,22 @@ mod tests {
 
     #[tokio::test]
     async fn a_stop_refuses_one_agents_tokens_and_the_start_restores_the_same_values() {
-        each_engine(&[MIGRATIONS], |db| async move {
+        each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| async move {
             let (env, _) = Env::test(START, 5);
             db.write(move |tx| -> Result<(), DbError> {
                 let opening = AccountOpening {
                     owner: Owner { issuer: "o".into(), subject: "s".into(), attested: true },
                     email: "a@b.test".parse().unwrap(),
                     organisation: "A".into(),
+                    scopes: Scopes::ALL,
                     request: None,
                 };
-                let account = account_open(tx, &env, &opening).unwrap().account;
+                let AccountOpened::Account(opened) = account_open(tx, &realm(&env), &opening).unwrap() else { panic!("no account") };
+                let account = opened.account;
                 let mint = |tx: &mut Tx<'_>, agent: &str| {
                     let (agent, resource): (AgentId, _) = (agent.parse().unwrap(), CloudResourceId::mint(&env));
                     let order =
-                        TokenOrder { account: &account.id, agent: Some(&agent), resource: &resource, permissions: Permissions::ALL };
+                        TokenOrder { account: &account.id, link: None, agent: Some(&agent), resource: &resource, permissions: Permissions::ALL };
                     (token_mint(tx, &env, &order).unwrap(), agent, resource)
                 };
                 let (one, agent, resource) = mint(tx, "agt_1");

@@ -12,11 +12,8 @@ use slipway_workers::runtime::confinement::Confinement;
 use crate::cloud::{Cloud, Shared};
 use crate::config::Profile;
 
-/// The page's one stylesheet.
-const STYLE: &str = "body{font:16px/1.5 system-ui,sans-serif;max-width:40rem;margin:3rem auto;padding:0 1rem;color:#1c2733;background:#fff}\
-                     h1{font-size:1.4rem}dt{font-weight:600;margin-top:.75rem}dd{margin:0}\
-                     .mark{border:2px solid #8a5a00;background:#fff4dc;padding:.5rem .75rem}\
-                     @media(prefers-color-scheme:dark){body{color:#e6ebf0;background:#12181f}.mark{background:#3a2c0c}a{color:#8fc1ff}}";
+/// The one stylesheet of all pages.
+const STYLE: &str = include_str!("../../templates/style.css");
 
 pub async fn style() -> impl IntoResponse {
     ([(header::CONTENT_TYPE, "text/css")], STYLE)
@@ -47,7 +44,8 @@ fn page(cloud: &Cloud, accounts: i64, live: i64) -> String {
         body,
         "<dl><dt>Accounts</dt><dd>{accounts}</dd><dt>Live Workers and sites</dt><dd>{live}</dd><dt>Confinement</dt><dd>{}</dd>\
          <dt>API</dt><dd><code>{}client/v4</code></dd>\
-         <dt>Terms</dt><dd><a href=\"{}\">{}, version {}</a><br><small>SHA-256 {}</small></dd></dl>",
+         <dt>Terms</dt><dd><a href=\"{}\">{}, version {}</a><br><small>SHA-256 {}</small></dd>\
+         <dt>Your accounts</dt><dd><a href=\"/connections\">Connections</a></dd></dl>",
         escape(&confinement(cloud.workers.confinement())),
         escape(cloud.public_url.as_str()),
         escape(document.url.as_str()),

@@ -11,7 +11,7 @@ use http::StatusCode;
 use purser_crypto::seal::SealError;
 use purser_db::{DbError, Tx};
 use purser_provider::{AccountCall, Answer, ProviderError};
-use purser_values::id::{CloudAccountId, QuoteId};
+use purser_values::id::{CloudAccountId, CloudLinkId, QuoteId};
 use purser_values::{Env, Secret};
 use purser_wire::catalog::Period;
 use purser_wire::error::code;
@@ -39,10 +39,16 @@ pub async fn create(cloud: &Shared, account: CloudAccountId, call: &AccountCall,
         Service::Domain => Some(format!("domain/{}", quote::domain_of(&request.configuration)?)),
         Service::Free | Service::Paid | Service::Workers => None,
     };
-    let key = call.idempotency_key.as_ref().map(|key| key.as_str().to_owned());
+    // over another link, or for another organisation, the same key is another order
+    let link = super::link_of(call)?;
+    let key = call.idempotency_key.as_ref().map(|key| match &link {
+        Some(link) => format!("{link}/{key}"),
+        None => key.as_str().to_owned(),
+    });
     let payment = Payment::of(cloud, &account, service, &request, key.as_deref()).await?;
     let order = Order {
         account,
+        link,
         service,
         agent: request.agent.map(|agent| agent.id),
         configuration: request.configuration,
@@ -147,13 +153,13 @@ fn begin(tx: &mut Tx<'_>, cloud: &Cloud, order: &Order, payment: &Payment) -> Re
         }
         (Service::Workers, ResourceState::Pending) => {
             complete(tx, cloud, &mut resource)?;
-            let token = mint(tx, &cloud.env, &resource)?;
+            let token = mint(tx, &cloud.env, &resource, order.link.as_ref())?;
             Ok((resource, Some(token)))
         }
         // The order was carried out and its answer was lost before anybody had it: the token is replaced.
         (Service::Workers, ResourceState::Complete) => {
             token_revoke(tx, &resource.id, cloud.env.now())?;
-            let token = mint(tx, &cloud.env, &resource)?;
+            let token = mint(tx, &cloud.env, &resource, order.link.as_ref())?;
             Ok((resource, Some(token)))
         }
         _ => Ok((resource, None)),
@@ -191,9 +197,9 @@ fn complete(tx: &mut Tx<'_>, cloud: &Cloud, resource: &mut Resource) -> Result<(
 }
 
 /// A token of the resource, for its agent. Never for tokens, members or billing: there is no such permission.
-pub fn mint(tx: &mut Tx<'_>, env: &Env, resource: &Resource) -> Result<Secret<String>, DbError> {
-    let order =
-        TokenOrder { account: &resource.account, agent: resource.agent.as_ref(), resource: &resource.id, permissions: Permissions::ALL };
+pub fn mint(tx: &mut Tx<'_>, env: &Env, resource: &Resource, link: Option<&CloudLinkId>) -> Result<Secret<String>, DbError> {
+    let agent = resource.agent.as_ref();
+    let order = TokenOrder { account: &resource.account, link, agent, resource: &resource.id, permissions: Permissions::ALL };
     token_mint(tx, env, &order)
 }
 

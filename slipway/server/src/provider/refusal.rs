@@ -32,6 +32,7 @@ pub fn public(e: &dyn PublicError) -> ProviderError {
 pub fn begin(e: &ResourceBeginError) -> ProviderError {
     let status = match e {
         ResourceBeginError::Store(e) => return store(e),
+        ResourceBeginError::LinkCut => StatusCode::UNAUTHORIZED,
         ResourceBeginError::AccountFrozen | ResourceBeginError::AgentStopped => StatusCode::FORBIDDEN,
         ResourceBeginError::Claimed | ResourceBeginError::KeyConflict => StatusCode::CONFLICT,
         ResourceBeginError::PlanNeeded | ResourceBeginError::TooMany => StatusCode::BAD_REQUEST,

@@ -1,12 +1,13 @@
 //! Resources after their creation: how they are shown, rotated and removed.
 
 use purser_db::DbError;
-use purser_provider::{Answer, ProviderError};
+use purser_provider::{AccountCall, Answer, ProviderError};
 use purser_values::Secret;
 use purser_values::id::{CloudAccountId, CloudResourceId};
-use purser_wire::error::code;
 use purser_wire::resource::{AccessConfiguration, Endpoint, EndpointKind, ResourceEnvelope, ResourceState as Wire};
 use slipway_accounts::account::get::account_get;
+use slipway_accounts::link::get::link_is_active;
+use slipway_accounts::resource::begin::ResourceBeginError;
 use slipway_accounts::resource::end::resource_remove;
 use slipway_accounts::resource::get::resource_get;
 use slipway_accounts::resource::{Resource, ResourceState};
@@ -62,8 +63,9 @@ async fn revoke(cloud: &Cloud, resource: &Resource) -> Answer<()> {
 }
 
 /// A new token; the old one is dead with the same write.
-pub async fn rotate(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) -> Answer<ResourceEnvelope> {
-    let resource = find(cloud, account, id).await?;
+pub async fn rotate(cloud: &Cloud, call: &AccountCall, id: CloudResourceId) -> Answer<ResourceEnvelope> {
+    let link = super::link_of(call)?;
+    let resource = find(cloud, super::account_of(call)?, id).await?;
     if resource.service != Service::Workers {
         return Err(ProviderError::not_supported("rotating what has no secret"));
     }
@@ -74,13 +76,18 @@ pub async fn rotate(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId)
     let written = cloud.db.write(move |tx| -> Result<_, DbError> {
         let account = account_get(tx, &rotated.account)?.ok_or(DbError::NoRow)?;
         if !account.state.is_active() {
-            return Ok(None);
+            return Ok(Err(ResourceBeginError::AccountFrozen));
+        }
+        // the owner may have cut it off since the bearer token was looked at
+        if let Some(link) = &link
+            && !link_is_active(tx, link, &rotated.account)?
+        {
+            return Ok(Err(ResourceBeginError::LinkCut));
         }
         token_revoke(tx, &rotated.id, env.now())?;
-        order::mint(tx, &env, &rotated).map(Some)
+        order::mint(tx, &env, &rotated, link.as_ref()).map(Ok)
     });
-    let frozen = || ProviderError::forbidden(code::ACCOUNT_FROZEN, "the account is frozen; the person who froze it can thaw it");
-    let token = written.await.map_err(|e| refusal::store(&e))?.ok_or_else(frozen)?;
+    let token = written.await.map_err(|e| refusal::store(&e))?.map_err(|e| refusal::begin(&e))?;
     render(cloud, &resource, Some(token)).await
 }
 

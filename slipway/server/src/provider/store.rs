@@ -1,13 +1,14 @@
 //! What the SDK must remember, in our database.
 
 use purser_db::{Db, DbError, Tx};
-use purser_provider::store::{Begun, CodeRecord, Exchange, KeptAnswer, PairRecord, Store, StoreError};
+use purser_provider::store::{Access, Begun, CodeRecord, Exchange, KeptAnswer, PairRecord, Store, StoreError};
 use purser_values::{Sha256Digest, Timestamp};
-use purser_wire::id::{AccountId, ParseWireIdError};
+use purser_wire::id::{AccountId, LinkId, ParseWireIdError};
+use slipway_accounts::link::get::{link_used, use_is_stale};
 use slipway_accounts::provisioning::answer::{self, answer_begin, answer_finish};
 use slipway_accounts::provisioning::code::{Code, code_exchange, code_find, code_put};
 use slipway_accounts::provisioning::nonce::nonce_use;
-use slipway_accounts::provisioning::pair::{Pair, access_find, pair_put, pair_rotate};
+use slipway_accounts::provisioning::pair::{self, Pair, access_find, pair_put, pair_rotate};
 
 type Stored<T> = Result<T, StoreError>;
 
@@ -31,41 +32,40 @@ impl Store for DbStore {
     }
 
     async fn code_put(&self, code: Sha256Digest, record: CodeRecord) -> Stored<()> {
-        let record = Code {
-            account: record.account.into(),
-            request: record.request.map(String::from),
-            challenge: record.challenge,
-            expires_at: record.expires_at,
-        };
+        let record = code_of(record);
         self.write(move |tx| code_put(tx, &code, &record)).await
     }
 
     async fn code_find(&self, code: Sha256Digest) -> Stored<Option<CodeRecord>> {
         let Some(found) = self.read(move |tx| code_find(tx, &code)).await? else { return Ok(None) };
         let request = found.request.map(|r| r.parse()).transpose().map_err(|e: ParseWireIdError| StoreError::new(e))?;
-        Ok(Some(CodeRecord { account: account(&found.account)?, request, challenge: found.challenge, expires_at: found.expires_at }))
+        let link = found.link.map(|l| l.parse()).transpose().map_err(|e: ParseWireIdError| StoreError::new(e))?;
+        Ok(Some(CodeRecord { account: account(&found.account)?, request, challenge: found.challenge, link, expires_at: found.expires_at }))
     }
 
     async fn code_exchange(&self, code: Sha256Digest, pair: PairRecord, now: Timestamp) -> Stored<Exchange> {
         let pair = ours(pair);
         let done = self.write(move |tx| code_exchange(tx, &code, &pair, now)).await?;
-        Ok(if done { Exchange::Done } else { Exchange::Refused })
+        done.map_or(Ok(Exchange::Refused), |access| theirs(access).map(Exchange::Done))
     }
 
-    async fn pair_put(&self, account: AccountId, pair: PairRecord) -> Stored<()> {
+    async fn pair_put(&self, account: AccountId, link: Option<LinkId>, pair: PairRecord) -> Stored<()> {
         let pair = ours(pair);
-        self.write(move |tx| pair_put(tx, account.as_str(), &pair, None)).await
+        self.write(move |tx| pair_put(tx, account.as_str(), link.as_ref().map(LinkId::as_str), &pair, None)).await
     }
 
-    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Stored<Option<AccountId>> {
+    async fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> Stored<Option<Access>> {
         let pair = ours(pair);
         let found = self.write(move |tx| pair_rotate(tx, &refresh, &pair, now)).await?;
-        found.map(|id| account(&id)).transpose()
+        found.map(theirs).transpose()
     }
 
-    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Stored<Option<AccountId>> {
-        let found = self.read(move |tx| access_find(tx, &access, now)).await?;
-        found.map(|id| account(&id)).transpose()
+    async fn access_find(&self, access: Sha256Digest, now: Timestamp) -> Stored<Option<Access>> {
+        let Some(found) = self.read(move |tx| access_find(tx, &access, now)).await? else { return Ok(None) };
+        if let Some(link) = found.link.clone().filter(|_| use_is_stale(found.used_at, now)) {
+            self.write(move |tx| link_used(tx, &link, now)).await?;
+        }
+        theirs(found).map(Some)
     }
 
     async fn answer_begin(&self, scope: AccountId, key: String, request: Sha256Digest, now: Timestamp) -> Stored<Begun> {
@@ -81,6 +81,22 @@ impl Store for DbStore {
     async fn answer_finish(&self, scope: AccountId, key: String, answer: KeptAnswer) -> Stored<()> {
         self.write(move |tx| answer_finish(tx, scope.as_str(), &key, answer.status, &answer.sealed)).await
     }
+}
+
+/// A code as our tables have it.
+pub fn code_of(record: CodeRecord) -> Code {
+    Code {
+        account: record.account.into(),
+        request: record.request.map(String::from),
+        challenge: record.challenge,
+        link: record.link.map(String::from),
+        expires_at: record.expires_at,
+    }
+}
+
+fn theirs(access: pair::Access) -> Stored<Access> {
+    let link = access.link.map(|link| link.parse()).transpose().map_err(|e: ParseWireIdError| StoreError::new(e))?;
+    Ok(Access { account: account(&access.account)?, link, scopes: access.scopes.map(|scopes| scopes.names()) })
 }
 
 fn ours(pair: PairRecord) -> Pair {
