@@ -40,13 +40,15 @@ impl Page {
 pub struct Browser {
     http: Client,
     pub origin: String,
+    /// Where else a redirect may lead: the browser stops there, and the page's path is the whole address.
+    pub leaves_to: Option<String>,
     cookies: BTreeMap<String, String>,
 }
 
 impl Browser {
     #[must_use]
     pub fn new(origin: &str) -> Self {
-        Self { http: client(), origin: origin.to_owned(), cookies: BTreeMap::new() }
+        Self { http: client(), origin: origin.to_owned(), leaves_to: None, cookies: BTreeMap::new() }
     }
 
     pub async fn open(&mut self, path: &str) -> Page {
@@ -86,6 +88,9 @@ impl Browser {
                 return Page { status: status.as_u16(), path, body: answer.text().await.unwrap() };
             };
             let to = to.to_str().unwrap();
+            if self.leaves_to.as_deref().is_some_and(|away| to.starts_with(away)) {
+                return Page { status: status.as_u16(), path: to.to_owned(), body: String::new() };
+            }
             path = to.strip_prefix(&self.origin).unwrap_or(to).to_owned();
             assert!(path.starts_with('/') && !path.starts_with("//"), "a redirect leads away, to `{to}`");
             method = Method::GET;

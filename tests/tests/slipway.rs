@@ -5,6 +5,8 @@
 mod api;
 #[path = "slipway/conformance.rs"]
 mod conformance;
+#[path = "slipway/linking.rs"]
+mod linking;
 #[path = "slipway/orders.rs"]
 mod orders;
 #[path = "slipway/restart.rs"]
