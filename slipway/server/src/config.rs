@@ -15,11 +15,11 @@ use serde::Deserialize;
 use slipway_workers::runtime::process::JailProgram;
 use url::Url;
 
-/// The file's own name of the variable for workerd, for messages.
 /// Where the sandbox's mail goes, below the data folder.
 const MAIL_FOLDER: &str = "mail";
 /// The orchestrator's callback, unless the file names another.
 const CALLBACK: &str = "link/callback/slipway";
+/// The file's own name of the variable for workerd, for messages.
 const WORKERD_HINT: &str = "name the binary in `workerd`";
 
 /// What this installation is for.

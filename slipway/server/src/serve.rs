@@ -105,7 +105,9 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'stat
     tracing::info!(api = %listener.local_addr()?, edge_https = %running.edge.https_addr, edge_http = %running.edge.http_addr,
         dns = %running.cloud.nameserver.addr, confinement = ?running.cloud.workers.confinement(), "slipway serves");
     announce(&config)?;
-    listen::serve(listener, running.app, Limits::default(), stop).await;
+    let mut limits = Limits::default();
+    limits.shared_addresses.extend(config.trusted_proxies.networks());
+    listen::serve(listener, running.app, limits, stop).await;
     running.edge.stop().await;
     Ok(())
 }
