@@ -51,7 +51,9 @@ async fn no_secret_reaches_a_log_an_envelope_or_the_arguments_of_a_process() {
         vec!["remove", "workers", "--yes"],
     ] {
         let envelope = agent.run(&arguments).await;
-        said.push_str(&envelope.stdout);
+        // the thumbprint of the agent's key is public, and one in twenty has the form of a token
+        let key = envelope.data()["agent"]["key"].as_str().unwrap_or("no thumbprint");
+        said.push_str(&envelope.stdout.replace(key, "(thumbprint)"));
         said.push_str(&envelope.stderr);
         if arguments[0] == "rotate" {
             secrets.push(("a rotated API token".to_owned(), token_of(&agent).await));
