@@ -19,6 +19,7 @@ use purser_values::Timestamp;
 use purser_values::id::{OrganisationId, PersonId, SessionId};
 
 use crate::keys::Keys;
+use crate::limits::RECOVERY_OPEN_S;
 use crate::person::{self, Member};
 
 /// The prefix of session cookies.
@@ -36,6 +37,8 @@ pub struct Session {
     /// whoever reads the mailbox is not yet the person.
     pub present_at: Option<Timestamp>,
     pub expires_at: Timestamp,
+    /// Whether a recovery of the person's login runs.
+    pub recovering: bool,
 }
 
 impl Session {
@@ -70,9 +73,11 @@ pub fn session_of(tx: &mut Tx<'_>, now: Timestamp, cookie: &str) -> Result<Optio
     if !token::is_well_formed(cookie, PREFIX) {
         return Ok(None);
     }
-    let select = "select id, person, organisation, signed_in_at, present_at, expires_at from session
-                  where token_hash = $1 and ended_at is null and expires_at > $2";
-    let Some(row) = tx.query_opt(select, params![token::hash(cookie), now])? else { return Ok(None) };
+    let select = "select id, person, organisation, signed_in_at, present_at, expires_at, (select count(*) from recovery r
+                    where r.person = session.person and r.ended_at is null and r.ready_at > $3) as recoveries
+                  from session where token_hash = $1 and ended_at is null and expires_at > $2";
+    let open = now.plus_secs(-RECOVERY_OPEN_S);
+    let Some(row) = tx.query_opt(select, params![token::hash(cookie), now, open])? else { return Ok(None) };
     let (organisation, person): (OrganisationId, PersonId) = (row.parse("organisation")?, row.parse("person")?);
     let Some(member) = person::member(tx, &organisation, &person)? else { return Ok(None) };
     let memberships = person::memberships(tx, &person)?;
@@ -83,5 +88,6 @@ pub fn session_of(tx: &mut Tx<'_>, now: Timestamp, cookie: &str) -> Result<Optio
         signed_in_at: row.get("signed_in_at")?,
         present_at: row.get("present_at")?,
         expires_at: row.get("expires_at")?,
+        recovering: row.get::<i64>("recoveries")? > 0,
     }))
 }

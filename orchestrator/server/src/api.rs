@@ -19,9 +19,12 @@ mod variables;
 mod whoami;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
+use axum::extract::{DefaultBodyLimit, State};
+use axum::middleware::map_response_with_state;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use purser_flow::Engine;
+use purser_http::Problem;
 use purser_provisioning::App;
 use purser_provisioning::charges::Rails;
 use purser_values::limits::UPLOAD_BODY_BYTES;
@@ -84,7 +87,17 @@ routes! {
 
 /// The routes, without the headers that every listener adds.
 pub fn router(api: Api) -> Router {
-    table().with_state(api)
+    table().layer(map_response_with_state(api.clone(), where_to_step_up)).with_state(api)
+}
+
+/// What waits for its person says on which page they confirm it.
+async fn where_to_step_up(State(api): State<Api>, response: Response) -> Response {
+    match response.extensions().get::<Problem>() {
+        Some(problem) if problem.code == "step_up_required" => {
+            problem.clone().fact("details", serde_json::json!({ "url": api.app.realm.url("/step-up") })).into_response()
+        }
+        _ => response,
+    }
 }
 
 async fn health() -> axum::Json<serde_json::Value> {

@@ -1,4 +1,4 @@
-//! The person's pages: rendered here, without JavaScript, usable with a keyboard and on a phone.
+//! The person's pages: rendered here, without JavaScript (except to use a passkey), usable with a keyboard and on a phone.
 //!
 //! Every page says who is signed in, for which organisation, and whether this is a sandbox. Every form carries a token
 //! ([`form::SignedForm`] refuses those that do not), and every change ends in a redirect.
@@ -18,6 +18,8 @@ mod next;
 mod organisation;
 pub mod page;
 mod revoke;
+mod script;
+mod security;
 pub mod session;
 mod sign_in;
 mod spend;
@@ -41,10 +43,26 @@ pub fn router(front: Front) -> Router {
         .route("/", get(home::get))
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
         .route("/sign-in/code", get(sign_in::code_get).post(sign_in::code_post))
+        .route("/sign-in/passkey", post(sign_in::passkey_post))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/step-up", get(step_up::get))
         .route("/step-up/mail", post(step_up::mail))
         .route("/step-up/code", post(step_up::code))
+        .route("/step-up/passkey", post(step_up::passkey))
+        .route("/step-up/app", post(step_up::app))
+        .route("/step-up/recovery", post(step_up::recovery))
+        .route("/step-up/recovery/mail", post(step_up::recovery_mail))
+        .route("/step-up/recovery/code", post(step_up::recovery_code))
+        .route("/security", get(security::get))
+        .route("/security/passkeys", get(security::passkey_new).post(security::passkey_add))
+        .route("/security/passkeys/{id}/remove", post(security::passkey_remove))
+        .route("/security/app", post(security::app_begin))
+        .route("/security/app/confirm", post(security::app_confirm))
+        .route("/security/app/remove", post(security::app_remove))
+        .route("/security/email", post(security::email_begin))
+        .route("/security/email/confirm", post(security::email_confirm))
+        .route("/security/sessions/end", post(security::sessions_end))
+        .route("/security/undo", get(security::undo_get).post(security::undo_post))
         .route("/device", get(consent::get).post(consent::post))
         .route("/device/done", get(consent::done))
         .route("/terms/{sha256}", get(consent::terms))
@@ -73,6 +91,7 @@ pub fn router(front: Front) -> Router {
         .route("/invitation", get(invitation::get).post(invitation::post))
         .route("/bootstrap", get(bootstrap::get))
         .route("/style.css", get(style::get))
+        .route("/passkey.js", get(script::get))
         .layer(from_fn_with_state(front.clone(), failure::render))
         .with_state(front)
 }

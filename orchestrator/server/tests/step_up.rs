@@ -156,12 +156,13 @@ async fn a_terminal_is_fresh_only_by_its_own_sign_in() {
     let (terminal, token) = world.terminal(&mut person).await;
     let add = async || {
         let body = world.api(Some((&terminal, &token)), "POST", "/v1/payment_methods", "application/json", "{}".to_owned()).await;
-        body.1["code"].as_str().unwrap().to_owned()
+        (body.1["code"].as_str().unwrap().to_owned(), body.1["details"]["url"].as_str().unwrap().to_owned())
     };
-    assert_eq!(add().await, "page_required");
+    assert_eq!(add().await.0, "page_required");
     world.clock.advance_secs(301);
-    assert_eq!(add().await, "step_up_required");
+    let step_up = ("step_up_required".to_owned(), "http://localhost:4000/card".to_owned());
+    assert_eq!(add().await, step_up);
     let asked = person.get("/step-up?next=/").await;
     person.step_up(&world, ADA, &asked).await;
-    assert_eq!(add().await, "step_up_required", "the browser's step-up made the terminal fresh");
+    assert_eq!(add().await, step_up, "the browser's step-up made the terminal fresh");
 }

@@ -70,5 +70,5 @@ pub(crate) fn renew(
                 select $2, $3, person, organisation, signed_in_at, $4, expires_at, method, peer, browser from session where id = $1";
     tx.execute(copy, params![old.id, id, digest, present_at])?;
     sign_on::moved(tx, &old.id, &id)?;
-    Ok(Some((plain, Session { id, present_at: Some(present_at), ..old.clone() })))
+    Ok(Some((plain, Session { id, present_at: Some(present_at), recovering: false, ..old.clone() })))
 }

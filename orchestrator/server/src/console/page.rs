@@ -10,8 +10,7 @@ use purser_identity::session::Session;
 use crate::front::Front;
 
 /// No scripts, no frames, nothing from elsewhere.
-const POLICY: HeaderValue =
-    HeaderValue::from_static("default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'");
+pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// What the layout shows around every page.
 #[derive(Clone, Debug, Default)]
@@ -19,6 +18,8 @@ pub struct PageContext {
     pub title: String,
     pub who: Option<Who>,
     pub sandbox: bool,
+    /// Whether a recovery of the person's login runs, which they must not overlook.
+    pub recovering: bool,
     /// The token for the forms of the page.
     pub csrf: String,
 }
@@ -57,13 +58,19 @@ impl PageContext {
             organisation: session.member.organisation.name.clone(),
             role: session.member.role.name(),
         };
-        Self { title: title.to_owned(), who: Some(who), sandbox: front.sandbox, csrf: session.csrf(&front.realm.keys) }
+        Self {
+            title: title.to_owned(),
+            who: Some(who),
+            sandbox: front.sandbox,
+            recovering: session.recovering,
+            csrf: session.csrf(&front.realm.keys),
+        }
     }
 
     /// For a page that anybody may see.
     #[must_use]
     pub fn anonymous(front: &Front, title: &str) -> Self {
-        Self { title: title.to_owned(), who: None, sandbox: front.sandbox, csrf: String::new() }
+        Self { title: title.to_owned(), who: None, sandbox: front.sandbox, recovering: false, csrf: String::new() }
     }
 }
 
@@ -85,7 +92,7 @@ impl<T: Template> IntoResponse for Page<T> {
         };
         let mut response = (self.0, Html(html)).into_response();
         let headers = response.headers_mut();
-        headers.insert(header::CONTENT_SECURITY_POLICY, POLICY);
+        headers.insert(header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(POLICY));
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(header::REFERRER_POLICY, HeaderValue::from_static("same-origin"));
         headers.insert(header::X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));

@@ -8,8 +8,9 @@ use purser_authority::action::SignIn;
 use purser_authority::{Attempt, Caller, Facts, authorise};
 use purser_db::DbError;
 use purser_identity::limits::KNOWN_BROWSER_LIFE_S;
+use purser_identity::passkey::{AssertionAnswer, PasskeyError, sign_in_options, sign_in_passkey};
 use purser_identity::session::{Place, session_end};
-use purser_identity::sign_in::{CodeSendError, CodeUse, CodeUseError, Origin, sign_in_code_send, sign_in_code_use};
+use purser_identity::sign_in::{CodeSendError, CodeUse, CodeUseError, Origin, SignedIn, sign_in_code_send, sign_in_code_use};
 use purser_provisioning::perform;
 use purser_values::limits::{SESSION_LIFE_S, SIGN_IN_CODE_LIFE_S};
 use purser_values::name::Email;
@@ -18,7 +19,7 @@ use serde::Deserialize;
 use super::failure::PageError;
 use super::form::{OpenForm, SignedForm, browser, open_token};
 use super::page::{Page, PageContext};
-use super::{cookie, next, session};
+use super::{cookie, next, script, session};
 use crate::front::Front;
 use crate::peer::Peer;
 
@@ -34,6 +35,8 @@ struct EmailPage {
     next: String,
     email: String,
     wrong: Option<String>,
+    /// What a passkey is asked for with.
+    options: String,
 }
 
 #[derive(Template)]
@@ -101,7 +104,7 @@ pub async fn code_post(
     let next = next::safe(form.next.as_deref()).to_owned();
     let Some(attempt) = cookie::read(&front, &headers, cookie::ATTEMPT) else { return Err(CodeUseError::NoAttempt.into()) };
     let (realm, replaces, ticket) = (front.realm.clone(), cookie::read(&front, &headers, cookie::SESSION), next::ticket(&next));
-    let browser = headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned);
+    let browser = browser_name(&headers);
     let used = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, ""), move |tx| {
         let permit = authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), "")).map_err(|_| CodeUseError::NoAttempt)?;
         let (browser, replaces) = (browser.as_deref(), replaces.as_ref().map(|cookie| cookie.expose().as_str()));
@@ -109,15 +112,7 @@ pub async fn code_post(
     })
     .await;
     match used {
-        Ok(CodeUse::SignedIn(signed_in)) => {
-            // Where the link that led here is used up, the page behind it has nothing to say any more.
-            let on = if signed_in.by_ticket { "/organisation" } else { &next };
-            let mut response = Redirect::to(on).into_response();
-            put(&mut response, cookie::set(&front, cookie::SESSION, signed_in.session.expose(), SESSION_LIFE_S));
-            put(&mut response, cookie::set(&front, cookie::KNOWN, signed_in.mark.expose(), KNOWN_BROWSER_LIFE_S));
-            put(&mut response, cookie::clear(&front, cookie::ATTEMPT));
-            Ok(response)
-        }
+        Ok(CodeUse::SignedIn(signed_in)) => Ok(let_in(&front, &signed_in, &next)),
         Ok(CodeUse::Wrong { tries_left }) => {
             let wrong = format!("that is not the code; {tries_left} more tries");
             Ok(code_page(&front, &headers, &next, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY))
@@ -125,6 +120,48 @@ pub async fn code_post(
         Err(e @ CodeUseError::NotACode(_)) => Ok(code_page(&front, &headers, &next, Some(e.to_string()), StatusCode::UNPROCESSABLE_ENTITY)),
         Err(e) => Err(e.into()),
     }
+}
+
+#[derive(Deserialize)]
+pub struct PasskeyForm {
+    answer: String,
+    next: Option<String>,
+}
+
+/// `/sign-in/passkey`.
+pub async fn passkey_post(
+    State(front): State<Front>,
+    Peer(peer): Peer,
+    headers: HeaderMap,
+    OpenForm(form): OpenForm<PasskeyForm>,
+) -> Result<Response, PageError> {
+    let next = next::safe(form.next.as_deref()).to_owned();
+    let asked = cookie::read(&front, &headers, cookie::FORM).ok_or(PasskeyError::Over)?;
+    let answer: AssertionAnswer = form.answer.parse().map_err(PasskeyError::from)?;
+    let (realm, replaces) = (front.realm.clone(), cookie::read(&front, &headers, cookie::SESSION));
+    let browser = browser_name(&headers);
+    let signed_in = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, ""), move |tx| {
+        let permit = authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), "passkey"))?;
+        let replaces = replaces.as_ref().map(|cookie| cookie.expose().as_str());
+        let place = Place { peer: Some(&peer), browser: browser.as_deref(), replaces };
+        sign_in_passkey(tx, &realm, permit, asked.expose(), &answer, place)
+    })
+    .await?;
+    Ok(let_in(&front, &signed_in, &next))
+}
+
+fn browser_name(headers: &HeaderMap) -> Option<String> {
+    headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned)
+}
+
+fn let_in(front: &Front, signed_in: &SignedIn, next: &str) -> Response {
+    // Where the link that led here is used up, the page behind it has nothing to say any more.
+    let on = if signed_in.by_ticket { "/organisation" } else { next };
+    let mut response = Redirect::to(on).into_response();
+    put(&mut response, cookie::set(front, cookie::SESSION, signed_in.session.expose(), SESSION_LIFE_S));
+    put(&mut response, cookie::set(front, cookie::KNOWN, signed_in.mark.expose(), KNOWN_BROWSER_LIFE_S));
+    put(&mut response, cookie::clear(front, cookie::ATTEMPT));
+    response
 }
 
 #[derive(Deserialize)]
@@ -144,9 +181,10 @@ fn email_page(front: &Front, headers: &HeaderMap, next: String, email: String, w
     let (browser, set) = browser(front, headers);
     let mut ctx = PageContext::anonymous(front, "Sign in");
     ctx.csrf = open_token(front, &browser);
-    let mut response = Page(status, EmailPage { ctx, next, email, wrong }).into_response();
+    let options = sign_in_options(&front.realm, &browser).to_string();
+    let mut response = Page(status, EmailPage { ctx, next, email, wrong, options }).into_response();
     put(&mut response, set);
-    response
+    script::allow(front, response)
 }
 
 fn code_page(front: &Front, headers: &HeaderMap, next: &str, wrong: Option<String>, status: StatusCode) -> Response {

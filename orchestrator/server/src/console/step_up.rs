@@ -11,10 +11,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, Method, StatusCode, header};
 use purser_authority::action::StepUp as StepUpAction;
 use purser_authority::{Attempt, Facts, Permit, STEP_UP_S, authorise};
+use purser_db::DbError;
 use purser_http::extract::Raw;
+use purser_identity::passkey::{AssertionAnswer, PasskeyError};
+use purser_identity::recovery::{Recovery, recovery_code_send, recovery_finish, recovery_of, recovery_start};
 use purser_identity::session::Session;
 use purser_identity::sign_in::CodeUseError;
-use purser_identity::step_up::{Methods, StepUp, StepUpError, SteppedUp, methods, step_up_code_send, step_up_code_use};
+use purser_identity::step_up::{
+    Methods, StepUp, StepUpError, SteppedUp, methods, step_up_code_send, step_up_code_use, step_up_passkey, step_up_passkey_options,
+    step_up_totp,
+};
+use purser_identity::totp::TotpError;
 use purser_provisioning::perform;
 use purser_values::limits::SESSION_LIFE_S;
 use serde::Deserialize;
@@ -24,7 +31,7 @@ use super::failure::PageError;
 use super::form::SignedForm;
 use super::page::{Page, PageContext};
 use super::session::SignedIn;
-use super::{cookie, next, session};
+use super::{cookie, next, script, session};
 use crate::front::Front;
 
 #[derive(Template)]
@@ -32,10 +39,19 @@ use crate::front::Front;
 struct StepUpPage {
     ctx: PageContext,
     methods: Methods,
+    /// What a passkey is asked for with.
+    options: String,
+    recovery: RecoveryView,
     /// Whether a code is on its way.
     sent: bool,
     wrong: Option<String>,
     going: Going,
+}
+
+enum RecoveryView {
+    None,
+    Waiting(String),
+    Ready,
 }
 
 #[derive(Template)]
@@ -72,6 +88,59 @@ pub async fn mail(State(front): State<Front>, signed: SignedForm<Going>) -> Resu
 }
 
 #[derive(Deserialize)]
+pub struct PasskeyForm {
+    answer: String,
+    #[serde(default)]
+    next: String,
+    #[serde(default)]
+    resume: String,
+}
+
+/// `/step-up/passkey`.
+pub async fn passkey(State(front): State<Front>, signed: SignedForm<PasskeyForm>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let answer: AssertionAnswer = form.answer.parse().map_err(PasskeyError::from)?;
+    let (realm, of) = (front.realm.clone(), session.clone());
+    let stepped =
+        perform(&front.core, attempt(&session), move |tx| step_up_passkey(tx, &realm, permit(&realm.env, &of)?, &of, &answer)).await?;
+    Ok(go_on(&front, &stepped, &Going { next: form.next, resume: form.resume }))
+}
+
+/// `/step-up/app`: a code of the app, or a recovery code.
+pub async fn app(State(front): State<Front>, signed: SignedForm<CodeForm>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let (realm, of) = (front.realm.clone(), session.clone());
+    let code = form.code;
+    let used = perform(&front.core, attempt(&session), move |tx| step_up_totp(tx, &realm, permit(&realm.env, &of)?, &of, &code)).await;
+    tried(&front, &session, used, Going { next: form.next, resume: form.resume }, false).await
+}
+
+/// `/step-up/recovery`: passkeys and app are lost.
+pub async fn recovery(State(front): State<Front>, signed: SignedForm<Going>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let (realm, of) = (front.realm.clone(), session.clone());
+    perform(&front.core, attempt(&session), move |tx| recovery_start(tx, &realm, permit(&realm.env, &of)?, &of)).await?;
+    page(&front, &session, form, false, None, StatusCode::OK).await
+}
+
+/// `/step-up/recovery/mail`: the code that finishes it.
+pub async fn recovery_mail(State(front): State<Front>, signed: SignedForm<Going>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let (realm, of) = (front.realm.clone(), session.clone());
+    perform(&front.core, attempt(&session), move |tx| recovery_code_send(tx, &realm, permit(&realm.env, &of)?, &of)).await?;
+    page(&front, &session, form, true, None, StatusCode::OK).await
+}
+
+/// `/step-up/recovery/code`.
+pub async fn recovery_code(State(front): State<Front>, signed: SignedForm<CodeForm>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let (realm, of) = (front.realm.clone(), session.clone());
+    let code = form.code;
+    let used = perform(&front.core, attempt(&session), move |tx| recovery_finish(tx, &realm, permit(&realm.env, &of)?, &of, &code)).await;
+    tried(&front, &session, used, Going { next: form.next, resume: form.resume }, true).await
+}
+
+#[derive(Deserialize)]
 pub struct CodeForm {
     code: String,
     #[serde(default)]
@@ -84,15 +153,26 @@ pub struct CodeForm {
 pub async fn code(State(front): State<Front>, signed: SignedForm<CodeForm>) -> Result<Response, PageError> {
     let SignedForm { session, form } = signed;
     let (realm, of) = (front.realm.clone(), session.clone());
-    let used = perform(&front.core, attempt(&session), move |tx| step_up_code_use(tx, &realm, permit(&realm.env, &of)?, &of, &form.code));
-    let going = Going { next: form.next, resume: form.resume };
-    let wrong = match used.await {
-        Ok(StepUp::Done(stepped)) => return Ok(go_on(&front, &stepped, &going)),
-        Ok(StepUp::Wrong { tries_left }) => format!("that is not the code; {tries_left} more tries"),
-        Err(StepUpError::Use(e @ CodeUseError::NotACode(_))) => e.to_string(),
+    let code = form.code;
+    let used = perform(&front.core, attempt(&session), move |tx| step_up_code_use(tx, &realm, permit(&realm.env, &of)?, &of, &code)).await;
+    tried(&front, &session, used, Going { next: form.next, resume: form.resume }, true).await
+}
+
+/// The page after a code: on, or the same page with what is wrong.
+async fn tried(
+    front: &Front,
+    session: &Session,
+    used: Result<StepUp, StepUpError>,
+    going: Going,
+    sent: bool,
+) -> Result<Response, PageError> {
+    let wrong = match used {
+        Ok(StepUp::Done(stepped)) => return Ok(go_on(front, &stepped, &going)),
+        Ok(StepUp::Wrong { tries_left }) => format!("that is not the code, or it was used; {tries_left} more tries"),
+        Err(e @ (StepUpError::Use(CodeUseError::NotACode(_)) | StepUpError::Totp(TotpError::NotACode(_)))) => e.to_string(),
         Err(e) => return Err(e.into()),
     };
-    page(&front, &session, going, true, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY).await
+    page(front, session, going, sent, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY).await
 }
 
 /// The way on after a proof: to the page, or to the form that is kept, which the person sends with one press.
@@ -115,10 +195,21 @@ async fn page(
     wrong: Option<String>,
     status: StatusCode,
 ) -> Result<Response, PageError> {
-    let person = session.member.person.id.clone();
-    let methods = front.core.db.read(move |tx| methods(tx, &person)).await?;
+    let (realm, of) = (front.realm.clone(), session.clone());
+    let looked = front.core.db.read::<_, DbError, _>(move |tx| {
+        let person = &of.member.person.id;
+        let recovery = recovery_of(tx, person, realm.env.now())?;
+        Ok((methods(tx, person)?, step_up_passkey_options(tx, &realm, &of)?.to_string(), recovery))
+    });
+    let (methods, options, recovery) = looked.await?;
+    let recovery = match recovery {
+        Recovery::None => RecoveryView::None,
+        Recovery::Waiting { ready_at } => RecoveryView::Waiting(ready_at.to_string()),
+        Recovery::Ready { .. } => RecoveryView::Ready,
+    };
     let ctx = PageContext::of(front, session, "Is it you?");
-    Ok(Page(status, StepUpPage { ctx, methods, sent, wrong, going }).into_response())
+    let response = Page(status, StepUpPage { ctx, methods, options, recovery, sent, wrong, going }).into_response();
+    Ok(if methods.passkey { script::allow(front, response) } else { response })
 }
 
 fn attempt(session: &Session) -> Attempt {

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod api;
+pub mod key;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

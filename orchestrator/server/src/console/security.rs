@@ -1,0 +1,126 @@
+//! `/security`: a person's passkeys, app, address and sessions.
+
+mod app;
+mod email;
+mod passkeys;
+mod undo;
+
+pub use app::{app_begin, app_confirm, app_remove};
+pub use email::{email_begin, email_confirm};
+pub use passkeys::{passkey_add, passkey_new, passkey_remove};
+pub use undo::{undo_get, undo_post};
+
+use askama::Template;
+use axum::extract::State;
+use axum::response::{IntoResponse, Redirect, Response};
+use purser_authority::action::{SecurityRead, SessionEnd};
+use purser_authority::{Attempt, Facts, authorise};
+use purser_db::DbError;
+use purser_identity::passkey::{Passkey, passkeys_list};
+use purser_identity::session::{SessionRow, sessions_end_others, sessions_list};
+use purser_identity::totp;
+use purser_provisioning::perform;
+use purser_values::id::SessionId;
+use serde::Deserialize;
+
+use super::failure::PageError;
+use super::form::SignedForm;
+use super::page::{Page, PageContext};
+use super::session::SignedIn;
+use crate::front::Front;
+
+#[derive(Template)]
+#[template(path = "security.html")]
+pub struct Security {
+    ctx: PageContext,
+    email: String,
+    passkeys: Vec<PasskeyView>,
+    /// Since when there is an app.
+    app: Option<String>,
+    sessions: Vec<SessionView>,
+}
+
+struct PasskeyView {
+    id: String,
+    name: String,
+    added_at: String,
+    used_at: Option<String>,
+    backed_up: bool,
+}
+
+struct SessionView {
+    id: String,
+    here: bool,
+    since: String,
+    method: &'static str,
+    peer: String,
+    browser: String,
+}
+
+pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Result<Page<Security>, PageError> {
+    let now = front.realm.env.now();
+    let person = session.member.person.clone();
+    let permit = authorise::<SecurityRead>(&session.caller(), &Facts::new(now, person.id.as_str()))?;
+    let looked = front.core.db.read::<_, DbError, _>(move |tx| {
+        Ok((passkeys_list(tx, &permit)?, totp::confirmed_at(tx, &person.id)?, sessions_list(tx, &permit, now)?))
+    });
+    let (passkeys, app, sessions) = looked.await?;
+    Ok(Page::ok(Security {
+        ctx: PageContext::of(&front, &session, "Security"),
+        email: session.member.person.email.to_string(),
+        passkeys: passkeys.into_iter().map(passkey_view).collect(),
+        app: app.map(|at| at.to_string()),
+        sessions: sessions.into_iter().map(|row| session_view(row, &session.id)).collect(),
+    }))
+}
+
+fn passkey_view(passkey: Passkey) -> PasskeyView {
+    PasskeyView {
+        id: passkey.id.to_string(),
+        name: passkey.name,
+        added_at: passkey.created_at.to_string(),
+        used_at: passkey.last_used_at.map(|at| at.to_string()),
+        backed_up: passkey.backed_up,
+    }
+}
+
+fn session_view(row: SessionRow, here: &SessionId) -> SessionView {
+    SessionView {
+        here: row.id == *here,
+        id: row.id.to_string(),
+        since: row.signed_in_at.to_string(),
+        method: match row.method.as_deref() {
+            Some("email_code") => "code by mail",
+            Some("passkey") => "passkey",
+            Some(_) => "your company",
+            None => "not kept",
+        },
+        peer: row.peer.unwrap_or_else(|| "unknown".to_owned()),
+        browser: row.browser.unwrap_or_else(|| "unknown".to_owned()),
+    }
+}
+
+#[derive(Deserialize)]
+pub struct End {
+    /// One of the other sessions; without it, all of them.
+    session: Option<String>,
+}
+
+pub async fn sessions_end(State(front): State<Front>, signed: SignedForm<End>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let now = front.realm.env.now();
+    let attempt = Attempt::new("session_end", &session.caller(), session.member.person.id.as_str());
+    perform(&front.core, attempt, move |tx| {
+        let permit = authorise::<SessionEnd>(&session.caller(), &Facts::new(now, session.member.person.id.as_str()))?;
+        sessions_end_others(tx, now, permit, &session, form.session.as_deref())
+    })
+    .await?;
+    Ok(back())
+}
+
+#[derive(Deserialize)]
+pub struct Nothing {}
+
+fn back() -> Response {
+    Redirect::to("/security").into_response()
+}
