@@ -289,6 +289,9 @@ pub struct Conformance {
     /// Also play the orchestrator that the provider knows under this address: for the checks of identity and payment
     #[arg(long, value_name = "HOST:PORT")]
     pub orchestrator: Option<std::net::SocketAddr>,
+    /// An address that somebody has at the provider: it must answer with a page for that person
+    #[arg(long, value_name = "EMAIL")]
+    pub known_email: Option<String>,
     /// Also run the check that waits five minutes
     #[arg(long)]
     pub slow: bool,

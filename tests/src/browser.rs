@@ -51,6 +51,12 @@ impl Browser {
         Self { http: client(), origin: origin.to_owned(), leaves_to: None, cookies: BTreeMap::new() }
     }
 
+    /// The cookies as they are sent.
+    #[must_use]
+    pub fn cookies(&self) -> String {
+        self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
     pub async fn open(&mut self, path: &str) -> Page {
         self.go(Method::GET, path, None).await
     }
@@ -70,7 +76,7 @@ impl Browser {
         let (mut method, mut path, mut body) = (method, path.to_owned(), body);
         for _ in 0..10 {
             let mut request = self.http.request(method.clone(), format!("{}{path}", self.origin));
-            let cookies = self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ");
+            let cookies = self.cookies();
             if !cookies.is_empty() {
                 request = request.header(COOKIE, cookies);
             }

@@ -15,3 +15,5 @@ mod restart;
 mod slow;
 #[path = "slipway/support.rs"]
 mod support;
+#[path = "slipway/takeover.rs"]
+mod takeover;

@@ -18,6 +18,7 @@ pub(super) async fn run(arguments: &Conformance) -> Result<Success, Failure> {
     let env = Env::system();
     let mut options = Options::new(env.clone(), base_url, secret);
     options.slow = arguments.slow;
+    options.known_email.clone_from(&arguments.known_email);
     if let Some(address) = arguments.orchestrator {
         let unable = |error| Failure::new(Kind::Conflict, "ADDRESS_UNAVAILABLE", format!("`{address}` cannot be listened on: {error}"));
         let orchestrator = Arc::new(StubOrchestrator::start(env, address).await.map_err(unable)?);

@@ -29,6 +29,8 @@ pub struct Options {
     pub payment: Option<Arc<dyn Payment>>,
     /// The domain of the e-mail addresses that accounts are asked for.
     pub email_domain: String,
+    /// An address that somebody has at the provider already: it must answer with a page for that person.
+    pub known_email: Option<String>,
     /// Also run the check that waits five minutes.
     pub slow: bool,
     /// Longest `Retry-After` that is waited for, and longest time that `pending` may last, in seconds.
@@ -49,6 +51,7 @@ impl Options {
             paid_service: None,
             payment: None,
             email_domain: "conformance.example".to_owned(),
+            known_email: None,
             slow: false,
             patience_s: 30,
         }

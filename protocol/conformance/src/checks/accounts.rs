@@ -29,6 +29,18 @@ pub async fn run(world: &mut World) {
     let outcome = simultaneous(world).await;
     world.record(40, outcome);
     refusals(world).await;
+    known(world).await;
+}
+
+/// Somebody's address, asked for by a stranger: what comes is looked at by checks 42 and 43, and access must not.
+async fn known(world: &mut World) {
+    let Some(email) = world.probe.options.known_email.clone() else { return };
+    let body = world.account_body("known", &email);
+    match world.open(&body).await {
+        Ok((answer, Opened::Redirect)) if !gives_access(&answer) => {}
+        Ok((answer, _)) => world.record(38, Outcome::Fail(format!("a known address went past its owner: {}", answer.brief()))),
+        Err(why) => world.record(42, Outcome::Skip(why)),
+    }
 }
 
 /// Whether an answer gives something that opens an account.
