@@ -7,7 +7,6 @@ use purser_wire::id::{AccountId, IdempotencyKey, LinkId};
 
 use crate::error::ProviderError;
 
-
 /// A signed call that concerns no account yet.
 #[derive(Clone, Debug)]
 pub struct Call {

@@ -111,12 +111,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// INVARIANT (refresh-once): replaces the living pair of this refresh token by `pair`, in one step, for exactly one caller;
     /// both old tokens are dead afterwards. Returns what it opens; nothing when the token is unknown, dead or expired.
-    fn pair_rotate(
-        &self,
-        refresh: Sha256Digest,
-        pair: PairRecord,
-        now: Timestamp,
-    ) -> impl Future<Output = Stored<Option<Access>>> + Send;
+    fn pair_rotate(&self, refresh: Sha256Digest, pair: PairRecord, now: Timestamp) -> impl Future<Output = Stored<Option<Access>>> + Send;
 
     /// What a living access token opens, read anew on every call: a link that was cut a moment ago opens nothing.
     fn access_find(&self, access: Sha256Digest, now: Timestamp) -> impl Future<Output = Stored<Option<Access>>> + Send;

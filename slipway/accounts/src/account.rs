@@ -117,7 +117,8 @@ impl FromStr for AccountState {
 /// A name that somebody else chose, as it may be shown: no control characters, nothing that turns the direction of writing or hides.
 #[must_use]
 pub fn shown(name: &str) -> String {
-    let hides = |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
+    let hides =
+        |c: char| c.is_control() || matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     name.chars().filter(|c| !hides(*c)).take(ORGANISATION_CHARS).collect()
 }
 

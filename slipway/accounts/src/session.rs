@@ -7,8 +7,8 @@ use purser_values::limits::SESSION_LIFE_S;
 use purser_values::{Env, Secret, Timestamp};
 
 use crate::limits::STEP_UP_S;
-use crate::person::find::person_get;
 use crate::person::Person;
+use crate::person::find::person_get;
 use crate::realm::CodeKey;
 
 /// The prefix of session cookies.

@@ -28,8 +28,7 @@ use slipway_accounts::sweep::people_sweep;
 
 const TABLES: &[Migrations] = &[purser_db::MIGRATIONS, MIGRATIONS];
 /// The steps from before there were people.
-const OLD: &[Migrations] =
-    &[purser_db::MIGRATIONS, Migrations { domain: MIGRATIONS.domain, steps: MIGRATIONS.steps.split_at(3).0 }];
+const OLD: &[Migrations] = &[purser_db::MIGRATIONS, Migrations { domain: MIGRATIONS.domain, steps: MIGRATIONS.steps.split_at(3).0 }];
 const ADA: &str = "ada@example.test";
 
 struct World<'a, 'c> {
@@ -67,7 +66,12 @@ fn owner(subject: &str) -> Owner {
 
 fn pair(name: &str) -> Pair {
     let digest = |part: &str| Sha256Digest::of(format!("{name}/{part}").as_bytes());
-    Pair { access: digest("a"), refresh: digest("r"), access_expires_at: START.plus_secs(1 << 40), refresh_expires_at: START.plus_secs(1 << 40) }
+    Pair {
+        access: digest("a"),
+        refresh: digest("r"),
+        access_expires_at: START.plus_secs(1 << 40),
+        refresh_expires_at: START.plus_secs(1 << 40),
+    }
 }
 
 impl World<'_, '_> {
@@ -149,7 +153,7 @@ impl World<'_, '_> {
         let state = self.ask(subject, session.person.email.as_str()).unwrap();
         self.show(session, &state);
         let accepted = self.accept(session, &state, choice).unwrap();
-        self.code(&accepted.account.to_string(), Some(&accepted.link), name);
+        self.code(accepted.account.as_str(), Some(&accepted.link), name);
         accepted.link
     }
 

@@ -7,11 +7,11 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use purser_db::{DbError, Tx};
 use purser_db::jobs::{Handler, Job, JobFailure, NewJob, enqueue};
+use purser_db::{DbError, Tx};
 use purser_provider::{OrchestratorClient, OrchestratorError};
-use purser_values::{Env, Sha256Digest};
 use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_values::{Env, Sha256Digest};
 use purser_wire::event::{DeploymentInfo, EventKind, ProviderEvent};
 use purser_wire::resource::Endpoint;
 use serde_json::json;

@@ -54,7 +54,10 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
         Err(e) => tracing::error!(error = %e, "open orders were not taken up"),
     }
     let now = cloud.env.now();
-    let swept = cloud.db.write(move |tx| -> Result<u64, DbError> { Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)? + people_sweep(tx, now)?) }).await;
+    let swept = cloud
+        .db
+        .write(move |tx| -> Result<u64, DbError> { Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)? + people_sweep(tx, now)?) })
+        .await;
     if let Err(e) = swept {
         tracing::error!(error = %e, "what is over was not forgotten");
     }

@@ -16,8 +16,8 @@ use purser_db::{Db, DbError, Migrations};
 use purser_http::listen::{self, Limits};
 use purser_http::places::Places;
 use purser_http::{FetchError, Fetcher, Origin, harden};
-use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
 use purser_notify::{Transport, TransportError};
+use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
 use purser_values::Env;
 use purser_values::name::{HostName, ParseNameError};
 use slipway_accounts::realm::Realm;
@@ -149,12 +149,8 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let wake_jobs = Arc::new(Notify::new());
     let mut handlers = events::handlers(orchestrator.clone());
     handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
-    let realm = Realm {
-        env: env.clone(),
-        key: keys.codes.clone(),
-        keyring: keys.keyring.clone(),
-        public_url: config.public_url.as_str().into(),
-    };
+    let realm =
+        Realm { env: env.clone(), key: keys.codes.clone(), keyring: keys.keyring.clone(), public_url: config.public_url.as_str().into() };
     let cloud = Arc::new(Cloud {
         registrar: registrar(config, &db, &env)?,
         manifest: manifest(&config.public_url, keys.signing.public(), &document)?,

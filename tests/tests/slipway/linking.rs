@@ -48,8 +48,7 @@ impl World {
     }
 
     pub async fn exchange(&self, code: &str, verifier: Option<&str>) -> Result<TokenSet, CallError> {
-        let grant =
-            TokenGrant::AuthorizationCode { code: code.to_owned().into(), code_verifier: verifier.map(|v| v.to_owned().into()) };
+        let grant = TokenGrant::AuthorizationCode { code: code.to_owned().into(), code_verifier: verifier.map(|v| v.to_owned().into()) };
         self.client.token(&grant).await
     }
 }

@@ -40,7 +40,9 @@ async fn e_mail_reuse_reaches_nothing_and_the_owner_is_told() {
     let path = world.page_for(&world.asked("ada@example.test", "org_thief").await).await;
     assert_eq!(world.accounts().await, accounts, "something was made before the owner agreed");
     let ada = world.person("ada");
-    let warned = until("the owner's mail", Duration::from_secs(10), async || ada.mails().into_iter().find(|m| m.contains("asks to be connected"))).await;
+    let warned =
+        until("the owner's mail", Duration::from_secs(10), async || ada.mails().into_iter().find(|m| m.contains("asks to be connected")))
+            .await;
     assert!(!warned.contains(&state_of(&path)), "the mail carries the state");
     // asking again does not flood the owner
     for _ in 0..3 {
@@ -80,7 +82,9 @@ async fn case_plus_dot_and_unicode_never_make_two_addresses_one_or_one_two() {
         let answer = world.client.account_request(&world.asked(same, "org_case").await).await.unwrap();
         assert!(matches!(answer, AccountAnswer::RequiresAuth { .. }), "`{same}` went past the owner: {answer:?}");
     }
-    for (n, other) in ["ada.l+x@example.test", "adal@example.test", "a.da.l@example.test", "ada.l@xn--exmple-cua.test"].into_iter().enumerate() {
+    for (n, other) in
+        ["ada.l+x@example.test", "adal@example.test", "a.da.l@example.test", "ada.l@xn--exmple-cua.test"].into_iter().enumerate()
+    {
         let customer = world.redeem(&world.account_request(other, &format!("org_{n}")).await).await;
         assert_ne!(customer.account, ada.account, "`{other}` reached the account of another address");
     }
@@ -235,10 +239,8 @@ async fn another_key_in_the_orchestrators_place_changes_and_redeems_nothing() {
     let signer = Signer { secret: SECRET.to_owned().into(), key: stranger.clone(), env: Env::system() };
     let fetcher = Fetcher::new(vec![Origin::of(&world.config.public_url).unwrap()]).unwrap();
     let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&world.cloud.manifest), signer);
-    let grant = purser_wire::token::TokenGrant::AuthorizationCode {
-        code: code.clone().into(),
-        code_verifier: Some(VERIFIER.to_owned().into()),
-    };
+    let grant =
+        purser_wire::token::TokenGrant::AuthorizationCode { code: code.clone().into(), code_verifier: Some(VERIFIER.to_owned().into()) };
     assert_eq!(permanent(client.token(&grant).await.unwrap_err()).code, "invalid_signature");
     let request = world.asked("carol@example.test", "org_carol").await;
     assert_eq!(permanent(client.account_request(&request).await.unwrap_err()).code, "invalid_signature");

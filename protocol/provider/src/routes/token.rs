@@ -63,7 +63,12 @@ fn tokens_answer(tokens: TokenSet, scopes: Option<Vec<String>>) -> Response {
 }
 
 impl<P: Provider, S: Store> Sdk<P, S> {
-    async fn redeem(&self, code: &Secret<String>, verifier: Option<&Secret<String>>, proven: bool) -> Result<(TokenSet, Access), ProviderError> {
+    async fn redeem(
+        &self,
+        code: &Secret<String>,
+        verifier: Option<&Secret<String>>,
+        proven: bool,
+    ) -> Result<(TokenSet, Access), ProviderError> {
         let record = self.codes.find(code).await?.ok_or_else(invalid_grant)?;
         // who redeems must be who asked: by its signature, and by the verifier of its challenge. Checked before the code is used up.
         match (&record.challenge, verifier) {

@@ -84,14 +84,8 @@ fn open(tx: &mut Tx<'_>, realm: &Realm, opening: &AccountOpening) -> Result<Link
     let organisation = shown(&opening.organisation);
     let new = NewAccount { owner: Some(owner), person: &person, email: &opening.email, organisation: &organisation };
     let account = account_make(tx, env, &new)?.ok_or(DbError::NoRow)?;
-    let draft = Draft {
-        account: &account.id,
-        owner,
-        organisation: &organisation,
-        person: None,
-        state: LinkState::Active,
-        scopes: opening.scopes,
-    };
+    let draft =
+        Draft { account: &account.id, owner, organisation: &organisation, person: None, state: LinkState::Active, scopes: opening.scopes };
     put(tx, env, &draft)?;
     let text = format!(
         "The orchestrator {issuer} opened a slipway account for this address, for the organisation\n\n    {organisation}\n\n\

@@ -49,13 +49,7 @@ pub enum LinkDecideError {
 
 /// # Errors
 /// See [`LinkDecideError`]; a refusal leaves the request as it was.
-pub fn link_accept(
-    tx: &mut Tx<'_>,
-    realm: &Realm,
-    session: &Session,
-    state: &str,
-    chosen: &Choice,
-) -> Result<Accepted, LinkDecideError> {
+pub fn link_accept(tx: &mut Tx<'_>, realm: &Realm, session: &Session, state: &str, chosen: &Choice) -> Result<Accepted, LinkDecideError> {
     let request = decide(tx, realm, session, state, "accepted")?;
     let person = &session.person;
     let account = match chosen {

@@ -103,8 +103,8 @@ fn refuse_too_many(tx: &mut Tx<'_>, ask: &LinkAsk, now: Timestamp) -> Result<(),
         (select count(*) from cloud_link_request where email = $1 and created_at > $4) as by_address,
         (select count(*) from cloud_link_request where issuer = $2 and subject = $3 and created_at > $4) as by_subject";
     let row = tx.query_one(count, params![ask.email, ask.owner.issuer, ask.owner.subject, now.plus_secs(-HOUR_S)])?;
-    let over = row.get::<i64>("by_address")? >= LINK_REQUESTS_PER_ADDRESS_HOUR
-        || row.get::<i64>("by_subject")? >= LINK_REQUESTS_PER_SUBJECT_HOUR;
+    let over =
+        row.get::<i64>("by_address")? >= LINK_REQUESTS_PER_ADDRESS_HOUR || row.get::<i64>("by_subject")? >= LINK_REQUESTS_PER_SUBJECT_HOUR;
     if over { Err(LinkRequestError::TooMany { retry_after_s: 600 }) } else { Ok(()) }
 }
 

@@ -26,13 +26,7 @@ pub struct Access {
 
 /// # Errors
 /// When the store fails.
-pub fn pair_put(
-    tx: &mut Tx<'_>,
-    account: &str,
-    link: Option<&str>,
-    pair: &Pair,
-    family: Option<&Sha256Digest>,
-) -> Result<(), DbError> {
+pub fn pair_put(tx: &mut Tx<'_>, account: &str, link: Option<&str>, pair: &Pair, family: Option<&Sha256Digest>) -> Result<(), DbError> {
     let insert = "insert into provisioning_pair (access, refresh, account, link, family, access_expires_at, refresh_expires_at)
                   values ($1, $2, $3, $4, $5, $6, $7)";
     tx.execute(insert, params![pair.access, pair.refresh, account, link, family, pair.access_expires_at, pair.refresh_expires_at]).map(drop)
@@ -61,5 +55,10 @@ pub fn access_find(tx: &mut Tx<'_>, access: &Sha256Digest, now: Timestamp) -> Re
     let select = "select p.account, p.link, l.scopes, l.used_at from provisioning_pair p left join cloud_link l on l.id = p.link
                   where p.access = $1 and p.access_expires_at > $2 and (p.link is null or l.state = 'active')";
     let Some(row) = tx.query_opt(select, params![access, now])? else { return Ok(None) };
-    Ok(Some(Access { account: row.get("account")?, link: row.get("link")?, scopes: row.parse_opt("scopes")?, used_at: row.get("used_at")? }))
+    Ok(Some(Access {
+        account: row.get("account")?,
+        link: row.get("link")?,
+        scopes: row.parse_opt("scopes")?,
+        used_at: row.get("used_at")?,
+    }))
 }

@@ -2,9 +2,9 @@
 
 use purser_crypto::{constant_time_eq, token};
 use purser_db::{DbError, Tx, params};
+use purser_values::Secret;
 use purser_values::limits::SIGN_IN_CODE_TRIES;
 use purser_values::name::Email;
-use purser_values::Secret;
 
 use super::code_send::is_admitted;
 use super::{ATTEMPT, code_mac, known_browser};

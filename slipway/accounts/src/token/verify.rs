@@ -67,9 +67,9 @@ mod tests {
     use crate::account::Owner;
     use crate::account::freeze::{account_freeze, account_thaw};
     use crate::account::open::{AccountOpened, AccountOpening, account_open};
+    use crate::agent::{agent_start, agent_stop};
     use crate::link::scope::Scopes;
     use crate::realm::testing::realm;
-    use crate::agent::{agent_start, agent_stop};
     use crate::store::MIGRATIONS;
     use crate::token::Permissions;
     use crate::token::mint::{TokenOrder, token_mint};
@@ -95,8 +95,13 @@ mod tests {
                 let account = opened.account;
                 let mint = |tx: &mut Tx<'_>, agent: &str| {
                     let (agent, resource): (AgentId, _) = (agent.parse().unwrap(), CloudResourceId::mint(&env));
-                    let order =
-                        TokenOrder { account: &account.id, link: None, agent: Some(&agent), resource: &resource, permissions: Permissions::ALL };
+                    let order = TokenOrder {
+                        account: &account.id,
+                        link: None,
+                        agent: Some(&agent),
+                        resource: &resource,
+                        permissions: Permissions::ALL,
+                    };
                     (token_mint(tx, &env, &order).unwrap(), agent, resource)
                 };
                 let (one, agent, resource) = mint(tx, "agt_1");

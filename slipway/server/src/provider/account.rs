@@ -36,8 +36,8 @@ impl From<purser_db::DbError> for OpenError {
 }
 
 pub async fn open(cloud: &Cloud, open: AccountOpen) -> Answer<AccountOutcome> {
-    let scopes = Scopes::asked(&open.request.scopes)
-        .map_err(|e| ProviderError::new(StatusCode::BAD_REQUEST, code::INVALID_SCOPE, e.to_string()))?;
+    let scopes =
+        Scopes::asked(&open.request.scopes).map_err(|e| ProviderError::new(StatusCode::BAD_REQUEST, code::INVALID_SCOPE, e.to_string()))?;
     let (ask, realm) = (ask(open, scopes), cloud.realm.clone());
     let opening = AccountOpening {
         owner: ask.owner.clone(),
