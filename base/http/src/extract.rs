@@ -17,6 +17,10 @@ pub struct Json<T>(pub T);
 #[derive(Debug)]
 pub struct Form<T>(pub T);
 
+/// A form body of bounded size as it came, for a reader of its own.
+#[derive(Debug)]
+pub struct FormBytes(pub Bytes);
+
 /// The body as it came, of bounded size: for signatures.
 #[derive(Debug)]
 pub struct Raw(pub Bytes);
@@ -45,6 +49,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
         serde_urlencoded::from_bytes(&body)
             .map(Self)
             .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "invalid_body", format!("the form is not what is expected: {e}")))
+    }
+}
+
+impl<S: Send + Sync> FromRequest<S> for FormBytes {
+    type Rejection = Problem;
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        expect_type(request.headers(), "application/x-www-form-urlencoded")?;
+        read_body(request, JSON_BODY_BYTES).await.map(Self)
     }
 }
 

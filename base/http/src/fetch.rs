@@ -145,6 +145,12 @@ impl Fetcher {
         Ok(Self(Arc::new(Inner { allow, public, trusted: build(client())? })))
     }
 
+    /// Whether the operator listed the exact origin of this URL.
+    #[must_use]
+    pub fn trusts(&self, url: &Url) -> bool {
+        Origin::of(url).is_some_and(|origin| self.0.allow.contains(&origin))
+    }
+
     /// # Errors
     /// See [`FetchError`].
     pub async fn get(&self, url: &Url, headers: HeaderMap) -> Result<Fetched, FetchError> {
@@ -195,7 +201,7 @@ impl Fetcher {
         if !url.username().is_empty() || url.password().is_some() {
             return Err("a URL with a user name in it is not fetched");
         }
-        if Origin::of(url).is_some_and(|origin| self.0.allow.contains(&origin)) {
+        if self.trusts(url) {
             return Ok(&self.0.trusted);
         }
         if url.scheme() != "https" {

@@ -26,7 +26,14 @@ struct Orchestrator {
     fetch_allow: Vec<String>,
     mail: Mail,
     sandbox: OrchestratorSandbox,
+    registration: Registration,
     providers: Vec<Provider>,
+}
+
+/// Everybody may register OAuth clients: nothing is real here.
+#[derive(Serialize)]
+struct Registration {
+    open: bool,
 }
 
 #[derive(Serialize)]
@@ -93,6 +100,7 @@ pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binari
         fetch_allow: vec![here(ports.cloud_api).to_string()],
         mail: Mail { folder: folder.mail() },
         sandbox: OrchestratorSandbox { rail: true, open_sign_up: true, export_permission: true },
+        registration: Registration { open: true },
         providers: vec![Provider {
             name: "slipway",
             url: format!("http://{}/", here(ports.cloud_api)),

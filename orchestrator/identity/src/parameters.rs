@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use purser_values::Secret;
+use purser_values::error::{Kind, PublicError};
 use serde::de::DeserializeOwned;
 
 /// Most parameters in one request.
@@ -21,6 +22,15 @@ pub enum ParametersError {
     TooMany,
     #[error("the parameter `{0}` is not what is expected")]
     Form(&'static str),
+}
+
+impl PublicError for ParametersError {
+    fn code(&self) -> &'static str {
+        "invalid_request"
+    }
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
 }
 
 /// Parameters by name. `Debug` shows names only: a value may be a secret.

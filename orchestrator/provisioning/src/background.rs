@@ -8,6 +8,7 @@ use purser_authority::{Attempt, Caller, Done};
 use purser_db::DbError;
 use purser_db::jobs::{Handler, Job, JobFailure, NewJob, Runner};
 use purser_flow::Engine;
+use purser_identity::authorization::sign_on::{LOGOUT_JOB, LogoutJob, log_out_ended};
 use purser_notify::Transport;
 use purser_spend::alert::{self, Alert};
 use purser_spend::refund::due;
@@ -17,7 +18,7 @@ use serde_json::Value;
 use crate::agent_control::{self, AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::charges::{self, Rails};
-use crate::{deploy, freeze, notice, refunds, resource};
+use crate::{client_logout, deploy, freeze, notice, refunds, resource};
 
 /// Every kind of saga that this version can run.
 #[must_use]
@@ -88,6 +89,17 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport) -> Runner {
             Box::pin(async move { send_alert(app, job).await })
         }),
     );
+    let logging_out = app.clone();
+    handlers.insert(
+        LOGOUT_JOB,
+        Arc::new(move |job: Job| {
+            let app = logging_out.clone();
+            Box::pin(async move {
+                let told: LogoutJob = serde_json::from_value(job.payload).map_err(|_| notice::unreadable())?;
+                client_logout::tell(&app, &told).await
+            })
+        }),
+    );
     Runner::new(app.core.db.clone(), app.core.env.clone(), handlers, app.core.jobs.clone())
 }
 
@@ -122,6 +134,7 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
         .db
         .write(move |tx| {
             purser_identity::sweep(tx, now)?;
+            log_out_ended(tx, &env)?;
             purser_db::idempotency::forget(tx, now.plus_secs(-KEEP_S))?;
             purser_db::jobs::forget_done(tx, now.plus_secs(-KEEP_S))?;
             let before = now.plus_secs(-CHARGE_LATE_S);

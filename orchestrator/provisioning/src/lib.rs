@@ -10,6 +10,7 @@ mod app;
 mod background;
 mod catalogue;
 pub mod charges;
+pub mod client_logout;
 mod consent;
 mod core;
 mod delegation;

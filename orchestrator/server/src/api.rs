@@ -5,6 +5,8 @@
 mod agents;
 mod caller;
 mod catalog;
+mod challenge;
+mod clients;
 mod deployments;
 mod events;
 mod organisation;
@@ -20,7 +22,7 @@ mod whoami;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware::map_response_with_state;
+use axum::middleware::{from_fn_with_state, map_response_with_state};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use purser_flow::Engine;
@@ -29,12 +31,15 @@ use purser_provisioning::App;
 use purser_provisioning::charges::Rails;
 use purser_values::limits::UPLOAD_BODY_BYTES;
 
+use crate::oidc::Clients;
+
 /// State of the routes, cheap to clone.
 #[derive(Clone)]
 pub struct Api {
     pub app: App,
     pub engine: Engine,
     pub rails: Rails,
+    pub clients: Clients,
 }
 
 /// Makes the list of routes and the router from one table, so that no route escapes the test of who may call it.
@@ -80,6 +85,9 @@ routes! {
     post "/v1/organisation/members/{id}/role" => organisation::role_set;
     post "/v1/organisation/members/{id}/remove" => organisation::remove;
     post "/v1/organisation/leave" => organisation::leave;
+    get "/v1/clients" => clients::list;
+    post "/v1/clients" => clients::register;
+    post "/v1/clients/{id}/remove" => clients::remove;
     post "/v2/provisioning/charges" => providers::charge;
     post "/v2/provisioning/charges/{id}/refunds" => providers::refund;
     post "/v2/provisioning/events" => providers::event;
@@ -87,7 +95,10 @@ routes! {
 
 /// The routes, without the headers that every listener adds.
 pub fn router(api: Api) -> Router {
-    table().layer(map_response_with_state(api.clone(), where_to_step_up)).with_state(api)
+    table()
+        .layer(map_response_with_state(api.clone(), where_to_step_up))
+        .layer(from_fn_with_state(api.clone(), challenge::add))
+        .with_state(api)
 }
 
 /// What waits for its person says on which page they confirm it.

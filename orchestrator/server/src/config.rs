@@ -11,6 +11,7 @@ use purser_values::name::{Email, HostName, ProviderName};
 use serde::Deserialize;
 use url::Url;
 
+use crate::oidc::ConfiguredClient;
 use crate::peer::TrustedProxies;
 
 #[derive(Debug, Deserialize)]
@@ -39,6 +40,25 @@ pub struct Config {
     pub sign_up: SignUpConfig,
     #[serde(default)]
     pub providers: Vec<ProviderConfig>,
+    /// Who may register OAuth clients without a person.
+    #[serde(default)]
+    pub registration: RegistrationConfig,
+    /// OAuth clients that the operator answers for.
+    #[serde(default)]
+    pub clients: Vec<ConfiguredClient>,
+    /// Audiences besides this installation that tokens can be for (RFC 8707).
+    #[serde(default)]
+    pub resources: Vec<Url>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct RegistrationConfig {
+    /// Everybody may: each gets a client that nobody here answers for.
+    #[serde(default)]
+    pub open: bool,
+    /// Whoever has the token in this file may.
+    pub initial_access_token_file: Option<PathBuf>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

@@ -5,9 +5,10 @@
 
 pub mod agents;
 mod bootstrap;
+pub mod browser;
 mod card;
 mod consent;
-mod cookie;
+pub(crate) mod cookie;
 mod events;
 pub mod failure;
 pub mod form;
@@ -26,6 +27,7 @@ mod spend;
 mod step_up;
 mod style;
 
+pub(crate) use consent::show as consent_page;
 pub use failure::PageError;
 pub use form::SignedForm;
 pub use page::{Page, PageContext};

@@ -3,7 +3,7 @@
 use purser_identity::Realm;
 use purser_provisioning::Core;
 
-use crate::oidc::Decisions;
+use crate::oidc::{Clients, Decisions};
 use crate::peer::TrustedProxies;
 
 /// State of the routers of `oidc` and `console`, cheap to clone.
@@ -14,10 +14,17 @@ pub struct Front {
     /// Whether this is a sandbox, which every page says.
     pub sandbox: bool,
     pub decisions: Decisions,
+    pub clients: Clients,
     pub proxies: TrustedProxies,
 }
 
 impl Front {
+    /// The audiences that tokens can be for: ourselves, and what the operator lists.
+    pub(crate) fn resources(&self) -> Vec<String> {
+        let own = std::iter::once(self.realm.issuer.to_string());
+        own.chain(self.clients.rules().resources.iter().cloned()).collect()
+    }
+
     /// Whether cookies can be `Secure` with the `__Host-` prefix.
     pub(crate) fn is_https(&self) -> bool {
         self.realm.issuer.starts_with("https://")

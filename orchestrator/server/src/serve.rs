@@ -24,7 +24,7 @@ use tower_http::set_header::SetResponseHeaderLayer;
 use crate::api::Api;
 use crate::config::{Config, MailConfig};
 use crate::front::Front;
-use crate::oidc::Decisions;
+use crate::oidc::{Clients, Decisions, Registration, Rules};
 use crate::{api, console, oidc, unknown};
 
 /// The tables of the orchestrator, in the order in which they are made.
@@ -67,6 +67,7 @@ fn part(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Display) -> Serve
 /// # Errors
 /// When a part cannot be opened or the address cannot be listened on.
 pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
+    let clients = clients(&config)?;
     let core_parts = open(&config, &env).await?;
     let (app, rails, mail) = core_parts;
     let engine = purser_provisioning::sagas(&app);
@@ -81,9 +82,10 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         realm: app.realm.clone(),
         sandbox: config.is_sandbox(),
         decisions: Decisions::default(),
+        clients: clients.clone(),
         proxies: config.trusted_proxies.clone(),
     };
-    let state = Api { app, engine, rails };
+    let state = Api { app, engine, rails, clients };
     let router = oidc::router(front.clone()).merge(console::router(front.clone())).merge(api::router(state)).merge(unknown::router(front));
     let router = purser_http::harden::harden(router, env);
     let router = if config.is_sandbox() { router.layer(SetResponseHeaderLayer::overriding(PROFILE, SANDBOX)) } else { router };
@@ -116,6 +118,25 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let rails = if config.sandbox.rail { Rails::new(vec![Arc::new(SandboxRail::new(db))]) } else { Rails::default() };
     let app = App::new(core, realm, gateway, bundles, config.public_url.clone());
     Ok((app, rails, transport(config)?))
+}
+
+/// The OAuth clients of the configuration, and who else may register.
+fn clients(config: &Config) -> Result<Clients, ServeError> {
+    let registration = match (&config.registration.initial_access_token_file, config.registration.open) {
+        (Some(_), true) => return Err(part("registration")(&"it is open or by token, and not both")),
+        (Some(path), false) => Registration::Token(purser_crypto::token::hash(read_secret(path)?.expose())),
+        (None, true) => Registration::Open,
+        (None, false) => Registration::Closed,
+    };
+    let resources = config.resources.iter().map(|url| url.as_str().trim_end_matches('/').to_owned()).collect();
+    let rules = Rules { registration, resources, sandbox: config.is_sandbox() };
+    let mut configured = Vec::with_capacity(config.clients.len());
+    for client in &config.clients {
+        let read = |path: &std::path::PathBuf| read_secret(path).map_err(|e| e.to_string());
+        configured.push(client.client(config.is_sandbox(), read).map_err(|e| part("clients")(&e))?);
+    }
+    let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;
+    Ok(Clients::new(fetcher, rules, configured))
 }
 
 fn transport(config: &Config) -> Result<Transport, ServeError> {

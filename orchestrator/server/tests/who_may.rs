@@ -124,6 +124,7 @@ fn body(route: &str) -> (&'static str, String) {
         "/v1/resources" => {
             json(json!({ "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} }))
         }
+        "/v1/clients" => json(json!({ "redirect_uris": ["https://app.test/cb"] })),
         "/v1/variables/export" => json(place),
         "/v1/organisation" | "/v1/organisations" => json(json!({ "name": "Acme" })),
         "/v1/organisation/invitations" => json(json!({ "email": "eli@example.test", "role": "member" })),

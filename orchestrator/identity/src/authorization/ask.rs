@@ -1,6 +1,7 @@
 //! What a client asks for, checked once for all that follows.
 
 use purser_crypto::jose::Jwk;
+use purser_values::error::{Kind, PublicError};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentName;
@@ -16,16 +17,26 @@ const NONCE_CHARS: usize = 512;
 const DIGEST_CHARS: usize = 43;
 
 /// Why a request is refused, in the words of RFC 6749, 4.1.2.1 and its extensions. It goes to the client's verified address.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{description}")]
 pub struct Refusal {
-    pub error: String,
+    pub error: &'static str,
     pub description: String,
+}
+
+impl PublicError for Refusal {
+    fn code(&self) -> &'static str {
+        self.error
+    }
+    fn kind(&self) -> Kind {
+        Kind::Invalid
+    }
 }
 
 impl Refusal {
     #[must_use]
-    pub fn new(error: &str, description: impl Into<String>) -> Self {
-        Self { error: error.to_owned(), description: description.into() }
+    pub fn new(error: &'static str, description: impl Into<String>) -> Self {
+        Self { error, description: description.into() }
     }
 
     fn invalid(description: impl Into<String>) -> Self {
@@ -135,7 +146,7 @@ impl Asked {
     /// The refusal as an address.
     #[must_use]
     pub fn refuse(&self, issuer: &str, refusal: &Refusal) -> String {
-        self.answer(issuer, &[("error", &refusal.error), ("error_description", &refusal.description)])
+        self.answer(issuer, &[("error", refusal.error), ("error_description", &refusal.description)])
     }
 }
 

@@ -4,6 +4,8 @@
 //! [{"type": "purser_grant", "projects": ["shop"], "providers": ["slipway"], "cap_minor": 10000}]
 //! ```
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 
 use super::Refusal;
@@ -20,15 +22,24 @@ pub struct GrantDetails {
     pub kind: String,
     /// The name that the agent claims; the client's, if it claims none.
     pub name: Option<String>,
-    #[serde(default)]
-    pub projects: Vec<String>,
-    #[serde(default)]
-    pub providers: Vec<String>,
+    /// Names; `*` alone means all where that can be granted. An empty list is none, and not all.
+    pub projects: Option<Vec<String>>,
+    pub environments: Option<Vec<String>>,
+    pub providers: Option<Vec<String>>,
+    pub services: Option<Vec<String>>,
+    pub actions: Option<Vec<String>>,
+    /// Per provider and month, for some providers another, and over the grant's life.
     pub cap_minor: Option<i64>,
+    #[serde(default)]
+    pub caps_minor: BTreeMap<String, i64>,
+    pub total_minor: Option<i64>,
     #[serde(default)]
     pub export: bool,
     #[serde(default)]
     pub irreversible: bool,
+    /// Whether it may let helpers of its own act, within what it may do itself.
+    #[serde(default)]
+    pub delegate: bool,
     /// Seconds from the acceptance to the end of the grant.
     pub expires_in: Option<i64>,
 }
@@ -56,7 +67,7 @@ mod tests {
     #[test]
     fn one_grant_is_read_and_whatever_is_not_understood_is_refused() {
         let read_grant = read(r#"[{"type":"purser_grant","projects":["shop"],"cap_minor":500}]"#).unwrap();
-        assert_eq!((read_grant.projects, read_grant.cap_minor, read_grant.export), (vec!["shop".to_owned()], Some(500), false));
+        assert_eq!((read_grant.projects, read_grant.cap_minor, read_grant.export), (Some(vec!["shop".to_owned()]), Some(500), false));
         for bad in [
             "",
             "{}",

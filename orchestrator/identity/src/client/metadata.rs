@@ -131,6 +131,18 @@ fn wrong(what: &'static str, why: impl Into<String>) -> MetadataError {
 }
 
 impl RawMetadata {
+    /// Reads a JSON object.
+    ///
+    /// # Errors
+    /// When the bytes are none, or a member has another shape.
+    pub fn read(body: &[u8]) -> Result<Self, MetadataError> {
+        // An array would be read as the members in their order.
+        if body.trim_ascii_start().first() != Some(&b'{') {
+            return Err(wrong("body", "it is not a JSON object"));
+        }
+        serde_json::from_slice(body).map_err(|e| wrong("body", format!("it is not client metadata: {e}")))
+    }
+
     /// Checks everything. `plain_http` allows http addresses for the client's own endpoints, in a sandbox.
     ///
     /// # Errors

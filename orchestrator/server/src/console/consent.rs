@@ -4,7 +4,7 @@ mod decide;
 mod view;
 
 pub use decide::{done, post};
-pub use view::get;
+pub use view::{get, show};
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};

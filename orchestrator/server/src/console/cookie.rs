@@ -12,6 +12,8 @@ pub const SESSION: &str = "session";
 pub const ATTEMPT: &str = "sign-in";
 /// The mark of a browser that signed in before.
 pub const KNOWN: &str = "known";
+/// The browser, for a client's request that waits for its person.
+pub const AUTHORIZATION: &str = "authorization";
 /// The browser, for the forms before sign-in.
 pub const FORM: &str = "form";
 

@@ -10,7 +10,7 @@ use purser_identity::session::Session;
 use crate::front::Front;
 
 /// No scripts, no frames, nothing from elsewhere.
-pub(super) const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
+pub(crate) const POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'";
 
 /// What the layout shows around every page.
 #[derive(Clone, Debug, Default)]

@@ -26,6 +26,8 @@ use crate::peer::Peer;
 #[derive(Deserialize)]
 pub struct To {
     next: Option<String>,
+    /// Sign in anew, although somebody is signed in: a client asked for it.
+    again: Option<String>,
 }
 
 #[derive(Template)]
@@ -49,7 +51,7 @@ struct CodePage {
 
 pub async fn get(State(front): State<Front>, Query(to): Query<To>, headers: HeaderMap) -> Result<Response, PageError> {
     let next = next::safe(to.next.as_deref()).to_owned();
-    if session::find(&front, &headers).await?.is_some() {
+    if to.again.is_none() && session::find(&front, &headers).await?.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
     Ok(email_page(&front, &headers, next, String::new(), None))

@@ -20,24 +20,24 @@ use super::proof;
 use crate::front::Front;
 use crate::peer::Peer;
 
-#[derive(Deserialize)]
-struct Body {
+#[derive(Default, Deserialize)]
+pub(super) struct Body {
     /// The name that the agent claims.
-    client_name: Option<String>,
-    kind: Option<String>,
+    pub(super) client_name: Option<String>,
+    pub(super) kind: Option<String>,
     /// Names, separated by spaces; `*` means all where that can be granted.
-    project: Option<String>,
-    environments: Option<String>,
-    providers: Option<String>,
-    services: Option<String>,
-    actions: Option<String>,
-    cap_minor: Option<i64>,
-    caps_minor: Option<String>,
-    total_minor: Option<i64>,
-    export: Option<String>,
-    irreversible: Option<String>,
-    delegate: Option<String>,
-    expires_in: Option<i64>,
+    pub(super) project: Option<String>,
+    pub(super) environments: Option<String>,
+    pub(super) providers: Option<String>,
+    pub(super) services: Option<String>,
+    pub(super) actions: Option<String>,
+    pub(super) cap_minor: Option<i64>,
+    pub(super) caps_minor: Option<String>,
+    pub(super) total_minor: Option<i64>,
+    pub(super) export: Option<String>,
+    pub(super) irreversible: Option<String>,
+    pub(super) delegate: Option<String>,
+    pub(super) expires_in: Option<i64>,
 }
 
 #[derive(Serialize)]
@@ -84,7 +84,7 @@ fn name(body: &Body) -> Result<purser_identity::agent::AgentName, OAuthError> {
 }
 
 /// An agent that names no provider asks for all that are known now, each written out.
-fn asker(known: Vec<ProviderName>, body: &Body) -> Result<Asker, OAuthError> {
+pub(super) fn asker(known: Vec<ProviderName>, body: &Body) -> Result<Asker, OAuthError> {
     match body.kind.as_deref() {
         None | Some("agent") => {}
         Some("person") => return Ok(Asker::Person),

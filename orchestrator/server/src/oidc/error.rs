@@ -10,10 +10,11 @@ use serde_json::json;
 #[derive(Debug)]
 pub struct OAuthError {
     status: StatusCode,
-    error: &'static str,
+    error: String,
     code: String,
     description: String,
     hint: Option<String>,
+    challenge: Option<HeaderValue>,
 }
 
 impl OAuthError {
@@ -23,23 +24,63 @@ impl OAuthError {
 
     /// A body that could not be read.
     pub fn body(problem: Problem) -> Self {
-        Self { status: problem.status, error: "invalid_request", code: problem.code, description: problem.detail, hint: problem.hint }
+        Self { code: problem.code, hint: problem.hint, status: problem.status, ..Self::invalid_request(problem.detail) }
+    }
+
+    /// A client that did not prove itself (RFC 6749, 5.2): with a challenge where it tried by HTTP authentication.
+    pub fn invalid_client(description: &str, basic: bool) -> Self {
+        let challenge = basic.then(|| HeaderValue::from_static("Basic realm=\"purser\""));
+        Self { status: StatusCode::UNAUTHORIZED, challenge, ..Self::new("invalid_client", description.to_owned()) }
+    }
+
+    /// A bearer token that is missing or wrong (RFC 6750, 3).
+    pub fn invalid_token(description: &str) -> Self {
+        let challenge = Some(HeaderValue::from_static("Bearer realm=\"purser\", error=\"invalid_token\""));
+        Self { status: StatusCode::UNAUTHORIZED, challenge, ..Self::new("invalid_token", description.to_owned()) }
     }
 
     /// `error` is one of the registered codes, and our code too.
-    pub fn new(error: &'static str, description: String) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, error, code: error.to_owned(), description, hint: None }
+    pub fn new(error: &str, description: String) -> Self {
+        let error = error.to_owned();
+        Self { status: StatusCode::BAD_REQUEST, code: error.clone(), error, description, hint: None, challenge: None }
+    }
+
+    /// What went wrong, for a page or another form of answer.
+    pub fn description(&self) -> &str {
+        &self.description
     }
 }
 
-/// Our codes that RFC 6749, 8628 and 9449 register; what is not among them maps by its kind.
-const REGISTERED: [&str; 7] =
-    ["invalid_grant", "authorization_pending", "access_denied", "expired_token", "invalid_dpop_proof", "invalid_scope", "slow_down"];
+/// Our codes that RFC 6749, 6750, 7591, 8628, 8707, 9126, 9396, 9449 and OpenID Connect register; what is not among them maps by its kind.
+const REGISTERED: [&str; 21] = [
+    "invalid_grant",
+    "invalid_client",
+    "unauthorized_client",
+    "authorization_pending",
+    "access_denied",
+    "expired_token",
+    "invalid_dpop_proof",
+    "use_dpop_nonce",
+    "invalid_scope",
+    "invalid_target",
+    "invalid_token",
+    "insufficient_scope",
+    "invalid_redirect_uri",
+    "invalid_client_metadata",
+    "invalid_request_uri",
+    "invalid_authorization_details",
+    "unsupported_response_type",
+    "request_not_supported",
+    "registration_not_supported",
+    "invalid_request",
+    "slow_down",
+];
 
 impl<E: PublicError> From<E> for OAuthError {
     fn from(e: E) -> Self {
         let status = match e.kind() {
             Kind::Internal | Kind::Unavailable | Kind::RateLimited => StatusCode::from_u16(e.kind().http_status()).ok(),
+            _ if e.code() == "invalid_client" => Some(StatusCode::UNAUTHORIZED),
             _ => None,
         };
         let error = REGISTERED.into_iter().find(|code| *code == e.code()).unwrap_or(match e.kind() {
@@ -49,15 +90,26 @@ impl<E: PublicError> From<E> for OAuthError {
             _ => "invalid_request",
         });
         let description = if e.kind() == Kind::Internal { Problem::internal(&e).detail } else { e.to_string() };
-        Self { status: status.unwrap_or(StatusCode::BAD_REQUEST), error, code: e.code().to_owned(), description, hint: e.hint() }
+        Self {
+            status: status.unwrap_or(StatusCode::BAD_REQUEST),
+            code: e.code().to_owned(),
+            hint: e.hint(),
+            ..Self::new(error, description)
+        }
     }
 }
 
 impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
-        let body = json!({ "error": self.error, "error_description": self.description, "code": self.code, "hint": self.hint });
+        // RFC 6749, 5.2 has no room for quotes and backslashes in a description.
+        let description = self.description.replace(['"', '\\'], "'");
+        let body = json!({ "error": self.error, "error_description": description, "code": self.code, "hint": self.hint });
         let mut response = (self.status, Json(body)).into_response();
-        response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        let headers = response.headers_mut();
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if let Some(challenge) = self.challenge {
+            headers.insert(header::WWW_AUTHENTICATE, challenge);
+        }
         response
     }
 }

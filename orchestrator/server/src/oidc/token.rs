@@ -1,37 +1,31 @@
-//! `POST /oauth/token`: the device code grant, held open until a person decides, and the refresh token grant.
+//! `POST /oauth/token`: one file for each grant type.
+//!
+//! Agents and terminals are known by their key (DPoP) and name no client; everybody else is a client that proves itself first.
 
-use std::time::Duration;
+mod client_credentials;
+mod code;
+mod device;
+mod refresh;
 
 use axum::Json;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::State;
 use purser_authority::action::TokenIssue;
 use purser_authority::{Attempt, Caller, Denied, Facts, GrantScope, Permit, authorise};
-use purser_crypto::token;
-use purser_http::extract::Form;
+use purser_identity::authorization::details::GRANT_TYPE;
 use purser_identity::grant_request::Change;
-use purser_identity::token::dpop::Proof;
-use purser_identity::token::{DevicePoll, RefreshError, Refreshed, TokenIssueError, Tokens, device_poll, token_issue, token_refresh};
-use purser_provisioning::perform;
-use purser_values::Secret;
-use purser_values::limits::DEVICE_POLL_HOLD_S;
-use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, timeout_at};
+use purser_identity::token::dpop::{Proof, ProofError};
+use purser_identity::token::{SignOnTokens, Tokens};
+use purser_values::Env;
+use serde::Serialize;
 
 use super::error::OAuthError;
-use super::proof;
+use super::form::Form;
 use crate::front::Front;
 
+pub const PATH: &str = "/oauth/token";
 const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
-/// A decision made at another node rings no bell here, so a held poll also looks by itself this often.
-const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
-#[derive(Deserialize)]
-struct Body {
-    grant_type: Option<String>,
-    device_code: Option<Secret<String>>,
-    refresh_token: Option<Secret<String>>,
-}
-
+/// The answer (RFC 6749, 5.1), with our own members beside the registered ones.
 #[derive(Serialize)]
 pub struct Answer {
     access_token: String,
@@ -39,6 +33,10 @@ pub struct Answer {
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id_token: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    scope: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     grant_id: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,9 +56,6 @@ struct Details {
     scope: GrantScope,
 }
 
-/// The type of our authorization details.
-const DETAILS: &str = "purser_grant";
-
 impl From<Tokens> for Answer {
     fn from(tokens: Tokens) -> Self {
         Self {
@@ -68,70 +63,63 @@ impl From<Tokens> for Answer {
             token_type: "DPoP",
             expires_in: tokens.expires_in_s,
             refresh_token: tokens.agent.as_ref().map(|a| a.refresh_token.expose().clone()),
+            id_token: None,
+            scope: None,
             grant_id: tokens.agent.as_ref().map(|a| a.grant.to_string()),
             agent_id: tokens.agent.as_ref().map(|a| a.agent.to_string()),
-            authorization_details: tokens.agent.as_ref().map(|a| [Details { r#type: DETAILS, scope: a.scope.clone() }]),
+            authorization_details: tokens.agent.as_ref().map(|a| [Details { r#type: GRANT_TYPE, scope: a.scope.clone() }]),
             changed: tokens.agent.map(|a| a.changed).unwrap_or_default(),
         }
     }
 }
 
-pub async fn post(State(front): State<Front>, request: Request) -> Result<Json<Answer>, OAuthError> {
-    let proof = proof::of(&front, request.headers(), "/oauth/token")?;
-    let Form(body) = Form::<Body>::from_request(request, &()).await.map_err(OAuthError::body)?;
-    match (body.grant_type.as_deref(), body.device_code, body.refresh_token) {
-        (Some(DEVICE_GRANT), Some(code), None) => device(&front, code, proof).await,
-        (Some("refresh_token"), None, Some(token)) => refresh(&front, token, proof).await,
-        (Some(DEVICE_GRANT | "refresh_token"), _, _) => {
-            Err(OAuthError::invalid_request("send the `device_code` or the `refresh_token` that the grant type is about, and not both"))
+impl From<SignOnTokens> for Answer {
+    fn from(tokens: SignOnTokens) -> Self {
+        Self {
+            access_token: tokens.access_token.expose().clone(),
+            token_type: token_type(tokens.bound),
+            expires_in: tokens.expires_in_s,
+            refresh_token: tokens.refresh_token.as_ref().map(|token| token.expose().clone()),
+            id_token: tokens.id_token,
+            scope: Some(tokens.scope.to_string()),
+            grant_id: None,
+            agent_id: None,
+            authorization_details: None,
+            changed: Vec::new(),
         }
-        (Some(_), _, _) => Err(OAuthError::new("unsupported_grant_type", "the grant type is none of ours".to_owned())),
-        (None, _, _) => Err(OAuthError::invalid_request("`grant_type` is missing")),
     }
 }
 
-async fn device(front: &Front, code: Secret<String>, proof: Proof) -> Result<Json<Answer>, OAuthError> {
-    let Some(_held) = front.decisions.hold(token::hash(code.expose())) else {
-        return Err(OAuthError::new("slow_down", "a poll with this device code is held open already".to_owned()));
-    };
-    // Subscribed before the first look, so that no decision falls between the two.
-    let mut decided = front.decisions.listen();
-    let take = proof.clone();
-    front.core.db.write(move |tx| take.consume(tx)).await?;
-    let until = Instant::now() + Duration::from_secs(DEVICE_POLL_HOLD_S);
-    loop {
-        let (now, look_code, look_proof) = (front.realm.env.now(), code.clone(), proof.clone());
-        let poll = front.core.db.read(move |tx| device_poll(tx, now, &look_code, &look_proof)).await?;
-        if poll == DevicePoll::Decided {
-            break;
-        }
-        if Instant::now() >= until {
-            return Err(TokenIssueError::Pending.into());
-        }
-        let _ = timeout_at(until.min(Instant::now() + LOOK_AGAIN), decided.changed()).await;
+const fn token_type(bound: bool) -> &'static str {
+    if bound { "DPoP" } else { "Bearer" }
+}
+
+pub async fn post(State(front): State<Front>, form: Form) -> Result<Json<Answer>, OAuthError> {
+    match form.parameters.get("grant_type") {
+        Some("client_credentials") => client_credentials::answer(&front, form).await,
+        Some("authorization_code") => code::answer(&front, form).await,
+        Some("refresh_token") => refresh::answer(&front, form).await,
+        Some(DEVICE_GRANT) => device::answer(&front, form).await,
+        Some(_) => Err(OAuthError::new("unsupported_grant_type", "the grant type is none of ours".to_owned())),
+        None => Err(OAuthError::invalid_request("`grant_type` is missing")),
     }
-    let realm = front.realm.clone();
-    let tokens = perform(&front.core, attempt(&proof), move |tx| {
-        token_issue(tx, &realm, permit(&realm.env, &proof).map_err(|_| TokenIssueError::InvalidGrant)?, &code, &proof)
-    });
-    Ok(Json(tokens.await?.into()))
+    .map(Json)
 }
 
-async fn refresh(front: &Front, refresh_token: Secret<String>, proof: Proof) -> Result<Json<Answer>, OAuthError> {
-    let realm = front.realm.clone();
-    let refreshed = perform(&front.core, attempt(&proof), move |tx| {
-        token_refresh(tx, &realm, permit(&realm.env, &proof).map_err(|_| RefreshError::InvalidGrant)?, &refresh_token, &proof)
-    });
-    match refreshed.await? {
-        Refreshed::Issued(tokens) => Ok(Json(tokens.into())),
-        Refreshed::Reused => Err(RefreshError::InvalidGrant.into()),
-    }
+fn attempt(subject: &str) -> Attempt {
+    Attempt::new("token_issue", &Caller::Anonymous, subject)
 }
 
-fn attempt(proof: &Proof) -> Attempt {
-    Attempt::new("token_issue", &Caller::Anonymous, proof.jkt())
+fn permit(env: &Env, subject: &str) -> Result<Permit<TokenIssue>, Denied> {
+    authorise::<TokenIssue>(&Caller::Anonymous, &Facts::new(env.now(), subject))
 }
 
-fn permit(env: &purser_values::Env, proof: &Proof) -> Result<Permit<TokenIssue>, Denied> {
-    authorise::<TokenIssue>(&Caller::Anonymous, &Facts::new(env.now(), proof.jkt()))
+/// The thumbprint of the key that a request proved, for the log.
+fn key_of(proof: Option<&Proof>) -> String {
+    proof.map_or_else(String::new, |proof| proof.jkt().to_owned())
+}
+
+/// The proof that only a bound token can do without.
+fn demanded(proof: Option<Proof>, bound: bool) -> Result<Option<Proof>, ProofError> {
+    if bound && proof.is_none() { Err(ProofError::Missing) } else { Ok(proof) }
 }

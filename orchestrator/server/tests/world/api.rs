@@ -25,7 +25,7 @@ pub fn router(front: &Front, folder: &std::path::Path) -> axum::Router {
     let url = realm.issuer.parse().unwrap();
     let app = App::new(core.clone(), realm, gateway, bundles, url);
     let engine = purser_provisioning::sagas(&app);
-    purser_http::harden::harden(api::router(Api { app, engine, rails: Rails::default() }), core.env)
+    purser_http::harden::harden(api::router(Api { app, engine, rails: Rails::default(), clients: front.clients.clone() }), core.env)
 }
 
 impl World {

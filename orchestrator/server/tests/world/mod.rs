@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod api;
+pub mod client;
 pub mod key;
 
 use std::collections::{BTreeMap, HashMap};
@@ -28,7 +29,7 @@ use purser_identity::{CallContext, CallerError, Keys, Presented, Realm, SignUp, 
 use purser_notify::Transport;
 use purser_provisioning::{Core, perform};
 use purser_server::front::Front;
-use purser_server::oidc::Decisions;
+use purser_server::oidc::{Clients, Decisions, Registration, Rules};
 use purser_server::peer::TrustedProxies;
 use purser_server::{console, oidc, unknown};
 use purser_values::env::TestClock;
@@ -67,7 +68,8 @@ impl World {
         let transport = Transport::folder(mail, "purser@localhost".parse().unwrap());
         let handlers = HashMap::from([(purser_notify::JOB_KIND, purser_notify::handler(keyring, transport))]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
-        let front = Front { core, realm, sandbox, decisions: Decisions::default(), proxies: TrustedProxies::default() };
+        let front =
+            Front { core, realm, sandbox, decisions: Decisions::default(), clients: clients(sandbox), proxies: TrustedProxies::default() };
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
         let world = Self { front, router, api, clock, env, runner, folder };
@@ -189,6 +191,12 @@ impl World {
         assert_eq!(status, StatusCode::OK, "{tokens}");
         tokens
     }
+}
+
+/// Everybody may register clients in the sandbox; what is on this machine is fetched there too.
+fn clients(sandbox: bool) -> Clients {
+    let registration = if sandbox { Registration::Open } else { Registration::Closed };
+    Clients::new(purser_http::Fetcher::new(vec![]).unwrap(), Rules { registration, resources: vec![], sandbox }, vec![])
 }
 
 #[derive(Clone)]

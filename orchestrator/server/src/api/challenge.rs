@@ -1,0 +1,28 @@
+//! The challenge of a refused call (RFC 9728, 5.1; RFC 9449, 7.1): where to learn how tokens for this API are had.
+
+use axum::extract::{Request, State};
+use axum::middleware::Next;
+use axum::response::Response;
+use http::{HeaderValue, StatusCode, header};
+use purser_http::Problem;
+
+use super::Api;
+use crate::oidc::resource::challenge;
+
+/// Adds the challenge to every 401 that has none. Providers sign their calls (`/v2/`) and are not told of tokens.
+pub async fn add(State(api): State<Api>, request: Request, next: Next) -> Response {
+    let ours = request.uri().path().starts_with("/v1/");
+    let mut response = next.run(request).await;
+    if ours && response.status() == StatusCode::UNAUTHORIZED && !response.headers().contains_key(header::WWW_AUTHENTICATE) {
+        // Whoever brought no token is told of no error (RFC 6750, 3.1).
+        let error = match response.extensions().get::<Problem>().map(|problem| problem.code.as_str()) {
+            Some("invalid_dpop_proof") => Some("invalid_dpop_proof"),
+            Some("not_signed_in") | None => None,
+            Some(_) => Some("invalid_token"),
+        };
+        if let Ok(value) = HeaderValue::try_from(challenge(&api.app.realm.issuer, "DPoP", error)) {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+    }
+    response
+}
