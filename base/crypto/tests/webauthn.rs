@@ -143,7 +143,8 @@ fn an_authenticator_without_its_user_or_for_another_page_is_refused_though_the_s
     let state = verify(EXPECTED, &honest.public(), &honest.sign()).unwrap();
     assert_eq!((state.sign_count, state.backup_eligible, state.backed_up), (9, true, true));
 
-    let cases: [(&str, fn(&mut Liar), WebauthnError); 11] = [
+    type Lie = (&'static str, fn(&mut Liar), WebauthnError);
+    let cases: [Lie; 11] = [
         ("user not verified", |l| l.flags &= !0b100, WebauthnError::NotVerified),
         ("user not present", |l| l.flags &= !0b1, WebauthnError::NotVerified),
         ("backed up though not eligible", |l| l.flags &= !0b1000, WebauthnError::Form),

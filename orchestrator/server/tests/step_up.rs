@@ -166,3 +166,23 @@ async fn a_terminal_is_fresh_only_by_its_own_sign_in() {
     person.step_up(&world, ADA, &asked).await;
     assert_eq!(add().await, step_up, "the browser's step-up made the terminal fresh");
 }
+
+#[tokio::test]
+async fn a_person_sees_secrets_only_when_they_were_there_just_now_and_an_agent_as_its_grant_says() {
+    let world = World::new().await;
+    let mut person = world.person(ADA).await;
+    let (agent, tokens) = world.granted(&mut person).await;
+    world.resource(&agent, &tokens, "slipway").await;
+    let (terminal, token) = world.terminal(&mut person).await;
+    let agents_token = tokens["access_token"].as_str().unwrap();
+    let export = async |who: (&world::Agent, &str)| {
+        let body = r#"{"project":"shop","environment":"development"}"#.to_owned();
+        let (status, answer) = world.api(Some(who), "POST", "/v1/variables/export", "application/json", body).await;
+        (status, answer["code"].as_str().map(str::to_owned))
+    };
+    assert_eq!(export((&terminal, &token)).await, (StatusCode::OK, None));
+    world.clock.advance_secs(300);
+    assert_eq!(export((&terminal, &token)).await, (StatusCode::FORBIDDEN, Some("step_up_required".to_owned())));
+    let (_, refused) = export((&agent, agents_token)).await;
+    assert_eq!(refused.as_deref(), Some("export_not_granted"));
+}

@@ -23,6 +23,17 @@ const PAGES: &[(&str, &str)] = &[
     ("POST", "/grants/{grant}/revoke"),
     ("POST", "/revoke"),
     ("POST", "/sign-out"),
+    ("GET", "/step-up"),
+    ("POST", "/step-up/mail"),
+    ("POST", "/step-up/passkey"),
+    ("POST", "/step-up/recovery"),
+    ("GET", "/security"),
+    ("GET", "/security/passkeys"),
+    ("POST", "/security/passkeys"),
+    ("POST", "/security/app"),
+    ("POST", "/security/email"),
+    ("POST", "/security/sessions/end"),
+    ("POST", "/security/undo"),
 ];
 
 #[tokio::test(flavor = "multi_thread")]

@@ -20,9 +20,8 @@ use crate::visible::visible;
 ///
 /// # Errors
 /// When the store fails.
-pub fn creation_options(tx: &mut Tx<'_>, realm: &Realm, permit: &Permit<PasskeyAdd>, session: &Session) -> Result<Value, DbError> {
+pub fn creation_options(tx: &mut Tx<'_>, realm: &Realm, _permit: &Permit<PasskeyAdd>, session: &Session) -> Result<Value, DbError> {
     let person = &session.member.person;
-    let _ = permit;
     let on_file: Vec<Value> =
         of_person(tx, &person.id)?.iter().map(|passkey| json!({ "type": "public-key", "id": passkey.credential })).collect();
     let algorithms: Vec<Value> = PublicKey::algorithms().iter().map(|alg| json!({ "type": "public-key", "alg": alg })).collect();
