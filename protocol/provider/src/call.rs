@@ -56,6 +56,8 @@ impl std::ops::Deref for AccountCall {
 pub struct Identity {
     /// The orchestrator that says so.
     pub issuer: String,
+    /// Thumbprint (RFC 7638) of the orchestrator's key that says so.
+    pub key: String,
     /// The person, by a name that only this provider knows.
     pub subject: String,
     pub email: Email,

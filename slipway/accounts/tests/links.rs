@@ -96,6 +96,7 @@ impl World<'_, '_> {
     fn ask(&mut self, subject: &str, email: &str) -> Result<String, LinkRequestError> {
         let ask = LinkAsk {
             owner: owner(subject),
+            key: None,
             email: email.parse().unwrap(),
             organisation: subject.to_owned(),
             agent: None,

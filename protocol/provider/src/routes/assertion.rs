@@ -44,6 +44,7 @@ impl<P: Provider, S: Store> Sdk<P, S> {
         }
         Ok(Some(Identity {
             issuer: claims.iss,
+            key: key.thumbprint(),
             subject: claims.sub,
             email: claims.email,
             terms: claims.terms,

@@ -21,6 +21,8 @@ const HOUR_S: i64 = 3_600;
 #[derive(Clone, Debug)]
 pub struct LinkAsk {
     pub owner: Owner,
+    /// Thumbprint of the orchestrator's key that attested it.
+    pub key: Option<String>,
     pub email: Email,
     pub organisation: String,
     pub agent: Option<String>,
@@ -39,6 +41,7 @@ pub struct LinkAsk {
 pub struct LinkRequest {
     pub id: CloudLinkRequestId,
     pub owner: Owner,
+    pub key: Option<String>,
     pub email: Email,
     pub organisation: String,
     pub agent: Option<String>,
@@ -76,8 +79,8 @@ pub fn link_request(tx: &mut Tx<'_>, realm: &Realm, ask: &LinkAsk) -> Result<Sec
     let expires_at = ask.expires_at.map_or(life, |at| at.min(life));
     let mailed_at = tell(tx, realm, ask, now)?;
     let insert = "insert into cloud_link_request (id, state, issuer, subject, attested, email, organisation, agent, scopes, request,
-                      challenge, created_at, expires_at, mailed_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)";
+                      challenge, created_at, expires_at, mailed_at, key)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)";
     let values = params![
         CloudLinkRequestId::mint(&realm.env),
         state_digest(state.expose()),
@@ -92,7 +95,8 @@ pub fn link_request(tx: &mut Tx<'_>, realm: &Realm, ask: &LinkAsk) -> Result<Sec
         ask.challenge,
         now,
         expires_at,
-        mailed_at
+        mailed_at,
+        ask.key
     ];
     tx.execute(insert, values)?;
     Ok(state)
@@ -165,6 +169,7 @@ pub(crate) fn read(row: &Row) -> Result<LinkRequest, DbError> {
     Ok(LinkRequest {
         id: row.parse("id")?,
         owner: Owner { issuer: row.get("issuer")?, subject: row.get("subject")?, attested: row.get("attested")? },
+        key: row.get("key")?,
         email: row.parse("email")?,
         organisation: row.get("organisation")?,
         agent: row.get("agent")?,

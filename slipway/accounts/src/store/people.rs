@@ -59,3 +59,6 @@ update cloud_resource set order_key = link || '/' || order_key where order_key i
 alter table api_token add column link {text};
 update api_token set link = 'lnk' || substr(account, 4);
 create index api_token_link on api_token (link)";
+
+/// By which key an orchestrator asked.
+pub const KEYS: &str = "alter table cloud_link_request add column key {text}";

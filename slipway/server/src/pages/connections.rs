@@ -60,7 +60,7 @@ fn row(one: Connection) -> Row {
         account: account.id.to_string(),
         account_name: account.organisation,
         since: link.since.map_or_else(|| "never used".to_owned(), day),
-        last: last.map_or_else(|| "not yet".to_owned(), |at| at.to_string()),
+        last: last.map_or_else(|| "not yet".to_owned(), |at| at.for_people()),
         cut,
         scopes: link.scopes.iter().map(Scope::words).collect(),
         agents,

@@ -37,8 +37,8 @@ pub struct Asked {
 struct LinkPage {
     ctx: PageContext,
     orchestrator: String,
-    /// Whether the request came with an assertion that verified.
-    verified: bool,
+    /// The key of the assertion that verified.
+    key: Option<String>,
     organisation: String,
     agent: Option<String>,
     email: String,
@@ -111,12 +111,12 @@ fn link_page(cloud: &Cloud, ctx: PageContext, state: String, request: &LinkReque
     LinkPage {
         ctx,
         orchestrator: request.owner.issuer.clone(),
-        verified: request.owner.attested,
+        key: request.key.clone(),
         organisation: request.organisation.clone(),
         agent: request.agent.clone(),
         email: request.email.to_string(),
-        asked: request.created_at.to_string(),
-        until: request.expires_at.to_string(),
+        asked: request.created_at.for_people(),
+        until: request.expires_at.for_people(),
         state,
         scopes: request.scopes.iter().map(Scope::words).collect(),
         choices: choices.into_iter().map(row).collect(),

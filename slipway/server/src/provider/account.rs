@@ -81,12 +81,13 @@ fn ask(open: AccountOpen, scopes: Scopes) -> LinkAsk {
     let request = open.request;
     let stripe = request.orchestrator.stripe;
     let organisation = stripe.organisation.or(stripe.organization).filter(|name| !name.trim().is_empty());
-    let (owner, email) = match open.identity {
-        Some(identity) => (Owner { issuer: identity.issuer, subject: identity.subject, attested: true }, identity.email),
-        None => (Owner { issuer: stripe.account, subject: format!("mailto:{}", request.email), attested: false }, request.email),
+    let (owner, key, email) = match open.identity {
+        Some(by) => (Owner { issuer: by.issuer, subject: by.subject, attested: true }, Some(by.key), by.email),
+        None => (Owner { issuer: stripe.account, subject: format!("mailto:{}", request.email), attested: false }, None, request.email),
     };
     LinkAsk {
         owner,
+        key,
         organisation: organisation.map_or_else(|| email.to_string(), |name| shown(&name)),
         email,
         agent: request.agent.map(|agent| agent.id.to_string()),
