@@ -5,7 +5,8 @@ use purser_db::Migrations;
 mod people;
 
 /// The tables of accounts, tokens, orders, and of what the provider SDK must remember.
-pub const MIGRATIONS: Migrations = Migrations { domain: "accounts", steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS] };
+pub const MIGRATIONS: Migrations =
+    Migrations { domain: "accounts", steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS] };
 
 const CUSTOMERS: &str = "create table cloud_account (
     id {text} primary key, hex {text} not null unique, issuer {text} not null, subject {text} not null, attested {int} not null,

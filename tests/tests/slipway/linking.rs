@@ -85,7 +85,14 @@ async fn an_owner_links_an_account_that_exists_and_cuts_it_off_again() {
     let path = world.page_for(&request).await;
     let page = ada.open(&path).await;
     assert_eq!(page.status, 200, "{}", page.text());
-    for said in ["Test &#38; Co", "ada@example.test", "buy plans and domains", &before.account, world.stub.url().as_str()] {
+    for said in [
+        "Test &#38; Co",
+        "ada@example.test",
+        "buy plans and domains",
+        &before.account,
+        world.stub.url().as_str(),
+        &world.stub.attestor().key.public().thumbprint(),
+    ] {
         assert!(page.body.contains(said), "the page does not say `{said}`: {}", page.text());
     }
     let at = accept(&mut ada, &page, &before.account).await;

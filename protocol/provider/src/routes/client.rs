@@ -48,13 +48,15 @@ impl<P: Provider, S: Store> Sdk<P, S> {
             return Err(refused("`client_assertion_type` is not a JWT bearer assertion"));
         }
         let Some(keys) = &self.config.orchestrator else { return Err(refused("this provider knows no key of a client")) };
-        let claimed = jose::decode_unverified_untyped::<Claims>(&token, &TYPES).map_err(|_| refused("the client assertion is malformed"))?;
+        let claimed =
+            jose::decode_unverified_untyped::<Claims>(&token, &TYPES).map_err(|_| refused("the client assertion is malformed"))?;
         let kid = claimed.kid.unwrap_or_default();
         let key = keys.find(&kid, received.at).await.map_err(|e| match e {
             KeyError::Unknown => refused("the client assertion is signed with an unknown key"),
             KeyError::Unavailable(_) => ProviderError::unavailable("the orchestrator's keys cannot be fetched now", 1),
         })?;
-        let claims = jose::verify_untyped::<Claims>(&token, &TYPES, &key).map_err(|_| refused("the client assertion does not verify"))?.claims;
+        let claims =
+            jose::verify_untyped::<Claims>(&token, &TYPES, &key).map_err(|_| refused("the client assertion does not verify"))?.claims;
         let for_us = matches!(&claims.aud, Audience::One(aud)
             if *aud == metadata::issuer(&self.base_url) || *aud == self.token_url.as_str());
         let named = find("client_id").is_none_or(|id| id == claims.iss) && claims.iss == claims.sub;
