@@ -9,6 +9,8 @@ mod conformance;
 mod linking;
 #[path = "slipway/orders.rs"]
 mod orders;
+#[path = "slipway/refunds.rs"]
+mod refunds;
 #[path = "slipway/restart.rs"]
 mod restart;
 #[path = "slipway/slow.rs"]

@@ -23,6 +23,8 @@ mod ordering;
 mod payment_token;
 #[path = "system/provider_faults.rs"]
 mod provider_faults;
+#[path = "system/refund.rs"]
+mod refund;
 #[path = "system/repeats.rs"]
 mod repeats;
 #[path = "system/secrets.rs"]

@@ -194,7 +194,10 @@ mod tests {
         assert!(authorise::<ResourceAdd>(&caller, &facts).is_ok());
         assert!(matches!(authorise::<ResourceAdd>(&caller, &Facts { project: Some(&other), ..facts }), Err(Denied::NotGranted { .. })));
         let (production, zones) = ("production".parse().unwrap(), "slipway/zones".parse().unwrap());
-        assert!(matches!(authorise::<ResourceAdd>(&caller, &Facts { environment: Some(&production), ..facts }), Err(Denied::NotGranted { .. })));
+        assert!(matches!(
+            authorise::<ResourceAdd>(&caller, &Facts { environment: Some(&production), ..facts }),
+            Err(Denied::NotGranted { .. })
+        ));
         assert!(matches!(authorise::<ResourceAdd>(&caller, &Facts { service: Some(&zones), ..facts }), Err(Denied::NotGranted { .. })));
         assert!(matches!(authorise::<ResourceAdd>(&caller, &Facts { grant: None, ..facts }), Err(Denied::GrantEnded)));
         assert!(matches!(authorise::<ResourceAdd>(&caller, &Facts { now: grant.expires_at, ..facts }), Err(Denied::GrantEnded)));
@@ -241,7 +244,16 @@ mod tests {
             assert!(authorise::<GrantRevoke>(&person(stale), &facts).is_ok());
         }
         let names: Vec<&str> = crate::action::ALL.iter().filter(|rule| rule.step_up).map(|rule| rule.name).collect();
-        for name in ["grant_accept", "approval_give", "agent_thaw", "cap_raise", "payment_method_set", "credential_export", "passkey_add", "email_change"] {
+        for name in [
+            "grant_accept",
+            "approval_give",
+            "agent_thaw",
+            "cap_raise",
+            "payment_method_set",
+            "credential_export",
+            "passkey_add",
+            "email_change",
+        ] {
             assert!(names.contains(&name), "`{name}` needs no step-up");
         }
         for name in ["agent_freeze", "grant_revoke", "approval_decide", "session_end", "payment_method_remove"] {

@@ -147,7 +147,9 @@ fn widen(child: &GrantScope, parent: &GrantScope, direction: usize) -> Option<Gr
         match parent {
             Reach::All => None,
             Reach::Only(_) if all => Some(Reach::All),
-            Reach::Only(_) => Some(Reach::only(own.named().cloned().chain(["new".parse().ok().or_else(|| "new/thing".parse().ok()).unwrap()]))),
+            Reach::Only(_) => {
+                Some(Reach::only(own.named().cloned().chain(["new".parse().ok().or_else(|| "new/thing".parse().ok()).unwrap()])))
+            }
         }
     }
     let mut wider = child.clone();

@@ -24,7 +24,7 @@ use purser_values::{Sha256Digest, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
 
-use crate::limits::{APPROVALS_PER_REQUESTER, APPROVAL_REASON_CHARS};
+use crate::limits::{APPROVAL_REASON_CHARS, APPROVALS_PER_REQUESTER};
 
 /// Where an approval stands.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -126,7 +126,8 @@ pub fn caller_of(tx: &mut Tx<'_>, now: Timestamp, presented: &Presented) -> Resu
             if tx.query_opt(alive, params![act.family, act.grant])?.is_none() {
                 return Err(CallerError::GrantEnded);
             }
-            let grant = grant::find(tx, &act.grant)?.filter(|g| g.agent == act.sub && g.person == claims.sub && g.organisation == claims.org);
+            let grant =
+                grant::find(tx, &act.grant)?.filter(|g| g.agent == act.sub && g.person == claims.sub && g.organisation == claims.org);
             let grant = grant.ok_or(CallerError::GrantEnded)?;
             let chain = grant::chain(tx, &grant, now)?;
             return stands(tx, grant, chain);

@@ -15,8 +15,8 @@ pub(crate) use start::{DEVICE_CODE, authorization_start};
 pub use user_code::{ParseUserCodeError, UserCode};
 
 use purser_crypto::jose::Jwk;
-use purser_values::id::{GrantId, GrantRequestId, OrganisationId, PersonId};
 use purser_values::Timestamp;
+use purser_values::id::{GrantId, GrantRequestId, OrganisationId, PersonId};
 
 use crate::agent::AgentName;
 

@@ -4,7 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use purser_authority::action::{AgentDelegate, AgentFreeze, AgentRead, AgentThaw, GrantDecide, GrantRequest, GrantRevoke, SignIn, TokenIssue};
+use purser_authority::action::{
+    AgentDelegate, AgentFreeze, AgentRead, AgentThaw, GrantDecide, GrantRequest, GrantRevoke, SignIn, TokenIssue,
+};
 use purser_authority::{Action, Caller, Denied, Done, Facts, GrantScope, Permit, Reach, Role, authorise};
 use purser_crypto::jose::{self, Algorithm, SigningKey};
 use purser_crypto::seal::Keyring;

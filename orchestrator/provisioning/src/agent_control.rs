@@ -13,9 +13,9 @@ use purser_db::{DbError, Tx};
 use purser_identity::agent::{self, FreezeError, Frozen, ThawError, Thawed};
 use purser_identity::grant::{self, Grant, RevokeError, Revoked};
 use purser_spend::freeze;
-use purser_values::{Env, Timestamp};
 use purser_values::id::{AgentId, GrantId};
 use purser_values::name::ProviderName;
+use purser_values::{Env, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::store::control;

@@ -80,13 +80,7 @@ async fn confirm(app: &App, id: AgentId, frozen_at: Timestamp) -> Result<Control
             let not_confirmed = names(not_confirmed);
             let mut confirmed = names(confirmed);
             confirmed.retain(|name| !not_confirmed.contains(name));
-            return Ok(Controlled {
-                agent: id,
-                frozen_at,
-                confirmed,
-                not_confirmed,
-                not_dark: Vec::new(),
-            });
+            return Ok(Controlled { agent: id, frozen_at, confirmed, not_confirmed, not_dark: Vec::new() });
         }
         tokio::time::sleep(Duration::from_millis(10)).await;
     }

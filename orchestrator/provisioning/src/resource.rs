@@ -13,9 +13,9 @@ use purser_db::Tx;
 use purser_db::idempotency::{self, Reservation};
 use purser_flow::StepError;
 use purser_identity::{CallContext, standing};
-use purser_values::{Sha256Digest, Timestamp};
 use purser_values::error::Kind;
 use purser_values::id::{AgentId, ResourceId};
+use purser_values::{Sha256Digest, Timestamp};
 
 use crate::app::App;
 use crate::error::OpError;

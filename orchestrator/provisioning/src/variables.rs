@@ -31,8 +31,12 @@ pub async fn variables_list(
         .read(move |tx| {
             let found = own_project(tx, &caller, &project)?;
             let standing = standing(tx, env.now(), &caller)?;
-            let facts =
-                Facts { project: Some(&found.name), environment: Some(&environment), owner: Some(&found.organisation), ..standing.facts(env.now(), found.id.as_str()) };
+            let facts = Facts {
+                project: Some(&found.name),
+                environment: Some(&environment),
+                owner: Some(&found.organisation),
+                ..standing.facts(env.now(), found.id.as_str())
+            };
             let _permit = authorise::<ResourceRead>(&caller, &facts)?;
             Ok(purser_vault::names(tx, &found.id, &environment)?)
         })
@@ -57,7 +61,12 @@ pub async fn credential_export(
         if standing.grant.as_ref().is_some_and(|grant| !grant.export) {
             return Err(OpError::ExportNotGranted);
         }
-        let facts = Facts { project: Some(&found.name), environment: Some(&environment), owner: Some(&found.organisation), ..standing.facts(now, found.id.as_str()) };
+        let facts = Facts {
+            project: Some(&found.name),
+            environment: Some(&environment),
+            owner: Some(&found.organisation),
+            ..standing.facts(now, found.id.as_str())
+        };
         let permit = authorise::<CredentialExport>(caller, &facts)?;
         let opened = purser_vault::open(tx, &app_in.core.keyring, &found.id, &environment)?;
         let names: Vec<&str> = opened.iter().map(|o| o.credential.variable.as_str()).collect();

@@ -4,12 +4,13 @@
 mod world;
 
 use http::{StatusCode, header};
-use purser_authority::action::{ChargeCreate, ResourceAdd};
+use purser_authority::action::{ChargeCreate, RefundCreate, ResourceAdd};
 use purser_authority::{Caller, Facts, GrantScope, Reach, authorise};
 use purser_spend::charge::{self, ChargeAsk, ChargeStep};
 use purser_spend::hold::{self, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
-use purser_spend::rail::RailOutcome;
+use purser_spend::rail::{RailOutcome, RefundOutcome};
+use purser_spend::refund::{self, RefundAsk, RefundStep};
 use purser_spend::{Spender, token};
 use purser_values::id::{AgentId, ResourceId};
 use purser_values::{Currency, Money, Sha256Digest};
@@ -219,6 +220,34 @@ async fn the_month_lists_each_charge_and_downloads_as_csv_that_runs_nothing() {
     let before = person.get("/spend?month=2026-10").await;
     assert!(before.body.contains("There are no charges") && before.body.contains("/spend?month=2026-11"));
     assert_eq!(person.get("/spend?month=November").await.status, StatusCode::BAD_REQUEST);
+}
+
+#[tokio::test]
+async fn what_came_back_is_a_row_of_its_own_and_the_rows_add_up() {
+    let (world, mut person, agent) = setup().await;
+    bought(&world, &agent, 5_00, "plan").await;
+    let env = world.env.clone();
+    let write = world.front.core.db.write(move |tx| -> Result<(), purser_db::DbError> {
+        let charge = tx.query_one("select id from spend_charge", purser_db::params![])?.parse("id")?;
+        let provider = Caller::Provider { provider: "slipway".parse().unwrap() };
+        let permit = authorise::<RefundCreate>(&provider, &Facts::new(env.now(), "x")).unwrap();
+        let ask = RefundAsk { key: "r".to_owned(), charge, amount: Money::from_minor(2_00, Currency::USD), reason: "=cmd()".to_owned() };
+        let RefundStep::Give(order) = refund::begin(tx, &env, &permit, &ask).unwrap().value else { panic!("it is given") };
+        let outcome = RefundOutcome::Refunded { reference: "r".to_owned() };
+        drop(refund::finish(tx, &env, &order.refund, &outcome).unwrap());
+        Ok(())
+    });
+    write.await.unwrap();
+    let page = person.get("/spend").await;
+    for shown in ["USD 3.00</strong>", "USD 2.00 given back", "<h2>Given back</h2>", "=cmd()"] {
+        assert!(page.body.contains(shown), "`{shown}` is missing in {}", page.body);
+    }
+    let file = person.get("/spend.csv").await.body;
+    assert!(file.contains(",'=cmd(),USD,-2.00,-200,succeeded,,rfd_"), "{file}");
+    let sum: i64 = file.lines().skip(1).map(|row| row.split(',').nth(11).unwrap().parse::<i64>().unwrap()).sum();
+    assert_eq!(sum, 3_00, "{file}");
+    let mut stranger = world.person("eve@example.test").await;
+    assert!(!stranger.get("/spend").await.body.contains("Given back"));
 }
 
 #[tokio::test]

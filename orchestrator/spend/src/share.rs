@@ -10,7 +10,7 @@ use purser_values::{Env, Money, Month};
 
 use crate::book::{self, Book};
 use crate::hold::{HeldLine, Hold};
-use crate::pot::{self, Pot, Position};
+use crate::pot::{self, Position, Pot};
 use crate::spender::Spender;
 use crate::total::{self, Total};
 

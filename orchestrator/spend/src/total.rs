@@ -31,13 +31,7 @@ pub fn find(tx: &mut Tx<'_>, grant: &GrantId) -> Result<Option<Total>, DbError> 
 }
 
 /// The total, opened at the grant's first purchase.
-pub fn find_or_open(
-    tx: &mut Tx<'_>,
-    env: &Env,
-    organisation: &OrganisationId,
-    grant: &GrantId,
-    amount: Money,
-) -> Result<Total, DbError> {
+pub fn find_or_open(tx: &mut Tx<'_>, env: &Env, organisation: &OrganisationId, grant: &GrantId, amount: Money) -> Result<Total, DbError> {
     if let Some(total) = find(tx, grant)? {
         return Ok(total);
     }

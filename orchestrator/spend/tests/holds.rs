@@ -172,8 +172,9 @@ async fn a_later_grant_lowers_the_cap_for_all_and_raises_it_only_for_leaders() {
             let world = world.clone();
             async move {
                 let who = world.clone();
-                let write =
-                    world.db.write(move |tx| cap::grant(tx, &who.env, &who.person_permit::<GrantDecide>(role), &who.spender, usd(minor), &BTreeMap::new()));
+                let write = world.db.write(move |tx| {
+                    cap::grant(tx, &who.env, &who.person_permit::<GrantDecide>(role), &who.spender, usd(minor), &BTreeMap::new())
+                });
                 write.await.unwrap().value.minor()
             }
         };
@@ -325,7 +326,10 @@ async fn the_total_of_a_grant_holds_over_months_and_over_the_grants_derived_from
         first.total = Some(usd(10_00));
         let first = world.place(&first).await.unwrap();
         let refused = helper.place(&within(&world, &helper, "b", 5_00, [None, Some(10_00)])).await;
-        assert!(matches!(&refused, Err(HoldError::TotalReached { grant, left, .. }) if *grant == world.grant && left.minor() == 4_00), "{refused:?}");
+        assert!(
+            matches!(&refused, Err(HoldError::TotalReached { grant, left, .. }) if *grant == world.grant && left.minor() == 4_00),
+            "{refused:?}"
+        );
         assert_eq!(helper.position("slipway").await.3, 100_00);
         let second = helper.place(&within(&world, &helper, "c", 3_00, [Some(3_00), Some(10_00)])).await.unwrap();
         let own = helper.place(&within(&world, &helper, "d", 1_00, [Some(3_00), Some(10_00)])).await;

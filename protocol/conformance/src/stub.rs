@@ -1,4 +1,4 @@
-//! An orchestrator for one run: publishes a key, takes charges and events from the provider under test, and remembers them.
+//! An orchestrator for one run: publishes a key, takes charges, refunds and events from the provider under test, and remembers them.
 //!
 //! It moves no money and keeps nothing. The provider must be configured with its address; the tester then has payment tokens
 //! (checks 66 and 67) and a key for `Stripe-Signature-V2` and identity assertions.
@@ -21,6 +21,7 @@ use purser_wire::charge::{self, ChargeRequest};
 use purser_wire::event::{self, ProviderEvent};
 use purser_wire::header::IDEMPOTENCY_KEY;
 use purser_wire::keys::{self, PublicKey, PublicKeys};
+use purser_wire::refund::RefundRequest;
 use purser_wire::signature::{SignatureError, message};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -56,6 +57,12 @@ struct State {
     /// Token to whether it pays.
     tokens: HashMap<String, bool>,
     captured: HashMap<String, Vec<Money>>,
+    /// Charge to what it took and was not given back.
+    charges: HashMap<String, Money>,
+    /// What was given back, in the order in which it came.
+    refunds: Vec<Money>,
+    /// Refunds get no answer for now.
+    is_deaf: bool,
     /// Idempotency key to the body it came with and its answer.
     answers: HashMap<String, (Bytes, Value)>,
     events: Vec<ProviderEvent>,
@@ -90,6 +97,17 @@ impl StubOrchestrator {
     #[must_use]
     pub fn events(&self) -> Vec<ProviderEvent> {
         self.shared.state().events.clone()
+    }
+
+    /// What the provider gave back.
+    #[must_use]
+    pub fn refunded(&self) -> Vec<Money> {
+        self.shared.state().refunds.clone()
+    }
+
+    /// Whether refunds get no answer from now on.
+    pub fn set_deaf(&self, is_deaf: bool) {
+        self.shared.state().is_deaf = is_deaf;
     }
 
     fn token(&self, pays: bool) -> Secret<String> {
@@ -157,7 +175,8 @@ impl Shared {
             let public_keys = PublicKey::new(self.key.public(), expires_at).into_iter().collect();
             return reply(StatusCode::OK, &json!(PublicKeys { public_keys }));
         }
-        if parts.method != Method::POST || (path != charge::PATH && path != event::PATH) {
+        let refunded = refunded_charge(&path).map(str::to_owned);
+        if parts.method != Method::POST || (path != charge::PATH && path != event::PATH && refunded.is_none()) {
             return refuse(StatusCode::NOT_FOUND, "not_found");
         }
         let Ok(body) = Limited::new(body, JSON_BODY_BYTES).collect().await.map(http_body_util::Collected::to_bytes) else {
@@ -172,7 +191,12 @@ impl Shared {
             let same = *earlier == body;
             return if same { reply(StatusCode::OK, answer) } else { refuse(StatusCode::CONFLICT, "idempotency_conflict") };
         }
-        let answer = if path == charge::PATH { state.charge(&body) } else { state.event(&body) };
+        let answer = match &refunded {
+            Some(_) if state.is_deaf => return refuse(StatusCode::SERVICE_UNAVAILABLE, "deaf"),
+            Some(charge) => state.refund(charge, &body),
+            None if path == charge::PATH => state.charge(&body),
+            None => state.event(&body),
+        };
         match answer {
             Some(answer) => {
                 state.answers.insert(key, (body, answer.clone()));
@@ -211,11 +235,24 @@ impl State {
                     ("refused", Some("over_limit"))
                 } else {
                     captured.push(request.amount);
+                    self.charges.insert(id.clone(), request.amount);
                     ("succeeded", None)
                 }
             }
         };
         Some(json!({"id": id, "status": status, "code": code}))
+    }
+
+    fn refund(&mut self, charge: &str, body: &[u8]) -> Option<Value> {
+        let request: RefundRequest = serde_json::from_slice(body).ok()?;
+        let left = self.charges.get_mut(charge)?;
+        let rest = left.checked_sub(request.amount).ok()?;
+        if !request.amount.is_positive() || rest.minor() < 0 {
+            return None;
+        }
+        *left = rest;
+        self.refunds.push(request.amount);
+        Some(json!({"id": format!("rfd_{}", self.answers.len()), "status": "succeeded"}))
     }
 
     fn event(&mut self, body: &[u8]) -> Option<Value> {
@@ -224,6 +261,11 @@ impl State {
         self.events.push(event);
         Some(receipt)
     }
+}
+
+/// The charge whose refunds a path is about.
+fn refunded_charge(path: &str) -> Option<&str> {
+    path.strip_prefix(charge::PATH)?.strip_prefix('/')?.strip_suffix("/refunds").filter(|charge| !charge.contains('/'))
 }
 
 fn reply(status: StatusCode, body: &Value) -> Response<Full<Bytes>> {

@@ -31,8 +31,10 @@ pub enum ChargeState {
     Succeeded,
     /// Declined or refused: no money moved.
     Refused,
-    /// The money moved and the order failed all the same: a person must give it back.
+    /// The money moved and is to be given back: see [`crate::refund`].
     Owed,
+    /// It was given back.
+    Refunded,
 }
 
 impl ChargeState {
@@ -42,6 +44,7 @@ impl ChargeState {
             Self::Succeeded => "succeeded",
             Self::Refused => "refused",
             Self::Owed => "owed",
+            Self::Refunded => "refunded",
         }
     }
 }
@@ -109,16 +112,6 @@ pub fn charge_settle(tx: &mut Tx<'_>, id: &ChargeId, outcome: &ChargeOutcome, no
     Ok(read(&tx.query_one("select * from cloud_charge where id = $1", params![id])?)?.state)
 }
 
-/// The order failed after it was paid: marks what has to be given back, and says how much that is.
-///
-/// # Errors
-/// When the store fails.
-pub fn charge_owe(tx: &mut Tx<'_>, resource: &CloudResourceId) -> Result<Vec<Charge>, DbError> {
-    tx.execute("update cloud_charge set state = 'owed' where resource = $1 and state = 'succeeded'", params![resource])?;
-    let owed = "select * from cloud_charge where resource = $1 and state = 'owed' order by id";
-    tx.query(owed, params![resource])?.iter().map(read).collect()
-}
-
 /// All charges of an order, oldest first.
 ///
 /// # Errors
@@ -133,6 +126,7 @@ fn read(row: &Row) -> Result<Charge, DbError> {
         "succeeded" => ChargeState::Succeeded,
         "refused" => ChargeState::Refused,
         "owed" => ChargeState::Owed,
+        "refunded" => ChargeState::Refunded,
         other => return Err(DbError::Corrupt(format!("`{other}` is no state of a charge"))),
     };
     Ok(Charge {

@@ -7,7 +7,7 @@
 //! e-mail address reaches nothing until the account's owner agrees in a browser.
 //! INVARIANT (agent-cannot-widen): an API token can do what [`token::Permission`] lists and no more. There is no permission for
 //! tokens, members or billing, so that no token can ever mint one that can do more.
-//! INVARIANT (intent-first): a charge is recorded before the orchestrator is asked and its outcome after, under one idempotency key.
+//! INVARIANT (intent-first): a charge (and a refund) is recorded before the orchestrator is asked and its outcome after, under one idempotency key.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod account;
@@ -19,6 +19,7 @@ pub mod person;
 pub mod provisioning;
 pub mod quote;
 pub mod realm;
+pub mod refund;
 pub mod resource;
 pub mod service;
 pub mod session;

@@ -6,7 +6,7 @@ mod people;
 
 /// The tables of accounts, tokens, orders, and of what the provider SDK must remember.
 pub const MIGRATIONS: Migrations =
-    Migrations { domain: "accounts", steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS] };
+    Migrations { domain: "accounts", steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS, REFUNDS] };
 
 const CUSTOMERS: &str = "create table cloud_account (
     id {text} primary key, hex {text} not null unique, issuer {text} not null, subject {text} not null, attested {int} not null,
@@ -76,3 +76,12 @@ create table provisioning_answer (
     status {int}, sealed {blob},
     primary key (scope, answer_key)
 ){strict}";
+
+/// What is given back of what was charged.
+const REFUNDS: &str = "create table cloud_refund (
+    id {text} primary key, charge {text} not null unique, resource {text} not null, orchestrator_charge {text} not null,
+    amount_minor {int} not null, currency {text} not null, reason {text} not null, state {text} not null,
+    orchestrator_refund {text}, code {text}, message {text}, created_at {int} not null, settled_at {int}
+){strict};
+create index cloud_refund_resource on cloud_refund (resource);
+create index cloud_refund_state on cloud_refund (state)";

@@ -3,21 +3,23 @@
 
 use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
-use purser_db::{Db, DbError, Tx};
+use purser_db::{Db, DbError, Tx, params};
 use purser_values::id::{CloudAccountId, QuoteId};
 use purser_values::{Currency, Env, Money, Secret};
 use purser_wire::catalog::Period;
 use purser_wire::error::ErrorBody;
 use purser_wire::quote::{Quote, QuoteLine, QuoteRequest, QuoteTerms};
+use purser_wire::refund::RefundReason;
 use serde_json::json;
 use slipway_accounts::account::Owner;
 use slipway_accounts::account::freeze::account_freeze;
 use slipway_accounts::account::open::{AccountOpened, AccountOpening, account_open};
 use slipway_accounts::agent::agent_stop;
-use slipway_accounts::charge::{ChargeLine, ChargeOutcome, ChargeState, charge_begin, charge_owe, charge_settle};
+use slipway_accounts::charge::{ChargeLine, ChargeOutcome, ChargeState, charge_begin, charge_list, charge_settle};
 use slipway_accounts::link::scope::Scopes;
 use slipway_accounts::quote::{QuoteAcceptError, quote_accept, quote_of, quote_put};
 use slipway_accounts::realm::{CodeKey, Realm};
+use slipway_accounts::refund::{RefundOutcome, RefundState, refund_begin, refund_resume, refund_settle};
 use slipway_accounts::resource::ResourceState;
 use slipway_accounts::resource::begin::{Order, ResourceBeginError, resource_begin};
 use slipway_accounts::resource::end::{resource_complete, resource_fail, resource_remove};
@@ -188,7 +190,40 @@ async fn a_line_is_charged_once_per_period_under_one_key_and_its_first_outcome_s
             let outcome = |succeeded| ChargeOutcome { succeeded, charge: "chg_o".into(), code: None, message: None };
             assert_eq!(charge_settle(tx, &first.id, &outcome(true), START).unwrap(), ChargeState::Succeeded);
             assert_eq!(charge_settle(tx, &first.id, &outcome(false), START).unwrap(), ChargeState::Succeeded);
-            assert_eq!(charge_owe(tx, &resource.id).unwrap().iter().map(|c| c.amount.minor()).sum::<i64>(), 500);
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_charged_for_an_order_is_given_back_whole_and_once_and_its_first_outcome_stands() {
+    each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
+        within(db, |tx, env, account| {
+            let resource = resource_begin(tx, env, &order(account, Service::Paid, "1")).unwrap().resource;
+            let amount = Money::from_minor(500, Currency::USD);
+            let charged = |tx: &mut Tx<'_>, name: &str, succeeded: bool| {
+                let line = ChargeLine { resource: &resource.id, quote: "q", line: name, period: "", amount, payment_token: b"sealed" };
+                let charge = charge_begin(tx, env, &line).unwrap();
+                let outcome = ChargeOutcome { succeeded, charge: format!("chg_{name}"), code: None, message: None };
+                charge_settle(tx, &charge.id, &outcome, START).unwrap();
+            };
+            charged(tx, "plan", true);
+            charged(tx, "declined", false);
+            let begun = refund_begin(tx, env, &resource.id, &RefundReason::Undone).unwrap();
+            assert_eq!(begun.len(), 1, "what took nothing is given back");
+            assert_eq!((begun[0].amount, begun[0].orchestrator_charge.as_str()), (amount, "chg_plan"));
+            assert_eq!(refund_begin(tx, env, &resource.id, &RefundReason::NotDelivered).unwrap(), begun);
+            let jobs = |tx: &mut Tx<'_>| tx.query("select id from job where kind = 'refund'", params![]).unwrap().len();
+            assert_eq!(jobs(tx), 1);
+            assert_eq!((refund_resume(tx, env).unwrap(), jobs(tx)), (1, 2), "a start finds nothing to do");
+
+            let outcome = |succeeded| RefundOutcome { succeeded, refund: "rfd_o".into(), code: None, message: None };
+            assert_eq!(refund_settle(tx, &begun[0].id, &outcome(true), START).unwrap(), RefundState::Succeeded);
+            assert_eq!(refund_settle(tx, &begun[0].id, &outcome(false), START).unwrap(), RefundState::Succeeded);
+            assert_eq!(refund_begin(tx, env, &resource.id, &RefundReason::Undone).unwrap().len(), 1);
+            assert_eq!(refund_resume(tx, env).unwrap(), 0);
+            let states: Vec<_> = charge_list(tx, &resource.id).unwrap().into_iter().map(|charge| charge.state).collect();
+            assert!(states.contains(&ChargeState::Refunded) && states.contains(&ChargeState::Refused), "{states:?}");
         })
     })
     .await;

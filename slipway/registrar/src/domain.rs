@@ -40,14 +40,23 @@ pub enum State {
         registered_at: Timestamp,
         expires_at: Timestamp,
     },
-    /// Removed by its account. A registration cannot be given back, so it stays paid until it ends and the account can take it up
-    /// again without paying.
+    /// Removed by its account. A registration cannot be given back to the registry, so it stays the account's until it ends, which can
+    /// take it up again: for nothing while it is paid.
     Detached {
         registered_at: Timestamp,
         expires_at: Timestamp,
+        paid: Paid,
     },
     /// The registry said no; nothing was bought.
     Refused(Refusal),
+}
+
+/// Whether the account's money for a domain is still with us.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paid {
+    Yes,
+    /// Its order was undone and refunded: taking it up again costs its price again.
+    GivenBack,
 }
 
 /// Why a name cannot be had. The codes are stable.

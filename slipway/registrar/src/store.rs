@@ -6,12 +6,13 @@ use purser_values::error::PublicError as _;
 use purser_values::id::{CloudAccountId, CloudResourceId, DomainId};
 use purser_values::name::DomainName;
 
-use crate::domain::{Domain, Refusal, State};
+use crate::domain::{Domain, Paid, Refusal, State};
 
 /// The registrar's tables.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "registrar",
-    steps: &["create table domain (
+    steps: &[
+        "create table domain (
         id {text} primary key,
         account {text} not null,
         request {text} not null unique,
@@ -28,8 +29,13 @@ pub const MIGRATIONS: Migrations = Migrations {
     ){strict};
     create unique index domain_live on domain (name) where state <> 'refused';
     create index domain_account on domain (account, name);
-    create index domain_pending on domain (created_at) where state = 'pending';"],
+    create index domain_pending on domain (created_at) where state = 'pending';",
+        GIVEN_BACK,
+    ],
 };
+
+/// Whether a detached domain's price was given back to its account.
+const GIVEN_BACK: &str = "alter table domain add column given_back {int} not null default 0";
 
 /// INVARIANT (one-holder): of all rows that are not refused, at most one bears a name; the index holds it.
 pub(crate) fn insert(tx: &mut Tx<'_>, d: &Domain) -> Result<(), DbError> {
@@ -74,22 +80,23 @@ pub(crate) fn settle(tx: &mut Tx<'_>, id: &DomainId, outcome: &State) -> Result<
 }
 
 pub(crate) fn set_state(tx: &mut Tx<'_>, id: &DomainId, state: &State) -> Result<(), DbError> {
+    let given_back = matches!(state, State::Detached { paid: Paid::GivenBack, .. });
     let (name, refusal, dates) = match state {
         State::Pending => ("pending", None, None),
         State::Registered { registered_at, expires_at } => ("registered", None, Some((*registered_at, *expires_at))),
-        State::Detached { registered_at, expires_at } => ("detached", None, Some((*registered_at, *expires_at))),
+        State::Detached { registered_at, expires_at, .. } => ("detached", None, Some((*registered_at, *expires_at))),
         State::Refused(refusal) => ("refused", Some(refusal.code()), None),
     };
     tx.execute(
-        "update domain set state = $2, refusal = $3, registered_at = $4, expires_at = $5 where id = $1",
-        params![id, name, refusal, dates.map(|d| d.0), dates.map(|d| d.1)],
+        "update domain set state = $2, refusal = $3, registered_at = $4, expires_at = $5, given_back = $6 where id = $1",
+        params![id, name, refusal, dates.map(|d| d.0), dates.map(|d| d.1), given_back],
     )
     .map(drop)
 }
 
 /// Gives a detached domain back to its account, for another request.
 pub(crate) fn reattach(tx: &mut Tx<'_>, mut domain: Domain, request: &CloudResourceId) -> Result<Domain, DbError> {
-    if let State::Detached { registered_at, expires_at } = domain.state {
+    if let State::Detached { registered_at, expires_at, .. } = domain.state {
         domain.state = State::Registered { registered_at, expires_at };
         domain.request = request.clone();
         set_state(tx, &domain.id, &domain.state)?;
@@ -103,7 +110,11 @@ fn read(row: &Row) -> Result<Domain, DbError> {
     let state = match state.as_str() {
         "pending" => State::Pending,
         "registered" => State::Registered { registered_at: row.get("registered_at")?, expires_at: row.get("expires_at")? },
-        "detached" => State::Detached { registered_at: row.get("registered_at")?, expires_at: row.get("expires_at")? },
+        "detached" => State::Detached {
+            registered_at: row.get("registered_at")?,
+            expires_at: row.get("expires_at")?,
+            paid: if row.get::<bool>("given_back")? { Paid::GivenBack } else { Paid::Yes },
+        },
         "refused" => {
             let code: String = row.get("refusal")?;
             State::Refused(Refusal::from_code(&code).ok_or_else(|| DbError::Corrupt(format!("`{code}` is no refusal of a domain")))?)

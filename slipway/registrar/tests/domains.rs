@@ -9,6 +9,7 @@ use purser_db::{Db, Migrations};
 use purser_values::id::{CloudAccountId, CloudResourceId};
 use purser_values::name::{DomainName, HostName};
 use purser_values::{Currency, Env, Money};
+use slipway_registrar::domain::Paid;
 use slipway_registrar::domain::get::{domain_get, domain_list};
 use slipway_registrar::domain::quote::{QuoteError, domain_quote};
 use slipway_registrar::domain::register::{Register, RegisterError, domain_register};
@@ -83,7 +84,7 @@ impl World {
     }
     async fn remove(&self, name: &str) -> Result<Domain, RemoveError> {
         let (account, name) = (self.account.clone(), name.parse().unwrap());
-        self.registrar.db.write(move |tx| domain_remove(tx, &account, &name)).await
+        self.registrar.db.write(move |tx| domain_remove(tx, &account, &name, Paid::Yes)).await
     }
     async fn listed(&self) -> Vec<String> {
         let account = self.account.clone();
@@ -212,6 +213,27 @@ async fn a_removed_domain_stays_paid_and_comes_back_for_nothing_to_its_account_a
 }
 
 #[tokio::test]
+async fn a_domain_whose_price_was_given_back_costs_it_again() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 0);
+        let order = w.order("shop.test");
+        let first = w.register(&order).await.unwrap();
+        for paid in [Paid::GivenBack, Paid::Yes] {
+            let (account, name) = (w.account.clone(), order.name.clone());
+            w.registrar.db.write(move |tx| domain_remove(tx, &account, &name, paid)).await.unwrap();
+        }
+        assert_eq!(domain_quote(&w.registrar, &w.account, &order.name, 1).await.unwrap().price, first.price, "it is free for good");
+        let free = Register { price: Money::zero(Currency::USD), ..w.order("shop.test") };
+        assert!(matches!(w.register(&free).await, Err(RegisterError::PriceChanged { .. })));
+        let again = w.register(&w.order("shop.test")).await.unwrap();
+        assert_eq!((again.id, w.registry.orders.load(Ordering::SeqCst)), (first.id, 1), "the registry was asked for what is held");
+        w.remove("shop.test").await.unwrap();
+        assert!(domain_quote(&w.registrar, &w.account, &order.name, 1).await.unwrap().price.is_zero(), "it was paid and costs again");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn nothing_is_free_that_was_never_paid() {
     each_engine(TABLES, |db| async {
         let w = world(db, 0);
@@ -231,7 +253,7 @@ async fn another_account_sees_and_removes_nothing() {
         let (account, name) = (stranger.clone(), order.name.clone());
         assert!(w.registrar.db.read(move |tx| domain_get(tx, &account, &name)).await.unwrap().is_none());
         let (account, name) = (stranger.clone(), order.name.clone());
-        let outcome = w.registrar.db.write(move |tx| domain_remove(tx, &account, &name)).await;
+        let outcome = w.registrar.db.write(move |tx| domain_remove(tx, &account, &name, Paid::Yes)).await;
         assert!(matches!(outcome, Err(RemoveError::NotFound)));
         let stolen = Register { account: stranger, ..order };
         assert!(matches!(w.register(&stolen).await, Err(RegisterError::Conflict)));

@@ -10,8 +10,9 @@ use purser_values::error::PublicError;
 use purser_values::id::CloudAccountId;
 use purser_values::name::{DomainName, HostName};
 use purser_wire::error::ErrorBody;
-use slipway_accounts::charge::charge_owe;
+use purser_wire::refund::RefundReason;
 use slipway_accounts::quote::quote_of;
+use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::end::{resource_complete, resource_fail};
 use slipway_dns::zone::create::zone_create;
@@ -73,21 +74,18 @@ async fn finish(cloud: &Cloud, resource: &Resource, name: &DomainName) -> Answer
     Ok(())
 }
 
-/// The registry said no after the money moved: the order fails, and what was paid is owed.
+/// The registry said no after the money moved: the order fails, and what was paid is given back.
 async fn fail(cloud: &Cloud, resource: &Resource, e: &RegisterError) -> Answer<ProviderError> {
     let body = ErrorBody::new(e.code(), e.to_string());
     let (env, id, why) = (cloud.env.clone(), resource.id.clone(), body.clone());
-    let owed = cloud
-        .db
-        .write(move |tx| -> Result<_, DbError> {
-            resource_fail(tx, &id, &why, env.now())?;
-            charge_owe(tx, &id)
-        })
-        .await
-        .map_err(|e| store(&e))?;
-    for charge in owed {
-        tracing::error!(charge = %charge.id, amount = %charge.amount, resource = %resource.id, "a paid order failed: this must be given back");
+    let written = cloud.db.write(move |tx| -> Result<_, DbError> {
+        resource_fail(tx, &id, &why, env.now())?;
+        refund_begin(tx, &env, &id, &RefundReason::NotDelivered)
+    });
+    for refund in written.await.map_err(|e| store(&e))? {
+        tracing::warn!(refund = %refund.id, amount = %refund.amount, resource = %resource.id, "a paid order failed; it is given back");
     }
+    cloud.wake_jobs.notify_one();
     let status = StatusCode::from_u16(e.kind().http_status()).unwrap_or(StatusCode::BAD_REQUEST);
     Ok(ProviderError::new(status, &body.code, body.message))
 }

@@ -1,4 +1,4 @@
-//! What nobody waits for: finishing orders that a crash left open, and forgetting what is over.
+//! What nobody waits for: finishing orders and refunds that a crash left open, and forgetting what is over.
 
 use std::time::{Duration, Instant};
 
@@ -13,8 +13,8 @@ use slipway_registrar::domain::resume::domain_resume;
 use slipway_workers::storage::Swept;
 
 use crate::cloud::Shared;
-use crate::events;
 use crate::provider::order;
+use crate::{events, refunds};
 
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_secs(20);
@@ -29,6 +29,9 @@ const ORDERS: u32 = 50;
 pub async fn run(cloud: Shared) {
     if let Err(e) = events::reconcile(&cloud).await {
         tracing::error!(error = %e, "what is live was not reported to the orchestrator");
+    }
+    if let Err(e) = refunds::resume(&cloud).await {
+        tracing::error!(error = %e, "open refunds were not taken up; their jobs will be, when their leases have run out");
     }
     let mut cutoff = cloud.env.now();
     let mut swept = Instant::now();

@@ -16,4 +16,5 @@ mod domain;
 mod endpoints;
 mod events;
 mod housekeeping;
+mod refunds;
 mod release;

@@ -72,6 +72,11 @@ impl Provider for Slipway {
         resource::remove(&self.0, account_of(call)?, resource_of(id)?).await
     }
 
+    async fn resource_cancel(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
+        call.require(WRITE)?;
+        resource::cancel(&self.0, account_of(call)?, resource_of(id)?).await
+    }
+
     async fn resource_rotate(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
         call.require(WRITE)?;
         resource::rotate(&self.0, call, resource_of(id)?).await

@@ -3,9 +3,12 @@
 use purser_db::DbError;
 use purser_provider::{Answer, ProviderError};
 use purser_values::name::DomainName;
+use purser_wire::refund::RefundReason;
+use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::Resource;
 use slipway_dns::zone::ZoneError;
 use slipway_dns::zone::remove::zone_remove;
+use slipway_registrar::domain::Paid;
 use slipway_registrar::domain::remove::{RemoveError, domain_remove};
 use slipway_workers::WorkersError;
 use slipway_workers::name::ScriptName;
@@ -42,8 +45,9 @@ pub async fn scripts(cloud: &Cloud, resource: &Resource) -> Result<(), WorkersEr
     Ok(())
 }
 
-/// Disconnects every host name of the domain, then lets go of the zone and the domain in one write.
-pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName) -> Answer<()> {
+/// Disconnects every host name of the domain, then lets go of the zone and the domain in one write; with a reason, what was paid for it is
+/// given back in the same write.
+pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName, refund: Option<RefundReason>) -> Answer<()> {
     let refuse = |e: WorkersError| ProviderError { retry_after: Some(1), ..ProviderError::internal(&e) };
     for connected in cloud.workers.domain_list(&resource.account).await.map_err(refuse)? {
         if connected.zone_name == name.as_str() {
@@ -53,10 +57,16 @@ pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName) -> An
             }
         }
     }
-    let (account, zone) = (resource.account.clone(), name.clone());
+    let (account, zone, id, env) = (resource.account.clone(), name.clone(), resource.id.clone(), cloud.env.clone());
     let written = cloud.db.write(move |tx| -> Result<(), ReleaseError> {
         zone_remove(tx, &account, &zone)?;
-        match domain_remove(tx, &account, &zone) {
+        // What this order did not pay for (a name taken up again) stays paid.
+        let given_back = match &refund {
+            Some(reason) => !refund_begin(tx, &env, &id, reason)?.is_empty(),
+            None => false,
+        };
+        let detached = if given_back { Paid::GivenBack } else { Paid::Yes };
+        match domain_remove(tx, &account, &zone, detached) {
             Ok(_) | Err(RemoveError::NotFound) => Ok(()),
             Err(e) => Err(e.into()),
         }

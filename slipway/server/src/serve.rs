@@ -40,7 +40,7 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{api, events, housekeeping};
+use crate::{api, events, housekeeping, refunds};
 
 /// Our name servers. They lie below a name that nobody can register.
 const NAME_SERVERS: [&str; 2] = ["ns1.slipway.test", "ns2.slipway.test"];
@@ -148,6 +148,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let document = Terms::current(&config.public_url)?;
     let wake_jobs = Arc::new(Notify::new());
     let mut handlers = events::handlers(orchestrator.clone());
+    handlers.extend(refunds::handlers(db.clone(), env.clone(), orchestrator.clone()));
     handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
     let realm =
         Realm { env: env.clone(), key: keys.codes.clone(), keyring: keys.keyring.clone(), public_url: config.public_url.as_str().into() };

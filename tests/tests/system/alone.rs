@@ -129,7 +129,8 @@ impl Alone {
         Some((alone, markets))
     }
 
-    async fn with(
+    /// The orchestrator with whatever providers the caller starts for it.
+    pub async fn with(
         small_disk: bool,
         mood: Arc<Mutex<Mood>>,
         providers: impl AsyncFnOnce(&Url) -> Vec<(&'static str, SocketAddr)>,

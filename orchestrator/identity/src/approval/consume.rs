@@ -21,7 +21,8 @@ pub fn consume<A: Action>(
     subject: &str,
 ) -> Result<Done<Approved<A>>, ApprovalError> {
     let caller = permit.caller();
-    let found = find(tx, id, now)?.filter(|found| Reader(caller).sees(found) && is_requester(caller, found)).ok_or(ApprovalError::Unknown)?;
+    let found =
+        find(tx, id, now)?.filter(|found| Reader(caller).sees(found) && is_requester(caller, found)).ok_or(ApprovalError::Unknown)?;
     // What it is for counts first: who has the wrong one learns nothing of how it stands.
     if found.digest != *digest || found.verb != permit.verb() {
         return Err(ApprovalError::Mismatch(id.clone()));

@@ -9,7 +9,7 @@ use purser_values::{Sha256Digest, Timestamp};
 use serde_json::Value;
 
 use super::{Approval, ApprovalError, ApprovalState, find};
-use crate::limits::{APPROVALS_PER_REQUESTER, APPROVAL_LIFE_S, APPROVAL_REASON_CHARS};
+use crate::limits::{APPROVAL_LIFE_S, APPROVAL_REASON_CHARS, APPROVALS_PER_REQUESTER};
 use crate::realm::Realm;
 use crate::visible::is_hidden;
 
@@ -83,7 +83,12 @@ pub fn approval_request(
 }
 
 /// What the caller has asked for and nobody has decided.
-fn waiting_of(tx: &mut Tx<'_>, organisation: &OrganisationId, caller: &Caller, now: Timestamp) -> Result<Vec<(ApprovalId, Sha256Digest)>, DbError> {
+fn waiting_of(
+    tx: &mut Tx<'_>,
+    organisation: &OrganisationId,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<Vec<(ApprovalId, Sha256Digest)>, DbError> {
     let select = "select id, digest from approval where organisation = $1 and requester = $2 and coalesce(agent, '') = $3
                   and state = 'pending' and expires_at > $4";
     let agent = caller.agent().map(ToString::to_string).unwrap_or_default();

@@ -67,7 +67,8 @@ pub fn chain(tx: &mut Tx<'_>, grant: &Grant, now: Timestamp) -> Result<Chain, Db
     let mut next = grant.parent.clone();
     while let Some(id) = next {
         let above = find(tx, &id)?.filter(|above| above.organisation == grant.organisation && above.person == grant.person);
-        let above = above.ok_or_else(|| DbError::Corrupt(format!("`{}` is derived from `{id}`, which is none of its person's", grant.id)))?;
+        let above =
+            above.ok_or_else(|| DbError::Corrupt(format!("`{}` is derived from `{id}`, which is none of its person's", grant.id)))?;
         if chain.links.len() > GRANT_DEPTH {
             return Err(DbError::Corrupt(format!("`{}` is derived through too many grants", grant.id)));
         }

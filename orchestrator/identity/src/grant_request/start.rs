@@ -63,7 +63,9 @@ impl PublicError for StartError {
             Self::TooMany => Some("wait until a person has answered, or until the older requests run out".to_owned()),
             Self::Empty(what) => Some(format!("name at least one {what}")),
             Self::TooWide => Some("ask for less in one grant".to_owned()),
-            Self::Range => Some(format!("a cap is 0 to {CAP_MAX_MINOR} minor units, a life {GRANT_LIFE_MIN_S} to {GRANT_LIFE_MAX_S} seconds")),
+            Self::Range => {
+                Some(format!("a cap is 0 to {CAP_MAX_MINOR} minor units, a life {GRANT_LIFE_MIN_S} to {GRANT_LIFE_MAX_S} seconds"))
+            }
             Self::Action(_) => Some("leave `actions` out to ask for all that agents can be granted".to_owned()),
             Self::Denied(e) => e.hint(),
             Self::Proof(e) => e.hint(),

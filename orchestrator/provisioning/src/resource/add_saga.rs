@@ -34,8 +34,8 @@ use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent, refused};
 use crate::gateway::Provider;
 use crate::perform;
-use crate::store::resource::{self, Resource, State};
 use crate::store::payment;
+use crate::store::resource::{self, Resource, State};
 
 pub const KIND: &str = "resource_add";
 

@@ -61,7 +61,9 @@ impl World {
 
     /// A resource of the agent in the project `shop` that the provider has made, but that is not live yet.
     pub async fn resource(&self, agent: &Agent, tokens: &Value, provider: &str) -> String {
-        let Caller::Agent { agent, grant, on_behalf_of, organisation, .. } = self.caller(agent, tokens).await else { panic!("an agent calls") };
+        let Caller::Agent { agent, grant, on_behalf_of, organisation, .. } = self.caller(agent, tokens).await else {
+            panic!("an agent calls")
+        };
         let (env, provider) = (self.env.clone(), provider.to_owned());
         let id = ResourceId::mint(&env);
         let made = id.clone();

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::{Hold, HoldError, HoldState, Purchase, read, write};
 use crate::method::{self, MethodState, PaymentMethod};
-use crate::pot::{self, Pot as _, Position};
+use crate::pot::{self, Position, Pot as _};
 use crate::share::{self, Ceiling, Full};
 use crate::spender::{self, Spender};
 use crate::{cap, freeze, limits, total};

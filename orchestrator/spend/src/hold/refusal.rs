@@ -78,7 +78,9 @@ impl PublicError for HoldError {
             Self::NoCap { limits_url } => Some(format!("an owner or admin can set a cap at {limits_url}")),
             Self::Currency { .. } => Some("choose a service that is priced in the cap's currency".to_owned()),
             Self::CapReached { limits_url, .. } => Some(format!("an owner or admin can raise the cap at {limits_url}; an agent cannot")),
-            Self::TotalReached { .. } => Some("run `purser login` to ask your person for a new grant; a grant's total is never raised".to_owned()),
+            Self::TotalReached { .. } => {
+                Some("run `purser login` to ask your person for a new grant; a grant's total is never raised".to_owned())
+            }
             Self::KeyReused => Some("use a fresh key for a different purchase".to_owned()),
             Self::Store(e) => e.hint(),
         }

@@ -95,9 +95,16 @@ impl World {
 
     pub async fn grant_cap(&self, minor: i64) -> Money {
         let world = self.clone();
-        let write = self
-            .db
-            .write(move |tx| cap::grant(tx, &world.env, &world.person_permit::<GrantDecide>(Role::Owner), &world.spender, usd(minor), &std::collections::BTreeMap::new()));
+        let write = self.db.write(move |tx| {
+            cap::grant(
+                tx,
+                &world.env,
+                &world.person_permit::<GrantDecide>(Role::Owner),
+                &world.spender,
+                usd(minor),
+                &std::collections::BTreeMap::new(),
+            )
+        });
         write.await.unwrap().value
     }
 

@@ -85,10 +85,17 @@ impl ResourceBeginError {
 /// # Errors
 /// When the account or the agent may not order now, or the order contradicts another.
 pub fn resource_begin(tx: &mut Tx<'_>, env: &Env, order: &Order) -> Result<Begun, ResourceBeginError> {
-    may_order(tx, order)?;
+    if let Some(link) = &order.link
+        && !link_is_active(tx, link, &order.account)?
+    {
+        return Err(ResourceBeginError::LinkCut);
+    }
+    // Before a freeze is looked at: whoever repeats an order must learn what became of it, to finish or to undo it. What comes of it
+    // is of no use to a stopped agent.
     if let Some(resource) = first_try(tx, order)? {
         return Ok(Begun { resource, is_new: false });
     }
+    may_order(tx, order)?;
     if order.service == Service::Workers && !subscription::any_active(tx, &order.account)? {
         return Err(ResourceBeginError::PlanNeeded);
     }
@@ -103,11 +110,6 @@ fn may_order(tx: &mut Tx<'_>, order: &Order) -> Result<(), ResourceBeginError> {
     let account = account_get(tx, &order.account)?.ok_or(DbError::NoRow)?;
     if !account.state.is_active() {
         return Err(ResourceBeginError::AccountFrozen);
-    }
-    if let Some(link) = &order.link
-        && !link_is_active(tx, link, &order.account)?
-    {
-        return Err(ResourceBeginError::LinkCut);
     }
     match &order.agent {
         Some(agent) if agent_is_stopped(tx, &order.account, agent)? => Err(ResourceBeginError::AgentStopped),

@@ -1,12 +1,12 @@
 //! `domain_quote`: whether an account can have a name, and for how much. Asked before any money moves.
 
 use purser_db::DbError;
+use purser_values::Money;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
-use purser_values::{Currency, Money};
 
-use crate::domain::{Domain, MAX_YEARS, Refusal, State, exact, refusal};
+use crate::domain::{Domain, MAX_YEARS, Paid, Refusal, State, exact, refusal};
 use crate::registrar::Registrar;
 use crate::registry::Availability;
 use crate::store;
@@ -14,7 +14,7 @@ use crate::store;
 /// A price for one exact name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quote {
-    /// For all years together. Zero when the account takes its own detached domain up again.
+    /// For all years together. Zero when the account takes its own detached domain up again that it has paid for.
     pub price: Money,
     pub yearly: Money,
     pub years: u32,
@@ -70,7 +70,10 @@ pub async fn domain_quote(registrar: &Registrar, account: &CloudAccountId, name:
     let (wanted, now) = (name.clone(), registrar.env.now());
     let held = registrar.db.read(move |tx| store::live_by_name(tx, &wanted)).await?;
     if let Some(held) = held {
-        return if reattachable(&held, account, now) { Ok(free(years)) } else { Err(Refusal::Taken.into()) };
+        return match again(&held, account, now) {
+            Some(price) => Ok(Quote { price, yearly: price, years }),
+            None => Err(Refusal::Taken.into()),
+        };
     }
     let availability = registrar.registry.check(name).await;
     match availability.map_err(|e| refusal(e).map_or_else(QuoteError::Unavailable, QuoteError::Refused))? {
@@ -80,14 +83,15 @@ pub async fn domain_quote(registrar: &Registrar, account: &CloudAccountId, name:
     }
 }
 
-/// Whether `account` has paid for this domain already and let it go.
-pub(crate) fn reattachable(domain: &Domain, account: &CloudAccountId, now: purser_values::Timestamp) -> bool {
-    domain.account == *account && matches!(domain.state, State::Detached { expires_at, .. } if now < expires_at)
-}
-
-fn free(years: u32) -> Quote {
-    let nothing = Money::zero(Currency::USD);
-    Quote { price: nothing, yearly: nothing, years }
+/// What it costs `account` to take up again a domain that it let go; nothing when it is not its to take.
+pub(crate) fn again(domain: &Domain, account: &CloudAccountId, now: purser_values::Timestamp) -> Option<Money> {
+    match domain.state {
+        State::Detached { expires_at, paid, .. } if domain.account == *account && now < expires_at => Some(match paid {
+            Paid::Yes => Money::zero(domain.price.currency()),
+            Paid::GivenBack => domain.price,
+        }),
+        _ => None,
+    }
 }
 
 /// At most [`MAX_YEARS`] times a registry's price, which cannot overflow in practice; if it does the price is one nobody pays.

@@ -10,7 +10,7 @@ use purser_values::id::{CloudAccountId, CloudResourceId, DomainId};
 use purser_values::name::DomainName;
 use purser_values::{Money, Timestamp};
 
-use crate::domain::quote::{QuoteError, domain_quote, reattachable};
+use crate::domain::quote::{QuoteError, again, domain_quote};
 use crate::domain::{Domain, MAX_YEARS, Refusal, State, refusal};
 use crate::registrar::Registrar;
 use crate::registry::Order;
@@ -150,9 +150,7 @@ fn intend(tx: &mut Tx<'_>, id: &DomainId, wanted: &Register, now: Timestamp) -> 
             store::insert(tx, &domain)?;
             Ok(domain)
         }
-        Some(held) if wanted.price.is_zero() && reattachable(&held, &wanted.account, now) => {
-            Ok(store::reattach(tx, held, &wanted.request)?)
-        }
+        Some(held) if again(&held, &wanted.account, now) == Some(wanted.price) => Ok(store::reattach(tx, held, &wanted.request)?),
         _ => Err(Refusal::Taken.into()),
     }
 }

@@ -1,4 +1,4 @@
-//! `domain_remove`: let a domain go. It is detached, not deleted: a registration is paid for and cannot be given back.
+//! `domain_remove`: let a domain go. It is detached, not deleted: no registry takes a registration back.
 
 use purser_db::{DbError, Tx};
 use purser_values::error::{Kind, PublicError};
@@ -6,7 +6,7 @@ use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
 
 use crate::domain::get::domain_get;
-use crate::domain::{Domain, State};
+use crate::domain::{Domain, Paid, State};
 use crate::store;
 
 /// Why a domain was not removed.
@@ -44,15 +44,15 @@ impl PublicError for RemoveError {
     }
 }
 
-/// Detaches the domain; doing it twice is doing it once. The caller removes the zone and the host names in the same write.
+/// Detaches the domain; doing it twice is doing it once, and what was given back stays so. The caller removes the zone and the host names in the same write.
 ///
 /// # Errors
 /// When the account has no such domain, or its registration is under way.
-pub fn domain_remove(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainName) -> Result<Domain, RemoveError> {
+pub fn domain_remove(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainName, paid: Paid) -> Result<Domain, RemoveError> {
     let mut domain = domain_get(tx, account, name)?.ok_or(RemoveError::NotFound)?;
     match domain.state {
         State::Registered { registered_at, expires_at } => {
-            domain.state = State::Detached { registered_at, expires_at };
+            domain.state = State::Detached { registered_at, expires_at, paid };
             store::set_state(tx, &domain.id, &domain.state)?;
             Ok(domain)
         }

@@ -1,7 +1,8 @@
 //! The sandbox registry: keeps `.test` (RFC 6761) in tables of its own, beside those of the registrar, as another party would.
 //!
 //! Some names behave specially, so that every path can be walked: `taken.test` is taken, `premium.test` and names of one or two
-//! characters have a special price, `unavailable.test` never gets an answer, and `slipway.test` belongs to the name servers.
+//! characters have a special price, `unavailable.test` never gets an answer, names that begin with `sniped` are free when asked for and
+//! taken when ordered, and `slipway.test` belongs to the name servers.
 
 use purser_db::{Db, DbError, Migrations, Tx, params};
 use purser_values::name::{DomainName, HostName};
@@ -26,6 +27,8 @@ pub const MIGRATIONS: Migrations = Migrations {
 pub const YEARLY: Money = Money::from_minor(9_15, Currency::USD);
 
 const SUFFIX: &str = "test";
+/// How the names begin that somebody else takes between the question and the order.
+const SNIPED: &str = "sniped";
 
 /// The registry of `.test`.
 #[derive(Clone)]
@@ -62,6 +65,9 @@ impl Registry for SandboxRegistry {
     fn register<'a>(&'a self, order: &'a Order) -> Pending<'a, Registration> {
         Box::pin(async move {
             special(&order.name)?;
+            if order.name.as_str().starts_with(SNIPED) {
+                return Err(RegistryError::Taken);
+            }
             let (order, now) = (order.clone(), self.env.now());
             let months = i32::try_from(order.years).ok().and_then(|years| years.checked_mul(12));
             let months = months.ok_or_else(|| RegistryError::Invalid("too many years".to_owned()))?;

@@ -6,8 +6,10 @@ use purser_values::Secret;
 use purser_wire::charge::{ChargeRequest, ChargeResponse, ChargeStatus};
 use purser_wire::error::ErrorBody;
 use purser_wire::id::{IdempotencyKey, ParseWireIdError};
+use purser_wire::refund::RefundReason;
 use purser_wire::text::excerpt;
 use slipway_accounts::charge::{Charge, ChargeOutcome, ChargeState, charge_list, charge_settle, seal_purpose};
+use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::end::{resource_complete, resource_fail};
 use slipway_accounts::subscription::subscription_start;
@@ -25,7 +27,7 @@ pub async fn collect(cloud: &Cloud, resource: &Resource) -> Answer<()> {
     for charge in charges {
         match charge.state {
             ChargeState::Intended => ask(cloud, resource, charge).await?,
-            ChargeState::Succeeded | ChargeState::Owed => {}
+            ChargeState::Succeeded | ChargeState::Owed | ChargeState::Refunded => {}
             ChargeState::Refused => return Err(ProviderError::payment_declined("the payment was not made")),
         }
     }
@@ -87,13 +89,17 @@ async fn record(cloud: &Cloud, resource: &Resource, charge: Charge, outcome: Cha
                 subscription_start(tx, &env, &resource, charge.amount)?;
                 resource_complete(tx, &resource.id, env.now())?;
             }
-            ChargeState::Refused => resource_fail(tx, &resource.id, &body, env.now())?,
-            ChargeState::Succeeded | ChargeState::Owed | ChargeState::Intended => {}
+            ChargeState::Refused => {
+                resource_fail(tx, &resource.id, &body, env.now())?;
+                // Another line of the same order may have been paid.
+                refund_begin(tx, &env, &resource.id, &RefundReason::NotDelivered)?;
+            }
+            ChargeState::Succeeded | ChargeState::Owed | ChargeState::Refunded | ChargeState::Intended => {}
         }
         Ok(state)
     });
     match written.await.map_err(|e| refusal::store(&e))? {
         ChargeState::Refused => Err(failure),
-        ChargeState::Succeeded | ChargeState::Owed | ChargeState::Intended => Ok(()),
+        ChargeState::Succeeded | ChargeState::Owed | ChargeState::Refunded | ChargeState::Intended => Ok(()),
     }
 }

@@ -4,9 +4,11 @@ use purser_db::DbError;
 use purser_provider::{AccountCall, Answer, ProviderError};
 use purser_values::Secret;
 use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_wire::refund::RefundReason;
 use purser_wire::resource::{AccessConfiguration, Endpoint, EndpointKind, ResourceEnvelope, ResourceState as Wire};
 use slipway_accounts::account::get::account_get;
 use slipway_accounts::link::get::link_is_active;
+use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::begin::ResourceBeginError;
 use slipway_accounts::resource::end::resource_remove;
 use slipway_accounts::resource::get::resource_get;
@@ -17,7 +19,7 @@ use slipway_accounts::token::revoke::token_revoke;
 
 use super::manifest::{ACCOUNT_ID, API_BASE_URL, API_TOKEN, api_url};
 use super::{catalogue, order, quote, refusal};
-use crate::cloud::Cloud;
+use crate::cloud::{Cloud, Shared};
 use crate::{endpoints, release};
 
 /// The resource as it is. A token is never shown again.
@@ -26,27 +28,63 @@ pub async fn get(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) ->
     render(cloud, &resource, None).await
 }
 
+/// An order that is older than this was delivered, whatever the orchestrator says: removing it gives nothing back. In seconds.
+const CANCEL_S: i64 = 86_400;
+
 /// Ends what the resource gave. Idempotent.
 pub async fn remove(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) -> Answer<ResourceEnvelope> {
     let resource = find(cloud, account, id).await?;
+    if resource.state == ResourceState::Pending {
+        return Err(ProviderError::invalid_state("the order is not finished; repeat it with its key first"));
+    }
+    end(cloud, resource, Why::Unwanted).await
+}
+
+/// Undoes an order that nobody got anything of: what was charged is given back. Idempotent.
+pub async fn cancel(cloud: &Shared, account: CloudAccountId, id: CloudResourceId) -> Answer<ResourceEnvelope> {
+    let mut resource = find(cloud, account.clone(), id.clone()).await?;
+    if resource.state == ResourceState::Pending {
+        // Only its end tells whether anything was paid or bought.
+        match order::drive(cloud, resource).await {
+            Err(e) if e.is_transient() => return Err(e),
+            Ok(_) | Err(_) => resource = find(cloud, account, id).await?,
+        }
+    }
+    let delivered = cloud.env.now() > resource.created_at.plus_secs(CANCEL_S);
+    end(cloud, resource, if delivered { Why::Unwanted } else { Why::Undone }).await
+}
+
+/// Why a resource ends.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Why {
+    Unwanted,
+    Undone,
+}
+
+async fn end(cloud: &Cloud, resource: Resource, why: Why) -> Answer<ResourceEnvelope> {
     let removed = ResourceEnvelope::new((&resource.id).into(), Wire::Removed);
     match resource.state {
+        // What failed after it was paid is given back already.
         ResourceState::Removed | ResourceState::Failed(_) => return Ok(removed),
-        ResourceState::Pending => return Err(ProviderError::invalid_state("the order is not finished; repeat it with its key first")),
+        ResourceState::Pending => return Err(ProviderError::unavailable("the order is not finished", 1)),
         ResourceState::Complete => {}
     }
+    let refund = (why == Why::Undone).then_some(RefundReason::Undone);
     if resource.service == Service::Workers {
         // First, so that nothing new is deployed with it while the old is deleted.
         revoke(cloud, &resource).await?;
         release::scripts(cloud, &resource).await.map_err(|e| refusal::workers(&e))?;
     }
     if resource.service == Service::Domain {
-        release::domain(cloud, &resource, &quote::domain_of(&resource.configuration)?).await?;
+        release::domain(cloud, &resource, &quote::domain_of(&resource.configuration)?, refund.clone()).await?;
     }
     let env = cloud.env.clone();
     let written = cloud.db.write(move |tx| {
         if resource.service.is_plan() {
             subscription_cancel(tx, &resource, env.now())?;
+        }
+        if let Some(reason) = &refund {
+            refund_begin(tx, &env, &resource.id, reason)?;
         }
         resource_remove(tx, &resource.id, env.now()).map_err(SubscriptionCancelError::from)
     });
@@ -54,6 +92,7 @@ pub async fn remove(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId)
         SubscriptionCancelError::InUse(_) => ProviderError::invalid_state(e.to_string()),
         SubscriptionCancelError::Store(e) => refusal::store(&e),
     })?;
+    cloud.wake_jobs.notify_one();
     Ok(removed)
 }
 

@@ -10,8 +10,8 @@ use purser_identity::grant_request::{Accept, AskedScope, Asker, Decided, Decisio
 use purser_identity::session::Session;
 use purser_provisioning::{ConsentDecision, grant_decide, perform};
 use purser_spend::rail::sandbox::SandboxCard;
-use purser_values::id::GrantRequestId;
 use purser_values::Money;
+use purser_values::id::GrantRequestId;
 use serde::Deserialize;
 
 use super::view::{facts_of, seen_digest, show};
@@ -70,9 +70,7 @@ async fn read(
     }
     Ok(match &request.asker {
         Asker::Agent(asked) => accept(front, asked, &facts, form),
-        Asker::Person => {
-            Ok(ConsentDecision { decision: Decision::LetIn, card: None })
-        }
+        Asker::Person => Ok(ConsentDecision { decision: Decision::LetIn, card: None }),
     })
 }
 
