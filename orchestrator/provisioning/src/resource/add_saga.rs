@@ -249,9 +249,10 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
 
 /// Gives back what was held, and writes down that what was charged is to come back.
 async fn unpay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
-    let (_, provider) = parts(&app, &state).await?;
-    // A provider that cannot give back has nothing to be waited for: it owes at once.
-    let patience_s = if refunds(&provider) { REFUND_PATIENCE_S } else { 0 };
+    let row = super::resource_row(&app, &state.resource).await?;
+    // A provider that cannot give back has nothing to be waited for: it owes at once. One that is away keeps nobody's hold.
+    let waits = app.gateway.get(&row.provider).is_none_or(|provider| refunds(&provider));
+    let patience_s = if waits { REFUND_PATIENCE_S } else { 0 };
     let (id, env, caller) = (state.resource.clone(), app.core.env.clone(), Caller::System);
     perform(&app.core, Attempt::new("hold_release", &Caller::System, id.as_str()), move |tx| -> Result<Done<()>, PayError> {
         let mut done = Done::quiet(());
