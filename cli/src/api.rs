@@ -9,6 +9,7 @@ mod multipart;
 pub mod problem;
 mod proof;
 mod refresh;
+pub mod spawn;
 
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};

@@ -87,7 +87,7 @@ pub enum Command {
     /// Limits and payment methods; changing them is for people
     #[command(subcommand)]
     Billing(Billing),
-    /// For the person: list, freeze and thaw agents
+    /// Let a helper act; for the person: list, freeze and thaw agents
     #[command(subcommand)]
     Agent(AgentCommand),
     /// Check the audit log
@@ -127,6 +127,9 @@ pub struct Login {
     /// Ask to buy what cannot be given back (domains)
     #[arg(long)]
     pub irreversible: bool,
+    /// Ask to let helpers act within the grant (`agent spawn`)
+    #[arg(long)]
+    pub delegate: bool,
     /// How long the grant should hold, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub expires_in: Option<u64>,
@@ -254,6 +257,38 @@ pub enum AgentCommand {
     Freeze(Freeze),
     /// Print the page on which a person thaws an agent
     Thaw(Thaw),
+    /// Let another agent act within this agent's grant, never beyond it
+    Spawn(Spawn),
+}
+
+#[derive(Debug, Args)]
+pub struct Spawn {
+    /// What the new agent is called
+    pub name: String,
+    /// Where its key and its tokens go: its own `PURSER_HOME`
+    #[arg(long, value_name = "FOLDER")]
+    pub home: PathBuf,
+    /// Projects; without any, those of this agent's grant
+    #[arg(long, value_name = "NAME")]
+    pub project: Vec<String>,
+    /// Providers; without any, those of this agent's grant
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    pub providers: Vec<String>,
+    /// Its cap at each provider in each month, in USD
+    #[arg(long, value_name = "USD")]
+    pub cap: Option<String>,
+    /// How long its grant holds, in seconds; never longer than this agent's
+    #[arg(long, value_name = "SECONDS")]
+    pub expires_in: Option<u64>,
+    /// It may see credentials in plain text, if this agent may
+    #[arg(long)]
+    pub export: bool,
+    /// It may buy what cannot be given back, if this agent may
+    #[arg(long)]
+    pub irreversible: bool,
+    /// It may let further agents act
+    #[arg(long)]
+    pub delegate: bool,
 }
 
 #[derive(Debug, Args)]
@@ -350,6 +385,7 @@ impl Command {
             Self::Agent(AgentCommand::List) => "agent list",
             Self::Agent(AgentCommand::Freeze(_)) => "agent freeze",
             Self::Agent(AgentCommand::Thaw(_)) => "agent thaw",
+            Self::Agent(AgentCommand::Spawn(_)) => "agent spawn",
             Self::Audit(Audit::Verify) => "audit verify",
             Self::Conformance(_) => "conformance",
             Self::Up(_) => "up",

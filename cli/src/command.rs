@@ -15,6 +15,7 @@ mod rotate;
 mod run;
 mod saga;
 mod serve;
+mod spawn;
 mod spend;
 mod status;
 mod trace;
@@ -55,6 +56,7 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Agent(AgentCommand::List) => agent::list_agents(context).await,
         Command::Agent(AgentCommand::Freeze(arguments)) => agent::freeze(context, arguments).await,
         Command::Agent(AgentCommand::Thaw(arguments)) => agent::thaw(context, arguments),
+        Command::Agent(AgentCommand::Spawn(arguments)) => spawn::run(context, arguments).await,
         Command::Audit(Audit::Verify) => audit::verify(context).await,
         Command::Conformance(arguments) => conformance::run(arguments).await,
         Command::Up(arguments) => crate::up::run(context, arguments).await,

@@ -64,6 +64,7 @@ pub const OPERATIONS: &[Operation] = &[
     row("agent list", "agent_read", Who::Person),
     row("agent freeze", "agent_freeze", Who::Person),
     row("agent thaw", "agent_thaw", Who::Person),
+    row("agent spawn", "agent_delegate", Who::Agent),
     row("audit verify", "audit_verify", Who::Machine),
     row("conformance", "provider_conform", Who::Machine),
     row("up", "machine_up", Who::Machine),

@@ -60,7 +60,11 @@ impl Api<'_> {
             key: None,
             timeout: EXCHANGE,
         };
-        let answer = self.exchange(&call, None).await.map_err(|error| self.unreachable(&error))?;
+        let mut answer = self.exchange(&call, None).await.map_err(|error| self.unreachable(&error))?;
+        if answer.wants_nonce() {
+            self.nonce.replace(answer.nonce);
+            answer = self.exchange(&call, None).await.map_err(|error| self.unreachable(&error))?;
+        }
         if !answer.status.is_success() {
             return Err(problem::failure(&answer));
         }
@@ -91,7 +95,7 @@ impl Api<'_> {
         tokio::time::sleep(Duration::from_secs(seconds.min(60))).await;
     }
 
-    fn tokens(&self, granted: Granted) -> Tokens {
+    pub(super) fn tokens(&self, granted: Granted) -> Tokens {
         Tokens {
             expires_at: granted.expires_at(self.context.env.now()),
             access_token: granted.access_token,

@@ -26,7 +26,9 @@ impl Answer {
     }
 
     pub fn wants_nonce(&self) -> bool {
-        self.nonce.is_some() && matches!(self.status.as_u16(), 400 | 401) && self.json()["error"] == "use_dpop_nonce"
+        // the token endpoint says it as OAuth does, the API as a problem document
+        let said = |answer: &Value| answer["error"] == "use_dpop_nonce" || answer["code"] == "use_dpop_nonce";
+        self.nonce.is_some() && matches!(self.status.as_u16(), 400 | 401) && said(&self.json())
     }
 
     /// A problem document with a code of its own is a decision, unless it says that the trouble is passing.

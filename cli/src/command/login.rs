@@ -108,7 +108,7 @@ fn fields(context: &Context, arguments: &Login) -> Result<Vec<(&'static str, Str
             Money::parse_decimal(cap, Currency::USD).map_err(|e| Failure::invalid(e.to_string()).hint("write it as `25` or `25.00`"))?;
         fields.push(("cap_minor", cap.minor().to_string()));
     }
-    for (name, asked) in [("export", arguments.export), ("irreversible", arguments.irreversible)] {
+    for (name, asked) in [("export", arguments.export), ("irreversible", arguments.irreversible), ("delegate", arguments.delegate)] {
         if asked {
             fields.push((name, "1".to_owned()));
         }

@@ -81,6 +81,8 @@ actions! {
     GrantRevoke = "grant_revoke" by MAKERS;
     /// Exchange a decision or a refresh token for an access token.
     TokenIssue = "token_issue" by NOBODY, agents, anonymous;
+    /// End a token that one holds.
+    TokenRevoke = "token_revoke" by NOBODY, anonymous;
     /// Ask, as a client, that a person be sent to decide.
     AuthorizationRequest = "authorization_request" by EVERYBODY, anonymous;
     /// Let a client know who one is, or not.

@@ -14,6 +14,7 @@ mod metadata;
 pub mod redirect_uri;
 mod register;
 
+pub(crate) use find::is_removed;
 pub use find::{client_find, clients_list};
 pub use id::ClientId;
 pub use keys::KeySet;

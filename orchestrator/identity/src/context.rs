@@ -68,20 +68,36 @@ impl Presented {
     /// # Errors
     /// [`CallerError::InvalidToken`] or what is wrong with the proof.
     pub fn check(realm: &Realm, access_token: &str, proof: &str, method: &str, url: &str) -> Result<Self, CallerError> {
-        let now = realm.env.now();
-        let invalid = |_| CallerError::InvalidToken;
-        let kid = jose::decode_unverified::<serde_json::Value>(access_token, ACCESS_TYPE).map_err(invalid)?.kid;
-        let key = kid.as_deref().and_then(|kid| realm.keys.find(kid)).ok_or(CallerError::InvalidToken)?;
-        let claims = jose::verify::<AccessClaims>(access_token, ACCESS_TYPE, key).map_err(invalid)?.claims;
-        if claims.iss != *realm.issuer || claims.aud != *realm.issuer || now.as_secs() >= claims.exp {
-            return Err(CallerError::InvalidToken);
-        }
-        let proof = Proof::check(proof, method, url, Some(access_token), now)?;
+        // the token first: without one of ours, nobody need make the effort of a proof
+        let claims = access_claims(realm, access_token)?;
+        let proof = Proof::check(proof, method, url, Some(access_token), realm.env.now())?;
+        proof.check_nonce(realm)?;
+        Self::bound(claims, proof)
+    }
+
+    /// A token that came in the body, with a proof that was made for the request and not for the token.
+    ///
+    /// # Errors
+    /// As [`Presented::check`].
+    pub fn with_proof(realm: &Realm, access_token: &str, proof: Proof) -> Result<Self, CallerError> {
+        Self::bound(access_claims(realm, access_token)?, proof)
+    }
+
+    fn bound(claims: AccessClaims, proof: Proof) -> Result<Self, CallerError> {
         if !constant_time_eq(claims.cnf.jkt.as_bytes(), proof.jkt().as_bytes()) {
             return Err(ProofError::Other("key").into());
         }
         Ok(Self { claims, proof })
     }
+}
+
+fn access_claims(realm: &Realm, access_token: &str) -> Result<AccessClaims, CallerError> {
+    let invalid = |_| CallerError::InvalidToken;
+    let kid = jose::decode_unverified::<serde_json::Value>(access_token, ACCESS_TYPE).map_err(invalid)?.kid;
+    let key = kid.as_deref().and_then(|kid| realm.keys.find(kid)).ok_or(CallerError::InvalidToken)?;
+    let claims = jose::verify::<AccessClaims>(access_token, ACCESS_TYPE, key).map_err(invalid)?.claims;
+    let ours = claims.iss == *realm.issuer && claims.aud == *realm.issuer && realm.env.now().as_secs() < claims.exp;
+    if ours { Ok(claims) } else { Err(CallerError::InvalidToken) }
 }
 
 impl Presented {
@@ -119,11 +135,16 @@ impl CallContext {
 /// A replayed proof, a token whose family ended, a grant that ended, a person who left.
 pub fn caller_of(tx: &mut Tx<'_>, now: Timestamp, presented: &Presented) -> Result<CallContext, CallerError> {
     presented.proof.consume(tx)?;
-    let claims = &presented.claims;
+    bearer_of(tx, now, &presented.claims)
+}
+
+/// The same for a token alone: how the one whom it was given to stands now.
+pub(crate) fn bearer_of(tx: &mut Tx<'_>, now: Timestamp, claims: &AccessClaims) -> Result<CallContext, CallerError> {
     let caller = match &claims.act {
         Some(act) => {
-            let alive = "select id from token_family where id = $1 and grant_id = $2 and revoked_at is null";
-            if tx.query_opt(alive, params![act.family, act.grant])?.is_none() {
+            let alive = "select id from token_family where id = $1 and grant_id = $2 and revoked_at is null
+                         and not exists (select 1 from revoked_token where jti = $3)";
+            if tx.query_opt(alive, params![act.family, act.grant, claims.jti])?.is_none() {
                 return Err(CallerError::GrantEnded);
             }
             let grant =

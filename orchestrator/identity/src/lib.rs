@@ -44,7 +44,7 @@ pub mod whoami;
 
 pub use context::{CallContext, CallerError, Presented, caller_of, standing};
 pub use keys::Keys;
-pub use realm::{Realm, SignUp};
+pub use realm::{NonceRule, Realm, SignUp};
 pub use schema::MIGRATIONS;
 pub use security_link::{LinkError, Undoable, Undone, security_link_of, security_undo};
 pub use sign_up::Ticket;

@@ -65,6 +65,10 @@ pub const SCOPE_ENTRIES: usize = 20;
 pub const DPOP_TOLERANCE_S: i64 = 60;
 /// Longest `jti` of a DPoP proof, in bytes.
 pub const DPOP_JTI_BYTES: usize = 128;
+/// Time for which one nonce for DPoP proofs is handed out, in seconds; it is taken for as long again.
+pub const DPOP_NONCE_S: i64 = 300;
+/// Longest life of the statement by which a sub-agent shows its key, in seconds.
+pub const ACTOR_TOKEN_LIFE_S: i64 = 300;
 /// A sign-in older than this is asked for anew before an acceptance or a thaw, in seconds.
 pub const STEP_UP_S: i64 = 3_600;
 /// Longest life of a client assertion, in seconds, and by how much the clocks of others may differ from ours.

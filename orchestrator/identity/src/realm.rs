@@ -38,6 +38,16 @@ impl SignUp {
     }
 }
 
+/// Whether a DPoP proof must carry a nonce of ours (RFC 9449, 8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NonceRule {
+    /// It is handed out with every answer of the token endpoint, and checked where it is used.
+    #[default]
+    Offered,
+    /// Every proof carries one: one that was made ahead of time is worth nothing.
+    Required,
+}
+
 /// One orchestrator as an issuer: its keys, its public address and its rules. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Realm {
@@ -47,12 +57,13 @@ pub struct Realm {
     /// The public URL without a trailing slash; the `iss` of all we sign.
     pub issuer: Arc<str>,
     pub sign_up: Arc<SignUp>,
+    pub proof_nonces: NonceRule,
 }
 
 impl Realm {
     #[must_use]
     pub fn new(env: Env, keyring: Keyring, keys: Keys, public_url: &str, sign_up: SignUp) -> Self {
-        Self { env, keyring, keys, issuer: public_url.trim_end_matches('/').into(), sign_up: Arc::new(sign_up) }
+        Self { env, keyring, keys, issuer: public_url.trim_end_matches('/').into(), sign_up: Arc::new(sign_up), proof_nonces: NonceRule::default() }
     }
 
     /// The name under which one provider knows one organisation. Two providers cannot tell that they serve the same one.

@@ -6,6 +6,7 @@ mod delegation;
 mod organisation;
 mod presence;
 mod security;
+mod tokens;
 
 use purser_db::Migrations;
 
@@ -21,6 +22,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         organisation::ORGANISATIONS,
         delegation::DELEGATION,
         approval::APPROVAL,
+        tokens::TOKENS,
     ],
 };
 

@@ -13,6 +13,8 @@ const KEEP_S: i64 = 7 * 86_400;
 pub fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), DbError> {
     tx.execute("delete from dpop_proof where expires_at < $1", params![now])?;
     tx.execute("delete from client_assertion where expires_at < $1", params![now])?;
+    tx.execute("delete from revoked_token where expires_at < $1", params![now])?;
+    tx.execute("delete from spent_statement where expires_at < $1", params![now])?;
     let old = now.plus_secs(-KEEP_S);
     tx.execute("delete from authorization_request where expires_at < $1", params![old])?;
     tx.execute("delete from authorization_code where expires_at < $1", params![old])?;

@@ -4,19 +4,27 @@ mod access;
 mod client_credentials;
 mod code;
 pub mod dpop;
+pub mod exchange;
 mod id_token;
+mod introspect;
 mod issue;
+mod known;
+pub mod nonce;
 mod refresh;
+mod revoke;
 mod sign_on;
 mod sign_on_refresh;
 
-pub use access::{AccessClaims, Actor, Confirmation};
+pub use access::{AccessClaims, Actor, Confirmation, Prior};
 pub(crate) use access::{TYPE as ACCESS_TYPE, agent_access, person_access};
+pub(crate) use known::is_revoked;
 pub use client_credentials::{ClientClaims, ClientToken, ClientTokenError, client_token};
 pub use code::{CodeError, CodeUse, CodeUsed, token_issue_by_code};
 pub use id_token::{IdClaims, id_token_hint, logout_token};
+pub use introspect::{INTROSPECT, token_introspect};
 pub use issue::{DevicePoll, TokenIssueError, device_poll, token_issue};
 pub use refresh::{RefreshError, Refreshed, token_refresh};
+pub use revoke::{Holder, TokenRevokeError, token_revoke};
 pub use sign_on::{PresentedSignOn, REFRESH as SIGN_ON_REFRESH, SignOnClaims, SignOnTokenError, SignOnTokens, person_of};
 pub use sign_on_refresh::{SignOnRefresh, SignOnRefreshError, SignOnRefreshed, sign_on_refresh};
 

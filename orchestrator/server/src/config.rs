@@ -49,6 +49,9 @@ pub struct Config {
     /// Audiences besides this installation that tokens can be for (RFC 8707).
     #[serde(default)]
     pub resources: Vec<Url>,
+    /// Whether every DPoP proof must carry a nonce of ours. Without, one is offered, and checked where it is used.
+    #[serde(default)]
+    pub require_dpop_nonce: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -9,12 +9,15 @@ mod decisions;
 mod device_authorization;
 mod error;
 mod form;
+mod introspect;
 mod logout;
 mod metadata;
+pub(crate) mod nonce;
 mod par;
 mod proof;
 pub(crate) mod register;
 pub(crate) mod resource;
+mod revoke;
 mod token;
 mod userinfo;
 
@@ -36,12 +39,17 @@ pub fn router(front: Front) -> Router {
         .route("/oauth/logout", get(logout::get).post(logout::post))
         .route("/oauth/logout/confirm", post(logout::confirm))
         .layer(from_fn_with_state(front.clone(), failure::render));
-    Router::new()
-        .merge(pages)
+    let proven = Router::new()
         .route("/oauth/par", post(par::post))
         .route("/oauth/device_authorization", post(device_authorization::post))
         .route("/oauth/token", post(token::post))
         .route("/oauth/userinfo", get(userinfo::answer).post(userinfo::answer))
+        .route(revoke::PATH, post(revoke::post))
+        .layer(from_fn_with_state(front.realm.clone(), nonce::offer));
+    Router::new()
+        .merge(pages)
+        .merge(proven)
+        .route(introspect::PATH, post(introspect::post))
         .route("/oauth/register", post(register::post))
         .route("/oauth/register/{client_id}", get(register::get).put(register::put).delete(register::delete))
         .route("/.well-known/oauth-authorization-server", get(metadata::server))

@@ -10,7 +10,7 @@ use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
 use purser_http::Fetcher;
 use purser_http::listen::{self, Limits};
-use purser_identity::{Keys, Realm};
+use purser_identity::{Keys, NonceRule, Realm};
 use purser_notify::Transport;
 use purser_provisioning::charges::Rails;
 use purser_provisioning::deploy::bundle::Bundles;
@@ -104,7 +104,9 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let keyring = keyring(env, &config.keys)?;
     let (load_env, load_ring) = (env.clone(), keyring.clone());
     let keys = db.write(move |tx| Keys::load(tx, &load_env, &load_ring)).await.map_err(|e| part("keys")(&e))?;
+    let proof_nonces = if config.require_dpop_nonce { NonceRule::Required } else { NonceRule::Offered };
     let realm = Realm::new(env.clone(), keyring.clone(), keys.clone(), config.public_url.as_str(), config.sign_up());
+    let realm = Realm { proof_nonces, ..realm };
     let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), keys.active().clone()).await?;
     let core = Core { db: db.clone(), env: env.clone(), keyring, audit, jobs: Arc::new(Notify::new()) };
     let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;

@@ -15,6 +15,11 @@ pub fn client_find(tx: &mut Tx<'_>, id: &ClientId) -> Result<Option<Client>, DbE
     tx.query_opt(select, params![id.as_str()])?.map(|row| read(&row)).transpose()
 }
 
+/// Whether a client was registered here and is not any more. One of the configuration was never in the store.
+pub(crate) fn is_removed(tx: &mut Tx<'_>, id: &ClientId) -> Result<bool, DbError> {
+    Ok(tx.query_opt("select id from client where id = $1 and removed_at is not null", params![id.as_str()])?.is_some())
+}
+
 /// The clients of the caller's organisation, newest first.
 ///
 /// # Errors

@@ -11,7 +11,9 @@ use purser_values::error::{Kind, PublicError};
 use purser_values::{Sha256Digest, Timestamp};
 use serde::Deserialize;
 
+use super::nonce;
 use crate::limits::{DPOP_JTI_BYTES, DPOP_TOLERANCE_S};
+use crate::realm::{NonceRule, Realm};
 
 /// The `typ` of a proof.
 pub const TYPE: &str = "dpop+jwt";
@@ -28,6 +30,8 @@ pub enum ProofError {
     Stale,
     #[error("the DPoP proof was used before")]
     Replayed,
+    #[error("the DPoP proof carries no nonce of ours, or an old one")]
+    Nonce,
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -36,6 +40,7 @@ impl PublicError for ProofError {
     fn code(&self) -> &'static str {
         match self {
             Self::Db(e) => e.code(),
+            Self::Nonce => "use_dpop_nonce",
             _ => "invalid_dpop_proof",
         }
     }
@@ -50,6 +55,7 @@ impl PublicError for ProofError {
             Self::Missing => "send a `DPoP` header with a proof for this request (RFC 9449)".to_owned(),
             Self::Stale => "check this machine's clock".to_owned(),
             Self::Replayed => "make a new proof with a new `jti` for every request".to_owned(),
+            Self::Nonce => "make a new proof with the `nonce` of the answer's `DPoP-Nonce` header".to_owned(),
             Self::Form(_) | Self::Other(_) => "make the proof for this method and URL, with the key of the token".to_owned(),
             Self::Db(_) => return None,
         })
@@ -63,6 +69,7 @@ struct Claims {
     iat: i64,
     jti: String,
     ath: Option<String>,
+    nonce: Option<String>,
 }
 
 /// A proof whose signature and claims are right. It counts once it is consumed.
@@ -73,6 +80,7 @@ pub struct Proof {
     jkt: String,
     replay: Sha256Digest,
     until: Timestamp,
+    nonce: Option<String>,
 }
 
 impl Proof {
@@ -106,7 +114,7 @@ impl Proof {
         let replay = Sha256Digest::of_parts(&[jkt.as_bytes(), b"\0", claims.jti.as_bytes()]);
         // Remembered until it is stale even if it was made with a clock that is ahead.
         let until = Timestamp::from_secs(claims.iat.saturating_add(DPOP_TOLERANCE_S + 1));
-        Ok(Self { key, jkt, replay, until })
+        Ok(Self { key, jkt, replay, until, nonce: claims.nonce })
     }
 
     #[must_use]
@@ -118,6 +126,18 @@ impl Proof {
     #[must_use]
     pub fn jkt(&self) -> &str {
         &self.jkt
+    }
+
+    /// Checks the proof's nonce: one that is there must be ours and recent, and one must be there where the realm says so.
+    ///
+    /// # Errors
+    /// [`ProofError::Nonce`].
+    pub fn check_nonce(&self, realm: &Realm) -> Result<(), ProofError> {
+        match &self.nonce {
+            None if realm.proof_nonces == NonceRule::Offered => Ok(()),
+            Some(nonce) if nonce::is_fresh(realm, nonce) => Ok(()),
+            _ => Err(ProofError::Nonce),
+        }
     }
 
     /// Takes the proof; the second time it is refused.

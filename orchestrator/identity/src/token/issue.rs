@@ -15,7 +15,7 @@ use purser_values::{Secret, Timestamp};
 use super::dpop::{Proof, ProofError};
 use super::refresh::mint_refresh;
 use super::{AgentTokens, Tokens, agent_access, person_access};
-use crate::grant::{self, Grant};
+use crate::grant::{self, Chain, Grant};
 use crate::grant_request::{Asker, GrantRequest, State, by_id};
 use crate::realm::Realm;
 
@@ -126,19 +126,36 @@ pub(super) fn for_grant(
     request: &GrantRequestId,
     proof: &Proof,
 ) -> Result<Done<Tokens>, TokenIssueError> {
-    let family = TokenFamilyId::mint(&realm.env);
-    tx.execute("insert into token_family (id, grant_id) values ($1, $2)", params![family, grant.id])?;
-    let refresh_token = mint_refresh(tx, realm, &family, proof.jkt(), grant.scope.expires_at)?;
-    let (access_token, expires_in_s) = agent_access(realm, &grant, &family, proof.jkt())?;
     let now = realm.env.now();
-    let caller = grant::chain(tx, &grant, now)?.caller(&grant);
+    let chain = grant::chain(tx, &grant, now)?;
+    let (family, mut tokens) = family(tx, realm, &grant, &chain, proof.jkt())?;
+    let caller = chain.caller(&grant);
     let changed = match by_id(tx, request, now)?.map(|request| request.asker) {
         Some(Asker::Agent(asked)) => asked.changes(&grant.scope, grant.accepted_at),
         _ => Vec::new(),
     };
     let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str(), request.as_str(), proof.jkt()]);
-    let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent, scope: grant.scope, changed });
-    Ok(Done::with_event(Tokens { access_token, expires_in_s, agent }, event))
+    if let Some(agent) = &mut tokens.agent {
+        agent.changed = changed;
+    }
+    Ok(Done::with_event(tokens, event))
+}
+
+/// A new family of tokens under a grant, for one key.
+pub(super) fn family(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    grant: &Grant,
+    chain: &Chain,
+    jkt: &str,
+) -> Result<(TokenFamilyId, Tokens), TokenIssueError> {
+    let family = TokenFamilyId::mint(&realm.env);
+    tx.execute("insert into token_family (id, grant_id) values ($1, $2)", params![family, grant.id])?;
+    let refresh_token = mint_refresh(tx, realm, &family, jkt, grant.scope.expires_at)?;
+    let (access_token, expires_in_s) = agent_access(realm, grant, chain, &family, jkt)?;
+    let (scope, changed) = (grant.scope.clone(), Vec::new());
+    let agent = Some(AgentTokens { refresh_token, grant: grant.id.clone(), agent: grant.agent.clone(), scope, changed });
+    Ok((family, Tokens { access_token, expires_in_s, agent }))
 }
 
 fn let_in(

@@ -17,7 +17,8 @@ use super::{AgentTokens, Tokens, agent_access};
 use crate::grant;
 use crate::realm::Realm;
 
-const REFRESH: &str = "pur_rt";
+/// The prefix of the refresh tokens of agents.
+pub(super) const REFRESH: &str = "pur_rt";
 /// How long after its first use a token may be presented again by its key, when its answer was lost, in seconds.
 const LOST_ANSWER_S: i64 = 60;
 
@@ -119,7 +120,7 @@ pub fn token_refresh(
     // The time of the first use stays: the exception does not renew itself.
     let update = "update refresh_token set used_at = coalesce(used_at, $2), successor = $3 where token_hash = $1";
     tx.execute(update, params![digest, now, successor])?;
-    let (access_token, expires_in_s) = agent_access(realm, &grant, &family, proof.jkt())?;
+    let (access_token, expires_in_s) = agent_access(realm, &grant, &chain, &family, proof.jkt())?;
     let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str()]);
     let agent = Some(AgentTokens { refresh_token, grant: grant.id, agent: grant.agent, scope: grant.scope, changed: Vec::new() });
     Ok(Done::with_event(Refreshed::Issued(Tokens { access_token, expires_in_s, agent }), event))

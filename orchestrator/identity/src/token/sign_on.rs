@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::access::{Confirmation, TYPE};
 use super::dpop::{Proof, ProofError};
 use super::id_token::id_token;
+use super::is_revoked;
 use crate::authorization::sign_on::{self, SignOn};
 use crate::client::{Client, ClientId, GrantType};
 use crate::person::{self, Member};
@@ -178,7 +179,14 @@ pub fn person_of(tx: &mut Tx<'_>, now: Timestamp, presented: &PresentedSignOn) -
     if let Some(proof) = &presented.proof {
         proof.consume(tx)?;
     }
-    let claims = &presented.claims;
+    bearer_of(tx, now, &presented.claims)
+}
+
+/// The same for a token alone.
+pub(super) fn bearer_of(tx: &mut Tx<'_>, now: Timestamp, claims: &SignOnClaims) -> Result<Member, SignOnTokenError> {
+    if is_revoked(tx, &claims.jti)? {
+        return Err(SignOnTokenError::InvalidToken);
+    }
     let found = sign_on::find(tx, &claims.sid)?.filter(|s| s.is_alive(now) && s.person == claims.sub && s.client == claims.client_id);
     let sign_on = found.ok_or(SignOnTokenError::InvalidToken)?;
     if !claims.scope.contains(OPENID) {

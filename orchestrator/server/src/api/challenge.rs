@@ -7,6 +7,7 @@ use http::{HeaderValue, StatusCode, header};
 use purser_http::Problem;
 
 use super::Api;
+use crate::oidc::nonce;
 use crate::oidc::resource::challenge;
 
 /// Adds the challenge to every 401 that has none. Providers sign their calls (`/v2/`) and are not told of tokens.
@@ -17,11 +18,15 @@ pub async fn add(State(api): State<Api>, request: Request, next: Next) -> Respon
         // Whoever brought no token is told of no error (RFC 6750, 3.1).
         let error = match response.extensions().get::<Problem>().map(|problem| problem.code.as_str()) {
             Some("invalid_dpop_proof") => Some("invalid_dpop_proof"),
+            Some("use_dpop_nonce") => Some("use_dpop_nonce"),
             Some("not_signed_in") | None => None,
             Some(_) => Some("invalid_token"),
         };
         if let Ok(value) = HeaderValue::try_from(challenge(&api.app.realm.issuer, "DPoP", error)) {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, value);
+        }
+        if let Ok(value) = HeaderValue::try_from(purser_identity::token::nonce::now(&api.app.realm)) {
+            response.headers_mut().insert(nonce::HEADER, value);
         }
     }
     response

@@ -45,6 +45,11 @@ impl OAuthError {
         Self { status: StatusCode::BAD_REQUEST, code: error.clone(), error, description, hint: None, challenge: None }
     }
 
+    /// The same under another registered code; ours stays.
+    pub fn registered_as(self, error: &str) -> Self {
+        Self { error: error.to_owned(), ..self }
+    }
+
     /// What went wrong, for a page or another form of answer.
     pub fn description(&self) -> &str {
         &self.description

@@ -7,15 +7,20 @@ use axum::extract::State;
 use purser_identity::authorization::code::{ACR_MAILED_CODE, ACR_PHISHING_RESISTANT};
 use purser_identity::authorization::details::GRANT_TYPE;
 use purser_identity::scope::OF_PERSONS;
+use purser_identity::token;
 use purser_wire::keys::{PublicKey, PublicKeys};
 use serde_json::{Value, json};
 
 use super::clients::Registration;
 use super::resource::PROOF_ALGORITHMS;
+use super::{introspect, revoke};
 use crate::front::Front;
 
 /// How long a provider may trust a key that it has fetched, in seconds.
 const KEY_TRUST_S: i64 = 86_400;
+
+/// How clients prove themselves, at every endpoint that asks for it.
+const AUTHENTICATION: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
 
 pub async fn server(State(front): State<Front>) -> Json<Value> {
     let url = |path| front.realm.url(path);
@@ -25,6 +30,8 @@ pub async fn server(State(front): State<Front>) -> Json<Value> {
         "token_endpoint": url("/oauth/token"),
         "userinfo_endpoint": url("/oauth/userinfo"),
         "jwks_uri": url("/.well-known/jwks.json"),
+        "introspection_endpoint": url(introspect::PATH),
+        "revocation_endpoint": url(revoke::PATH),
         "pushed_authorization_request_endpoint": url("/oauth/par"),
         "device_authorization_endpoint": url("/oauth/device_authorization"),
         "end_session_endpoint": url("/oauth/logout"),
@@ -33,10 +40,15 @@ pub async fn server(State(front): State<Front>) -> Json<Value> {
         "response_modes_supported": ["query"],
         "grant_types_supported": [
             "authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:device_code",
+            token::exchange::GRANT_TYPE,
         ],
         "code_challenge_methods_supported": ["S256"],
-        "token_endpoint_auth_methods_supported": ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "token_endpoint_auth_methods_supported": AUTHENTICATION,
         "token_endpoint_auth_signing_alg_values_supported": PROOF_ALGORITHMS,
+        "introspection_endpoint_auth_methods_supported": AUTHENTICATION,
+        "introspection_endpoint_auth_signing_alg_values_supported": PROOF_ALGORITHMS,
+        "revocation_endpoint_auth_methods_supported": AUTHENTICATION,
+        "revocation_endpoint_auth_signing_alg_values_supported": PROOF_ALGORITHMS,
         "dpop_signing_alg_values_supported": PROOF_ALGORITHMS,
         "id_token_signing_alg_values_supported": ["ES256", "EdDSA"],
         "subject_types_supported": ["public"],

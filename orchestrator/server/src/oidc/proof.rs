@@ -18,5 +18,7 @@ pub fn optional(front: &Front, headers: &HeaderMap, path: &str) -> Result<Option
         (Some(proof), None) => proof.to_str().map_err(|_| ProofError::Missing)?,
         (Some(_), Some(_)) => return Err(ProofError::Missing),
     };
-    Proof::check(proof, "POST", &front.realm.url(path), None, front.realm.env.now()).map(Some)
+    let proof = Proof::check(proof, "POST", &front.realm.url(path), None, front.realm.env.now())?;
+    proof.check_nonce(&front.realm)?;
+    Ok(Some(proof))
 }

@@ -5,6 +5,7 @@
 mod client_credentials;
 mod code;
 mod device;
+mod exchange;
 mod refresh;
 
 use axum::Json;
@@ -14,6 +15,7 @@ use purser_authority::{Attempt, Caller, Denied, Facts, GrantScope, Permit, autho
 use purser_identity::authorization::details::GRANT_TYPE;
 use purser_identity::grant_request::Change;
 use purser_identity::token::dpop::{Proof, ProofError};
+use purser_identity::token::exchange::GRANT_TYPE as GRANT_TYPE_EXCHANGE;
 use purser_identity::token::{SignOnTokens, Tokens};
 use purser_values::Env;
 use serde::Serialize;
@@ -30,6 +32,9 @@ const DEVICE_GRANT: &str = "urn:ietf:params:oauth:grant-type:device_code";
 pub struct Answer {
     access_token: String,
     token_type: &'static str,
+    /// Of an exchange (RFC 8693, 2.2.1).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    issued_token_type: Option<&'static str>,
     expires_in: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     refresh_token: Option<String>,
@@ -61,6 +66,7 @@ impl From<Tokens> for Answer {
         Self {
             access_token: tokens.access_token.expose().clone(),
             token_type: "DPoP",
+            issued_token_type: None,
             expires_in: tokens.expires_in_s,
             refresh_token: tokens.agent.as_ref().map(|a| a.refresh_token.expose().clone()),
             id_token: None,
@@ -78,6 +84,7 @@ impl From<SignOnTokens> for Answer {
         Self {
             access_token: tokens.access_token.expose().clone(),
             token_type: token_type(tokens.bound),
+            issued_token_type: None,
             expires_in: tokens.expires_in_s,
             refresh_token: tokens.refresh_token.as_ref().map(|token| token.expose().clone()),
             id_token: tokens.id_token,
@@ -99,6 +106,7 @@ pub async fn post(State(front): State<Front>, form: Form) -> Result<Json<Answer>
         Some("client_credentials") => client_credentials::answer(&front, form).await,
         Some("authorization_code") => code::answer(&front, form).await,
         Some("refresh_token") => refresh::answer(&front, form).await,
+        Some(GRANT_TYPE_EXCHANGE) => exchange::answer(&front, form).await,
         Some(DEVICE_GRANT) => device::answer(&front, form).await,
         Some(_) => Err(OAuthError::new("unsupported_grant_type", "the grant type is none of ours".to_owned())),
         None => Err(OAuthError::invalid_request("`grant_type` is missing")),

@@ -67,7 +67,9 @@ fn proof(front: &Front, method: &Method, headers: &HeaderMap, token: &str) -> Re
         return Err(Some(ProofError::Missing.into()));
     };
     let checked = Proof::check(proof, method.as_str(), &front.realm.url(PATH), Some(token), front.realm.env.now());
-    checked.map_err(|e| Some(e.into()))
+    let proof = checked.map_err(|e| Some(e.into()))?;
+    proof.check_nonce(&front.realm).map_err(|e| Some(e.into()))?;
+    Ok(proof)
 }
 
 /// Without a token only the challenge is said, with one also what is wrong with it (RFC 6750, 3.1).

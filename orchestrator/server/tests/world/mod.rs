@@ -56,6 +56,29 @@ impl World {
     pub async fn with(url: &str, sandbox: bool, sign_up: SignUp) -> Self {
         let (env, clock) = Env::test(START, 7);
         let db: Db = purser_db::testing::sqlite(purser_server::TABLES).await;
+        Self::made_of(db, env, clock, url, sandbox, sign_up).await
+    }
+
+    /// A sandbox on this database.
+    pub async fn on(db: Db) -> Self {
+        let (env, clock) = Env::test(START, 7);
+        Self::made_of(db, env, clock, "http://localhost:4000", true, SignUp::Open).await
+    }
+
+    /// Another node on the same database, with nothing else in common but the time.
+    pub async fn beside(&self) -> Self {
+        let db = self.front.core.db.clone();
+        Self::made_of(db, self.env.clone(), self.clock.clone(), &self.front.realm.issuer, self.front.sandbox, SignUp::Open).await
+    }
+
+    /// Lets the OAuth endpoints and the API treat nonces by this rule.
+    pub fn demand_nonces(&mut self, rule: purser_identity::NonceRule) {
+        self.front.realm.proof_nonces = rule;
+        self.router = console::router(self.front.clone()).merge(oidc::router(self.front.clone()));
+        self.api = api::router(&self.front, self.folder.path());
+    }
+
+    async fn made_of(db: Db, env: Env, clock: Arc<TestClock>, url: &str, sandbox: bool, sign_up: SignUp) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Keyring::from_bytes(&Secret::new([9; 32])).unwrap();
         let (e, k) = (env.clone(), keyring.clone());
@@ -349,9 +372,13 @@ pub struct Agent {
 
 impl Agent {
     pub fn proof(&self, method: &str, url: &str, token: Option<&str>) -> String {
+        self.proof_with(method, url, token, None)
+    }
+
+    pub fn proof_with(&self, method: &str, url: &str, token: Option<&str>, nonce: Option<&str>) -> String {
         let jti = b64url(&self.env.bytes::<16>());
         let ath = token.map(|t| b64url(Sha256Digest::of(t.as_bytes()).as_bytes()));
-        let claims = json!({ "htm": method, "htu": url, "iat": self.env.now().as_secs(), "jti": jti, "ath": ath });
+        let claims = json!({ "htm": method, "htu": url, "iat": self.env.now().as_secs(), "jti": jti, "ath": ath, "nonce": nonce });
         self.key.sign_with_jwk("dpop+jwt", &claims).unwrap()
     }
 

@@ -27,6 +27,7 @@ pub async fn answer(front: &Front, form: Form) -> Result<Answer, OAuthError> {
     Ok(Answer {
         access_token: issued.access_token.expose().clone(),
         token_type: token_type(bound),
+        issued_token_type: None,
         expires_in: issued.expires_in_s,
         refresh_token: None,
         id_token: None,

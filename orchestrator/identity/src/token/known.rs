@@ -1,0 +1,83 @@
+//! Any token of ours, read back from its text: for introspection and revocation, where a token comes without its use.
+//!
+//! The hint of the caller (`token_type_hint`) is not needed, because every kind of token tells itself.
+
+use purser_crypto::{jose, token};
+use purser_db::{DbError, Tx, params};
+use purser_values::Timestamp;
+use purser_values::id::{GrantId, SignOnId, TokenFamilyId, TokenId};
+use serde_json::Value;
+
+use super::refresh::REFRESH;
+use super::{ACCESS_TYPE, AccessClaims, ClientClaims, SIGN_ON_REFRESH, SignOnClaims};
+use crate::client::{Client, ClientId};
+use crate::realm::Realm;
+
+/// A token whose signature is ours, or that is in the store. Whether it still counts is another question.
+pub(super) enum Known {
+    /// An agent's or a person's, for the API.
+    Access(AccessClaims),
+    SignOn(SignOnClaims),
+    Client(ClientClaims),
+    AgentRefresh { family: TokenFamilyId, grant: GrantId, jkt: String, expires_at: Timestamp, unused: bool },
+    SignOnRefresh { sign_on: SignOnId, expires_at: Timestamp, unused: bool },
+}
+
+pub(super) fn known(tx: &mut Tx<'_>, realm: &Realm, text: &str) -> Result<Option<Known>, DbError> {
+    if token::is_well_formed(text, REFRESH) {
+        let select = "select t.family as family, t.jkt as jkt, t.expires_at as expires_at, t.used_at as used_at, f.grant_id as grant_id,
+                      f.revoked_at as revoked_at from refresh_token t join token_family f on f.id = t.family where t.token_hash = $1";
+        let Some(row) = tx.query_opt(select, params![token::hash(text)])? else { return Ok(None) };
+        let ended = row.get::<Option<Timestamp>>("used_at")?.is_some() || row.get::<Option<Timestamp>>("revoked_at")?.is_some();
+        let (family, grant) = (row.parse("family")?, row.parse("grant_id")?);
+        return Ok(Some(Known::AgentRefresh { family, grant, jkt: row.get("jkt")?, expires_at: row.get("expires_at")?, unused: !ended }));
+    }
+    if token::is_well_formed(text, SIGN_ON_REFRESH) {
+        let select = "select sign_on, expires_at, used_at from sign_on_refresh where token_hash = $1";
+        let Some(row) = tx.query_opt(select, params![token::hash(text)])? else { return Ok(None) };
+        let unused = row.get::<Option<Timestamp>>("used_at")?.is_none();
+        return Ok(Some(Known::SignOnRefresh { sign_on: row.parse("sign_on")?, expires_at: row.get("expires_at")?, unused }));
+    }
+    Ok(access(realm, text))
+}
+
+/// An access token that has not run out.
+fn access(realm: &Realm, text: &str) -> Option<Known> {
+    let kid = jose::decode_unverified::<Value>(text, ACCESS_TYPE).ok()?.kid;
+    let claims = jose::verify::<Value>(text, ACCESS_TYPE, realm.keys.find(kid.as_deref()?)?).ok()?.claims;
+    if claims["iss"] != *realm.issuer || claims["exp"].as_i64()? <= realm.env.now().as_secs() {
+        return None;
+    }
+    if claims.get("org").is_some() {
+        serde_json::from_value(claims).ok().map(Known::Access)
+    } else if claims.get("sid").is_some() {
+        serde_json::from_value(claims).ok().map(Known::SignOn)
+    } else {
+        serde_json::from_value(claims).ok().map(Known::Client)
+    }
+}
+
+/// Whether the token was given to this client. An agent's was when the agent came by the client's code.
+pub(super) fn is_of(tx: &mut Tx<'_>, known: &Known, client: &Client) -> Result<bool, DbError> {
+    let family = match known {
+        Known::SignOn(claims) => return Ok(claims.client_id == client.id),
+        Known::Client(claims) => return Ok(claims.client_id == client.id),
+        Known::SignOnRefresh { sign_on, .. } => {
+            return Ok(crate::authorization::sign_on::find(tx, sign_on)?.is_some_and(|s| s.client == client.id));
+        }
+        Known::Access(AccessClaims { act: None, .. }) => return Ok(false),
+        Known::Access(AccessClaims { act: Some(act), .. }) => &act.family,
+        Known::AgentRefresh { family, .. } => family,
+    };
+    Ok(client_of(tx, family)?.is_some_and(|of| of == client.id))
+}
+
+/// The client by whose code a family of an agent's tokens came.
+pub(super) fn client_of(tx: &mut Tx<'_>, family: &TokenFamilyId) -> Result<Option<ClientId>, DbError> {
+    tx.query_opt("select client from authorization_code where family = $1", params![family])?.map(|row| row.parse("client")).transpose()
+}
+
+/// Whether an access token was revoked by itself.
+pub(crate) fn is_revoked(tx: &mut Tx<'_>, id: &TokenId) -> Result<bool, DbError> {
+    Ok(tx.query_opt("select jti from revoked_token where jti = $1", params![id])?.is_some())
+}
