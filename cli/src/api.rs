@@ -10,6 +10,7 @@ pub mod problem;
 mod proof;
 mod refresh;
 pub mod spawn;
+mod workload;
 
 use std::cell::RefCell;
 use std::net::{Ipv4Addr, SocketAddr};

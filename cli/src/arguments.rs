@@ -133,6 +133,12 @@ pub struct Login {
     /// How long the grant should hold, in seconds
     #[arg(long, value_name = "SECONDS")]
     pub expires_in: Option<u64>,
+    /// In a build: the file with the token by which its issuer says what it is; asks nobody
+    #[arg(long, value_name = "FILE", requires = "workload_trust", conflicts_with_all = ["person", "timeout"])]
+    pub workload_token_file: Option<PathBuf>,
+    /// Which trust the build means; a person set it up
+    #[arg(long, value_name = "ID", requires = "workload_token_file")]
+    pub workload_trust: Option<String>,
     /// Stop waiting after this long; the next `purser login` goes on where this one stopped
     #[arg(long, value_name = "SECONDS")]
     pub timeout: Option<u64>,

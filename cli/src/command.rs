@@ -20,6 +20,7 @@ mod spend;
 mod status;
 mod trace;
 mod whoami;
+mod workload;
 
 use serde_json::Value;
 

@@ -4,10 +4,12 @@
 //! purpose: the algorithm comes from the key, never from the header alone; `crit`, an unknown algorithm, a private key in a
 //! header and a wrong `typ` are refused. Times in claims are the caller's to check, against its own `Env`.
 
+mod foreign;
 mod jwk;
 mod key;
 mod verify;
 
+pub use foreign::ForeignKeys;
 pub use jwk::Jwk;
 pub use key::{Algorithm, SigningKey};
 pub use verify::{JoseError, Verified, decode_unverified, decode_unverified_untyped, verify, verify_bytes, verify_untyped};

@@ -148,6 +148,8 @@ registry! {
     GrantId = Grant "grt";
     /// An agent's request for a grant that waits for a person.
     GrantRequestId = GrantRequest "grq";
+    /// What a person lets workloads of another issuer do.
+    WorkloadTrustId = WorkloadTrust "wlt";
     /// One access token, as its `jti`.
     TokenId = Token "tok";
     /// The refresh tokens that follow from one acceptance.

@@ -52,9 +52,10 @@ impl Api<'_> {
             session.replace(current);
             return Ok(true);
         }
+        let Some(refresh_token) = &current.refresh_token else { return Err(ended()) };
         let body = url::form_urlencoded::Serializer::new(String::new())
             .append_pair("grant_type", "refresh_token")
-            .append_pair("refresh_token", current.refresh_token.expose())
+            .append_pair("refresh_token", refresh_token.expose())
             .finish();
         let granted = self.token(body, EXCHANGE).await.map_err(|failure| match failure.code.as_str() {
             "invalid_grant" | "expired_token" => ended().details(serde_json::json!({ "cause": failure.code, "said": failure.message })),
@@ -63,7 +64,7 @@ impl Api<'_> {
         let next = Session {
             access_expires_at: granted.expires_at(self.context.env.now()),
             access_token: granted.access_token,
-            refresh_token: granted.refresh_token.unwrap_or(current.refresh_token),
+            refresh_token: granted.refresh_token.or(current.refresh_token),
             ..current
         };
         home.save_session(&self.context.env, &next)?;

@@ -18,7 +18,11 @@ use crate::project::{self, Project};
 use crate::screen;
 
 pub(super) async fn run(context: &Context, arguments: &Login) -> Result<Success, Failure> {
-    if arguments.person { person(context, arguments).await } else { agent(context, arguments).await }
+    match (&arguments.workload_token_file, &arguments.workload_trust) {
+        (Some(file), Some(trust)) => super::workload::login(context, file, trust).await,
+        _ if arguments.person => person(context, arguments).await,
+        _ => agent(context, arguments).await,
+    }
 }
 
 async fn agent(context: &Context, arguments: &Login) -> Result<Success, Failure> {
@@ -45,7 +49,7 @@ async fn agent(context: &Context, arguments: &Login) -> Result<Success, Failure>
         grant_id: tokens.grant_id,
         access_token: tokens.access_token,
         access_expires_at: tokens.expires_at,
-        refresh_token,
+        refresh_token: Some(refresh_token),
         profile: context.profile.borrow().clone(),
     };
     {

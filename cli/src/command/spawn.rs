@@ -32,7 +32,7 @@ pub(super) async fn run(context: &Context, arguments: &Spawn) -> Result<Success,
         grant_id: tokens.grant_id,
         access_token: tokens.access_token,
         access_expires_at: tokens.expires_at,
-        refresh_token,
+        refresh_token: Some(refresh_token),
         profile: context.profile.borrow().clone(),
     };
     home.save_url(&context.env, &session.url)?;

@@ -17,7 +17,9 @@ pub struct Session {
     pub grant_id: String,
     pub access_token: Secret<String>,
     pub access_expires_at: Timestamp,
-    pub refresh_token: Secret<String>,
+    /// A workload has none: it logs in again with a new token of its issuer.
+    #[serde(default)]
+    pub refresh_token: Option<Secret<String>>,
     /// `sandbox`, when the orchestrator said so.
     #[serde(default)]
     pub profile: Option<String>,
@@ -46,7 +48,7 @@ pub(super) fn save(env: &Env, path: &Path, session: &Session) -> Result<(), Home
             "grant_id": session.grant_id,
             "access_token": session.access_token.expose(),
             "access_expires_at": session.access_expires_at,
-            "refresh_token": session.refresh_token.expose(),
+            "refresh_token": session.refresh_token.as_ref().map(Secret::expose),
             "profile": session.profile,
         })
         .to_string(),
@@ -68,12 +70,12 @@ mod tests {
             grant_id: "grt_1".to_owned(),
             access_token: Secret::new("at-secret".to_owned()),
             access_expires_at: Timestamp::EPOCH.plus_secs(600),
-            refresh_token: Secret::new("rt-secret".to_owned()),
+            refresh_token: Some(Secret::new("rt-secret".to_owned())),
             profile: None,
         };
         save(&Env::system(), &path, &session).unwrap();
         let back = load(&path).unwrap().unwrap();
-        assert_eq!(back.refresh_token.expose(), "rt-secret");
+        assert_eq!(back.refresh_token.as_ref().unwrap().expose(), "rt-secret");
         assert!(back.is_fresh(Timestamp::EPOCH) && !back.is_fresh(Timestamp::EPOCH.plus_secs(590)));
         assert!(!format!("{back:?}").contains("secret"));
     }

@@ -120,6 +120,10 @@ actions! {
     AgentRead = "agent_read" by EVERYBODY;
     /// Let another agent act within one's own grant.
     AgentDelegate = "agent_delegate" by NOBODY, agents;
+    /// Let workloads of another issuer act within a grant.
+    WorkloadTrustAdd = "workload_trust_add" by MAKERS, step_up;
+    WorkloadTrustRead = "workload_trust_read" by EVERYBODY;
+    WorkloadTrustRemove = "workload_trust_remove" by MAKERS;
     /// Ask for a person's yes to one exact request.
     ApprovalRequest = "approval_request" by MAKERS, agents;
     ApprovalRead = "approval_read" by EVERYBODY, agents, while_frozen;

@@ -41,6 +41,7 @@ pub mod token;
 pub mod totp;
 mod visible;
 pub mod whoami;
+pub mod workload;
 
 pub use context::{CallContext, CallerError, Presented, caller_of, standing};
 pub use keys::Keys;

@@ -69,6 +69,16 @@ pub const DPOP_JTI_BYTES: usize = 128;
 pub const DPOP_NONCE_S: i64 = 300;
 /// Longest life of the statement by which a sub-agent shows its key, in seconds.
 pub const ACTOR_TOKEN_LIFE_S: i64 = 300;
+/// Shortest and longest life of a grant that a workload gets, in seconds.
+pub const WORKLOAD_LIFE_MIN_S: i64 = 60;
+pub const WORKLOAD_LIFE_MAX_S: i64 = 900;
+/// Longest that another issuer's token may still live when it is exchanged, in seconds.
+pub const WORKLOAD_TOKEN_LIFE_S: i64 = 86_400;
+/// Longest issuer, audience, subject and claim that a trust names, in characters, and most claims.
+pub const WORKLOAD_TEXT_CHARS: usize = 512;
+pub const WORKLOAD_CLAIMS: usize = 16;
+/// Trusts that one organisation may have.
+pub const WORKLOAD_TRUSTS: i64 = 200;
 /// A sign-in older than this is asked for anew before an acceptance or a thaw, in seconds.
 pub const STEP_UP_S: i64 = 3_600;
 /// Longest life of a client assertion, in seconds, and by how much the clocks of others may differ from ours.

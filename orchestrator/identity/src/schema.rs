@@ -7,6 +7,7 @@ mod organisation;
 mod presence;
 mod security;
 mod tokens;
+mod workload;
 
 use purser_db::Migrations;
 
@@ -23,6 +24,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         delegation::DELEGATION,
         approval::APPROVAL,
         tokens::TOKENS,
+        workload::WORKLOADS,
     ],
 };
 

@@ -22,7 +22,7 @@ pub use client_credentials::{ClientClaims, ClientToken, ClientTokenError, client
 pub use code::{CodeError, CodeUse, CodeUsed, token_issue_by_code};
 pub use id_token::{IdClaims, id_token_hint, logout_token};
 pub use introspect::{INTROSPECT, token_introspect};
-pub use issue::{DevicePoll, TokenIssueError, device_poll, token_issue};
+pub use issue::{DevicePoll, Renewal, TokenIssueError, device_poll, token_issue};
 pub use refresh::{RefreshError, Refreshed, token_refresh};
 pub use revoke::{Holder, TokenRevokeError, token_revoke};
 pub use sign_on::{PresentedSignOn, REFRESH as SIGN_ON_REFRESH, SignOnClaims, SignOnTokenError, SignOnTokens, person_of};
@@ -45,7 +45,8 @@ pub struct Tokens {
 
 #[derive(Debug)]
 pub struct AgentTokens {
-    pub refresh_token: Secret<String>,
+    /// A workload gets none: it comes again with its own identity.
+    pub refresh_token: Option<Secret<String>>,
     pub grant: GrantId,
     pub agent: AgentId,
     /// What the grant allows.

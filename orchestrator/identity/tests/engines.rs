@@ -290,7 +290,7 @@ async fn of_two_refreshes_at_once_by_the_same_key_one_answer_works_and_a_late_re
         let world = Arc::new(World::new(db).await);
         let (person, key) = (world.person("ada@example.test").await, key());
         let tokens = world.granted(&person, &key).await;
-        let refresh = tokens.agent.as_ref().unwrap().refresh_token.clone();
+        let refresh = tokens.agent.as_ref().unwrap().refresh_token.clone().unwrap();
         let both: Vec<_> = (0..2)
             .map(|_| {
                 let (world, refresh, key) = (world.clone(), refresh.clone(), key.clone());
@@ -300,7 +300,7 @@ async fn of_two_refreshes_at_once_by_the_same_key_one_answer_works_and_a_late_re
         let mut successors = Vec::new();
         for outcome in both {
             let Refreshed::Issued(tokens) = outcome.await.unwrap().unwrap() else { panic!("a lost answer was taken for a theft") };
-            successors.push(tokens.agent.unwrap().refresh_token);
+            successors.push(tokens.agent.unwrap().refresh_token.unwrap());
         }
         let mut alive = 0;
         for successor in &successors {
@@ -396,7 +396,7 @@ async fn frozen_revoked_and_ended_are_seen_by_the_next_call_and_agents_can_chang
 
         world.freeze(&person, &agent.agent).await.unwrap();
         assert!(world.call(&tokens, &key).await.unwrap().frozen);
-        assert!(matches!(world.refresh(&agent.refresh_token, &key).await, Err(RefreshError::Frozen)));
+        assert!(matches!(world.refresh(agent.refresh_token.as_ref().unwrap(), &key).await, Err(RefreshError::Frozen)));
         world.thaw(&person, &agent.agent).await.unwrap();
         let context = world.call(&tokens, &key).await.unwrap();
         assert!(!context.frozen);

@@ -6,7 +6,7 @@ use purser_db::{DbError, Tx};
 use purser_identity::agent::AgentName;
 use purser_identity::grant::{Derive, DeriveError};
 use purser_identity::token::exchange::{ActorError, ActorToken, Narrower, token_issue_derived};
-use purser_identity::token::{TokenIssueError, Tokens};
+use purser_identity::token::{Renewal, TokenIssueError, Tokens};
 use purser_identity::{CallerError, Presented, Realm, caller_of};
 use purser_values::error::{Kind, PublicError};
 
@@ -89,6 +89,6 @@ pub fn token_exchange(tx: &mut Tx<'_>, realm: &Realm, given: &Exchange) -> Resul
     let derived = agent_delegate(tx, realm, &context.caller, &ask)?;
     let grant = derived.value.grant.clone();
     let mut done = derived.map(drop);
-    let tokens = done.absorb(token_issue_derived(tx, realm, &permit, &grant, &jkt)?);
+    let tokens = done.absorb(token_issue_derived(tx, realm, &permit, &grant, &jkt, Renewal::Refresh)?);
     Ok(done.map(|()| tokens))
 }

@@ -31,6 +31,7 @@ pub mod store;
 pub mod trace;
 pub mod variables;
 pub mod visible;
+mod workload;
 
 pub use crate::core::Core;
 pub use agent_control::{AGENT_CONTROL_JOB, AgentControlJob, agent_freeze, agent_thaw, grant_end, grant_revoke};
@@ -44,3 +45,4 @@ pub use gateway::{Configured, Gateway};
 pub use member_control::{OffBoarded, member_leave, member_remove, member_role_set, organisation_disable, person_disable};
 pub use perform::{perform, perform_beside};
 pub use store::MIGRATIONS;
+pub use workload::{WorkloadError, workload_exchange};

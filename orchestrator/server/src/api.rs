@@ -19,6 +19,7 @@ mod spend;
 mod trace;
 mod variables;
 mod whoami;
+mod workloads;
 
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, State};
@@ -88,6 +89,9 @@ routes! {
     get "/v1/clients" => clients::list;
     post "/v1/clients" => clients::register;
     post "/v1/clients/{id}/remove" => clients::remove;
+    get "/v1/workload_trusts" => workloads::list;
+    post "/v1/workload_trusts" => workloads::add;
+    post "/v1/workload_trusts/{id}/remove" => workloads::remove;
     post "/v2/provisioning/charges" => providers::charge;
     post "/v2/provisioning/charges/{id}/refunds" => providers::refund;
     post "/v2/provisioning/events" => providers::event;

@@ -124,6 +124,10 @@ fn body(route: &str) -> (&'static str, String) {
         "/v1/resources" => {
             json(json!({ "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} }))
         }
+        "/v1/workload_trusts" => json(json!({
+            "grant": "grt_00000000000000000000000000", "name": "CI", "issuer": "https://ci.example", "audience": "purser",
+            "subject": "repo:acme/shop", "authorization_details": [{ "type": "purser_grant" }], "life_s": 600,
+        })),
         "/v1/clients" => json(json!({ "redirect_uris": ["https://app.test/cb"] })),
         "/v1/variables/export" => json(place),
         "/v1/organisation" | "/v1/organisations" => json(json!({ "name": "Acme" })),

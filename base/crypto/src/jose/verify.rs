@@ -27,10 +27,10 @@ pub enum JoseError {
 }
 
 #[derive(Deserialize)]
-struct Header {
-    alg: String,
+pub(super) struct Header {
+    pub alg: String,
     typ: Option<String>,
-    kid: Option<String>,
+    pub kid: Option<String>,
     jwk: Option<Jwk>,
     crit: Option<serde_json::Value>,
 }
@@ -95,7 +95,7 @@ fn is_type(found: Option<&str>, typ: &str) -> bool {
     found.is_some_and(|found| found.eq_ignore_ascii_case(typ))
 }
 
-fn is_one_or_none(found: Option<&str>, types: &[&str]) -> bool {
+pub(super) fn is_one_or_none(found: Option<&str>, types: &[&str]) -> bool {
     found.is_none_or(|found| types.iter().any(|typ| found.eq_ignore_ascii_case(typ)))
 }
 
@@ -111,14 +111,14 @@ pub fn verify_bytes(key: &Jwk, message: &[u8], signature: &[u8]) -> Result<(), J
     checked.map_err(|_| JoseError::Signature)
 }
 
-struct Parts<'a> {
+pub(super) struct Parts<'a> {
     header: Vec<u8>,
     claims: Vec<u8>,
-    signature: Vec<u8>,
-    signed: &'a str,
+    pub signature: Vec<u8>,
+    pub signed: &'a str,
 }
 
-fn split(token: &str) -> Result<Parts<'_>, JoseError> {
+pub(super) fn split(token: &str) -> Result<Parts<'_>, JoseError> {
     if token.len() > TOKEN_BYTES {
         return Err(JoseError::Form);
     }
@@ -128,7 +128,7 @@ fn split(token: &str) -> Result<Parts<'_>, JoseError> {
     Ok(Parts { header: decode(header)?, claims: decode(claims)?, signature: decode(signature)?, signed })
 }
 
-fn header(parts: &Parts<'_>, typ: impl Fn(Option<&str>) -> bool) -> Result<Header, JoseError> {
+pub(super) fn header(parts: &Parts<'_>, typ: impl Fn(Option<&str>) -> bool) -> Result<Header, JoseError> {
     let header: Header = serde_json::from_slice(&parts.header).map_err(|_| JoseError::Header)?;
     if header.crit.is_some() {
         return Err(JoseError::Header);
@@ -136,7 +136,7 @@ fn header(parts: &Parts<'_>, typ: impl Fn(Option<&str>) -> bool) -> Result<Heade
     if typ(header.typ.as_deref()) { Ok(header) } else { Err(JoseError::Type) }
 }
 
-fn read<T: DeserializeOwned>(parts: Parts<'_>, header: Header) -> Result<Verified<T>, JoseError> {
+pub(super) fn read<T: DeserializeOwned>(parts: Parts<'_>, header: Header) -> Result<Verified<T>, JoseError> {
     let claims = serde_json::from_slice(&parts.claims).map_err(|_| JoseError::Claims)?;
     Ok(Verified { claims, kid: header.kid, jwk: header.jwk })
 }

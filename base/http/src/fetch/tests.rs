@@ -145,6 +145,13 @@ async fn a_body_over_the_limit_is_cut_off_with_and_without_a_length() {
 }
 
 #[tokio::test]
+async fn a_compressed_body_is_not_inflated_so_that_a_small_one_cannot_become_a_large_one() {
+    let small = FetchLimits { body_bytes: 10, ..FetchLimits::default() };
+    let packed = peer(b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 10\r\n\r\n\x1f\x8b\x08\0\0\0\0\0\0\0".to_vec()).await;
+    assert_eq!(fetch(&packed, small).await.unwrap().body.len(), 10);
+}
+
+#[tokio::test]
 async fn a_peer_that_says_nothing_or_stops_in_the_middle_is_a_timeout() {
     let short = FetchLimits { timeout: Duration::from_millis(100), ..FetchLimits::default() };
     for answer in [&b""[..], b"HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nab"] {

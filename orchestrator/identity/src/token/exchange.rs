@@ -15,7 +15,7 @@ use purser_authority::{Done, Event, Permit};
 use purser_db::Tx;
 
 use super::issue::family;
-use super::{TokenIssueError, Tokens};
+use super::{Renewal, TokenIssueError, Tokens};
 use crate::grant::{self, Grant};
 use crate::realm::Realm;
 
@@ -23,6 +23,8 @@ use crate::realm::Realm;
 pub const GRANT_TYPE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
 /// The types of tokens that are taken and given.
 pub const ACCESS_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:access_token";
+/// What another issuer says of a workload.
+pub const ID_TOKEN_TYPE: &str = "urn:ietf:params:oauth:token-type:id_token";
 pub const JWT_TYPE: &str = "urn:ietf:params:oauth:token-type:jwt";
 
 /// The tokens of a grant that was just derived, for the helper's key.
@@ -35,9 +37,10 @@ pub fn token_issue_derived(
     permit: &Permit<TokenIssue>,
     grant: &Grant,
     jkt: &str,
+    renewal: Renewal,
 ) -> Result<Done<Tokens>, TokenIssueError> {
     let chain = grant::chain(tx, grant, realm.env.now())?;
-    let (family, tokens) = family(tx, realm, grant, &chain, jkt)?;
+    let (family, tokens) = family(tx, realm, grant, &chain, jkt, renewal)?;
     let event = Event::done(permit.verb(), &chain.caller(grant), family.as_str()).related([grant.id.as_str(), jkt]);
     Ok(Done::with_event(tokens, event))
 }

@@ -128,7 +128,7 @@ pub(super) fn for_grant(
 ) -> Result<Done<Tokens>, TokenIssueError> {
     let now = realm.env.now();
     let chain = grant::chain(tx, &grant, now)?;
-    let (family, mut tokens) = family(tx, realm, &grant, &chain, proof.jkt())?;
+    let (family, mut tokens) = family(tx, realm, &grant, &chain, proof.jkt(), Renewal::Refresh)?;
     let caller = chain.caller(&grant);
     let changed = match by_id(tx, request, now)?.map(|request| request.asker) {
         Some(Asker::Agent(asked)) => asked.changes(&grant.scope, grant.accepted_at),
@@ -141,6 +141,13 @@ pub(super) fn for_grant(
     Ok(Done::with_event(tokens, event))
 }
 
+/// Whether tokens can be renewed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Renewal {
+    Refresh,
+    None,
+}
+
 /// A new family of tokens under a grant, for one key.
 pub(super) fn family(
     tx: &mut Tx<'_>,
@@ -148,10 +155,14 @@ pub(super) fn family(
     grant: &Grant,
     chain: &Chain,
     jkt: &str,
+    renewal: Renewal,
 ) -> Result<(TokenFamilyId, Tokens), TokenIssueError> {
     let family = TokenFamilyId::mint(&realm.env);
     tx.execute("insert into token_family (id, grant_id) values ($1, $2)", params![family, grant.id])?;
-    let refresh_token = mint_refresh(tx, realm, &family, jkt, grant.scope.expires_at)?;
+    let refresh_token = match renewal {
+        Renewal::Refresh => Some(mint_refresh(tx, realm, &family, jkt, grant.scope.expires_at)?),
+        Renewal::None => None,
+    };
     let (access_token, expires_in_s) = agent_access(realm, grant, chain, &family, jkt)?;
     let (scope, changed) = (grant.scope.clone(), Vec::new());
     let agent = Some(AgentTokens { refresh_token, grant: grant.id.clone(), agent: grant.agent.clone(), scope, changed });

@@ -4,6 +4,7 @@
 //! made here is seen at once, one made at another node within [`KEEP_S`].
 
 mod document;
+mod issuer_keys;
 mod kept;
 mod key_set;
 mod rules;
@@ -13,6 +14,7 @@ pub use rules::{ConfiguredClient, Registration, Rules};
 use std::collections::HashMap;
 use std::sync::Arc;
 
+use purser_crypto::jose::ForeignKeys;
 use purser_db::Db;
 use purser_http::Fetcher;
 use purser_identity::client::document::DocumentError;
@@ -75,6 +77,8 @@ struct Inner {
     stored: Kept<ClientId, Arc<Client>>,
     documents: Kept<ClientId, Result<Arc<Client>, DocumentError>>,
     key_sets: Kept<Url, Arc<KeySet>>,
+    /// Keys of issuers that vouch for workloads.
+    issuer_keys: Kept<String, Arc<ForeignKeys>>,
     fetches: Semaphore,
 }
 
@@ -89,13 +93,19 @@ impl Clients {
     pub fn new(fetcher: Fetcher, rules: Rules, configured: Vec<Client>) -> Self {
         let configured = configured.into_iter().map(|client| (client.id.clone(), Arc::new(client))).collect();
         let fetches = Semaphore::new(FETCHES);
-        let (stored, documents, key_sets) = (Kept::new(MOST), Kept::new(MOST), Kept::new(MOST));
-        Self(Arc::new(Inner { rules, fetcher, configured, stored, documents, key_sets, fetches }))
+        let (stored, documents, key_sets, issuer_keys) = (Kept::new(MOST), Kept::new(MOST), Kept::new(MOST), Kept::new(MOST));
+        Self(Arc::new(Inner { rules, fetcher, configured, stored, documents, key_sets, issuer_keys, fetches }))
     }
 
     #[must_use]
     pub fn rules(&self) -> &Rules {
         &self.0.rules
+    }
+
+    /// Whether the operator lists the origin of an address among those that may be fetched.
+    #[must_use]
+    pub fn trusts(&self, url: &Url) -> bool {
+        self.0.fetcher.trusts(url)
     }
 
     /// The client of that name.

@@ -7,6 +7,7 @@ mod code;
 mod device;
 mod exchange;
 mod refresh;
+mod workload;
 
 use axum::Json;
 use axum::extract::State;
@@ -15,7 +16,7 @@ use purser_authority::{Attempt, Caller, Denied, Facts, GrantScope, Permit, autho
 use purser_identity::authorization::details::GRANT_TYPE;
 use purser_identity::grant_request::Change;
 use purser_identity::token::dpop::{Proof, ProofError};
-use purser_identity::token::exchange::GRANT_TYPE as GRANT_TYPE_EXCHANGE;
+use purser_identity::token::exchange::{GRANT_TYPE as GRANT_TYPE_EXCHANGE, ID_TOKEN_TYPE};
 use purser_identity::token::{SignOnTokens, Tokens};
 use purser_values::Env;
 use serde::Serialize;
@@ -68,7 +69,7 @@ impl From<Tokens> for Answer {
             token_type: "DPoP",
             issued_token_type: None,
             expires_in: tokens.expires_in_s,
-            refresh_token: tokens.agent.as_ref().map(|a| a.refresh_token.expose().clone()),
+            refresh_token: tokens.agent.as_ref().and_then(|a| a.refresh_token.as_ref()).map(|token| token.expose().clone()),
             id_token: None,
             scope: None,
             grant_id: tokens.agent.as_ref().map(|a| a.grant.to_string()),
@@ -106,6 +107,7 @@ pub async fn post(State(front): State<Front>, form: Form) -> Result<Json<Answer>
         Some("client_credentials") => client_credentials::answer(&front, form).await,
         Some("authorization_code") => code::answer(&front, form).await,
         Some("refresh_token") => refresh::answer(&front, form).await,
+        Some(GRANT_TYPE_EXCHANGE) if form.parameters.get("subject_token_type") == Some(ID_TOKEN_TYPE) => workload::answer(&front, form).await,
         Some(GRANT_TYPE_EXCHANGE) => exchange::answer(&front, form).await,
         Some(DEVICE_GRANT) => device::answer(&front, form).await,
         Some(_) => Err(OAuthError::new("unsupported_grant_type", "the grant type is none of ours".to_owned())),

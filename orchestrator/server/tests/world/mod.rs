@@ -56,19 +56,26 @@ impl World {
     pub async fn with(url: &str, sandbox: bool, sign_up: SignUp) -> Self {
         let (env, clock) = Env::test(START, 7);
         let db: Db = purser_db::testing::sqlite(purser_server::TABLES).await;
-        Self::made_of(db, env, clock, url, sandbox, sign_up).await
+        Self::made_of(db, env, clock, url, sandbox, sign_up, vec![]).await
+    }
+
+    /// A sandbox whose fetcher may go to these origins on this machine.
+    pub async fn fetching(allow: Vec<purser_http::fetch::Origin>) -> Self {
+        let (env, clock) = Env::test(START, 7);
+        let db: Db = purser_db::testing::sqlite(purser_server::TABLES).await;
+        Self::made_of(db, env, clock, "http://localhost:4000", true, SignUp::Open, allow).await
     }
 
     /// A sandbox on this database.
     pub async fn on(db: Db) -> Self {
         let (env, clock) = Env::test(START, 7);
-        Self::made_of(db, env, clock, "http://localhost:4000", true, SignUp::Open).await
+        Self::made_of(db, env, clock, "http://localhost:4000", true, SignUp::Open, vec![]).await
     }
 
     /// Another node on the same database, with nothing else in common but the time.
     pub async fn beside(&self) -> Self {
         let db = self.front.core.db.clone();
-        Self::made_of(db, self.env.clone(), self.clock.clone(), &self.front.realm.issuer, self.front.sandbox, SignUp::Open).await
+        Self::made_of(db, self.env.clone(), self.clock.clone(), &self.front.realm.issuer, self.front.sandbox, SignUp::Open, vec![]).await
     }
 
     /// Lets the OAuth endpoints and the API treat nonces by this rule.
@@ -78,7 +85,15 @@ impl World {
         self.api = api::router(&self.front, self.folder.path());
     }
 
-    async fn made_of(db: Db, env: Env, clock: Arc<TestClock>, url: &str, sandbox: bool, sign_up: SignUp) -> Self {
+    async fn made_of(
+        db: Db,
+        env: Env,
+        clock: Arc<TestClock>,
+        url: &str,
+        sandbox: bool,
+        sign_up: SignUp,
+        allow: Vec<purser_http::fetch::Origin>,
+    ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Keyring::from_bytes(&Secret::new([9; 32])).unwrap();
         let (e, k) = (env.clone(), keyring.clone());
@@ -92,7 +107,7 @@ impl World {
         let handlers = HashMap::from([(purser_notify::JOB_KIND, purser_notify::handler(keyring, transport))]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
         let front =
-            Front { core, realm, sandbox, decisions: Decisions::default(), clients: clients(sandbox), proxies: TrustedProxies::default() };
+            Front { core, realm, sandbox, decisions: Decisions::default(), clients: clients(sandbox, allow), proxies: TrustedProxies::default() };
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
         let world = Self { front, router, api, clock, env, runner, folder };
@@ -217,9 +232,9 @@ impl World {
 }
 
 /// Everybody may register clients in the sandbox; what is on this machine is fetched there too.
-fn clients(sandbox: bool) -> Clients {
+fn clients(sandbox: bool, allow: Vec<purser_http::fetch::Origin>) -> Clients {
     let registration = if sandbox { Registration::Open } else { Registration::Closed };
-    Clients::new(purser_http::Fetcher::new(vec![]).unwrap(), Rules { registration, resources: vec![], sandbox }, vec![])
+    Clients::new(purser_http::Fetcher::new(allow).unwrap(), Rules { registration, resources: vec![], sandbox }, vec![])
 }
 
 #[derive(Clone)]

@@ -107,6 +107,12 @@ impl Narrower {
         }
     }
 
+    /// The same for a grant that lives so long, or as long as the agent's own, if that is shorter.
+    #[must_use]
+    pub fn of_for(&self, own: &GrantScope, now: Timestamp, life_s: i64) -> GrantScope {
+        GrantScope { expires_at: now.plus_secs(life_s).min(own.expires_at), ..self.of(own, now) }
+    }
+
     fn actions_of(&self, own: &GrantScope) -> Vec<String> {
         let mut actions = self.actions.clone().unwrap_or_else(|| own.actions.clone());
         let said = self.actions.is_some();
