@@ -40,6 +40,9 @@ pub struct Global {
     /// Skip the question before a destructive command; needed where there is no terminal
     #[arg(short = 'y', long, global = true)]
     pub yes: bool,
+    /// Also wait while a person has to act, until the command's own `--timeout`
+    #[arg(long, global = true)]
+    pub wait: bool,
     /// Never ask, not even on a terminal
     #[arg(long, global = true)]
     pub non_interactive: bool,

@@ -7,6 +7,8 @@
 mod client;
 #[path = "protocol/conformance.rs"]
 mod conformance;
+#[path = "protocol/dialects.rs"]
+mod dialects;
 #[path = "protocol/robust.rs"]
 mod robust;
 #[path = "protocol/shop.rs"]

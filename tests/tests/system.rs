@@ -15,6 +15,10 @@ mod crash;
 mod freeze;
 #[path = "system/full_disk.rs"]
 mod full_disk;
+#[path = "system/link_slipway.rs"]
+mod link_slipway;
+#[path = "system/linking.rs"]
+mod linking;
 #[path = "system/market.rs"]
 mod market;
 #[path = "system/ordering.rs"]
@@ -29,6 +33,8 @@ mod refund;
 mod repeats;
 #[path = "system/secrets.rs"]
 mod secrets;
+#[path = "system/stage.rs"]
+mod stage;
 #[path = "system/story.rs"]
 mod story;
 #[allow(dead_code, reason = "an example is a program of its own")]

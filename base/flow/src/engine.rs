@@ -105,12 +105,20 @@ impl Engine {
     /// # Errors
     /// When the store fails or there is no such saga.
     pub async fn wait(&self, id: &SagaId, limit: Duration) -> Result<Record, DbError> {
+        self.wait_until(id, limit, |_| false).await
+    }
+
+    /// The same, or as soon as it stands as the caller wants to see it.
+    ///
+    /// # Errors
+    /// As [`Self::wait`].
+    pub async fn wait_until(&self, id: &SagaId, limit: Duration, enough: impl Fn(&Record) -> bool) -> Result<Record, DbError> {
         let deadline = tokio::time::Instant::now() + limit;
         loop {
             let changes = self.0.running.lock().unwrap_or_else(PoisonError::into_inner).get(id).map(watch::Sender::subscribe);
             let of = id.clone();
             let record = self.0.db.read(move |tx| store::get(tx, &of)).await?.ok_or(DbError::NoRow)?;
-            if record.status.is_final() {
+            if record.status.is_final() || enough(&record) {
                 return Ok(record);
             }
             // Without a local task another node runs it: look again now and then.
@@ -173,7 +181,7 @@ impl Engine {
             return Ok(Next::Ended);
         };
         let started = Instant::now();
-        let cx = StepCx { saga: record.id.clone(), step: name, tries: record.tries };
+        let cx = StepCx { saga: record.id.clone(), step: name, tries: record.tries, waited: record.waiting.clone() };
         match kind.act(record.step, cx, &record.state).await {
             Ok(state) => {
                 let next = record.step + 1;
@@ -181,6 +189,7 @@ impl Engine {
                 self.advance(&record, name, state, status, next, started).await
             }
             Err(StepError::Transient { why, after_ms }) => self.delay(&record, name, why, after_ms).await,
+            Err(StepError::Waiting { on, after_ms }) => self.await_somebody(&record, name, &on, after_ms).await,
             Err(StepError::Permanent(failure)) => {
                 tracing::warn!(saga = %record.id, step = name, code = failure.code, message = failure.message, "a saga turns round");
                 // The failed step is undone too: it may have done half of its work.
@@ -196,7 +205,7 @@ impl Engine {
             return self.turn(&record, Status::Undone, 0, failure).await.map(|_| Next::Ended);
         };
         let started = Instant::now();
-        let cx = StepCx { saga: record.id.clone(), step: name, tries: record.tries };
+        let cx = StepCx { saga: record.id.clone(), step: name, tries: record.tries, waited: record.waiting.clone() };
         let outcome = match kind.undo(number, cx, &record.state) {
             Some(undoing) => undoing.await,
             None => Ok(record.state.clone()),
@@ -207,6 +216,7 @@ impl Engine {
                 self.advance(&record, name, state, status, number, started).await
             }
             Err(StepError::Transient { why, after_ms }) => self.delay(&record, name, why, after_ms).await,
+            Err(StepError::Waiting { on, after_ms }) => self.await_somebody(&record, name, &on, after_ms).await,
             Err(StepError::Permanent(failure)) => {
                 tracing::error!(saga = %record.id, step = name, code = failure.code, message = failure.message, "an undo failed: the saga is stuck");
                 self.turn(&record, Status::Stuck, record.step, failure).await
@@ -258,6 +268,16 @@ impl Engine {
         let (id, now) = (record.id.clone(), self.0.env.now());
         let run_at = now.plus_millis(i64::try_from(wait).unwrap_or(i64::MAX));
         self.0.db.write(move |tx| store::delay(tx, &id, now, run_at, &why)).await?;
+        Ok(Next::After(Duration::from_millis(wait)))
+    }
+
+    async fn await_somebody(&self, record: &Record, name: &'static str, on: &serde_json::Value, after_ms: u64) -> Result<Next, DbError> {
+        if record.waiting.as_ref() != Some(on) {
+            tracing::info!(saga = %record.id, step = name, "a saga waits for somebody");
+        }
+        let (id, now, on, wait) = (record.id.clone(), self.0.env.now(), on.to_string(), after_ms.clamp(1, WAIT_MAX_MS));
+        let run_at = now.plus_millis(i64::try_from(wait).unwrap_or(i64::MAX));
+        self.0.db.write(move |tx| store::wait(tx, &id, now, run_at, &on)).await?;
         Ok(Next::After(Duration::from_millis(wait)))
     }
 

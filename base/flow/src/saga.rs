@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 pub enum StepError {
     /// The same step may work later: the network, a provider that is down, a row that another saga holds.
     Transient { why: String, after_ms: Option<u64> },
+    /// Somebody outside has to act first. `on` says who and how, for those who look at the saga; it is there until the step ends.
+    Waiting { on: serde_json::Value, after_ms: u64 },
     /// It never will: undo what was begun.
     Permanent(Failure),
 }
@@ -55,6 +57,8 @@ pub struct StepCx {
     pub step: &'static str,
     /// How often this step was tried before.
     pub tries: i64,
+    /// What this step waited for when it ran last.
+    pub waited: Option<serde_json::Value>,
 }
 
 impl StepCx {

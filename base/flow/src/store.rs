@@ -21,7 +21,8 @@ pub const MIGRATIONS: Migrations = Migrations {
     create table saga_step (
         saga {text} not null references saga (id), number {int} not null, name {text} not null, phase {text} not null,
         at {int} not null, took_us {int} not null, tries {int} not null, primary key (saga, number, phase)
-    ){strict}"],
+    ){strict}",
+    "alter table saga add column waiting {text}"],
 };
 
 /// Where a saga is.
@@ -86,6 +87,8 @@ pub struct Record {
     pub failure: Option<Failure>,
     /// The last transient failure, while it is being tried again.
     pub last_error: Option<String>,
+    /// What its step waits for, while it does.
+    pub waiting: Option<serde_json::Value>,
     pub created_at: Timestamp,
 }
 
@@ -102,7 +105,7 @@ pub fn begin(tx: &mut Tx<'_>, env: &Env, id: &SagaId, kind: &'static str, owner:
 /// # Errors
 /// When the store fails.
 pub fn get(tx: &mut Tx<'_>, id: &SagaId) -> Result<Option<Record>, DbError> {
-    let select = "select id, kind, owner, status, step, state, tries, run_at, failure, last_error, created_at from saga where id = $1";
+    let select = "select id, kind, owner, status, step, state, tries, run_at, failure, last_error, waiting, created_at from saga where id = $1";
     tx.query_opt(select, params![id])?.map(|row| record(&row)).transpose()
 }
 
@@ -117,7 +120,8 @@ pub fn unfinished(tx: &mut Tx<'_>) -> Result<Vec<SagaId>, DbError> {
 
 fn record(row: &Row) -> Result<Record, DbError> {
     let step: i64 = row.get("step")?;
-    let failure: Option<String> = row.get("failure")?;
+    let parsed = |text: Option<String>| text.map(|text| serde_json::from_str(&text)).transpose();
+    let (failure, waiting): (Option<String>, Option<String>) = (row.get("failure")?, row.get("waiting")?);
     Ok(Record {
         id: row.parse("id")?,
         kind: row.get("kind")?,
@@ -129,6 +133,7 @@ fn record(row: &Row) -> Result<Record, DbError> {
         run_at: row.get("run_at")?,
         failure: failure.map(|text| serde_json::from_str(&text)).transpose().map_err(|e| DbError::Corrupt(e.to_string()))?,
         last_error: row.get("last_error")?,
+        waiting: parsed(waiting).map_err(|e| DbError::Corrupt(e.to_string()))?,
         created_at: row.get("created_at")?,
     })
 }
@@ -165,7 +170,7 @@ pub fn advance(
     let (next, number) = (signed(next), signed(done.number));
     let phase = if matches!(status, Status::Undoing | Status::Undone) { "undo" } else { "act" };
     let update =
-        "update saga set state = $2, status = $3, step = $4, tries = 0, last_error = null, updated_at = $5, lease_until = $6 where id = $1";
+        "update saga set state = $2, status = $3, step = $4, tries = 0, last_error = null, waiting = null, updated_at = $5, lease_until = $6 where id = $1";
     tx.execute(update, params![id, state, status.name(), next, now, lease])?;
     let insert = "insert into saga_step (saga, number, name, phase, at, took_us, tries) values ($1, $2, $3, $4, $5, $6, $7)
                   on conflict (saga, number, phase) do update set at = excluded.at, took_us = excluded.took_us, tries = excluded.tries";
@@ -175,7 +180,7 @@ pub fn advance(
 /// Turns the saga round: the step with the number `step - 1` is the first to be undone.
 pub fn turn(tx: &mut Tx<'_>, id: &SagaId, now: Timestamp, status: Status, step: usize, failure: &Failure) -> Result<(), DbError> {
     let text = serde_json::to_string(failure).map_err(|e| DbError::Other(e.to_string()))?;
-    let update = "update saga set status = $2, step = $3, tries = 0, last_error = null, updated_at = $4,
+    let update = "update saga set status = $2, step = $3, tries = 0, last_error = null, waiting = null, updated_at = $4,
                   failure = coalesce(failure, $5) where id = $1";
     tx.execute(update, params![id, status.name(), signed(step), now, text]).map(drop)
 }
@@ -184,6 +189,12 @@ pub fn turn(tx: &mut Tx<'_>, id: &SagaId, now: Timestamp, status: Status, step: 
 pub fn delay(tx: &mut Tx<'_>, id: &SagaId, now: Timestamp, run_at: Timestamp, why: &str) -> Result<(), DbError> {
     let update = "update saga set tries = tries + 1, last_error = $2, run_at = $3, lease_until = $3, updated_at = $4 where id = $1";
     tx.execute(update, params![id, why, run_at, now]).map(drop)
+}
+
+/// Notes what the step waits for and when to look again. Looking is no failed try.
+pub fn wait(tx: &mut Tx<'_>, id: &SagaId, now: Timestamp, run_at: Timestamp, on: &str) -> Result<(), DbError> {
+    let update = "update saga set tries = 0, last_error = null, waiting = $2, run_at = $3, lease_until = $3, updated_at = $4 where id = $1";
+    tx.execute(update, params![id, on, run_at, now]).map(drop)
 }
 
 fn signed(n: usize) -> i64 {

@@ -29,7 +29,7 @@ pub(super) async fn run(context: &Context, arguments: &Add) -> Result<Success, F
         body["name"] = json!(name);
     }
     let api = context.api(Who::Agent)?;
-    let patience = Patience::new(arguments.timeout);
+    let patience = Patience::new(arguments.timeout, context.global.wait);
     let answer = api.post(&["v1", "resources"], &[("wait", &patience.ask())], &body).await?;
     if arguments.preflight {
         return preflight(answer);

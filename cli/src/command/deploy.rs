@@ -43,7 +43,7 @@ pub(super) async fn run(context: &Context, arguments: &Deploy) -> Result<Success
     for asset in &bundle.assets {
         form.file(&format!("assets/{}", asset.name), asset.content_type, &asset.bytes);
     }
-    let patience = Patience::new(arguments.timeout);
+    let patience = Patience::new(arguments.timeout, context.global.wait);
     let answer = api.upload(&["v1", "deployments"], &[("wait", &patience.ask())], form).await?;
     match follow(&api, answer, &patience).await? {
         Ended::Done(answer) => Ok(done(answer, &digest)),

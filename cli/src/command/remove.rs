@@ -12,7 +12,7 @@ pub(super) async fn run(context: &Context, arguments: &Resource) -> Result<Succe
     let api = context.api(Who::Agent)?;
     let id = super::status::resource_id(context, &api, &arguments.resource).await?;
     context.confirm(&format!("Remove `{}`? Its credentials stop working.", arguments.resource))?;
-    let patience = Patience::new(arguments.timeout);
+    let patience = Patience::new(arguments.timeout, context.global.wait);
     let answer = api.post(&["v1", "resources", &id, "remove"], &[("wait", &patience.ask())], &json!({})).await?;
     match follow(&api, answer, &patience).await? {
         Ended::Done(answer) => Ok(Success::new(answer, format!("`{}` is removed.", arguments.resource)).next("purser status")),

@@ -11,7 +11,7 @@ use crate::outcome::{Failure, Success};
 pub(super) async fn run(context: &Context, arguments: &Resource) -> Result<Success, Failure> {
     let api = context.api(Who::Agent)?;
     let id = super::status::resource_id(context, &api, &arguments.resource).await?;
-    let patience = Patience::new(arguments.timeout);
+    let patience = Patience::new(arguments.timeout, context.global.wait);
     let answer = api.post(&["v1", "resources", &id, "rotate"], &[("wait", &patience.ask())], &json!({})).await?;
     let success = match follow(&api, answer, &patience).await? {
         Ended::Done(answer) => Success::new(answer, format!("`{}` has new credentials; the old ones are refused.", arguments.resource)),

@@ -24,11 +24,13 @@ const ONE_WAIT_S: u64 = 20;
 pub(super) struct Patience {
     start: Instant,
     limit: Duration,
+    /// Whether to go on also while a person has to act.
+    through: bool,
 }
 
 impl Patience {
-    pub fn new(seconds: u64) -> Self {
-        Self { start: Instant::now(), limit: Duration::from_secs(seconds) }
+    pub fn new(seconds: u64, through: bool) -> Self {
+        Self { start: Instant::now(), limit: Duration::from_secs(seconds), through }
     }
 
     /// What the next request asks the orchestrator to wait.
@@ -45,6 +47,7 @@ impl Patience {
 /// Follows the saga of `first` (the answer that started it) until it ends or the patience does.
 pub(super) async fn follow(api: &Api<'_>, first: Value, patience: &Patience) -> Result<Ended, Failure> {
     let mut answer = first;
+    let mut told = false;
     loop {
         let id = text(&answer, "saga");
         match answer["state"].as_str() {
@@ -55,9 +58,37 @@ pub(super) async fn follow(api: &Api<'_>, first: Value, patience: &Patience) -> 
                 screen::progress("still at it …");
                 answer = api.get(&["v1", "sagas", &id], &[("wait", &patience.ask())]).await?;
             }
+            Some("waiting") if answer["waiting"].is_object() => {
+                let waits = waits(&answer);
+                if !patience.through || patience.is_over() || id.is_empty() {
+                    return Err(waits);
+                }
+                if !told {
+                    screen::note(&format!("{}: open {}", waits.message, text(&answer["waiting"], "url")));
+                    told = true;
+                }
+                answer = api.get(&["v1", "sagas", &id], &[("wait", &patience.ask()), ("through", "waiting")]).await?;
+            }
             Some(state) => return Err(failure(state, &answer)),
         }
     }
+}
+
+/// The work goes on as soon as somebody has acted; until then this command has nothing to give.
+fn waits(answer: &Value) -> Failure {
+    let on = &answer["waiting"];
+    let (provider, email, until) = (text(on, "provider"), text(&on["person"], "email"), text(on, "expires_at"));
+    let (code, what) = match on["for"].as_str() {
+        Some("account_information") => ("account_information_required", format!("`{provider}` wants to know more before it opens an account")),
+        _ => ("account_link_required", format!("{email} must connect the account at `{provider}`, before {until}")),
+    };
+    let mut details = on.clone();
+    if let Some(details) = details.as_object_mut() {
+        details.remove("attempt");
+        details.insert("saga".to_owned(), json!({ "id": answer["saga"], "state": "waiting" }));
+    }
+    let hint = format!("give them this page: {} . The work goes on by itself after that; `--wait` waits for it", text(on, "url"));
+    Failure::new(Kind::NeedsPerson, code, what).hint(hint).details(details).next("purser status")
 }
 
 fn failure(state: &str, answer: &Value) -> Failure {
@@ -88,8 +119,8 @@ mod tests {
     #[test]
     fn no_request_asks_for_more_than_is_left_and_none_for_more_than_a_connection_lasts() {
         for (seconds, asked) in [(0, "0"), (3, "3"), (120, "20")] {
-            assert_eq!(Patience::new(seconds).ask(), asked);
+            assert_eq!(Patience::new(seconds, false).ask(), asked);
         }
-        assert!(Patience::new(0).is_over() && !Patience::new(60).is_over());
+        assert!(Patience::new(0, false).is_over() && !Patience::new(60, false).is_over());
     }
 }

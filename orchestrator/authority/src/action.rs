@@ -147,6 +147,8 @@ actions! {
     ProjectCreate = "project_create" by MAKERS, agents;
     ProjectRead = "project_read" by EVERYBODY, agents, while_frozen;
     AccountLink = "account_link" by MAKERS, agents;
+    /// A provider says that a person agreed at its side.
+    AccountConfirm = "account_confirm" by NOBODY, providers;
     AccountRead = "account_read" by EVERYBODY, agents, while_frozen;
     ResourceAdd = "resource_add" by MAKERS, agents;
     ResourceRead = "resource_read" by EVERYBODY, agents, while_frozen;

@@ -1,29 +1,30 @@
-//! The organisation's account at a provider: opened from the attested identity, once.
+//! The organisation's account at a provider: opened from the attested identity or linked by its owner, once, and kept in use.
+//!
+//! INVARIANT (one-account): one account per organisation and provider; once its id is known, no other id ever takes its place. What
+//! the provider's tokens are worth ends with `invalid_grant`: then the account is asked for again, and must be the same one.
+
+mod ask;
 
 use purser_authority::action::AccountLink;
 use purser_authority::{Attempt, Caller, Done, Event, Outcome, authorise};
-use purser_client::CallError;
-use purser_db::DbError;
 use purser_flow::{StepCx, StepError};
-use purser_identity::{person, standing, terms};
+use purser_identity::{person, standing};
+use purser_notify::{Mail, Subject, mail_job};
 use purser_values::error::Kind;
-use purser_values::id::{AccountId, OrganisationId};
+use purser_values::id::{AccountId, OrganisationId, PersonId};
 use purser_values::{Secret, Timestamp};
-use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
-use purser_wire::assertion::IdentityAssertion;
-use purser_wire::resource::AgentRef;
+use purser_wire::error::code;
 use purser_wire::token::{TokenGrant, TokenSet};
+use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::error::OpError;
-use crate::fault::{of_call, permanent};
+use crate::fault::{of_try, permanent};
 use crate::gateway::Provider;
 use crate::perform;
 use crate::store::account::{self, Account, Asker, Tokens};
+use crate::store::link;
 
-/// Life of an account request and of the assertion in it, in seconds.
-const REQUEST_LIFE_S: i64 = 600;
-const ASSERTION_LIFE_S: i64 = 120;
 /// A token that ends within this time is refreshed first, in seconds.
 const REFRESH_AHEAD_S: i64 = 60;
 
@@ -34,59 +35,124 @@ pub struct Opened {
     pub access: Secret<String>,
 }
 
-/// The account of the caller's organisation at the provider; opened now if there is none, with fresh tokens if need be.
-///
-/// # Errors
-/// A [`StepError`]: the provider does not answer, refuses, wants a person, or lies.
-pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provider: &Provider) -> Result<Opened, StepError> {
-    let name = provider.manifest.name.clone();
-    let Caller::Agent { agent, grant, on_behalf_of, organisation, .. } = caller.clone() else {
-        return Err(permanent("agent_required", Kind::Invalid, "an account is opened by an agent under a grant", None));
-    };
-    let _one_at_a_time = app.lock_account(&organisation, &name).await;
-    let (env, attempt_caller, provider_name) = (app.core.env.clone(), caller.clone(), name.clone());
-    let asker = (organisation.clone(), on_behalf_of.clone(), agent.clone(), grant.clone());
-    let row = perform(&app.core, Attempt::new("account_link", caller, name.as_str()), move |tx| -> Result<Done<Account>, OpError> {
-        let before = account::find(tx, &asker.0, &provider_name)?;
-        if let Some(open) = before.filter(|a| a.provider_account.is_some()) {
-            return Ok(Done::quiet(open));
-        }
-        let standing = standing(tx, env.now(), &attempt_caller)?;
-        let facts = purser_authority::Facts { provider: Some(&provider_name), ..standing.facts(env.now(), provider_name.as_str()) };
-        let permit = authorise::<AccountLink>(&attempt_caller, &facts)?;
-        let asker = Asker { organisation: &asker.0, person: &asker.1, agent: &asker.2, grant: &asker.3 };
-        let row = account::ensure(tx, &env, &asker, &provider_name)?;
-        let event = Event::new(permit.verb(), Outcome::Intended, permit.caller(), row.id.as_str()).related([provider_name.as_str()]);
-        Ok(Done::with_event(row, event))
-    })
-    .await
-    .map_err(|e| StepError::of(&e))?;
-    match (&row.provider_account, row.tokens(&app.core.keyring).map_err(|e| StepError::transient(&e))?) {
-        (Some(provider_account), Some(tokens)) => {
-            let access = current(app, provider, &row, provider_account, tokens, |e| of_call(cx, &e)).await?;
-            Ok(Opened { id: row.id, access })
-        }
-        _ => request(app, cx, caller, agent_jkt, provider, row).await,
-    }
+/// For whom an account is wanted, and what they know of the wait so far.
+#[derive(Clone, Copy)]
+struct Seeker<'a> {
+    /// The agent that wants it; absent where only its tokens are wanted back.
+    caller: Option<&'a Caller>,
+    person: &'a PersonId,
+    jkt: Option<&'a str>,
+    tries: i64,
+    waited: Option<&'a Value>,
 }
 
-/// The access token, refreshed when it is about to end. The refresh token rotates, so the caller holds the account's lock.
+/// The account of the caller's organisation at the provider; opened or linked now if there is none, with fresh tokens if need be.
+///
+/// # Errors
+/// A [`StepError`]: the provider does not answer, refuses, waits for a person, or lies.
+pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provider: &Provider) -> Result<Opened, StepError> {
+    let Caller::Agent { on_behalf_of, organisation, .. } = caller else {
+        return Err(permanent("agent_required", Kind::Invalid, "an account is opened by an agent under a grant", None));
+    };
+    let _one_at_a_time = app.lock_account(organisation, &provider.manifest.name).await;
+    let seeker =
+        Seeker { caller: Some(caller), person: on_behalf_of, jkt: Some(agent_jkt), tries: cx.tries, waited: cx.waited.as_ref() };
+    let mut row = intend(app, caller, provider).await?;
+    if let Some((provider_account, tokens)) = parts(app, &row)? {
+        match current(app, provider, &row, &provider_account, tokens, seeker.tries).await? {
+            Some(access) => return Ok(Opened { id: row.id, access }),
+            // The provider has ended what we had: asking again is a new intent.
+            None => row = intend(app, caller, provider).await?,
+        }
+    }
+    let access = ask::obtain(app, seeker, provider, &row).await?;
+    Ok(Opened { id: row.id, access })
+}
+
+/// The account's row. Where there is nothing to make calls with, the intent to get it is written down first, if the caller may.
+async fn intend(app: &App, caller: &Caller, provider: &Provider) -> Result<Account, StepError> {
+    let (env, caller_in, name) = (app.core.env.clone(), caller.clone(), provider.manifest.name.clone());
+    let work = move |tx: &mut purser_db::Tx<'_>| -> Result<Done<Account>, OpError> {
+        let Caller::Agent { agent, grant, on_behalf_of, organisation, .. } = &caller_in else {
+            return Err(OpError::Invalid("an account is opened by an agent under a grant".to_owned()));
+        };
+        let before = account::find(tx, organisation, &name)?;
+        if let Some(open) = before.as_ref().filter(|a| a.is_open()) {
+            return Ok(Done::quiet(open.clone()));
+        }
+        let standing = standing(tx, env.now(), &caller_in)?;
+        let facts = purser_authority::Facts { provider: Some(&name), ..standing.facts(env.now(), name.as_str()) };
+        let permit = authorise::<AccountLink>(&caller_in, &facts)?;
+        // Looking whether somebody has answered by now is no new intent.
+        if let Some(known) = &before
+            && link::find(tx, &known.id)?.is_some_and(|link| link.status != link::Status::Over)
+        {
+            return Ok(Done::quiet(known.clone()));
+        }
+        let row = account::ensure(tx, &env, &Asker { organisation, person: on_behalf_of, agent, grant }, &name)?;
+        let event = Event::new(permit.verb(), Outcome::Intended, permit.caller(), row.id.as_str()).related([name.as_str()]);
+        Ok(Done::with_event(row, event))
+    };
+    perform(&app.core, Attempt::new("account_link", caller, provider.manifest.name.as_str()), work).await.map_err(|e| StepError::of(&e))
+}
+
+/// The provider's id and the tokens of an account that has both.
+fn parts(app: &App, row: &Account) -> Result<Option<(String, Tokens)>, StepError> {
+    let tokens = row.tokens(&app.core.keyring).map_err(StepError::transient)?;
+    Ok(row.provider_account.clone().zip(tokens))
+}
+
+/// The access token, refreshed when it is about to end; none when the provider has ended the pair. The refresh token rotates, so the
+/// caller holds the account's lock. A crash between the provider's rotation and our write is such an end too: nothing is lost by it,
+/// as the account is then asked for again.
 async fn current(
     app: &App,
     provider: &Provider,
     row: &Account,
     provider_account: &str,
     tokens: Tokens,
-    failed: impl FnOnce(CallError) -> StepError,
-) -> Result<Secret<String>, StepError> {
+    tries: i64,
+) -> Result<Option<Secret<String>>, StepError> {
     let now = app.core.env.now();
-    match tokens.refresh {
-        Some(refresh) if ends_soon(tokens.expires_at, now) => {
-            let set = provider.client.token(&TokenGrant::RefreshToken { refresh_token: refresh }).await.map_err(failed)?;
-            keep(app, row, provider_account, &set, now, None).await
+    let Some(refresh_token) = tokens.refresh.filter(|_| ends_soon(tokens.expires_at, now)) else { return Ok(Some(tokens.access)) };
+    match provider.client.token(&TokenGrant::RefreshToken { refresh_token }).await {
+        Ok(set) => {
+            // Absent on refresh at some providers; another one is another account.
+            let named = set.account.as_ref().map_or_else(|| provider_account.to_owned(), |a| a.id.to_string());
+            keep(app, row, &named, &set, now, None).await.map(Some)
         }
-        _ => Ok(tokens.access),
+        Err(e) if e.code() == Some(code::INVALID_GRANT) => replaced(app, row).await,
+        Err(e) => Err(of_try(tries, &e)),
     }
+}
+
+/// After `invalid_grant`: the tokens by which another process replaced ours meanwhile, or none, and then the account is unlinked.
+async fn replaced(app: &App, row: &Account) -> Result<Option<Secret<String>>, StepError> {
+    let seen = row.clone();
+    let work = move |tx: &mut purser_db::Tx<'_>| -> Result<Done<bool>, OpError> {
+        Ok(if account::unlinked(tx, &seen)? {
+            Done::with_event(true, unlink_event(&Caller::System, &seen, "the provider does not take the refresh token any more"))
+        } else {
+            Done::quiet(false)
+        })
+    };
+    let ended = perform(&app.core, Attempt::new("account_unlink", &Caller::System, row.id.as_str()), work).await;
+    if ended.map_err(|e| StepError::of(&e))? {
+        return Ok(None);
+    }
+    let (organisation, name) = (row.organisation.clone(), row.provider.clone());
+    let now = app.core.db.read(move |tx| account::find(tx, &organisation, &name)).await.map_err(StepError::transient)?;
+    let tokens = now.map(|now| now.tokens(&app.core.keyring)).transpose().map_err(StepError::transient)?;
+    Ok(tokens.flatten().map(|tokens| tokens.access))
+}
+
+/// What the log says when a provider ends what an account had.
+pub fn unlink_event(caller: &Caller, row: &Account, why: &str) -> Event {
+    Event::done("account_unlink", caller, row.id.as_str())
+        .in_organisation(&row.organisation)
+        .related([row.provider.as_str()])
+        .related(row.provider_account.iter())
+        .with(json!({ "why": why }))
 }
 
 fn ends_soon(at: Option<Timestamp>, now: Timestamp) -> bool {
@@ -97,90 +163,35 @@ fn ends_soon(at: Option<Timestamp>, now: Timestamp) -> bool {
 /// the agent may do. The account's lock is taken only where the token must be refreshed, so that nothing slow keeps a freeze waiting.
 ///
 /// # Errors
-/// When the provider gives no new token, or the store fails; both may pass.
+/// When the provider gives no token, or the store fails; both may pass. Also while a person has to link the account again: what an
+/// agent still has there is not stopped yet, and nobody may think so.
 pub async fn access(app: &App, provider: &Provider, organisation: &OrganisationId) -> Result<Option<Secret<String>>, StepError> {
-    let Some((_, _, tokens)) = open_account(app, provider, organisation).await? else { return Ok(None) };
-    if !ends_soon(tokens.expires_at, app.core.env.now()) {
+    let Some(row) = opened_once(app, provider, organisation).await? else { return Ok(None) };
+    if let Some((_, tokens)) = parts(app, &row)?
+        && !ends_soon(tokens.expires_at, app.core.env.now())
+    {
         return Ok(Some(tokens.access));
     }
     let _one_at_a_time = app.lock_account(organisation, &provider.manifest.name).await;
-    let Some((row, provider_account, tokens)) = open_account(app, provider, organisation).await? else { return Ok(None) };
-    current(app, provider, &row, &provider_account, tokens, StepError::transient).await.map(Some)
+    let Some(row) = opened_once(app, provider, organisation).await? else { return Ok(None) };
+    if let Some((provider_account, tokens)) = parts(app, &row)?
+        && let Some(access) = current(app, provider, &row, &provider_account, tokens, 0).await?
+    {
+        return Ok(Some(access));
+    }
+    let person = row.person.clone();
+    let seeker = Seeker { caller: None, person: &person, jkt: None, tries: 0, waited: None };
+    ask::obtain(app, seeker, provider, &row).await.map(Some)
 }
 
-async fn open_account(
-    app: &App,
-    provider: &Provider,
-    organisation: &OrganisationId,
-) -> Result<Option<(Account, String, Tokens)>, StepError> {
+/// The organisation's account, if it ever was one.
+async fn opened_once(app: &App, provider: &Provider, organisation: &OrganisationId) -> Result<Option<Account>, StepError> {
     let (name, organisation) = (provider.manifest.name.clone(), organisation.clone());
     let row = app.core.db.read(move |tx| account::find(tx, &organisation, &name)).await.map_err(StepError::transient)?;
-    let Some(row) = row else { return Ok(None) };
-    let tokens = row.tokens(&app.core.keyring).map_err(StepError::transient)?;
-    Ok(row.provider_account.clone().zip(tokens).map(|(provider_account, tokens)| (row, provider_account, tokens)))
+    Ok(row.filter(|row| row.provider_account.is_some()))
 }
 
-async fn request(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, provider: &Provider, row: Account) -> Result<Opened, StepError> {
-    let now = app.core.env.now();
-    let (person_id, name, organisation) = (row.person.clone(), row.provider.clone(), row.organisation.clone());
-    let (person, terms) = app
-        .core
-        .db
-        .read::<_, DbError, _>(move |tx| {
-            let person = person::member(tx, &organisation, &person_id)?.ok_or(DbError::NoRow)?.person;
-            let accepted = terms::accepted(tx, &organisation)?;
-            Ok((person, accepted.into_iter().filter(|t| t.provider == name).map(|t| t.sha256).collect::<Vec<_>>()))
-        })
-        .await
-        .map_err(|e| StepError::transient(&e))?;
-    let assertion = IdentityAssertion {
-        iss: app.realm.issuer.to_string(),
-        aud: provider.manifest.base_url.to_string(),
-        sub: app.realm.pairwise(&row.organisation, &row.provider),
-        email: person.email.clone(),
-        email_verified: true,
-        agent_jkt: Some(agent_jkt.to_owned()),
-        terms,
-        jti: purser_values::id::RequestId::mint(&app.core.env).to_string(),
-        iat: now.as_secs(),
-        exp: now.plus_secs(ASSERTION_LIFE_S).as_secs(),
-    };
-    let assertion = assertion.sign(app.realm.keys.active()).map_err(StepError::transient)?;
-    let organisation = Orchestrator::new(row.organisation.as_str(), row.organisation.as_str());
-    let confirmation = Secret::new(hex(&app.core.env.bytes::<32>()));
-    let id = row.request.parse().map_err(|e| permanent("request_unusable", Kind::Internal, format!("{e}"), None))?;
-    let mut ask = AccountRequest::new(id, person.email, organisation, confirmation, now.plus_secs(REQUEST_LIFE_S));
-    ask.identity_assertion = Some(assertion);
-    ask.agent = row.agent.as_str().parse().ok().map(|id| AgentRef { id, jkt: Some(agent_jkt.to_owned()) });
-    let set = match provider.client.account_request(&ask).await.map_err(|e| of_call(cx, &e))? {
-        AccountAnswer::OAuth { code } => {
-            let grant = TokenGrant::AuthorizationCode { code, code_verifier: None };
-            provider.client.token(&grant).await.map_err(|e| of_call(cx, &e))?
-        }
-        AccountAnswer::Credentials(set) => set,
-        AccountAnswer::RequiresAuth { url } => {
-            let message = format!("the provider knows `{}` already and wants a person to connect the account", provider.manifest.name);
-            let mut failure = crate::fault::failure(
-                "account_needs_person",
-                Kind::NeedsPerson,
-                message,
-                Some("open the URL and sign in there, then repeat"),
-            );
-            failure.details = Some(serde_json::json!({ "url": url }));
-            return Err(StepError::Permanent(failure));
-        }
-        AccountAnswer::NeedsInformation { .. } | AccountAnswer::Error(_) => {
-            return Err(permanent("account_refused", Kind::Provider, "the provider wants more than an account request holds", None));
-        }
-    };
-    let Some(provider_account) = set.account.as_ref().map(|a| a.id.to_string()) else {
-        return Err(permanent("provider_garbage", Kind::Provider, "the provider opened an account and did not name it", None));
-    };
-    let access = keep(app, &row, &provider_account, &set, now, Some(caller)).await?;
-    Ok(Opened { id: row.id, access })
-}
-
-/// Keeps the tokens; with a caller, also records that the account is open now.
+/// Keeps the tokens, and ends whatever the account waited for; with a caller, also records that the account is open now.
 async fn keep(
     app: &App,
     row: &Account,
@@ -196,26 +207,60 @@ async fn keep(
     };
     let access = tokens.access.clone();
     let (env, keyring, id, name) = (app.core.env.clone(), app.core.keyring.clone(), row.id.clone(), row.provider.clone());
-    let (provider_account, opened_by) = (provider_account.to_owned(), opened_by.cloned());
+    let (named, opened_by) = (provider_account.to_owned(), opened_by.cloned());
     let attempt = Attempt::new("account_link", opened_by.as_ref().unwrap_or(&Caller::System), row.id.as_str());
-    perform(&app.core, attempt, move |tx| -> Result<Done<()>, OpError> {
-        // INVARIANT (one-account): whoever the provider says this account belongs to, it stays with whom it was pinned to.
-        match account::by_provider_account(tx, &name, &provider_account)? {
-            Some(other) if other.id != id => return Err(OpError::AccountPinned { provider: name.clone() }),
-            _ => account::opened(tx, &env, &keyring, &id, &provider_account, &tokens)?,
+    let organisation = row.organisation.clone();
+    let kept = perform(&app.core, attempt, move |tx| -> Result<Done<()>, OpError> {
+        // INVARIANT (one-account): whoever the provider says this account belongs to, it stays with whom it was pinned to, and it
+        // stays this one.
+        let pinned = account::find(tx, &organisation, &name)?.and_then(|row| row.provider_account);
+        if pinned.is_some_and(|pinned| pinned != named) {
+            return Err(OpError::AccountChanged { provider: name.clone() });
         }
+        match account::by_provider_account(tx, &name, &named)? {
+            Some(other) if other.id != id => return Err(OpError::AccountPinned { provider: name.clone() }),
+            _ => account::opened(tx, &env, &keyring, &id, &named, &tokens)?,
+        }
+        link::done(tx, &id)?;
         Ok(match &opened_by {
-            Some(caller) => {
-                Done::with_event((), Event::done("account_link", caller, id.as_str()).related([name.as_str(), &provider_account]))
-            }
+            Some(caller) => Done::with_event((), Event::done("account_link", caller, id.as_str()).related([name.as_str(), &named])),
             None => Done::quiet(()),
         })
     })
-    .await
-    .map_err(|e| StepError::of(&e))?;
-    Ok(access)
+    .await;
+    match kept {
+        Ok(()) => Ok(access),
+        Err(e) => {
+            if matches!(e, OpError::AccountChanged { .. }) {
+                tell_changed(app, row, provider_account).await?;
+            }
+            Err(StepError::of(&e))
+        }
+    }
 }
 
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|b| format!("{b:02x}")).collect()
+/// Tells the account's person that the provider named another account than theirs. Once for each other account.
+async fn tell_changed(app: &App, row: &Account, named: &str) -> Result<(), StepError> {
+    let attempt = Attempt::new("account_link", &Caller::System, row.id.as_str());
+    let (core, row, named) = (app.core.clone(), row.clone(), purser_wire::text::excerpt(named, 100));
+    let work = move |tx: &mut purser_db::Tx<'_>| -> Result<Done<()>, OpError> {
+        let event = Event::new("account_link", Outcome::Failed("account_changed".to_owned()), &Caller::System, row.id.as_str())
+            .in_organisation(&row.organisation)
+            .related([row.provider.as_str(), &named])
+            .related(row.provider_account.iter());
+        let Some(member) = person::member(tx, &row.organisation, &row.person)? else { return Ok(Done::with_event((), event)) };
+        let text = format!(
+            "`{}` names another account for your organisation than the one that was connected.\n\nconnected: {}\nnow named: {named}\n\n\
+             Nothing was done in the other account. Connect the first one again, or ask `{}` what happened.\n",
+            row.provider,
+            row.provider_account.as_deref().unwrap_or("none"),
+            row.provider,
+        );
+        let subject = Subject::new(&format!("Another account at {}", row.provider));
+        let mail = Mail { to: member.person.email, subject, text };
+        let mut job = mail_job(&core.keyring, &core.env, &mail).map_err(|e| OpError::Invalid(e.to_string()))?;
+        job.dedupe = Some(format!("account_changed:{}:{named}", row.id));
+        Ok(Done::with_event((), event).and_job(job))
+    };
+    perform(&app.core, attempt, work).await.map_err(|e| StepError::of(&e))
 }

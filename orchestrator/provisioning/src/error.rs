@@ -36,6 +36,8 @@ pub enum OpError {
     WrongState(&'static str, &'static str),
     #[error("the account at `{provider}` belongs to another organisation of this installation")]
     AccountPinned { provider: ProviderName },
+    #[error("`{provider}` names another account than the one that is connected")]
+    AccountChanged { provider: ProviderName },
     #[error("the script `{0}` belongs to another project")]
     ScriptTaken(ResourceName),
     #[error("`{0}` is no domain of this project")]
@@ -71,6 +73,7 @@ impl PublicError for OpError {
             Self::ResourceUnknown(_) => "resource_not_found",
             Self::WrongState(..) => "resource_state",
             Self::AccountPinned { .. } => "account_pinned_elsewhere",
+            Self::AccountChanged { .. } => "account_changed",
             Self::ScriptTaken(_) => "script_of_another_project",
             Self::DomainNotOwn(_) => "domain_not_of_project",
             Self::NothingToDeployTo => "nothing_to_deploy_to",
@@ -94,7 +97,7 @@ impl PublicError for OpError {
             Self::ProviderAbsent(_) => Kind::Unavailable,
             Self::PriceUnknown(_) | Self::IrreversibleNotGranted(_) | Self::TermsChanged(_) | Self::ExportNotGranted => Kind::NeedsPerson,
             Self::ScriptTaken(_) | Self::DomainNotOwn(_) => Kind::Forbidden,
-            Self::PlanRequired { .. } | Self::NameTaken { .. } | Self::WrongState(..) | Self::AccountPinned { .. } | Self::KeyReused => {
+            Self::PlanRequired { .. } | Self::NameTaken { .. } | Self::WrongState(..) | Self::AccountPinned { .. } | Self::AccountChanged { .. } | Self::KeyReused => {
                 Kind::Conflict
             }
             Self::Invalid(_) => Kind::Invalid,
@@ -118,6 +121,7 @@ impl PublicError for OpError {
             Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),
             Self::WrongState(..) => "wait for it to end, or see `purser status`".to_owned(),
             Self::AccountPinned { .. } => "the operator must find out why the provider names the same account twice".to_owned(),
+            Self::AccountChanged { .. } => "your person was told; connect the account again that was connected first".to_owned(),
             Self::ScriptTaken(_) => "choose another name with `--name`".to_owned(),
             Self::DomainNotOwn(_) => "register it with `purser add slipway/registrar:domain` in this project".to_owned(),
             Self::NothingToDeployTo => "run `purser add slipway/workers` first".to_owned(),

@@ -19,12 +19,17 @@ pub fn permanent(code: &str, kind: Kind, message: impl Into<String>, hint: Optio
 
 /// What a failed call means for the step that made it.
 pub fn of_call(cx: &StepCx, e: &CallError) -> StepError {
+    of_try(cx.tries, e)
+}
+
+/// The same for a call that was tried so often before.
+pub fn of_try(tries: i64, e: &CallError) -> StepError {
     match e {
         CallError::Transient { why, retry_after } => {
             StepError::Transient { why: why.clone(), after_ms: retry_after.map(|s| u64::from(s) * 1_000) }
         }
         // The outcome is unknown: the same call with the same key tells.
-        CallError::Garbage { .. } if cx.tries < GARBAGE_TRIES => StepError::transient(e),
+        CallError::Garbage { .. } if tries < GARBAGE_TRIES => StepError::transient(e),
         CallError::Garbage { .. } => {
             permanent("provider_garbage", Kind::Provider, e.to_string(), Some("tell the provider; what was begun is undone"))
         }

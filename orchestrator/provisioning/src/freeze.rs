@@ -116,6 +116,7 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
     let provider = app.gateway.get(&provider_name).ok_or_else(|| again("the provider has not answered since the start".to_owned()))?;
     let access = account::access(&app, &provider, &organisation).await.map_err(|e| match e {
         StepError::Transient { why, .. } => again(why),
+        StepError::Waiting { .. } => again("a person has to link the account again".to_owned()),
         StepError::Permanent(failure) => again(failure.message),
     })?;
     let Some(access) = access else {

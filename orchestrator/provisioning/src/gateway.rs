@@ -36,6 +36,8 @@ pub struct Configured {
 pub struct Provider {
     pub client: ProviderClient,
     pub manifest: Manifest,
+    /// What its answers in a person's browser must name as `iss`, where it promises that they do (RFC 9207).
+    pub issuer: Option<String>,
 }
 
 impl Provider {
@@ -145,6 +147,8 @@ impl Gateway {
         if manifest.name != configured.name {
             return Err(RefreshError::Name(manifest.name));
         }
+        let server = discovery.authorization_server(&manifest.base_url).await?;
+        let issuer = server.filter(|s| s.authorization_response_iss_parameter_supported).map(|s| s.issuer);
         let mut documents = Vec::with_capacity(manifest.terms.len());
         for document in &manifest.terms {
             let body = discovery.terms(document).await?.to_vec();
@@ -173,7 +177,7 @@ impl Gateway {
                 Ok(crate::catalogue::keep(tx, &env, &name, &display, &services)?)
             })
             .await?;
-        let provider = Arc::new(Provider { client, manifest });
+        let provider = Arc::new(Provider { client, manifest, issuer });
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).insert(configured.name.clone(), provider);
         Ok(())
     }

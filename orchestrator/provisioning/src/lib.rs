@@ -20,6 +20,7 @@ mod exchange;
 mod fault;
 pub mod freeze;
 pub mod gateway;
+pub mod link;
 mod member_control;
 mod notice;
 mod perform;

@@ -25,7 +25,7 @@ const SCRIPT_CHARS: usize = 128;
 /// When the event speaks of an account that is not ours, or the store fails.
 pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderEvent) -> Result<EventReceipt, OpError> {
     let caller = Caller::Provider { provider: provider.clone() };
-    let (env, name, from) = (app.core.env.clone(), provider.clone(), caller.clone());
+    let (env, name, from, realm) = (app.core.env.clone(), provider.clone(), caller.clone(), app.realm.clone());
     perform(&app.core, Attempt::new("provider_event", &caller, event.id.clone()), move |tx| {
         let scope = format!("provider_event/{name}");
         let digest = purser_values::Sha256Digest::of(event.id.as_bytes());
@@ -42,6 +42,12 @@ pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderE
         if let (EventKind::DeploymentCreated, Some(info), Some(row)) = (&event.kind, &event.deployment, &row) {
             deployed(tx, &env, &name, info, row)?;
         }
+        let mut unlinked = None;
+        let subject = event.data["subject"].as_str();
+        let ours = subject.is_none_or(|subject| subject == realm.pairwise(&owner.organisation, &name));
+        if event.kind == EventKind::AccountUnlinked && ours && account::unlinked(tx, &owner)? {
+            unlinked = Some(crate::account::unlink_event(&from, &owner, "its owner cut the connection at the provider"));
+        }
         let noted = Event::done("provider_event", &from, event.id.as_str())
             .in_organisation(&owner.organisation)
             .related([owner.id.as_str()])
@@ -49,7 +55,11 @@ pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderE
             .related(event.agent_id.iter())
             .related(event.deployment.iter().flat_map(|d| [d.id.to_string(), d.code_digest.to_string()]))
             .with(serde_json::json!({"kind": event.kind.as_str(), "occurred_at": event.occurred_at, "deployment": event.deployment}));
-        Ok(Done::with_event(receipt, noted))
+        let done = Done::with_event(receipt, noted);
+        Ok(match unlinked {
+            Some(unlinked) => done.and_event(unlinked),
+            None => done,
+        })
     })
     .await
 }

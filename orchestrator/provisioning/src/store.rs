@@ -6,6 +6,7 @@
 pub mod account;
 pub mod control;
 pub mod deployment;
+pub mod link;
 pub mod nonce;
 pub mod payment;
 pub mod project;
@@ -57,5 +58,5 @@ pub const MIGRATIONS: Migrations = Migrations {
     create table agent_control (
         agent {text} not null, provider {text} not null, wanted {text} not null, confirmed {text},
         changed_at {int} not null, confirmed_at {int}, last_error {text}, primary key (agent, provider)
-    ){strict}"],
+    ){strict}", link::TABLE],
 };

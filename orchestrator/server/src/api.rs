@@ -95,6 +95,7 @@ routes! {
     post "/v2/provisioning/charges" => providers::charge;
     post "/v2/provisioning/charges/{id}/refunds" => providers::refund;
     post "/v2/provisioning/events" => providers::event;
+    post "/v2/provisioning/account_requests/{id}/confirm" => providers::account_confirm;
 }
 
 /// The routes, without the headers that every listener adds.

@@ -15,6 +15,7 @@ pub mod form;
 mod home;
 mod invitation;
 mod limits;
+mod link;
 mod next;
 mod organisation;
 pub mod page;
@@ -77,6 +78,9 @@ pub fn router(front: Front) -> Router {
         .route("/card", get(card::get).post(card::add))
         .route("/card/{id}/confirm", post(card::confirm))
         .route("/card/{id}/remove", post(card::remove))
+        .route("/link/{request}", get(link::get))
+        .route("/link/{request}/information", post(link::inform))
+        .route("/link/callback/{provider}", get(link::callback))
         .route("/spend", get(spend::get))
         .route("/spend.csv", get(spend::csv))
         .route("/events", get(events::get))

@@ -3,7 +3,7 @@
 
 use http::{StatusCode, header};
 use purser_http::Fetched;
-use purser_wire::error::ErrorBody;
+use purser_wire::error::{Envelope, ErrorBody};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -22,14 +22,16 @@ pub fn read<T: DeserializeOwned>(answer: &Fetched) -> Result<T, CallError> {
 fn value(answer: &Fetched) -> Result<Value, CallError> {
     let status = answer.status;
     let parsed: Option<Value> = serde_json::from_slice(&answer.body).ok();
-    let error = parsed.as_ref().and_then(ErrorBody::find).map(|(_, error)| error);
+    // A framework's `detail` is an error only beside a status that says so: it may be a word of a good answer too.
+    let found = parsed.as_ref().and_then(ErrorBody::find);
+    let error = found.filter(|(envelope, _)| *envelope != Envelope::Framework || !status.is_success()).map(|(_, error)| error);
     let busy = matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_EARLY);
     if status.is_server_error() || busy {
         let said = error.map(|e| format!(": {e}")).unwrap_or_default();
         return Err(CallError::transient(format!("status {}{said}", status.as_u16()), retry_after(answer)));
     }
     match (parsed, error) {
-        (_, Some(error)) if !error.code.is_empty() || status.is_client_error() => Err(CallError::Permanent { status: Some(status), error }),
+        (_, Some(error)) if status.is_success() || status.is_client_error() => Err(CallError::Permanent { status: Some(status), error }),
         (Some(value), None) if status.is_success() => Ok(value),
         _ => {
             let why =

@@ -7,6 +7,7 @@ use http::{HeaderMap, StatusCode};
 use purser_http::{Fetched, Fetcher, Origin};
 use purser_values::Sha256Digest;
 use purser_wire::manifest::{self, Manifest, TermsDocument};
+use purser_wire::metadata::{self, ServerMetadata};
 use url::Url;
 
 use crate::answer;
@@ -16,6 +17,14 @@ use crate::error::CallError;
 #[derive(Clone, Debug)]
 pub struct Discovery {
     fetcher: Fetcher,
+}
+
+/// Below the base URL, and where RFC 8414 puts the document of an issuer with a path.
+fn metadata_places(base_url: &Url) -> Vec<Url> {
+    let path = base_url.path().trim_matches('/');
+    let below = base_url.join(metadata::PATH).ok();
+    let inserted = (!path.is_empty()).then(|| base_url.join(&format!("/{}/{path}", metadata::PATH)).ok()).flatten();
+    below.into_iter().chain(inserted).collect()
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -64,6 +73,26 @@ impl Discovery {
             return Err(DiscoveryError::TermsChanged { id: purser_wire::text::excerpt(&document.id, 40), found });
         }
         Ok(fetched.body)
+    }
+
+    /// Who the provider's authorization server says it is (RFC 8414), where it has such a document.
+    ///
+    /// # Errors
+    /// When the provider does not answer. A document that cannot be read counts as none, one of another origin is refused.
+    pub async fn authorization_server(&self, base_url: &Url) -> Result<Option<ServerMetadata>, DiscoveryError> {
+        for at in metadata_places(base_url) {
+            let found = match answer::read::<ServerMetadata>(&self.get(&at).await?) {
+                Ok(found) => found,
+                Err(CallError::Permanent { .. } | CallError::Garbage { .. }) => continue,
+                Err(e) => return Err(e.into()),
+            };
+            let issuer = Url::parse(&found.issuer).ok();
+            if issuer.as_ref().and_then(Origin::of) != Origin::of(base_url) || issuer.is_none_or(|i| i.scheme() != base_url.scheme()) {
+                return Err(DiscoveryError::ForeignOrigin(purser_wire::text::excerpt(&found.issuer, 200)));
+            }
+            return Ok(Some(found));
+        }
+        Ok(None)
     }
 
     async fn get(&self, url: &Url) -> Result<Fetched, CallError> {

@@ -12,8 +12,7 @@ pub struct AuthorizationServer {
     pub scopes: Vec<String>,
 }
 
-/// The document's path below the issuer.
-pub const PATH: &str = ".well-known/oauth-authorization-server";
+pub use purser_wire::metadata::PATH;
 
 #[derive(Serialize)]
 pub(crate) struct Metadata {

@@ -10,10 +10,11 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use purser_crypto::jose::SigningKey;
 use purser_http::{FetchError, Fetched, Fetcher};
 use purser_values::Env;
+use purser_wire::account_confirmation::{self, AccountConfirmation, AccountConfirmed};
 use purser_wire::charge::{self, ChargeRequest, ChargeResponse};
 use purser_wire::error::ErrorBody;
 use purser_wire::event::{self, EventReceipt, ProviderEvent};
-use purser_wire::id::{ChargeId, IdempotencyKey};
+use purser_wire::id::{AccountRequestId, ChargeId, IdempotencyKey};
 use purser_wire::refund::{self, RefundRequest, RefundResponse};
 use purser_wire::signature::message;
 use serde::Serialize;
@@ -89,6 +90,22 @@ impl OrchestratorClient {
     pub async fn event(&self, event: &ProviderEvent) -> Result<EventReceipt, OrchestratorError> {
         let key = event.id.parse().map_err(|_| OrchestratorError::Message("an event id is 1 to 255 visible characters".to_owned()))?;
         self.send(&self.at(event::PATH)?, event, &key).await
+    }
+
+    /// Tells what the person decided about an account request on a page of ours, where no code goes through their browser. Asked
+    /// again with the same id, the request then gets its account.
+    ///
+    /// # Errors
+    /// See [`OrchestratorError`].
+    pub async fn account_confirm(
+        &self,
+        request: &AccountRequestId,
+        confirmation: &AccountConfirmation,
+    ) -> Result<AccountConfirmed, OrchestratorError> {
+        let url = account_confirmation::address(&self.base_url, request);
+        let url = url.ok_or_else(|| OrchestratorError::Message("the orchestrator's address cannot carry a path".to_owned()))?;
+        let key = format!("{request}/confirm").parse().map_err(|_| OrchestratorError::Message("the id is too long".to_owned()))?;
+        self.send(&url, confirmation, &key).await
     }
 
     fn at(&self, path: &str) -> Result<Url, OrchestratorError> {

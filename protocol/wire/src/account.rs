@@ -12,6 +12,7 @@ use url::Url;
 use crate::error::ErrorBody;
 use crate::id::AccountRequestId;
 use crate::open::open_enum;
+use crate::pkce;
 use crate::plain;
 use crate::resource::{Actor, AgentRef};
 use crate::token::TokenSet;
@@ -102,6 +103,9 @@ pub struct AccountRequest {
     /// Extension: the agent that the account is asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<AgentRef>,
+    /// What an answer `needs_information` asked for, when the request is repeated.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub submitted_information: Option<Map<String, Value>>,
 }
 
 /// Implementations disagree about this constant, so readers do not look at it.
@@ -143,9 +147,19 @@ impl AccountRequest {
             code_challenge_method: None,
             identity_assertion: None,
             agent: None,
+            submitted_information: None,
         }
     }
+
+    /// Binds the code that answers this request to who holds the verifier.
+    pub fn challenge(&mut self, verifier: &Secret<String>) {
+        self.code_challenge = Some(pkce::challenge(verifier));
+        self.code_challenge_method = Some(pkce::METHOD.to_owned());
+    }
 }
+
+/// When to ask again, in seconds, where the provider does not say.
+const REGISTERING_RETRY_S: u32 = 5;
 
 /// The provider's answer, discriminated by `type`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -166,6 +180,10 @@ pub enum AccountAnswer {
     /// A person has to open this address.
     RequiresAuth {
         url: Url,
+    },
+    /// The provider is still getting to know the orchestrator; ask again after so many seconds.
+    Registering {
+        retry_after_s: u32,
     },
     /// The provider asks for more; `schema` describes it.
     NeedsInformation {
@@ -202,7 +220,17 @@ impl TryFrom<Value> for AccountResponse {
                 let url = at["redirect"]["url"].as_str().or_else(|| at["url"].as_str()).and_then(|u| Url::parse(u).ok());
                 AccountAnswer::RequiresAuth { url: url.ok_or_else(|| missing("requires_auth", "requires_auth.redirect.url"))? }
             }
-            "needs_information" => AccountAnswer::NeedsInformation { schema: value["needs_information"]["schema"].clone() },
+            "registering" => {
+                let asked = value["retry_after"].as_u64().and_then(|s| u32::try_from(s).ok());
+                AccountAnswer::Registering { retry_after_s: asked.unwrap_or(REGISTERING_RETRY_S) }
+            }
+            "needs_information" => {
+                let places = [&value["needs_information"]["schema"], &value["needs_information_schema"]];
+                let schema = places.into_iter().find(|schema| schema.is_object());
+                AccountAnswer::NeedsInformation {
+                    schema: schema.ok_or_else(|| missing("needs_information", "needs_information.schema"))?.clone(),
+                }
+            }
             "error" => {
                 let error = ErrorBody::find(&value).map(|(_, body)| body);
                 AccountAnswer::Error(error.ok_or_else(|| missing("error", "error"))?)
@@ -227,6 +255,7 @@ impl From<AccountResponse> for Value {
             AccountAnswer::RequiresAuth { url } => {
                 json!({"type": "requires_auth", "requires_auth": {"type": "redirect", "redirect": {"url": url}}})
             }
+            AccountAnswer::Registering { retry_after_s } => json!({"type": "registering", "retry_after": retry_after_s}),
             AccountAnswer::NeedsInformation { schema } => {
                 json!({"type": "needs_information", "needs_information": {"schema": schema}})
             }
@@ -272,8 +301,28 @@ mod tests {
     #[test]
     fn a_member_that_does_not_match_the_type_is_refused() {
         assert!(read(json!({"type": "oauth", "oauth": {"code": ""}})).is_err());
-        assert!(read(json!({"type": "registering"})).is_err());
+        assert!(read(json!({"type": "unheard_of"})).is_err());
+        assert!(read(json!({"type": "needs_information", "needs_information": {"schema": null}})).is_err());
+        assert!(read(json!({"type": "requires_auth", "requires_auth": {"type": "redirect", "redirect": {"url": "/relative"}}})).is_err());
         assert!(read(json!({"type": "credentials", "credentials": null})).is_err());
+    }
+
+    #[test]
+    fn an_answer_may_wait_or_ask_for_more_in_either_place() {
+        let AccountAnswer::Registering { retry_after_s: 5 } = read(json!({"type": "registering", "retry_after": null})).unwrap().answer
+        else {
+            panic!()
+        };
+        let AccountAnswer::Registering { retry_after_s: 2 } = read(json!({"type": "registering", "retry_after": 2})).unwrap().answer else {
+            panic!()
+        };
+        for form in [
+            json!({"type": "needs_information", "needs_information": {"schema": {"type": "object"}}}),
+            json!({"type": "needs_information", "needs_information": null, "needs_information_schema": {"type": "object"}}),
+        ] {
+            let AccountAnswer::NeedsInformation { schema } = read(form).unwrap().answer else { panic!() };
+            assert_eq!(schema["type"], "object");
+        }
     }
 
     #[test]

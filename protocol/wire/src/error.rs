@@ -14,6 +14,9 @@ use serde_json::{Value, json};
 
 use crate::text::excerpt;
 
+/// Faults of one framework error that are told.
+const FAULTS: usize = 8;
+
 /// Codes that we write and react to. Other providers' codes are open text.
 pub mod code {
     pub const INVALID_SIGNATURE: &str = "invalid_signature";
@@ -23,6 +26,7 @@ pub mod code {
     pub const UNAUTHORIZED: &str = "unauthorized";
     pub const INVALID_REQUEST: &str = "invalid_request";
     pub const EXPIRED: &str = "expired";
+    pub const ACCOUNT_REQUEST_EXPIRED: &str = "account_request_expired";
     pub const FORBIDDEN: &str = "forbidden";
     pub const NOT_FOUND: &str = "not_found";
     pub const UNKNOWN_SERVICE: &str = "unknown_service";
@@ -105,13 +109,21 @@ impl ErrorBody {
             }
             _ => match &answer["detail"] {
                 Value::String(text) => Some((Envelope::Framework, Self::new("", excerpt(text, PROVIDER_MESSAGE_CHARS)))),
-                Value::Array(items) => {
-                    Some((Envelope::Framework, Self::new("", excerpt(&Value::from(items.clone()).to_string(), PROVIDER_MESSAGE_CHARS))))
-                }
+                Value::Array(items) => Some((Envelope::Framework, Self::new("", excerpt(&faults(items), PROVIDER_MESSAGE_CHARS)))),
                 _ => None,
             },
         }
     }
+}
+
+/// Where and what, of a framework's list of faults. Such a list may repeat the request, secrets and all, so nothing else is taken.
+fn faults(items: &[Value]) -> String {
+    let part = |at: &Value| at.as_str().map_or_else(|| at.to_string(), str::to_owned);
+    let fault = |item: &Value| {
+        let place: Vec<String> = item["loc"].as_array().into_iter().flatten().map(part).collect();
+        format!("{}: {}", place.join("."), item["msg"].as_str().unwrap_or("refused"))
+    };
+    items.iter().take(FAULTS).map(fault).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -126,6 +138,9 @@ mod tests {
         }
         let detail = ErrorBody::find(&json!({"detail": [{"loc": ["body"]}]})).unwrap();
         assert_eq!(detail.0, Envelope::Framework);
+        let echo = json!({"detail": [{"type": "missing", "loc": ["body", "organisation"], "msg": "Field required", "input": {"confirmation_secret": "hunter2"}}]});
+        let (_, told) = ErrorBody::find(&echo).unwrap();
+        assert_eq!(told.message, "body.organisation: Field required");
     }
 
     #[test]

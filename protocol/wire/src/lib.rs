@@ -10,6 +10,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod account;
+pub mod account_confirmation;
 pub mod assertion;
 pub mod canonical;
 pub mod catalog;
@@ -23,6 +24,8 @@ pub mod id;
 pub mod keys;
 pub mod limits;
 pub mod manifest;
+pub mod metadata;
+pub mod pkce;
 pub mod quote;
 pub mod refund;
 pub mod resource;

@@ -42,7 +42,7 @@ pub struct TokenSet {
 /// The 200 answer of the token endpoint.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TokenResponse {
-    #[serde(default = "bearer")]
+    #[serde(default = "bearer", deserialize_with = "bearer_or")]
     pub token_type: String,
     #[serde(flatten)]
     pub tokens: TokenSet,
@@ -115,6 +115,10 @@ impl TokenGrant {
 
 fn bearer() -> String {
     "bearer".to_owned()
+}
+
+fn bearer_or<'de, D: serde::Deserializer<'de>>(d: D) -> Result<String, D::Error> {
+    Ok(Option::<String>::deserialize(d)?.unwrap_or_else(bearer))
 }
 
 fn non_empty<'de, D: serde::Deserializer<'de>>(d: D) -> Result<Secret<String>, D::Error> {

@@ -129,6 +129,11 @@ impl Alone {
         Some((alone, markets))
     }
 
+    /// The orchestrator with any providers, each by name and address.
+    pub async fn with_providers(providers: impl AsyncFnOnce(&Url) -> Vec<(&'static str, SocketAddr)>) -> Option<Self> {
+        Self::with(false, Arc::new(Mutex::new(Mood::Good)), providers).await
+    }
+
     /// The orchestrator with whatever providers the caller starts for it.
     pub async fn with(
         small_disk: bool,

@@ -401,7 +401,7 @@ async fn what_came_of_it(
     unpay(app.clone(), cx.clone(), state.clone()).await?;
     let opened = match account::ensure(app, cx, &state.caller(), &state.agent_jkt, provider).await {
         Ok(opened) => opened,
-        Err(passing @ StepError::Transient { .. }) => return Err(passing),
+        Err(passing @ (StepError::Transient { .. } | StepError::Waiting { .. })) => return Err(passing),
         // Without an account nothing was made in it.
         Err(StepError::Permanent(_)) => return Ok(None),
     };

@@ -67,6 +67,14 @@ pub fn by_provider_account(tx: &mut Tx<'_>, provider: &ProviderName, provider_ac
     tx.query_opt(select, params![provider, provider_account])?.map(|row| read(&row)).transpose()
 }
 
+/// The account that is asked for under this id.
+pub fn by_request(tx: &mut Tx<'_>, request: &str) -> Result<Option<Account>, DbError> {
+    let select =
+        "select id, organisation, provider, request, provider_account, person, agent, grant_id, created_at, expires_at, access, refresh
+                  from account where request = $1";
+    tx.query_opt(select, params![request])?.map(|row| read(&row)).transpose()
+}
+
 pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Account>, DbError> {
     let select =
         "select id, organisation, provider, request, provider_account, person, agent, grant_id, created_at, expires_at, access, refresh
@@ -88,6 +96,12 @@ pub fn opened(
     tx.execute(update, params![id, provider_account, access, refresh, tokens.expires_at]).map(drop)
 }
 
+/// The provider does not know the tokens any more: they go, the account stays pinned. False when they were replaced meanwhile.
+pub fn unlinked(tx: &mut Tx<'_>, account: &Account) -> Result<bool, DbError> {
+    let update = "update account set state = 'unlinked', access = null, refresh = null, expires_at = null where id = $1 and access = $2";
+    Ok(tx.execute(update, params![account.id, account.access])? == 1)
+}
+
 fn sealed(env: &Env, keyring: &Keyring, id: &AccountId, tokens: &Tokens) -> Result<(Vec<u8>, Option<Vec<u8>>), DbError> {
     let seal = |what: &str, value: &Secret<String>| {
         keyring.seal(env, &format!("account/{id}/{what}"), value.expose().as_bytes()).map_err(|e| DbError::Other(e.to_string()))
@@ -96,6 +110,12 @@ fn sealed(env: &Env, keyring: &Keyring, id: &AccountId, tokens: &Tokens) -> Resu
 }
 
 impl Account {
+    /// Whether there are tokens to make calls with.
+    #[must_use]
+    pub const fn is_open(&self) -> bool {
+        self.access.is_some()
+    }
+
     /// The tokens, when the account is open.
     pub fn tokens(&self, keyring: &Keyring) -> Result<Option<Tokens>, DbError> {
         let open = |what: &str, sealed: &[u8]| {

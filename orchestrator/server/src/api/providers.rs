@@ -4,12 +4,16 @@ use axum::Json;
 use axum::body::Bytes;
 use axum::extract::{Path, State};
 use http::{HeaderMap, Method, StatusCode, Uri};
+use purser_authority::{Attempt, Caller};
 use purser_db::DbError;
 use purser_http::Problem;
 use purser_provisioning::charges::charge_create;
+use purser_provisioning::link::link_confirm;
+use purser_provisioning::perform;
 use purser_provisioning::provider_events::provider_event;
 use purser_provisioning::refunds::refund_create;
 use purser_values::name::ProviderName;
+use purser_wire::account_confirmation::{AccountConfirmation, AccountConfirmed};
 use purser_wire::charge::{ChargeRequest, ChargeResponse};
 use purser_wire::event::{EventReceipt, ProviderEvent};
 use purser_wire::refund::{RefundRequest, RefundResponse};
@@ -52,6 +56,27 @@ pub async fn event(
     let (provider, _) = signed(&api, &method, &uri, &headers, &body).await?;
     let event: ProviderEvent = purser_http::extract::parse_json(&body)?;
     Ok(Json(provider_event(&api.app, &provider, event).await?))
+}
+
+/// What a person decided about an account request on a page of the provider's.
+pub async fn account_confirm(
+    State(api): State<Api>,
+    Path(request): Path<String>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<AccountConfirmed>, Problem> {
+    let (provider, _) = signed(&api, &method, &uri, &headers, &body).await?;
+    let confirmation: AccountConfirmation = purser_http::extract::parse_json(&body)?;
+    let id = request.parse().map_err(|_| Problem::not_found())?;
+    let caller = Caller::Provider { provider };
+    let (env, keyring, decision) = (api.app.core.env.clone(), api.app.core.keyring.clone(), confirmation.decision);
+    perform(&api.app.core, Attempt::new("account_confirm", &caller.clone(), request.clone()), move |tx| {
+        link_confirm(tx, &env, &keyring, &caller, &request, &confirmation.confirmation_secret, decision)
+    })
+    .await?;
+    Ok(Json(AccountConfirmed { id, decision }))
 }
 
 /// Which provider signed this request, and under which idempotency key. A signature is good once.

@@ -25,9 +25,16 @@ const WAIT_MAX_S: u64 = 25;
 #[derive(Deserialize)]
 pub struct Poll {
     wait: Option<u64>,
+    /// `waiting`: hold on also while somebody has to act first.
+    through: Option<String>,
 }
 
 impl Poll {
+    /// Whether the caller wants to hear of a saga that stands so.
+    fn is_enough(&self, record: &Record) -> bool {
+        record.waiting.is_some() && self.through.as_deref() != Some("waiting")
+    }
+
     fn or(&self, usual_s: u64) -> Duration {
         Duration::from_secs(self.wait.unwrap_or(usual_s).min(WAIT_MAX_S))
     }
@@ -48,23 +55,24 @@ pub async fn read(
     if !visible.await? {
         return Err(Problem::not_found());
     }
-    answer(&api, &id, poll.or(0)).await.map(Json)
+    answer(&api, &id, &poll, 0).await.map(Json)
 }
 
 /// Starts what was begun and answers it as it ends, or as it stands when the caller has waited long enough.
 pub(super) async fn follow(api: &Api, id: &SagaId, poll: &Poll) -> Result<Json<Value>, Problem> {
     api.engine.drive(id.clone());
-    answer(api, id, poll.or(WAIT_MAX_S)).await.map(Json)
+    answer(api, id, poll, WAIT_MAX_S).await.map(Json)
 }
 
-/// The saga as it ends within `wait`, or as it stands then.
-async fn answer(api: &Api, id: &SagaId, wait: Duration) -> Result<Value, Problem> {
-    let record = api.engine.wait(id, wait).await?;
+/// The saga as it ends or begins to wait for somebody, or as it stands when the caller's time is up.
+async fn answer(api: &Api, id: &SagaId, poll: &Poll, usual_s: u64) -> Result<Value, Problem> {
+    let record = api.engine.wait_until(id, poll.or(usual_s), |record| poll.is_enough(record)).await?;
     Ok(api.app.core.db.read::<_, DbError, _>(move |tx| render(tx, &record)).await?)
 }
 
 fn render(tx: &mut Tx<'_>, record: &Record) -> Result<Value, DbError> {
     let state = match record.status {
+        Status::Running if record.waiting.is_some() => "waiting",
         Status::Running | Status::Undoing => "running",
         Status::Undone if is_for_person(record) => "waiting",
         other => other.name(),
@@ -76,6 +84,9 @@ fn render(tx: &mut Tx<'_>, record: &Record) -> Result<Value, DbError> {
         .map(|f| json!({"code": f.code, "kind": f.kind, "message": f.message, "hint": f.hint, "details": f.details}));
     let mut answer =
         json!({ "saga": record.id, "operation": record.kind, "state": state, "error": error, "last_error": record.last_error });
+    if let Some(on) = &record.waiting {
+        answer["waiting"] = on.clone();
+    }
     let id = carried["resource"].as_str().and_then(|id| id.parse::<ResourceId>().ok());
     if let Some(row) = id.map(|id| resource::get(tx, &id)).transpose()?.flatten() {
         answer["resource"] = resource(tx, &row)?;
@@ -96,9 +107,9 @@ fn render(tx: &mut Tx<'_>, record: &Record) -> Result<Value, DbError> {
     Ok(answer)
 }
 
-/// Undone because only a person can go on: the caller is told to fetch one.
+/// Undone because only a person can go on: the caller is told to fetch one. Nobody is waited for once their time is over.
 fn is_for_person(record: &Record) -> bool {
-    record.failure.as_ref().is_some_and(|f| f.kind == "needs_person")
+    record.failure.as_ref().is_some_and(|f| f.kind == "needs_person" && f.code != "account_link_expired")
 }
 
 pub(super) fn resource(tx: &mut Tx<'_>, row: &Resource) -> Result<Value, DbError> {

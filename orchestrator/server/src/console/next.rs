@@ -3,6 +3,9 @@
 use purser_identity::Ticket;
 use purser_values::Secret;
 
+/// Longest way on, in bytes: a provider's callback carries a code and a state.
+const NEXT_BYTES: usize = 4_096;
+
 /// The path and query to go on to; the home page when what was given could lead anywhere else.
 pub fn safe(next: Option<&str>) -> &str {
     match next {
@@ -15,7 +18,7 @@ pub fn safe(next: Option<&str>) -> &str {
 fn is_own(path: &str) -> bool {
     let bytes = path.as_bytes();
     bytes.first() == Some(&b'/')
-        && bytes.len() <= 512
+        && bytes.len() <= NEXT_BYTES
         && !matches!(bytes.get(1), Some(b'/' | b'\\'))
         && bytes.iter().all(|b| b.is_ascii_graphic() && *b != b'\\')
         && !path.starts_with("/sign-in")

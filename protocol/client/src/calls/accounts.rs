@@ -1,10 +1,22 @@
 //! Accounts and tokens.
 
+use http::StatusCode;
 use purser_wire::account::{AccountAnswer, AccountRequest, AccountResponse};
+use purser_wire::error::{ErrorBody, code};
 use purser_wire::token::{TokenGrant, TokenResponse, TokenSet};
 
 use crate::client::{ProviderClient, With};
 use crate::error::CallError;
+
+/// Some providers say a refresh token is over with a bare 401 of their framework instead of `invalid_grant`.
+fn over(e: CallError) -> CallError {
+    match e {
+        CallError::Permanent { status: Some(status), error } if status == StatusCode::UNAUTHORIZED && error.code.is_empty() => {
+            CallError::Permanent { status: Some(status), error: ErrorBody::new(code::INVALID_GRANT, error.message) }
+        }
+        other => other,
+    }
+}
 
 impl ProviderClient {
     /// Asks for an account. INVARIANT (one-account): after a crash it is asked for again with the same `id`, never with another.
@@ -31,7 +43,13 @@ impl ProviderClient {
     /// See [`CallError`].
     pub async fn token(&self, grant: &TokenGrant) -> Result<TokenSet, CallError> {
         let url = self.endpoint().token_url.clone();
-        let response: TokenResponse = self.post_form(&url, &grant.to_form()).await?;
+        let response: Result<TokenResponse, CallError> = self.post_form(&url, &grant.to_form()).await;
+        let response = response.map_err(|e| if matches!(grant, TokenGrant::RefreshToken { .. }) { over(e) } else { e })?;
+        // RFC 6749, 7.1: a token of a type that we do not know is not used.
+        if !response.token_type.eq_ignore_ascii_case("bearer") {
+            let why = "the tokens are of a type that is not `bearer`".to_owned();
+            return Err(CallError::Garbage { why, received: "a token answer".to_owned() });
+        }
         Ok(response.tokens)
     }
 }
