@@ -69,6 +69,8 @@ pub enum Command {
     Catalog(Catalog),
     /// Search the services
     Search(Search),
+    /// Connect an account at a provider, also one that exists
+    Link(Link),
     /// Provision a service: an account, a plan, a domain, a token
     Add(Add),
     /// The project's accounts, resources, deployments and spend
@@ -163,6 +165,18 @@ pub struct Catalog {
 pub struct Search {
     #[arg(required = true)]
     pub query: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct Link {
+    /// The provider, such as `slipway`
+    pub provider: String,
+    /// What the provider wants to know first, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub information: Option<String>,
+    /// How long to wait for the result
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
 }
 
 #[derive(Debug, Args)]
@@ -379,6 +393,7 @@ impl Command {
             Self::Whoami => "whoami",
             Self::Catalog(_) => "catalog",
             Self::Search(_) => "search",
+            Self::Link(_) => "link",
             Self::Add(_) => "add",
             Self::Status => "status",
             Self::Env(_) => "env",

@@ -9,6 +9,7 @@ mod conformance;
 mod deploy;
 mod env;
 mod init;
+mod link;
 mod login;
 mod remove;
 mod rotate;
@@ -42,6 +43,7 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Whoami => whoami::run(context).await,
         Command::Catalog(arguments) => catalog::list(context, arguments).await,
         Command::Search(arguments) => catalog::search(context, arguments).await,
+        Command::Link(arguments) => link::run(context, arguments).await,
         Command::Add(arguments) => add::run(context, arguments).await,
         Command::Status => status::run(context).await,
         Command::Env(arguments) => env::run(context, arguments).await,

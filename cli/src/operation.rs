@@ -49,6 +49,7 @@ pub const OPERATIONS: &[Operation] = &[
     row("whoami", "caller_read", Who::Either),
     row("catalog", "catalogue_read", Who::Either),
     row("search", "catalogue_search", Who::Either),
+    row("link", "account_link", Who::Agent),
     row("add", "resource_add", Who::Agent),
     row("status", "project_read", Who::Either),
     row("env", "variable_read", Who::Agent),

@@ -18,7 +18,7 @@ use serde_json::Value;
 use crate::agent_control::{self, AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::charges::{self, Rails};
-use crate::{client_logout, deploy, freeze, notice, refunds, resource};
+use crate::{account_link, client_logout, deploy, freeze, notice, refunds, resource};
 
 /// Every kind of saga that this version can run.
 #[must_use]
@@ -28,6 +28,7 @@ pub fn sagas(app: &App) -> Engine {
         .with(resource::remove::definition(app))
         .with(resource::rotate::definition(app))
         .with(deploy::definition(app))
+        .with(account_link::definition(app))
         .build(app.core.db.clone(), app.core.env.clone())
 }
 

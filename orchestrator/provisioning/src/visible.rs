@@ -11,6 +11,7 @@ use purser_values::Timestamp;
 use purser_values::id::ResourceId;
 use serde_json::Value;
 
+use crate::account_link;
 use crate::resource::permit_on;
 use crate::store::resource::{self, Resource};
 
@@ -24,7 +25,8 @@ pub fn resource_visible(tx: &mut Tx<'_>, context: &CallContext, now: Timestamp, 
     Ok(may.then_some(row))
 }
 
-/// Whether the caller may follow the saga: it is the organisation's, and to an agent it is about a resource that it may look at.
+/// Whether the caller may follow the saga: it is the organisation's, and to an agent it is about a resource that it may look at,
+/// or about an account that it asked for itself.
 ///
 /// # Errors
 /// When the store fails.
@@ -32,7 +34,7 @@ pub fn saga_visible(tx: &mut Tx<'_>, context: &CallContext, now: Timestamp, reco
     if context.caller.organisation().is_none_or(|own| own.as_str() != record.owner) {
         return Ok(false);
     }
-    if context.caller.agent().is_none() {
+    if context.caller.agent().is_none() || account_link::is_of(record, &context.caller) {
         return Ok(true);
     }
     let state: Value = serde_json::from_str(&record.state).unwrap_or_default();

@@ -2,6 +2,7 @@
 //!
 //! A handler parses, obtains who calls, runs one use case and renders; whatever decides is in the domains.
 
+mod accounts;
 mod agents;
 mod caller;
 mod catalog;
@@ -61,6 +62,7 @@ routes! {
     get "/v1/catalog" => catalog::list;
     post "/v1/projects" => projects::create;
     get "/v1/projects/{name}" => projects::read;
+    post "/v1/accounts" => accounts::link;
     post "/v1/resources" => resources::add;
     get "/v1/resources/{id}" => resources::read;
     post "/v1/resources/{id}/remove" => resources::remove;

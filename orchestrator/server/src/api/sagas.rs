@@ -92,6 +92,9 @@ fn render(tx: &mut Tx<'_>, record: &Record) -> Result<Value, DbError> {
         answer["resource"] = resource(tx, &row)?;
         answer["charged"] = charged(tx, &row)?;
     }
+    if carried["account"].is_string() && carried["resource"].is_null() {
+        answer["account"] = json!({ "id": carried["account"], "provider": carried["provider"] });
+    }
     if let Some(id) = carried["deployment"].as_str() {
         let owner = record.owner.parse().map_err(|_| DbError::Corrupt("a saga has no owner".to_owned()))?;
         if let Some(found) = deployment::get(tx, &owner, id)? {
