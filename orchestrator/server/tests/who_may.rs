@@ -121,6 +121,7 @@ fn body(route: &str) -> (&'static str, String) {
     let place = json!({ "project": "shop", "environment": "development" });
     match route {
         "/v1/projects" => json(json!({ "name": "shop" })),
+        "/v1/accounts" => json(json!({ "provider": "slipway" })),
         "/v1/resources" => {
             json(json!({ "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} }))
         }

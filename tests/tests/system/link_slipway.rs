@@ -42,7 +42,7 @@ async fn an_owner_who_cut_the_connection_links_the_same_account_again_while_the_
     let (mut ada, agent) = (world.person("ada"), world.agent("harbour"));
     agent.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
     agent.must(&["init", "harbour"]).await;
-    agent.must(&["add", "slipway/workers"]).await;
+    agent.must(&["add", "slipway/workers:free"]).await;
     let before = account(&agent.must(&["status"]).await);
 
     let mut owner = at_slipway(&world, "ada");
@@ -83,7 +83,7 @@ async fn a_second_organisation_of_a_known_person_gets_an_account_only_with_their
     let (mut ada, first) = (world.person("ada"), world.agent("first"));
     first.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
     first.must(&["init", "first"]).await;
-    first.must(&["add", "slipway/workers"]).await;
+    first.must(&["add", "slipway/workers:free"]).await;
 
     let page = ada.open("/organisation").await;
     let mut form = page.form("/organisation/create");
@@ -92,7 +92,7 @@ async fn a_second_organisation_of_a_known_person_gets_an_account_only_with_their
     let second = world.agent("second");
     second.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
     second.must(&["init", "second"]).await;
-    let waiting = second.run(&["add", "slipway/workers"]).await;
+    let waiting = second.run(&["add", "slipway/workers:free"]).await;
     assert_eq!((waiting.exit, waiting.code()), (8, "account_link_required"), "{}", waiting.stdout);
     let url = waiting.json["error"]["details"]["url"].as_str().unwrap().to_owned();
 

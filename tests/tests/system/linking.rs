@@ -327,6 +327,7 @@ async fn state_mix_up_and_replay_and_code_injection_open_nothing() {
     refused(&play.ada.open(&format!("/link/callback/slipway?code=c&state={STATE}&iss={iss}")).await, "link_of_another_provider");
     // login CSRF: somebody else's session, with a code of theirs or lured there
     let mut eve = play.alone.person("eve");
+    eve.open("/").await;
     refused(&eve.open(&play.callback(&format!("code=of-eve&state={STATE}&iss={iss}"))).await, "link_for_another_person");
     assert!(play.stage.asked("token").is_empty(), "a code that does not belong here was redeemed");
     // none of that spoiled the real answer, and that one is good once
@@ -347,6 +348,7 @@ async fn nobody_but_the_person_sees_the_page_and_nobody_is_sent_on() {
     assert_eq!(stranger.status().as_u16(), 303);
     assert!(stranger.headers()["location"].to_str().unwrap().starts_with("/sign-in?next="), "{:?}", stranger.headers());
     let mut eve = play.alone.person("eve");
+    eve.open("/").await;
     let page = eve.open(&path).await;
     assert!(page.status == 403 && !page.body.contains(STATE), "{} {}", page.status, page.text());
     let page = eve.open("/link/arq_nobody").await;
@@ -371,4 +373,30 @@ async fn an_account_of_another_tenant_is_not_shared() {
     let made = play.stage.asked("resources").len();
     assert_eq!(strange.refused(&["add", "stage/greeting"]).await, "account_pinned_elsewhere");
     assert_eq!(play.stage.asked("resources").len(), made);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_agent_may_connect_first_and_answer_what_the_provider_asks_by_itself() {
+    let Some(play) = Play::start(false).await else { return };
+    play.stage.says("account_requests", |asked| {
+        if asked["submitted_information"]["region"] == "EU" {
+            return (200, json!({"type": "oauth", "oauth": {"code": "c"}}));
+        }
+        (200, json!({"type": "needs_information", "needs_information_schema": {"type": "object", "properties": {"region": {"type": "string"}}}}))
+    });
+    play.stage.says("token", |_| (200, tokens("acct_ph", 3600)));
+    assert_eq!(play.agent.refused(&["link", "nobody"]).await, "provider_unknown");
+    assert_eq!(play.agent.refused(&["link", "stage", "--information", r#"{"region":"EU"}"#]).await, "link_not_asked");
+    assert_eq!(play.agent.refused(&["link", "stage"]).await, "account_information_required");
+    for bad in ["[]", "{}", "EU"] {
+        play.agent.refused(&["link", "stage", "--information", bad]).await;
+    }
+    let linked = play.agent.must(&["link", "stage", "--information", r#"{"region":"EU"}"#]).await;
+    assert_eq!(linked["account"]["provider"], "stage", "{linked}");
+    assert_eq!(play.agent.must(&["link", "stage"]).await["account"]["id"], linked["account"]["id"]);
+    assert!(play.add("first").await.ok());
+    assert_eq!(play.stage.asked("token").len(), 1);
+    // what was submitted is sealed, and not in the log
+    let seen = store::texts(&play.alone.data(), "purser.db", "select body as x from audit_event where body like '%inform%'").await;
+    assert!(!seen.is_empty() && !seen.concat().contains("\"EU\""), "{seen:?}");
 }
