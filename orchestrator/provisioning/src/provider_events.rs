@@ -43,7 +43,7 @@ pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderE
             deployed(tx, &env, &name, info, row)?;
         }
         let mut unlinked = None;
-        let subject = event.data["subject"].as_str();
+        let subject = event.data.get("subject").and_then(serde_json::Value::as_str);
         let ours = subject.is_none_or(|subject| subject == realm.pairwise(&owner.organisation, &name));
         if event.kind == EventKind::AccountUnlinked && ours && account::unlinked(tx, &owner)? {
             unlinked = Some(crate::account::unlink_event(&from, &owner, "its owner cut the connection at the provider"));
