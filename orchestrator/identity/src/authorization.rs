@@ -10,6 +10,7 @@ pub mod code;
 pub mod consent;
 mod decide;
 pub mod details;
+pub mod device;
 mod push;
 mod redirect;
 pub mod sign_on;

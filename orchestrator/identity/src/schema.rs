@@ -3,6 +3,7 @@
 mod approval;
 mod clients;
 mod delegation;
+mod device;
 mod organisation;
 mod presence;
 mod security;
@@ -25,6 +26,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         approval::APPROVAL,
         tokens::TOKENS,
         workload::WORKLOADS,
+        device::DEVICE_SIGN_ON,
     ],
 };
 

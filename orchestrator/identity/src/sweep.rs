@@ -18,6 +18,7 @@ pub fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), DbError> {
     let old = now.plus_secs(-KEEP_S);
     tx.execute("delete from authorization_request where expires_at < $1", params![old])?;
     tx.execute("delete from authorization_code where expires_at < $1", params![old])?;
+    tx.execute("delete from device_sign_on where expires_at < $1", params![old])?;
     tx.execute("delete from sign_on_refresh where expires_at < $1", params![old])?;
     tx.execute("delete from sign_in_code where expires_at < $1", params![old])?;
     tx.execute("delete from passkey_challenge where expires_at < $1", params![now])?;

@@ -3,6 +3,7 @@
 mod access;
 mod client_credentials;
 mod code;
+mod device_sign_on;
 pub mod dpop;
 pub mod exchange;
 mod id_token;
@@ -20,6 +21,7 @@ pub(crate) use access::{TYPE as ACCESS_TYPE, agent_access, person_access};
 pub(crate) use known::is_revoked;
 pub use client_credentials::{ClientClaims, ClientToken, ClientTokenError, client_token};
 pub use code::{CodeError, CodeUse, CodeUsed, token_issue_by_code};
+pub use device_sign_on::{DeviceSignOnError, DeviceUse, device_sign_on_poll, token_issue_by_device};
 pub use id_token::{IdClaims, id_token_hint, logout_token};
 pub use introspect::{INTROSPECT, token_introspect};
 pub use issue::{DevicePoll, Renewal, TokenIssueError, device_poll, token_issue};

@@ -67,6 +67,7 @@ pub fn router(front: Front) -> Router {
         .route("/security/sessions/end", post(security::sessions_end))
         .route("/security/undo", get(security::undo_get).post(security::undo_post))
         .route("/device", get(consent::get).post(consent::post))
+        .route("/device/sign-on", post(consent::sign_on))
         .route("/device/done", get(consent::done))
         .route("/terms/{sha256}", get(consent::terms))
         .route("/agents", get(agents::get))

@@ -25,7 +25,7 @@ async fn machine(world: &World, method: &str) -> Client {
 }
 
 #[tokio::test]
-async fn a_client_proves_itself_in_the_one_way_that_it_registered() {
+async fn a_client_proves_itself_with_its_secret_in_the_header_or_in_the_body() {
     let world = World::new().await;
     let by_header = machine(&world, "client_secret_basic").await;
     let by_body = machine(&world, "client_secret_post").await;
@@ -38,10 +38,17 @@ async fn a_client_proves_itself_in_the_one_way_that_it_registered() {
     let ok = world.form(TOKEN, &[], &[grant, ("client_id", own), ("client_secret", own_secret)]).await;
     assert_eq!(ok.0, StatusCode::OK, "{}", ok.1);
 
+    // The same secret in the other place is the same secret.
+    let other = world.form(TOKEN, &[], &[grant, ("client_id", id), ("client_secret", secret)]).await;
+    assert_eq!(other.0, StatusCode::OK, "{}", other.1);
+    let other = world.form(TOKEN, &[("authorization", &basic(own, own_secret))], &[grant]).await;
+    assert_eq!(other.0, StatusCode::OK, "{}", other.1);
+
     let wrong = basic(id, "pur_cs_wrong");
     for (why, headers, fields) in [
         ("a wrong secret", vec![("authorization", wrong.as_str())], vec![grant]),
-        ("the other way", vec![], vec![grant, ("client_id", id), ("client_secret", secret)]),
+        ("a wrong secret in the body", vec![], vec![grant, ("client_id", id), ("client_secret", "pur_cs_wrong")]),
+        ("another client's secret", vec![], vec![grant, ("client_id", id), ("client_secret", own_secret)]),
         ("no proof", vec![], vec![grant, ("client_id", id)]),
         ("nobody", vec![], vec![grant]),
         ("an unknown client", vec![], vec![grant, ("client_id", "cli_nobody"), ("client_secret", secret)]),

@@ -111,7 +111,7 @@ impl Asked {
             return Err(Refusal::invalid("`response_mode` can only be `query`"));
         }
         let code_challenge = challenge(parameters)?;
-        let scope = scope(parameters, client)?;
+        let scope = scope_of(parameters, client)?;
         if grant.is_some() && !scope.is_empty() {
             return Err(Refusal::new("invalid_scope", "ask for a grant or for a sign-on, and not for both at once"));
         }
@@ -190,7 +190,7 @@ fn is_digest(text: &str) -> bool {
 }
 
 /// Words that nobody here knows are left out, as RFC 6749, 3.3 allows; one that the client may not ask for is refused.
-fn scope(parameters: &Parameters, client: &Client) -> Result<Scope, Refusal> {
+pub(super) fn scope_of(parameters: &Parameters, client: &Client) -> Result<Scope, Refusal> {
     let asked: Scope = parameters.get("scope").unwrap_or_default().parse().map_err(|e| Refusal::new("invalid_scope", format!("{e}")))?;
     let known = asked.filter(|word| OF_PERSONS.contains(&word));
     if known.is_within(&client.metadata.scope) {

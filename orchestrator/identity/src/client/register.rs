@@ -1,5 +1,7 @@
 //! `client_register`: a client becomes known here (RFC 7591), by itself or by a person for an organisation.
 
+use std::net::IpAddr;
+
 use purser_authority::action::ClientRegister;
 use purser_authority::{Denied, Done, Event, Permit};
 use purser_crypto::token;
@@ -121,5 +123,10 @@ fn refuse_crowd(tx: &mut Tx<'_>, now: Timestamp, peer: &str) -> Result<(), Regis
     let of_all = "select count(*) as n from client where created_at > $1 and organisation is null";
     let one = tx.query_one(of_peer, params![peer, since])?.get::<i64>("n")?;
     let all = tx.query_one(of_all, params![since])?.get::<i64>("n")?;
-    if one >= CLIENTS_PER_PEER_HOUR || all >= CLIENTS_PER_HOUR { Err(RegisterError::TooMany) } else { Ok(()) }
+    if (one >= CLIENTS_PER_PEER_HOUR && !is_this_machine(peer)) || all >= CLIENTS_PER_HOUR { Err(RegisterError::TooMany) } else { Ok(()) }
+}
+
+/// Whether a request came from this machine itself: whoever sets things up or tests here. Behind a proxy the peer is the visitor's.
+fn is_this_machine(peer: &str) -> bool {
+    peer.parse::<IpAddr>().is_ok_and(|ip| ip.to_canonical().is_loopback())
 }

@@ -1,9 +1,11 @@
-//! `/device`: the one page on which a person lets an agent act, or a terminal of their own in.
+//! `/device`: the one page on which a person lets an agent act, a terminal of their own in, or an application on a device know them.
 
 mod decide;
+mod sign_on;
 mod view;
 
 pub use decide::{done, post};
+pub use sign_on::post as sign_on;
 pub use view::{get, show};
 
 use axum::extract::{Path, State};

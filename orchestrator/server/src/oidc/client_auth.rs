@@ -1,7 +1,8 @@
 //! Who a client is, at the endpoints that clients call themselves (RFC 6749, 2.3; RFC 7523).
 //!
-//! A client proves itself in the one way that it is registered for. Two ways at once are refused, and an unknown client looks like
-//! one with a wrong secret.
+//! A client proves itself in the one way that it is registered for, and a secret may come in the header or in the body, whichever
+//! was registered: many clients send it the other way, and it is the same secret. Two ways at once are refused, and an unknown client
+//! looks like one with a wrong secret.
 
 use std::sync::Arc;
 
@@ -22,6 +23,12 @@ use crate::front::Front;
 pub struct Authenticated {
     pub client: Arc<Client>,
     pub assertion: Option<Assertion>,
+}
+
+/// Whether a request says in any way which client it comes from.
+pub fn is_named(headers: &HeaderMap, parameters: &Parameters) -> bool {
+    let named = ["client_id", "client_secret", "client_assertion"].into_iter().any(|name| parameters.has(name));
+    named || headers.contains_key(header::AUTHORIZATION)
 }
 
 /// What a request brings to prove its client with.
@@ -56,7 +63,7 @@ pub async fn optional(
     };
     let assertion = match (client.metadata.token_endpoint_auth_method, &proof) {
         (AuthMethod::None, Proof::None) => None,
-        (AuthMethod::ClientSecretBasic, Proof::Basic(secret)) | (AuthMethod::ClientSecretPost, Proof::Post(secret)) => {
+        (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Proof::Basic(secret) | Proof::Post(secret)) => {
             if !client.has_secret(secret) {
                 return Err(unproven(basic));
             }

@@ -1,4 +1,8 @@
-//! `POST /oauth/device_authorization` (RFC 8628, 3.1): an agent, or a person's terminal, asks.
+//! `POST /oauth/device_authorization` (RFC 8628, 3.1): an agent, a person's terminal, or a registered client asks.
+//!
+//! Agents and terminals are known by their key (DPoP) and name no client; a client proves itself and asks for a sign-on.
+
+mod sign_on;
 
 use std::collections::BTreeMap;
 
@@ -6,19 +10,22 @@ use axum::Json;
 use axum::extract::{FromRequest as _, Request, State};
 use purser_authority::action::GrantRequest;
 use purser_authority::{Attempt, Caller, Facts, Reach, authorise};
-use purser_http::extract::Form;
-use purser_identity::grant_request::{Ask, AskedScope, Asker, Started, device_authorization_start};
+use purser_http::extract::FormBytes;
+use purser_identity::grant_request::{Ask, AskedScope, Asker, UserCode, device_authorization_start};
 use purser_identity::limits::GRANT_LIFE_S;
+use purser_identity::parameters::Parameters;
 use purser_provisioning::perform;
 use purser_values::limits::DEFAULT_CAP_MINOR;
 use purser_values::name::ProviderName;
-use purser_values::{Currency, Money};
+use purser_values::{Currency, Money, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::OAuthError;
-use super::proof;
+use super::{client_auth, proof};
 use crate::front::Front;
 use crate::peer::Peer;
+
+const PATH: &str = "/oauth/device_authorization";
 
 #[derive(Default, Deserialize)]
 pub(super) struct Body {
@@ -51,8 +58,17 @@ pub struct Answer {
 }
 
 pub async fn post(State(front): State<Front>, Peer(peer): Peer, request: Request) -> Result<Json<Answer>, OAuthError> {
-    let proof = proof::of(&front, request.headers(), "/oauth/device_authorization")?;
-    let Form(body) = Form::<Body>::from_request(request, &()).await.map_err(OAuthError::body)?;
+    let headers = request.headers().clone();
+    let FormBytes(body) = FormBytes::from_request(request, &()).await.map_err(OAuthError::body)?;
+    let parameters = Parameters::parse(&body)?;
+    let proof = proof::optional(&front, &headers, PATH)?;
+    if let Some(client) = client_auth::optional(&front, &headers, &parameters, PATH).await? {
+        return sign_on::start(&front, peer, &parameters, client, proof).await.map(Json);
+    }
+    let proof =
+        proof.ok_or_else(|| OAuthError::invalid_request("send a DPoP proof, as an agent, or the `client_id` of a registered client"))?;
+    let body: Body =
+        serde_urlencoded::from_bytes(&body).map_err(|e| OAuthError::invalid_request(format!("the form is not what is expected: {e}")))?;
     let known = front.core.db.read(purser_catalogue::providers).await?.into_iter().map(|p| p.name).collect();
     let ask = Ask { asker: asker(known, &body)?, name: name(&body)?, peer };
     let realm = front.realm.clone();
@@ -63,17 +79,17 @@ pub async fn post(State(front): State<Front>, Peer(peer): Peer, request: Request
         device_authorization_start(tx, &realm, permit, &ask, &proof)
     })
     .await?;
-    Ok(Json(answer(&front, &started)))
+    Ok(Json(answer(&front, &started.device_code, &started.user_code, started.expires_at)))
 }
 
-fn answer(front: &Front, started: &Started) -> Answer {
+fn answer(front: &Front, device_code: &Secret<String>, user_code: &UserCode, expires_at: Timestamp) -> Answer {
     let verification_uri = front.realm.url("/device");
     Answer {
-        device_code: started.device_code.expose().clone(),
-        user_code: started.user_code.to_string(),
-        verification_uri_complete: format!("{verification_uri}?user_code={}", started.user_code),
+        device_code: device_code.expose().clone(),
+        user_code: user_code.to_string(),
+        verification_uri_complete: format!("{verification_uri}?user_code={user_code}"),
         verification_uri,
-        expires_in: started.expires_at.as_secs() - front.realm.env.now().as_secs(),
+        expires_in: expires_at.as_secs() - front.realm.env.now().as_secs(),
         interval: 1,
     }
 }

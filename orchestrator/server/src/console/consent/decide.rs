@@ -125,6 +125,7 @@ pub async fn done(State(front): State<Front>, SignedIn(session): SignedIn, Query
     let what = match query.what.as_deref() {
         Some("granted") => "granted",
         Some("let-in") => "let-in",
+        Some("signed-on") => "signed-on",
         _ => "denied",
     };
     Page::ok(DonePage { ctx: PageContext::of(&front, &session, "Decided"), what })

@@ -4,6 +4,8 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use purser_db::DbError;
+use purser_identity::authorization::device::device_sign_on_by_user_code;
 use purser_identity::consent::{ConsentFacts, TermsSeen};
 use purser_identity::grant_request::{AskedScope, Asker, GrantRequest, State as RequestState, UserCode, by_user_code};
 use purser_identity::session::Session;
@@ -79,12 +81,14 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         return Ok(ask_code(&front, &session, Some("that is not a code: it has eight letters, such as WDJB-MJHT")));
     };
     let now = front.realm.env.now();
-    let request = front.core.db.read(move |tx| by_user_code(tx, &code, now)).await?;
-    match request {
-        Some(request) if request.state == RequestState::Pending => show(&front, &session, &request, None).await,
-        Some(request) if request.state != RequestState::Expired => {
-            Err(PageError::new(StatusCode::CONFLICT, "request_decided", "this request was decided before"))
-        }
+    let find =
+        move |tx: &mut purser_db::Tx<'_>| Ok::<_, DbError>((by_user_code(tx, &code, now)?, device_sign_on_by_user_code(tx, &code, now)?));
+    let decided = || PageError::new(StatusCode::CONFLICT, "request_decided", "this request was decided before");
+    match front.core.db.read(find).await? {
+        (Some(request), _) if request.state == RequestState::Pending => show(&front, &session, &request, None).await,
+        (_, Some(request)) if request.is_pending() => super::sign_on::show(&front, &session, &request, None).await,
+        (Some(request), _) if request.state != RequestState::Expired => Err(decided()),
+        (_, Some(request)) if request.is_decided() => Err(decided()),
         _ => Ok(ask_code(&front, &session, Some("no request with this code waits; it may have run out"))),
     }
 }

@@ -40,7 +40,7 @@ pub async fn answer(front: &Front, form: Form) -> Result<Answer, OAuthError> {
 }
 
 /// Takes what counts once, if there is anything.
-async fn take(front: &Front, assertion: Option<Assertion>, proof: Option<Proof>) -> Result<(), TakeError> {
+pub(super) async fn take(front: &Front, assertion: Option<Assertion>, proof: Option<Proof>) -> Result<(), TakeError> {
     if assertion.is_none() && proof.is_none() {
         return Ok(());
     }
@@ -57,7 +57,7 @@ async fn take(front: &Front, assertion: Option<Assertion>, proof: Option<Proof>)
 }
 
 #[derive(Debug, thiserror::Error)]
-enum TakeError {
+pub(super) enum TakeError {
     #[error(transparent)]
     Assertion(#[from] AssertionError),
     #[error(transparent)]
