@@ -104,6 +104,20 @@ pub enum Command {
     Up(Up),
     /// Run the orchestrator alone, from a configuration file
     Serve(Serve),
+    /// Say everything that is wrong with a configuration for `serve`
+    CheckConfig(CheckConfig),
+    /// For the operator: print the link by which the first owner comes
+    Bootstrap(Configured),
+    /// For the operator: stop a person everywhere, or let them sign in again
+    #[command(subcommand)]
+    Person(PersonCommand),
+    /// For the operator: stop an organisation, or let it go on
+    #[command(subcommand)]
+    Organisation(OrganisationCommand),
+    /// For the operator: copy an installation that serves, without its keys
+    Backup(Backup),
+    /// For the operator: put a backup back where nothing is, and check it
+    Restore(Restore),
     /// Run a command that dies with its supervisor (used by `up`)
     #[command(hide = true)]
     Supervised(Supervised),
@@ -375,6 +389,77 @@ pub struct Serve {
 }
 
 #[derive(Debug, Args)]
+pub struct CheckConfig {
+    /// The file
+    #[arg(value_name = "FILE", required_unless_present = "config")]
+    pub file: Option<PathBuf>,
+    /// The same
+    #[arg(long, value_name = "FILE", conflicts_with = "file", hide = true)]
+    pub config: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct Configured {
+    /// The configuration of `purser serve`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum PersonCommand {
+    /// End the person's sessions, terminals and grants in every organisation, and refuse them
+    Disable(OfPerson),
+    /// Let the person sign in again; no grant comes back
+    Enable(OfPerson),
+}
+
+#[derive(Debug, Args)]
+pub struct OfPerson {
+    /// The person's e-mail address
+    pub email: String,
+    /// The configuration of `purser serve`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum OrganisationCommand {
+    /// End everybody's sessions, terminals and grants in the organisation, and refuse them there
+    Disable(OfOrganisation),
+    /// Let the organisation go on; no grant comes back
+    Enable(OfOrganisation),
+}
+
+#[derive(Debug, Args)]
+pub struct OfOrganisation {
+    /// The organisation's id, as on its page
+    pub organisation: String,
+    /// The configuration of `purser serve`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// The configuration of `purser serve`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// A new folder
+    #[arg(long, value_name = "DIR")]
+    pub to: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// The configuration of `purser serve`; its database must not exist yet, its keys must
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// The backup
+    #[arg(long, value_name = "DIR")]
+    pub from: PathBuf,
+}
+
+#[derive(Debug, Args)]
 pub struct Supervised {
     /// The process that must be the parent
     #[arg(long)]
@@ -414,6 +499,14 @@ impl Command {
             Self::Conformance(_) => "conformance",
             Self::Up(_) => "up",
             Self::Serve(_) => "serve",
+            Self::CheckConfig(_) => "check-config",
+            Self::Bootstrap(_) => "bootstrap",
+            Self::Person(PersonCommand::Disable(_)) => "person disable",
+            Self::Person(PersonCommand::Enable(_)) => "person enable",
+            Self::Organisation(OrganisationCommand::Disable(_)) => "organisation disable",
+            Self::Organisation(OrganisationCommand::Enable(_)) => "organisation enable",
+            Self::Backup(_) => "backup",
+            Self::Restore(_) => "restore",
             Self::Supervised(_) => "supervised",
         }
     }

@@ -3,14 +3,17 @@
 mod add;
 mod agent;
 mod audit;
+mod backup;
 mod billing;
 mod catalog;
+mod check_config;
 mod conformance;
 mod deploy;
 mod env;
 mod init;
 mod link;
 mod login;
+mod operator;
 mod remove;
 mod rotate;
 mod run;
@@ -25,7 +28,7 @@ mod workload;
 
 use serde_json::Value;
 
-use crate::arguments::{AgentCommand, Audit, Billing, Command};
+use crate::arguments::{AgentCommand, Audit, Billing, Command, OrganisationCommand, PersonCommand};
 use crate::context::Context;
 use crate::outcome::{Failure, Success};
 
@@ -64,6 +67,14 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Conformance(arguments) => conformance::run(arguments).await,
         Command::Up(arguments) => crate::up::run(context, arguments).await,
         Command::Serve(arguments) => serve::run(arguments).await,
+        Command::CheckConfig(arguments) => check_config::run(arguments),
+        Command::Bootstrap(arguments) => operator::bootstrap(arguments).await,
+        Command::Person(PersonCommand::Disable(arguments)) => operator::person_disable(arguments).await,
+        Command::Person(PersonCommand::Enable(arguments)) => operator::person_enable(arguments).await,
+        Command::Organisation(OrganisationCommand::Disable(arguments)) => operator::organisation_disable(arguments).await,
+        Command::Organisation(OrganisationCommand::Enable(arguments)) => operator::organisation_enable(arguments).await,
+        Command::Backup(arguments) => backup::take(arguments),
+        Command::Restore(arguments) => backup::restore(arguments).await,
         Command::Supervised(arguments) => Err(crate::up::supervised(arguments)),
     }?;
     Ok(if context.global.confirm_paid_service {

@@ -70,6 +70,14 @@ pub const OPERATIONS: &[Operation] = &[
     row("conformance", "provider_conform", Who::Machine),
     row("up", "machine_up", Who::Machine),
     row("serve", "orchestrator_serve", Who::Machine),
+    row("check-config", "configuration_check", Who::Machine),
+    row("bootstrap", "bootstrap_mint", Who::Machine),
+    row("person disable", "person_disable", Who::Machine),
+    row("person enable", "person_enable", Who::Machine),
+    row("organisation disable", "organisation_disable", Who::Machine),
+    row("organisation enable", "organisation_enable", Who::Machine),
+    row("backup", "backup_take", Who::Machine),
+    row("restore", "backup_restore", Who::Machine),
 ];
 
 /// The row of a command as typed.

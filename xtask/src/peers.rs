@@ -4,6 +4,7 @@
 
 mod npm;
 pub mod postgres;
+mod python;
 mod workerd;
 mod wrangler;
 
@@ -20,4 +21,9 @@ pub fn workerd(house: &House) -> Outcome<PathBuf> {
 /// The two unmodified clients, each as one command.
 pub fn wranglers(house: &House) -> Outcome<wrangler::Wranglers> {
     wrangler::install(house)
+}
+
+/// A mail server of somebody else's: the folder for its `PYTHONPATH`.
+pub fn mail_server(house: &House) -> Outcome<PathBuf> {
+    python::install(house, "mail")
 }

@@ -1,5 +1,7 @@
 //! The handle that everybody holds.
 
+use std::time::Duration;
+
 use purser_values::Env;
 
 use crate::config::DbConfig;
@@ -42,6 +44,14 @@ impl Db {
         match self.0 {
             Inner::Sqlite(_) => Engine::Sqlite,
             Inner::Postgres(_) => Engine::Postgres,
+        }
+    }
+
+    /// Has each durable commit's time told to `who`, in the thread that commits: it must be quick.
+    pub fn observe_commits(&self, who: impl Fn(Duration) + Send + Sync + 'static) {
+        match &self.0 {
+            Inner::Sqlite(sqlite) => sqlite.commits.tell(who),
+            Inner::Postgres(postgres) => postgres.commits.tell(who),
         }
     }
 

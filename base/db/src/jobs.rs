@@ -7,7 +7,7 @@ mod runner;
 mod store;
 
 pub use runner::{Handler, JobFailure, Runner};
-pub use store::{Job, NewJob, Parked, enqueue, forget_done, parked};
+pub use store::{Job, NewJob, Parked, enqueue, forget_done, parked, waiting};
 
 pub(crate) const TABLE: &str = "create table job (
     id {text} primary key, kind {text} not null, payload {text} not null, state {text} not null,

@@ -9,12 +9,15 @@
 //! A closure does nothing but compute and talk to `tx`: what it sends anywhere else could be sent twice or for nothing.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod backup;
 mod config;
 mod db;
 mod error;
+mod heartbeat;
 pub mod idempotency;
 pub mod jobs;
 mod migrate;
+mod observe;
 mod postgres;
 mod row;
 mod sqlite;
@@ -25,10 +28,11 @@ mod value;
 pub use config::DbConfig;
 pub use db::Db;
 pub use error::DbError;
-pub use migrate::Migrations;
+pub use heartbeat::heartbeat;
+pub use migrate::{Migrations, is_migrated};
 pub use row::{FromValue, Row};
 pub use tx::{Engine, Tx};
 pub use value::{ToValue, Value};
 
-/// The tables of this crate itself: jobs and idempotency keys.
-pub const MIGRATIONS: Migrations = Migrations { domain: "db", steps: &[jobs::TABLE, idempotency::TABLE] };
+/// The tables of this crate itself: jobs, idempotency keys and the heartbeat.
+pub const MIGRATIONS: Migrations = Migrations { domain: "db", steps: &[jobs::TABLE, idempotency::TABLE, heartbeat::TABLE] };

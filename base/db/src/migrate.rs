@@ -52,6 +52,20 @@ fn apply(tx: &mut Tx<'_>, env: &Env, domain: &str, step: usize, text: &str) -> R
     }
 }
 
+/// Whether every step of these is applied. A database that a newer version has migrated further is no less so.
+///
+/// # Errors
+/// When the store fails.
+pub fn is_migrated(tx: &mut Tx<'_>, all: &[Migrations]) -> Result<bool, DbError> {
+    for migrations in all {
+        let row = tx.query_one("select count(*) as steps from migration where domain = $1", params![migrations.domain])?;
+        if row.get::<i64>("steps")? < i64::try_from(migrations.steps.len()).unwrap_or(i64::MAX) {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The four tokens in the words of an engine.
 pub(crate) fn expand(text: &str, engine: Engine) -> String {
     let (int, blob, strict) = match engine {

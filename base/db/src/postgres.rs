@@ -5,7 +5,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use tokio::runtime::Handle;
@@ -13,6 +13,7 @@ use tokio_postgres::NoTls;
 use tokio_postgres::types::{ToSql, Type};
 
 use crate::error::{DbError, is_retry, source_chain};
+use crate::observe::Commits;
 use crate::row::Row;
 use crate::tx::{Inner, Tx};
 use crate::value::Value;
@@ -27,6 +28,7 @@ const RIVAL_ATTEMPTS: u32 = 3;
 #[derive(Clone)]
 pub struct Postgres {
     pool: Pool,
+    pub commits: Commits,
 }
 
 /// One connection inside one transaction.
@@ -78,7 +80,7 @@ impl Postgres {
         let config: tokio_postgres::Config = url.parse()?;
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager).max_size(CONNECTIONS).build().map_err(|e| DbError::Unavailable(e.to_string()))?;
-        let postgres = Self { pool };
+        let postgres = Self { pool, commits: Commits::default() };
         postgres.session().await?;
         Ok(postgres)
     }
@@ -94,10 +96,10 @@ impl Postgres {
         E: From<DbError> + Send + 'static,
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
-        let mut session = self.session().await?;
+        let (mut session, commits) = (self.session().await?, self.commits.clone());
         blocking(move || {
             for attempt in 0..ATTEMPTS {
-                match attempt_write(&mut session, &work, attempt < RIVAL_ATTEMPTS) {
+                match attempt_write(&mut session, &work, attempt < RIVAL_ATTEMPTS, &commits) {
                     Attempt::Done(outcome) => return outcome,
                     Attempt::Again => session.handle.block_on(tokio::time::sleep(back_off(attempt))),
                 }
@@ -129,7 +131,7 @@ enum Attempt<T, E> {
     Again,
 }
 
-fn attempt_write<T, E, F>(session: &mut Session, work: &F, rivals_left: bool) -> Attempt<T, E>
+fn attempt_write<T, E, F>(session: &mut Session, work: &F, rivals_left: bool, commits: &Commits) -> Attempt<T, E>
 where
     E: From<DbError>,
     F: Fn(&mut Tx<'_>) -> Result<T, E>,
@@ -140,7 +142,10 @@ where
     }
     let outcome = caught(|| work(&mut Tx::new(Inner::Postgres(session))));
     let ended = match &outcome {
-        Ok(_) if !session.retry => session.batch("commit"),
+        Ok(_) if !session.retry => {
+            let began = Instant::now();
+            session.batch("commit").inspect(|()| commits.took(began.elapsed()))
+        }
         _ => session.batch("rollback"),
     };
     let again = session.retry || (session.rival && rivals_left && outcome.is_err());
@@ -165,7 +170,8 @@ fn back_off(attempt: u32) -> Duration {
 async fn blocking<T: Send + 'static, E: From<DbError> + Send + 'static>(
     work: impl FnOnce() -> Result<T, E> + Send + 'static,
 ) -> Result<T, E> {
-    tokio::task::spawn_blocking(work).await.unwrap_or_else(|e| Err(E::from(DbError::Unavailable(e.to_string()))))
+    let span = tracing::Span::current();
+    tokio::task::spawn_blocking(move || span.in_scope(work)).await.unwrap_or_else(|e| Err(E::from(DbError::Unavailable(e.to_string()))))
 }
 
 fn refs(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {

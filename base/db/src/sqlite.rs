@@ -7,13 +7,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
+use tracing::Span;
 
 use crate::error::DbError;
+use crate::observe::Commits;
 use crate::row::Row;
 use crate::tx::{Inner, Tx};
 use crate::value::Value;
@@ -30,6 +32,7 @@ const BUSY: Duration = Duration::from_secs(5);
 pub struct Sqlite {
     writes: Sender<Box<dyn Write>>,
     reads: Sender<Read>,
+    pub commits: Commits,
 }
 
 /// One read that waits for a reader.
@@ -49,6 +52,8 @@ struct Job<T, E, F> {
     work: F,
     outcome: Option<Result<T, E>>,
     reply: oneshot::Sender<Result<T, E>>,
+    /// The request that asked, for what the closure logs.
+    span: Span,
 }
 
 impl<T, E, F> Write for Job<T, E, F>
@@ -60,6 +65,7 @@ where
     fn run(&mut self, connection: &Connection) {
         let mut tx = Tx::new(Inner::Sqlite(connection));
         let work = &self.work;
+        let _in_request = self.span.enter();
         let outcome = catch_unwind(AssertUnwindSafe(|| tx.savepoint(work)));
         self.outcome = Some(outcome.unwrap_or_else(|_| {
             let undo = connection.execute_batch("rollback to savepoint part_1; release savepoint part_1");
@@ -88,14 +94,16 @@ impl Sqlite {
         writer
             .execute_batch("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory;")?;
         let (writes, waiting) = unbounded::<Box<dyn Write>>();
-        spawn("db-writer", move || write_loop(&writer, &waiting))?;
+        let commits = Commits::default();
+        let told = commits.clone();
+        spawn("db-writer", move || write_loop(&writer, &waiting, &told))?;
         let (reads, waiting) = unbounded::<Read>();
         for _ in 0..READERS {
             let (connection, waiting) = (connect(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?, waiting.clone());
             connection.execute_batch("pragma query_only = on")?;
             spawn("db-reader", move || waiting.iter().for_each(|read| read(&connection)))?;
         }
-        Ok(Self { writes, reads })
+        Ok(Self { writes, reads, commits })
     }
 
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
@@ -105,7 +113,7 @@ impl Sqlite {
         F: Fn(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
-        self.writes.send(Box::new(Job { work, outcome: None, reply })).map_err(|_| E::from(stopped()))?;
+        self.writes.send(Box::new(Job { work, outcome: None, reply, span: Span::current() })).map_err(|_| E::from(stopped()))?;
         answer.await.unwrap_or_else(|_| Err(E::from(stopped())))
     }
 
@@ -116,7 +124,9 @@ impl Sqlite {
         F: FnOnce(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
     {
         let (reply, answer) = oneshot::channel();
+        let span = Span::current();
         let read = Box::new(move |connection: &Connection| {
+            let _in_request = span.enter();
             let outcome = catch_unwind(AssertUnwindSafe(|| {
                 connection.execute_batch("begin").map_err(|e| E::from(DbError::from(e)))?;
                 let outcome = work(&mut Tx::new(Inner::Sqlite(connection)));
@@ -134,10 +144,10 @@ impl Sqlite {
     }
 }
 
-fn write_loop(connection: &Connection, waiting: &Receiver<Box<dyn Write>>) {
+fn write_loop(connection: &Connection, waiting: &Receiver<Box<dyn Write>>, commits: &Commits) {
     while let Ok(first) = waiting.recv() {
         let mut group = vec![first];
-        match commit_group(connection, &mut group, waiting) {
+        match commit_group(connection, &mut group, waiting, commits) {
             Ok(()) => group.into_iter().for_each(|write| write.release()),
             Err(error) if group.len() == 1 => group.into_iter().for_each(|write| write.fail(error.clone())),
             Err(_) => group.into_iter().for_each(|write| commit_alone(connection, write)),
@@ -145,7 +155,12 @@ fn write_loop(connection: &Connection, waiting: &Receiver<Box<dyn Write>>) {
     }
 }
 
-fn commit_group(connection: &Connection, group: &mut Vec<Box<dyn Write>>, waiting: &Receiver<Box<dyn Write>>) -> Result<(), DbError> {
+fn commit_group(
+    connection: &Connection,
+    group: &mut Vec<Box<dyn Write>>,
+    waiting: &Receiver<Box<dyn Write>>,
+    commits: &Commits,
+) -> Result<(), DbError> {
     connection.execute_batch("begin immediate")?;
     let mut next = 0;
     loop {
@@ -170,10 +185,13 @@ fn commit_group(connection: &Connection, group: &mut Vec<Box<dyn Write>>, waitin
     if connection.is_autocommit() {
         return Err(DbError::Full);
     }
+    let began = Instant::now();
     connection.execute_batch("commit").map_err(|e| {
         let _ = connection.execute_batch("rollback");
         DbError::from(e)
-    })
+    })?;
+    commits.took(began.elapsed());
+    Ok(())
 }
 
 fn commit_alone(connection: &Connection, mut write: Box<dyn Write>) {

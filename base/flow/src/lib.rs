@@ -17,4 +17,4 @@ mod store;
 
 pub use engine::{Builder, Engine, Probe};
 pub use saga::{Definition, Failure, Step, StepCx, StepError};
-pub use store::{MIGRATIONS, Record, Status, begin, get, unfinished};
+pub use store::{MIGRATIONS, Record, Status, begin, get, standing_by_kind, unfinished};

@@ -200,3 +200,13 @@ pub fn wait(tx: &mut Tx<'_>, id: &SagaId, now: Timestamp, run_at: Timestamp, on:
 fn signed(n: usize) -> i64 {
     i64::try_from(n).unwrap_or(i64::MAX)
 }
+
+/// How many sagas of each kind are not over, or stuck, by status.
+///
+/// # Errors
+/// When the store fails.
+pub fn standing_by_kind(tx: &mut Tx<'_>) -> Result<Vec<(String, String, i64)>, DbError> {
+    let select = "select kind, status, count(*) as number from saga where status in ('running', 'undoing', 'stuck')
+                  group by kind, status order by kind, status";
+    tx.query(select, params![])?.iter().map(|row| Ok((row.get("kind")?, row.get("status")?, row.get("number")?))).collect()
+}

@@ -1,5 +1,8 @@
 //! What every listener of ours wears: a request id, security headers, a cap on bodies, and a clean answer to a panic.
 
+use std::sync::Arc;
+use std::time::Instant;
+
 use axum::extract::{DefaultBodyLimit, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -10,19 +13,27 @@ use purser_values::Env;
 use purser_values::id::RequestId;
 use purser_values::limits::JSON_BODY_BYTES;
 use tower_http::catch_panic::CatchPanicLayer;
+use tracing::Instrument as _;
 
 use crate::problem::Problem;
 
 /// The header that carries the request id in every response.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
+/// Asked every few seconds by machines, and worth no line each.
+const PROBES: [&str; 4] = ["/health", "/healthz", "/readyz", "/metrics"];
+
 /// The policy of pages without scripts: styles and images of our own, forms that post to us, no frames.
 const CONTENT_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The id of the request, for handlers and logs.
+/// The id of the request, for handlers and logs: ours, or the one that a trusted proxy gave it.
 #[derive(Clone, Debug)]
-pub struct CurrentRequest(pub RequestId);
+pub struct CurrentRequest(pub Arc<str>);
+
+/// An id that an outer layer has decided to take over from a proxy; it must be fit for a log.
+#[derive(Clone, Debug)]
+pub struct AcceptedRequestId(pub String);
 
 /// Dresses a router. A route that needs a larger body sets its own `DefaultBodyLimit`; a response that brings one of the headers keeps it.
 pub fn harden(router: Router, env: Env) -> Router {
@@ -35,21 +46,30 @@ pub fn harden(router: Router, env: Env) -> Router {
 }
 
 async fn dress(State(env): State<Env>, mut request: Request, next: Next) -> Response {
-    let id = RequestId::mint(&env);
+    let accepted = request.extensions_mut().remove::<AcceptedRequestId>();
+    let id: Arc<str> = accepted.map_or_else(|| RequestId::mint(&env).as_str().into(), |id| id.0.into());
     request.extensions_mut().insert(CurrentRequest(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let mut response = next.run(request).await;
+    let is_probe = PROBES.contains(&path.as_str());
+    // Every line that is logged while the request is worked on carries its id.
+    let span = tracing::info_span!("request", request_id = %id, %method, path);
+    let began = Instant::now();
+    let mut response = next.run(request).instrument(span.clone()).await;
+    let _in_request = span.enter();
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
 
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let mut parts = problem.clone().into_response().into_parts().0;
         parts.headers.extend(response.headers().iter().filter(|(n, _)| **n != CONTENT_LENGTH).map(|(n, v)| (n.clone(), v.clone())));
-        response = Response::from_parts(parts, problem.body(Some(id.as_str())).into());
-        tracing::info!(%id, %method, path, code = problem.code, status = problem.status.as_u16(), "refused");
+        response = Response::from_parts(parts, problem.body(Some(&id)).into());
+        tracing::info!(code = problem.code, status = problem.status.as_u16(), took_ms, "refused");
+    } else if is_probe {
+        tracing::debug!(status = response.status().as_u16(), took_ms, "answered");
     } else {
-        tracing::debug!(%id, %method, path, status = response.status().as_u16(), "answered");
+        tracing::info!(status = response.status().as_u16(), took_ms, "answered");
     }
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(id.as_str()) {
+    if let Ok(value) = HeaderValue::from_str(&id) {
         headers.insert(REQUEST_ID, value);
     }
     for (name, value) in [

@@ -37,7 +37,9 @@ impl TrustedProxies {
         &self.0
     }
 
-    fn has(&self, ip: IpAddr) -> bool {
+    /// Whether this address is one of them.
+    #[must_use]
+    pub fn has(&self, ip: IpAddr) -> bool {
         self.0.iter().any(|net| net.contains(&ip))
     }
 

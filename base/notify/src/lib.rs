@@ -10,4 +10,4 @@ mod transport;
 
 pub use mail::{Mail, Subject};
 pub use queue::{JOB_KIND, handler, mail_job};
-pub use transport::{Transport, TransportError};
+pub use transport::{Encryption, Relay, Transport, TransportError};

@@ -45,7 +45,10 @@ pub fn handler(keyring: Keyring, transport: Transport) -> Handler {
         Box::pin(async move {
             let (payload, mail) = open(&keyring, &job).map_err(|why| JobFailure::Park { why: why.to_owned() })?;
             let sent = transport.send(&mail, payload.message.as_str(), payload.at).await;
-            sent.map_err(|e| JobFailure::Again { why: e.to_string(), limit: Some(TRIES) })
+            sent.map_err(|e| match e.is_final() {
+                true => JobFailure::Park { why: e.to_string() },
+                false => JobFailure::Again { why: e.to_string(), limit: Some(TRIES) },
+            })
         })
     })
 }

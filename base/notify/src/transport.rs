@@ -4,13 +4,20 @@ use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use lettre::transport::smtp::AsyncSmtpTransport;
+use lettre::transport::smtp::authentication::Credentials;
+use lettre::transport::smtp::client::{Certificate, Tls, TlsParameters};
+use lettre::transport::smtp::response::{Category, Severity};
 use lettre::{AsyncTransport as _, Tokio1Executor};
-use purser_values::name::Email;
+use purser_values::name::{Email, HostName};
 use purser_values::{Secret, Timestamp};
 
 use crate::mail::Mail;
+
+/// Time that one step of the talk with the server may take.
+const PATIENCE: Duration = Duration::from_secs(15);
 
 #[derive(Debug, thiserror::Error)]
 pub enum TransportError {
@@ -20,6 +27,36 @@ pub enum TransportError {
     Folder(#[from] std::io::Error),
     #[error("the mail server did not take the message: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
+}
+
+impl TransportError {
+    /// Whether the server said for good that this message goes nowhere: no such mailbox, or not from us. A server that does not let us
+    /// in is the operator's to mend, and the message waits.
+    #[must_use]
+    pub fn is_final(&self) -> bool {
+        let Self::Smtp(e) = self else { return false };
+        e.status().is_some_and(|code| code.severity == Severity::PermanentNegativeCompletion && code.category == Category::MailSystem)
+    }
+}
+
+/// How the connection to the server is closed to others. There is no way to send in the clear.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encryption {
+    /// In the clear until the server agrees to STARTTLS; nothing is said before that, and a server that does not agree gets no mail.
+    StartTls,
+    /// From the first byte on.
+    Implicit,
+}
+
+/// A mail server that takes our messages.
+#[derive(Debug)]
+pub struct Relay {
+    pub host: HostName,
+    pub port: u16,
+    pub encryption: Encryption,
+    /// The PEM of a certificate authority of one's own, besides the public ones.
+    pub authority: Option<Vec<u8>>,
+    pub login: Option<(String, Secret<String>)>,
 }
 
 /// A way to send, with the address that messages come from.
@@ -42,12 +79,26 @@ impl Transport {
         Self { from, way: Way::Folder(folder) }
     }
 
-    /// An SMTP server as an URL: `smtps://user:password@host` or `smtp://host:587?tls=required`.
+    /// A mail server.
     ///
     /// # Errors
-    /// When the URL is not one.
-    pub fn smtp(url: &Secret<String>, from: Email) -> Result<Self, TransportError> {
-        Ok(Self { from, way: Way::Smtp(AsyncSmtpTransport::<Tokio1Executor>::from_url(url.expose())?.build()) })
+    /// When the certificate authority is none.
+    pub fn smtp(relay: &Relay, from: Email) -> Result<Self, TransportError> {
+        let mut parameters = TlsParameters::builder(relay.host.as_str().to_owned());
+        if let Some(pem) = &relay.authority {
+            parameters = parameters.add_root_certificate(Certificate::from_pem(pem)?);
+        }
+        let parameters = parameters.build_rustls()?;
+        let tls = match relay.encryption {
+            Encryption::StartTls => Tls::Required(parameters),
+            Encryption::Implicit => Tls::Wrapper(parameters),
+        };
+        let mut builder =
+            AsyncSmtpTransport::<Tokio1Executor>::builder_dangerous(relay.host.as_str()).port(relay.port).timeout(Some(PATIENCE)).tls(tls);
+        if let Some((user, password)) = &relay.login {
+            builder = builder.credentials(Credentials::new(user.clone(), password.expose().clone()));
+        }
+        Ok(Self { from, way: Way::Smtp(builder.build()) })
     }
 
     /// Sends one message. The same `id` sent again to a folder replaces its own file.

@@ -33,6 +33,26 @@ impl Sha256Digest {
         Self(out)
     }
 
+    /// The digest of all that a reader gives, and how many bytes that was.
+    ///
+    /// # Errors
+    /// When reading fails.
+    pub fn of_reader(mut reader: impl std::io::Read) -> std::io::Result<(u64, Self)> {
+        let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+        let (mut total, mut buffer) = (0_u64, vec![0_u8; 64 * 1024]);
+        loop {
+            let read = reader.read(&mut buffer)?;
+            if read == 0 {
+                break;
+            }
+            context.update(&buffer[..read]);
+            total += u64::try_from(read).unwrap_or(0);
+        }
+        let mut out = [0_u8; 32];
+        out.copy_from_slice(context.finish().as_ref());
+        Ok((total, Self(out)))
+    }
+
     #[must_use]
     pub const fn from_bytes(bytes: [u8; 32]) -> Self {
         Self(bytes)

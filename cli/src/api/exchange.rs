@@ -31,6 +31,11 @@ impl Answer {
         self.nonce.is_some() && matches!(self.status.as_u16(), 400 | 401) && said(&self.json())
     }
 
+    /// Whether the orchestrator is stopping and has not touched the request.
+    pub fn is_draining(&self) -> bool {
+        self.status.as_u16() == 503 && self.json()["code"] == "draining"
+    }
+
     /// A problem document with a code of its own is a decision, unless it says that the trouble is passing.
     pub fn may_pass(&self) -> bool {
         let problem = self.json();

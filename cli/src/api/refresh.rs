@@ -97,6 +97,10 @@ impl Api<'_> {
                 Ok(answer) if answer.wants_nonce() && self.nonce.borrow().as_ref() != answer.nonce.as_ref() => {
                     self.nonce.replace(answer.nonce);
                 }
+                // A restarting orchestrator says that it has not begun.
+                Ok(answer) if answer.is_draining() && start.elapsed() < super::PATIENCE => {
+                    tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+                }
                 Ok(answer) => return Err(problem::failure(&answer)),
             }
         }

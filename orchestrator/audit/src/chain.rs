@@ -23,6 +23,14 @@ pub fn head(tx: &mut Tx<'_>) -> Result<Head, DbError> {
     }
 }
 
+/// The number of the last entry; 0 while there is none.
+///
+/// # Errors
+/// When the store fails.
+pub fn head_number(tx: &mut Tx<'_>) -> Result<i64, DbError> {
+    Ok(head(tx)?.seq)
+}
+
 /// PostgreSQL only: chains the entries that have no number yet, oldest first, and gives the new head.
 pub fn extend(tx: &mut Tx<'_>) -> Result<Head, DbError> {
     // INVARIANT (one-sequencer): whichever node holds this lock chains; the others wait for its commit.

@@ -16,9 +16,10 @@ mod query;
 mod store;
 mod verify;
 
+pub use chain::head_number;
 pub use checkpoint::Checkpoint;
 pub use entry::Entry;
 pub use log::{Log, StartError};
 pub use query::{about, decided_by, list, list_for_agent};
 pub use store::{MIGRATIONS, append};
-pub use verify::{Report, VerifyError, verify, verify_offline};
+pub use verify::{Report, VerifyError, verify, verify_files, verify_offline};

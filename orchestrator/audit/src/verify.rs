@@ -78,16 +78,23 @@ impl PublicError for VerifyError {
 /// # Errors
 /// The first entry that is not as it was written, or why the log cannot be read.
 pub async fn verify_offline(data: &Path) -> Result<Report, VerifyError> {
-    let database = data.join("purser.db");
+    verify_files(&data.join("purser.db"), &data.join("audit")).await
+}
+
+/// The same where the database and the folder of the checkpoint lie apart.
+///
+/// # Errors
+/// As [`verify_offline`].
+pub async fn verify_files(database: &Path, audit: &Path) -> Result<Report, VerifyError> {
     if !database.is_file() {
         return Err(VerifyError::Absent(format!("`{}` does not exist", database.display())));
     }
     // The checkpoint is read first: entries that are added meanwhile lie behind it and do no harm.
-    let folder = Folder(data.join("audit"));
+    let folder = Folder(audit.to_owned());
     let key = folder.read_key().map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
     let checkpoint = folder.read(&key).map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
     let checkpoint = checkpoint.ok_or_else(|| VerifyError::Checkpoint("the file does not exist".to_owned()))?;
-    let db = Db::open(&DbConfig::Sqlite { path: database }).await?;
+    let db = Db::open(&DbConfig::Sqlite { path: database.to_owned() }).await?;
     db.read(move |tx| verify(tx, Some(&checkpoint))).await
 }
 

@@ -76,6 +76,21 @@ impl Keys {
         Ok(Self(Arc::new(Inner { active, es256, published, codes: code_secret(tx, env, keyring)? })))
     }
 
+    /// Whether the keys in use open with this key-encryption key. Nothing is kept of them.
+    ///
+    /// # Errors
+    /// When one does not, or there is none.
+    pub fn opens(tx: &mut Tx<'_>, keyring: &Keyring) -> Result<(), KeysError> {
+        let rows = tx.query("select kid, sealed from signing_key where retired_at is null", params![])?;
+        if rows.is_empty() {
+            return Err(DbError::NoRow.into());
+        }
+        for row in &rows {
+            keyring.open(&key_purpose(&row.get::<String>("kid")?), &row.get::<Vec<u8>>("sealed")?)?;
+        }
+        Ok(())
+    }
+
     /// Makes new signing keys and retires those in use, which stay published.
     ///
     /// # Errors

@@ -2,6 +2,10 @@
 //!
 //! Sandbox parts (a mailbox folder, the sandbox rail, open sign-up) are refused unless the file says `profile = "sandbox"`.
 
+mod check;
+
+pub use check::{Findings, check};
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
@@ -33,6 +37,14 @@ pub struct Config {
     /// Addresses and networks of reverse proxies whose `X-Forwarded-For` counts; without any, the connection's address does.
     #[serde(default)]
     pub trusted_proxies: TrustedProxies,
+    /// Where the numbers are shown (`/metrics`, and the probes). Not for strangers.
+    #[serde(default)]
+    pub metrics_listen: Option<SocketAddr>,
+    #[serde(default)]
+    pub log: LogFormat,
+    /// How long requests are still taken after `/readyz` has said that we stop, in seconds: for a load balancer to notice.
+    #[serde(default)]
+    pub drain_notice_s: u64,
     pub mail: MailConfig,
     #[serde(default)]
     pub sandbox: SandboxConfig,
@@ -71,30 +83,83 @@ pub enum Profile {
     Production,
 }
 
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
 #[derive(Debug, Deserialize)]
 #[serde(try_from = "MailTable")]
 pub enum MailConfig {
     /// Development: one file per message.
-    Folder { folder: PathBuf },
-    /// A relay; the URL may hold a password, so it comes from a file.
-    Smtp { smtp_url_file: PathBuf, from: Email },
+    Folder {
+        folder: PathBuf,
+    },
+    Smtp(SmtpConfig),
+}
+
+/// A mail server that takes our messages. The password comes from a file.
+#[derive(Debug)]
+pub struct SmtpConfig {
+    pub host: HostName,
+    pub port: Option<u16>,
+    pub tls: SmtpTls,
+    pub user: Option<String>,
+    pub password_file: Option<PathBuf>,
+    /// The certificate authority of a server of one's own.
+    pub ca_file: Option<PathBuf>,
+    pub from: Email,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SmtpTls {
+    #[default]
+    Starttls,
+    Implicit,
+}
+
+impl SmtpConfig {
+    /// The one given, or the usual one.
+    #[must_use]
+    pub fn port(&self) -> u16 {
+        self.port.unwrap_or(match self.tls {
+            SmtpTls::Starttls => 587,
+            SmtpTls::Implicit => 465,
+        })
+    }
 }
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct MailTable {
     folder: Option<PathBuf>,
-    smtp_url_file: Option<PathBuf>,
+    host: Option<HostName>,
+    port: Option<u16>,
+    tls: Option<SmtpTls>,
+    user: Option<String>,
+    password_file: Option<PathBuf>,
+    ca_file: Option<PathBuf>,
     from: Option<Email>,
 }
 
 impl TryFrom<MailTable> for MailConfig {
     type Error = &'static str;
     fn try_from(table: MailTable) -> Result<Self, Self::Error> {
-        match table {
-            MailTable { folder: Some(folder), smtp_url_file: None, from: None } => Ok(Self::Folder { folder }),
-            MailTable { folder: None, smtp_url_file: Some(smtp_url_file), from: Some(from) } => Ok(Self::Smtp { smtp_url_file, from }),
-            _ => Err("`mail` takes `smtp_url_file` and `from`; in the sandbox, `folder` alone"),
+        let MailTable { folder, host, port, tls, user, password_file, ca_file, from } = table;
+        match (folder, host, from) {
+            (Some(folder), None, None) if port.is_none() && tls.is_none() && user.is_none() => Ok(Self::Folder { folder }),
+            (None, Some(_), Some(_)) if user.is_some() != password_file.is_some() => {
+                Err("`mail` takes `user` and `password_file` together, or neither")
+            }
+            (None, Some(host), Some(from)) => {
+                Ok(Self::Smtp(SmtpConfig { host, port, tls: tls.unwrap_or_default(), user, password_file, ca_file, from }))
+            }
+            _ => Err("`mail` takes `host` and `from`; in the sandbox, `folder` alone"),
         }
     }
 }
@@ -152,6 +217,8 @@ pub enum ConfigError {
         "`public_url` must be an origin such as `https://purser.example`, without a path, a query or a user: all routes are at its root"
     )]
     PublicUrlIsNoOrigin,
+    #[error("`sign_up.domains` goes with `sign_up.mode = \"domains\"`, and the other way round")]
+    SignUpDomains,
 }
 
 impl Config {
@@ -162,10 +229,10 @@ impl Config {
     pub fn read(path: &Path) -> Result<Self, ConfigError> {
         let text = std::fs::read_to_string(path).map_err(|e| ConfigError::Read { path: path.to_owned(), why: e.to_string() })?;
         let config: Self = toml::from_str(&text).map_err(|e| ConfigError::Form { path: path.to_owned(), why: e.to_string() })?;
-        config.refuse_mixture()?;
-        let url = &config.public_url;
-        let bare = url.host().is_some() && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
-        if bare && url.username().is_empty() && url.password().is_none() { Ok(config) } else { Err(ConfigError::PublicUrlIsNoOrigin) }
+        match config.refusals().into_iter().next() {
+            None => Ok(config),
+            Some(error) => Err(error),
+        }
     }
 
     #[must_use]
@@ -173,10 +240,25 @@ impl Config {
         self.profile == Profile::Sandbox
     }
 
+    /// Everything for which the file is refused, although it can be read.
+    #[must_use]
+    pub fn refusals(&self) -> Vec<ConfigError> {
+        let mut found = self.mixture();
+        let url = &self.public_url;
+        let bare = url.host().is_some() && url.path() == "/" && url.query().is_none() && url.fragment().is_none();
+        if !(bare && url.username().is_empty() && url.password().is_none()) {
+            found.push(ConfigError::PublicUrlIsNoOrigin);
+        }
+        if (self.sign_up.mode == SignUpMode::Domains) == self.sign_up.domains.is_empty() {
+            found.push(ConfigError::SignUpDomains);
+        }
+        found
+    }
+
     /// INVARIANT (sandbox-only): none of these exists in production.
-    fn refuse_mixture(&self) -> Result<(), ConfigError> {
+    fn mixture(&self) -> Vec<ConfigError> {
         if self.is_sandbox() {
-            return Ok(());
+            return Vec::new();
         }
         let parts = [
             (self.sandbox.rail, "sandbox.rail"),
@@ -185,10 +267,12 @@ impl Config {
             (matches!(self.mail, MailConfig::Folder { .. }), "mail.folder"),
             (self.fetch_allow.iter().any(Origin::is_this_machine), "fetch_allow with a loopback address"),
         ];
-        if let Some((_, part)) = parts.into_iter().find(|(present, _)| *present) {
-            return Err(ConfigError::SandboxOnly { part });
+        let mut found: Vec<_> =
+            parts.into_iter().filter(|(present, _)| *present).map(|(_, part)| ConfigError::SandboxOnly { part }).collect();
+        if self.public_url.scheme() != "https" {
+            found.push(ConfigError::PlainPublicUrl);
         }
-        if self.public_url.scheme() == "https" { Ok(()) } else { Err(ConfigError::PlainPublicUrl) }
+        found
     }
 
     #[must_use]
@@ -212,7 +296,7 @@ mod tests {
         database = "postgres://purser@db/purser"
         data = "/var/lib/purser"
         keys = "/etc/purser/keys"
-        mail = { smtp_url_file = "/etc/purser/smtp", from = "purser@purser.example" }
+        mail = { host = "mail.example", from = "purser@purser.example" }
     "#;
 
     fn check(text: &str) -> Result<Config, ConfigError> {
@@ -228,7 +312,7 @@ mod tests {
             let error = check(&format!("{PRODUCTION}\n{part}")).unwrap_err();
             assert!(matches!(error, ConfigError::SandboxOnly { .. }), "{part}: {error}");
         }
-        let folder = PRODUCTION.replace(r#"smtp_url_file = "/etc/purser/smtp", from = "purser@purser.example""#, r#"folder = "/tmp/mail""#);
+        let folder = PRODUCTION.replace(r#"host = "mail.example", from = "purser@purser.example""#, r#"folder = "/tmp/mail""#);
         assert!(matches!(check(&folder), Err(ConfigError::SandboxOnly { part: "mail.folder" })));
         for loopback in ["127.0.0.1:80", "localhost:80", "127.1:80", "2130706433:80", "[::1]:80", "[::ffff:127.0.0.1]:80", "0.0.0.0:80"] {
             let error = check(&format!("fetch_allow = [\"{loopback}\"]\n{PRODUCTION}")).unwrap_err();
@@ -255,7 +339,7 @@ mod tests {
         let wrong = PRODUCTION.replace("purser@purser.example", "not an address");
         assert!(check(&wrong).unwrap_err().to_string().contains("`not an address`"));
         let both = PRODUCTION.replace("mail = {", "mail = { folder = \"/tmp/mail\",");
-        assert!(check(&both).unwrap_err().to_string().contains("`smtp_url_file` and `from`"));
+        assert!(check(&both).unwrap_err().to_string().contains("`host` and `from`"));
     }
 
     #[test]
@@ -271,6 +355,49 @@ mod tests {
         let config = check(&format!("trusted_proxies = [\"10.0.0.0/8\", \"::1\"]\n{PRODUCTION}")).unwrap();
         assert_ne!(config.trusted_proxies, TrustedProxies::default());
         assert!(matches!(check(&format!("trusted_proxies = [\"proxy\"]\n{PRODUCTION}")), Err(ConfigError::Form { .. })));
+    }
+
+    #[test]
+    fn mail_goes_encrypted_with_the_usual_port_and_a_login_is_whole() {
+        let port = |more: &str| match check(&PRODUCTION.replace("host = ", &format!("{more}host = "))).unwrap().mail {
+            MailConfig::Smtp(smtp) => smtp.port(),
+            MailConfig::Folder { .. } => panic!("a folder"),
+        };
+        assert_eq!((port(""), port("tls = \"implicit\", "), port("port = 2525, ")), (587, 465, 2525));
+        assert!(check(&PRODUCTION.replace("host = ", "tls = \"none\", host = ")).is_err(), "mail in the clear");
+        assert!(check(&PRODUCTION.replace("host = ", "user = \"purser\", host = ")).is_err(), "half a login");
+    }
+
+    #[test]
+    fn sign_up_is_by_invitation_unless_said_otherwise() {
+        assert_eq!(check(PRODUCTION).unwrap().sign_up(), SignUp::Invite);
+        assert_eq!(check(&format!("{PRODUCTION}\n[sign_up]\nmode = \"open\"")).unwrap().sign_up(), SignUp::Open);
+        for half in ["mode = \"domains\"", "domains = [\"purser.example\"]"] {
+            assert!(matches!(check(&format!("{PRODUCTION}\n[sign_up]\n{half}")), Err(ConfigError::SignUpDomains)), "{half}");
+        }
+    }
+
+    /// Whatever looks like a secret: a long word without a meaning, a key, a password in a URL.
+    #[test]
+    fn no_example_holds_a_usable_secret() {
+        let examples = Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples"));
+        let mut seen = 0;
+        for file in std::fs::read_dir(examples).unwrap() {
+            let text = std::fs::read_to_string(file.unwrap().path()).unwrap();
+            seen += 1;
+            assert!(!text.contains("PRIVATE KEY") && !text.contains("BEGIN "), "{text}");
+            for line in text.lines().map(|line| line.split('#').next().unwrap()) {
+                let (key, value) = line.split_once('=').unwrap_or(("", line));
+                let secret = ["secret", "password", "token", "key"].iter().any(|word| key.contains(word));
+                let named = !secret || ["_file", "keys", "key"].iter().any(|end| key.trim().ends_with(end) && value.contains('/'));
+                assert!(named, "a secret stands in an example: {line}");
+                let userinfo = value.split("://").nth(1).and_then(|rest| rest.split('/').next()).and_then(|host| host.rsplit_once('@'));
+                assert!(userinfo.is_none_or(|(user, _)| !user.contains(':')), "a password stands in an example: {line}");
+                let random = value.split(|c: char| !c.is_ascii_alphanumeric()).any(|word| word.len() >= 20);
+                assert!(!random, "a long word stands in an example: {line}");
+            }
+        }
+        assert!(seen >= 2, "there are no examples");
     }
 
     #[test]

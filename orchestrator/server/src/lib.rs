@@ -3,11 +3,14 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod api;
+pub mod backup;
 pub mod config;
 pub mod console;
 pub mod front;
 mod membership;
 pub mod oidc;
+pub mod operator;
+pub mod ops;
 pub mod peer;
 mod serve;
 pub mod unknown;

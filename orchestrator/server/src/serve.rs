@@ -4,14 +4,17 @@ use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::middleware::from_fn_with_state;
 use http::{HeaderName, HeaderValue};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
 use purser_http::Fetcher;
 use purser_http::listen::{self, Limits};
-use purser_identity::{Keys, NonceRule, Realm};
-use purser_notify::Transport;
+use purser_identity::bootstrap::BootstrapError;
+use purser_identity::{Keys, NonceRule, Realm, SignUp};
+use purser_notify::{Encryption, Relay, Transport};
 use purser_provisioning::charges::Rails;
 use purser_provisioning::deploy::bundle::Bundles;
 use purser_provisioning::{App, Configured, Core, Gateway};
@@ -22,10 +25,12 @@ use tokio::sync::Notify;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::api::Api;
-use crate::config::{Config, MailConfig};
+use crate::config::{Config, MailConfig, SmtpTls};
 use crate::front::Front;
 use crate::oidc::{Clients, Decisions, Registration, Rules};
-use crate::{api, console, oidc, unknown};
+use crate::ops::drain::Patience;
+use crate::ops::{Ops, drain, metrics, request_id};
+use crate::{api, console, oidc, operator, unknown};
 
 /// The tables of the orchestrator, in the order in which they are made.
 pub const TABLES: &[Migrations] = &[
@@ -57,7 +62,7 @@ pub enum ServeError {
     Store(#[from] purser_db::DbError),
 }
 
-fn part(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Display) -> ServeError {
+pub(crate) fn part(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Display) -> ServeError {
     let what = what.into();
     move |why| ServeError::Part { what, why: why.to_string() }
 }
@@ -77,6 +82,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     tokio::spawn(purser_provisioning::jobs(&app, &rails, mail).run());
     tokio::spawn(app.gateway.clone().keep_fresh(app.core.clone()));
     tokio::spawn(purser_provisioning::housekeeping(app.clone()));
+    let (core, realm) = (app.core.clone(), app.realm.clone());
     let front = Front {
         core: app.core.clone(),
         realm: app.realm.clone(),
@@ -87,13 +93,48 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     };
     let state = Api { app, engine, rails, clients };
     let router = oidc::router(front.clone()).merge(console::router(front.clone())).merge(api::router(state)).merge(unknown::router(front));
-    let router = purser_http::harden::harden(router, env);
+    let ops = Ops::new(core.clone()).map_err(|e| part("metrics")(&e))?;
+    let router = router
+        .layer(from_fn_with_state(ops.drain.clone(), drain::admit))
+        .layer(from_fn_with_state(ops.metrics.clone(), metrics::observe))
+        .merge(ops.probes());
+    let router = if config.is_sandbox() { router.merge(ops.numbers()) } else { router };
+    let router = purser_http::harden::harden(router, env.clone());
+    let router = router.layer(from_fn_with_state(config.trusted_proxies.clone(), request_id::accept));
     let router = if config.is_sandbox() { router.layer(SetResponseHeaderLayer::overriding(PROFILE, SANDBOX)) } else { router };
-    let listener = TcpListener::bind(config.listen).await.map_err(|why| ServeError::Listen { listen: config.listen, why })?;
+    let listener = bind(config.listen).await?;
+    let (drain, notice) = (ops.drain.clone(), Duration::from_secs(config.drain_notice_s));
+    if let Some(address) = config.metrics_listen {
+        let router = purser_http::harden::harden(ops.probes().merge(ops.numbers()), env);
+        // Until the process ends: how the draining goes is worth seeing.
+        tokio::spawn(listen::serve(bind(address).await?, router, Limits::default(), std::future::pending()));
+    }
+    say_how_the_first_owner_comes(&core, &realm).await?;
     eprintln!("ready {}", config.public_url);
     let mut limits = Limits::default();
     limits.shared_addresses.extend(config.trusted_proxies.networks());
-    listen::serve(listener, router, limits, stop).await;
+    let stopped = async move {
+        stop.await;
+        drain.run(Patience::after(notice)).await;
+    };
+    listen::serve(listener, router, limits, stopped).await;
+    Ok(())
+}
+
+async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
+    TcpListener::bind(address).await.map_err(|why| ServeError::Listen { listen: address, why })
+}
+
+/// While there is nobody and nobody can come in by themselves, the operator is shown the link by which the first owner comes.
+async fn say_how_the_first_owner_comes(core: &Core, realm: &Realm) -> Result<(), ServeError> {
+    if *realm.sign_up == SignUp::Open {
+        return Ok(());
+    }
+    match operator::bootstrap(&core.db, realm).await {
+        Ok(link) => eprintln!("first owner {} (works once, until {})", link.url.expose(), link.expires_at),
+        Err(BootstrapError::Db(e)) => return Err(e.into()),
+        Err(_) => {}
+    }
     Ok(())
 }
 
@@ -148,14 +189,26 @@ fn transport(config: &Config) -> Result<Transport, ServeError> {
             std::fs::create_dir_all(folder).map_err(|e| part("mail.folder")(&e))?;
             Ok(Transport::folder(folder.clone(), from))
         }
-        MailConfig::Smtp { smtp_url_file, from } => {
-            Transport::smtp(&read_secret(smtp_url_file)?, from.clone()).map_err(|e| part("mail")(&e))
+        MailConfig::Smtp(smtp) => {
+            let password = smtp.password_file.as_deref().map(read_secret).transpose()?;
+            let authority = smtp.ca_file.as_deref().map(std::fs::read).transpose().map_err(|e| part("mail.ca_file")(&e))?;
+            let relay = Relay {
+                host: smtp.host.clone(),
+                port: smtp.port(),
+                encryption: match smtp.tls {
+                    SmtpTls::Starttls => Encryption::StartTls,
+                    SmtpTls::Implicit => Encryption::Implicit,
+                },
+                authority,
+                login: smtp.user.clone().zip(password),
+            };
+            Transport::smtp(&relay, smtp.from.clone()).map_err(|e| part("mail")(&e))
         }
     }
 }
 
 /// The key-encryption key, made on the first start. Without it nothing that is sealed can be read again.
-fn keyring(env: &Env, folder: &Path) -> Result<Keyring, ServeError> {
+pub(crate) fn keyring(env: &Env, folder: &Path) -> Result<Keyring, ServeError> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     let path = folder.join("kek.hex");
@@ -173,7 +226,7 @@ fn keyring(env: &Env, folder: &Path) -> Result<Keyring, ServeError> {
 }
 
 /// A secret in a file; others must not be able to read it.
-fn read_secret(path: &Path) -> Result<Secret<String>, ServeError> {
+pub(crate) fn read_secret(path: &Path) -> Result<Secret<String>, ServeError> {
     use std::os::unix::fs::PermissionsExt as _;
     let failed = || part(path.display().to_string());
     let mode = std::fs::metadata(path).map_err(|e| failed()(&e))?.permissions().mode();

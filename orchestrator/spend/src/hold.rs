@@ -23,7 +23,7 @@ use crate::spender::Spender;
 
 pub use expire::expire;
 pub use place::{blockers, place};
-pub use read::{find, of_resource};
+pub use read::{find, of_resource, open_by_state};
 pub use refusal::HoldError;
 pub use release::release;
 

@@ -82,6 +82,18 @@ pub fn parked(tx: &mut Tx<'_>) -> Result<Vec<Parked>, DbError> {
         .collect()
 }
 
+/// How many jobs of each kind wait, wait after a try that failed (`retrying`), and are parked for a person.
+///
+/// # Errors
+/// When the store fails.
+pub fn waiting(tx: &mut Tx<'_>) -> Result<Vec<(String, String, i64)>, DbError> {
+    let select =
+        "select kind, case when state = 'parked' then 'parked' when last_error is not null then 'retrying' else 'waiting' end as standing,
+            count(*) as number
+        from job where state in ('ready', 'parked') group by kind, standing order by kind, standing";
+    tx.query(select, params![])?.iter().map(|row| Ok((row.get("kind")?, row.get("standing")?, row.get("number")?))).collect()
+}
+
 /// Takes up to `most` jobs whose time has come and leases them until `lease_until`.
 pub(super) fn claim(tx: &mut Tx<'_>, now: Timestamp, lease_until: Timestamp, most: i64) -> Result<Vec<Job>, DbError> {
     let sql = match tx.engine() {

@@ -11,6 +11,7 @@ use purser_values::error::{Kind, PublicError};
 use super::page::{Page, PageContext};
 use super::step_up;
 use crate::front::Front;
+use crate::ops::metrics::RefusedCode;
 
 /// What a handler of a page can answer instead of the page.
 #[derive(Debug)]
@@ -102,7 +103,10 @@ pub async fn render(State(front): State<Front>, request: Request, next: Next) ->
         Err(e) => e.into_response(),
     };
     let Some(refusal) = response.extensions_mut().remove::<Refusal>() else { return response };
+    let refused = RefusedCode(refusal.code.clone());
     let ctx = PageContext::anonymous(&front, "Not done");
     let page = Message { ctx, heading: "That was not done", text: refusal.text, hint: refusal.hint, code: refusal.code };
-    Page(refusal.status, page).into_response()
+    let mut response = Page(refusal.status, page).into_response();
+    response.extensions_mut().insert(refused);
+    response
 }

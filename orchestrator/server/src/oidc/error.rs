@@ -7,6 +7,8 @@ use purser_http::Problem;
 use purser_values::error::{Kind, PublicError};
 use serde_json::json;
 
+use crate::ops::metrics::RefusedCode;
+
 #[derive(Debug)]
 pub struct OAuthError {
     status: StatusCode,
@@ -108,8 +110,9 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         // RFC 6749, 5.2 has no room for quotes and backslashes in a description.
         let description = self.description.replace(['"', '\\'], "'");
-        let body = json!({ "error": self.error, "error_description": description, "code": self.code, "hint": self.hint });
+        let body = json!({ "error": self.error, "error_description": description, "code": &self.code, "hint": self.hint });
         let mut response = (self.status, Json(body)).into_response();
+        response.extensions_mut().insert(RefusedCode(self.code));
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
         if let Some(challenge) = self.challenge {

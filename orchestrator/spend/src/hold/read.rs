@@ -27,6 +27,16 @@ pub(super) fn by_key(tx: &mut Tx<'_>, spender: &Spender, key: &str) -> Result<Op
     row.map(|row| Ok((hold_row(&row)?, row.get("request_digest")?))).transpose()
 }
 
+/// How many lines of holds that are not over wait to be charged or are being charged, over all organisations.
+///
+/// # Errors
+/// When the store fails.
+pub fn open_by_state(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, DbError> {
+    let select = "select l.state as state, count(*) as number from spend_hold h join spend_hold_line l on l.hold = h.id
+                  where h.state = 'open' and l.state in ('open', 'charging') group by l.state order by l.state";
+    tx.query(select, params![])?.iter().map(|row| Ok((row.get("state")?, row.get("number")?))).collect()
+}
+
 pub(crate) fn lines(tx: &mut Tx<'_>, hold: &Hold) -> Result<Vec<HeldLine>, DbError> {
     let select =
         "select line, period, month, description, amount, recurs, state from spend_hold_line where hold = $1 order by period, line";

@@ -1,0 +1,58 @@
+//! Taking a backup while the installation serves.
+//!
+//! Order matters. The checkpoint is copied before the database, so that the copy of the database holds everything that the checkpoint
+//! has seen. Uploads are copied before and after: one that the database's copy needs was there at one of the two moments.
+
+use std::path::Path;
+
+use purser_db::DbConfig;
+use purser_values::Env;
+
+use super::{AUDIT, BackedUp, BackupError, DATABASE, MANIFEST, Manifest, UPLOADS, copy_folder, digest, empty_folder, failed};
+use crate::config::Config;
+
+/// Writes a backup into a new folder.
+///
+/// # Errors
+/// When the database is not SQLite's, the folder is not empty, or a file cannot be read or written.
+pub fn take(config: &Config, to: &Path, env: &Env) -> Result<Manifest, BackupError> {
+    let database = match config.database.parse::<DbConfig>().map_err(|e| BackupError::Config(e.to_string()))? {
+        DbConfig::Sqlite { path } => path,
+        DbConfig::Postgres { .. } => return Err(BackupError::Postgres),
+    };
+    if !database.is_file() {
+        return Err(BackupError::NoDatabase(database));
+    }
+    empty_folder(to)?;
+    copy_folder(&config.data.join(AUDIT), &to.join(AUDIT))?;
+    copy_folder(&config.data.join(UPLOADS), &to.join(UPLOADS))?;
+    purser_db::backup::copy_sqlite(&database, &to.join(DATABASE))?;
+    copy_folder(&config.data.join(UPLOADS), &to.join(UPLOADS))?;
+
+    let mut files = Vec::new();
+    list(to, to, &mut files)?;
+    files.sort_by(|a, b| a.path.cmp(&b.path));
+    let version = env!("CARGO_PKG_VERSION").to_owned();
+    let manifest = Manifest { version, taken_at: env.now(), public_url: config.public_url.to_string(), files };
+    let path = to.join(MANIFEST);
+    let text = serde_json::to_vec_pretty(&manifest).map_err(|e| BackupError::Config(e.to_string()))?;
+    let partial = to.join("backup.json.part");
+    std::fs::write(&partial, text).and_then(|()| std::fs::File::open(&partial)?.sync_all()).map_err(failed(&partial))?;
+    std::fs::rename(&partial, &path).map_err(failed(&path))?;
+    std::fs::File::open(to).and_then(|folder| folder.sync_all()).map_err(failed(to))?;
+    Ok(manifest)
+}
+
+fn list(root: &Path, folder: &Path, files: &mut Vec<BackedUp>) -> Result<(), BackupError> {
+    for entry in std::fs::read_dir(folder).map_err(failed(folder))? {
+        let path = entry.map_err(failed(folder))?.path();
+        if path.is_dir() {
+            list(root, &path, files)?;
+            continue;
+        }
+        let below = path.strip_prefix(root).unwrap_or(&path).display().to_string();
+        let (bytes, sha256) = digest(&path)?;
+        files.push(BackedUp { path: below, bytes, sha256 });
+    }
+    Ok(())
+}

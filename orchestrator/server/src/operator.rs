@@ -1,0 +1,118 @@
+//! What the operator does beside the process that serves: the first owner's link, and stopping a person or an organisation.
+//!
+//! Each is one write into the database that the other process reads with its every call, so that it bites within a moment there. The
+//! jobs that follow are found and run by that process.
+
+use purser_authority::action::{BootstrapMint, OrganisationEnable, PersonEnable};
+use purser_authority::{Attempt, Caller, Denied, Facts, authorise};
+use purser_db::{Db, DbConfig, DbError};
+use purser_identity::bootstrap::{BootstrapError, BootstrapLink, bootstrap_mint};
+use purser_identity::organisation::{DisableError, organisation_enable, person_enable};
+use purser_identity::{Keys, Realm, person};
+use purser_provisioning::{organisation_disable, perform_beside, person_disable};
+use purser_values::Env;
+use purser_values::id::{GrantId, OrganisationId, PersonId};
+use purser_values::name::Email;
+
+use crate::config::Config;
+use crate::serve::{ServeError, TABLES, keyring, part};
+
+/// The operator's own look at one installation.
+pub struct Operator {
+    db: Db,
+    realm: Realm,
+}
+
+impl Operator {
+    /// Opens the store of a configuration. What this version has to migrate is left to `purser serve`.
+    ///
+    /// # Errors
+    /// When it cannot be opened, was never served, or is of another version.
+    pub async fn open(config: &Config, env: &Env) -> Result<Self, ServeError> {
+        let database: DbConfig = config.database.parse().map_err(|e| part("database")(&e))?;
+        if let DbConfig::Sqlite { path } = &database
+            && !path.is_file()
+        {
+            return Err(part("database")(&"it does not exist yet; `purser serve` makes it"));
+        }
+        let db = Db::open(&database).await?;
+        let migrated = db.read::<_, DbError, _>(|tx| purser_db::is_migrated(tx, TABLES)).await;
+        if !matches!(migrated, Ok(true)) {
+            return Err(part("database")(&"this version has not migrated it; start `purser serve` once"));
+        }
+        let keyring = keyring(env, &config.keys)?;
+        let (load_env, load_ring) = (env.clone(), keyring.clone());
+        let keys = db.write(move |tx| Keys::load(tx, &load_env, &load_ring)).await.map_err(|e| part("keys")(&e))?;
+        let realm = Realm::new(env.clone(), keyring, keys, config.public_url.as_str(), config.sign_up());
+        Ok(Self { db, realm })
+    }
+
+    /// # Errors
+    /// [`BootstrapError::NotFirst`] when there is anybody.
+    pub async fn bootstrap(&self) -> Result<BootstrapLink, BootstrapError> {
+        bootstrap(&self.db, &self.realm).await
+    }
+
+    /// Stops a person everywhere. The answer is the grants that ended.
+    ///
+    /// # Errors
+    /// When nobody has this address.
+    pub async fn person_disable(&self, email: Email) -> Result<Vec<GrantId>, DisableError> {
+        let (env, person) = (self.realm.env.clone(), self.person(email).await?);
+        let attempt = Attempt::new("person_disable", &Caller::Operator, person.as_str());
+        perform_beside(&self.db, &self.realm.env, attempt, move |tx| person_disable(tx, &env, &Caller::Operator, &person)).await
+    }
+
+    /// Lets a person sign in again. No grant comes back.
+    ///
+    /// # Errors
+    /// When nobody has this address.
+    pub async fn person_enable(&self, email: Email) -> Result<(), DisableError> {
+        let (env, person) = (self.realm.env.clone(), self.person(email).await?);
+        let attempt = Attempt::new("person_enable", &Caller::Operator, person.as_str());
+        perform_beside(&self.db, &self.realm.env, attempt, move |tx| {
+            person_enable(tx, &authorise::<PersonEnable>(&Caller::Operator, &Facts::new(env.now(), person.as_str()))?)
+        })
+        .await
+    }
+
+    /// Stops an organisation. The answer is the grants that ended.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn organisation_disable(&self, id: OrganisationId) -> Result<Vec<GrantId>, DisableError> {
+        let env = self.realm.env.clone();
+        let attempt = Attempt::new("organisation_disable", &Caller::Operator, id.as_str());
+        perform_beside(&self.db, &self.realm.env, attempt, move |tx| organisation_disable(tx, &env, &Caller::Operator, &id)).await
+    }
+
+    /// Lets an organisation go on. No grant comes back.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub async fn organisation_enable(&self, id: OrganisationId) -> Result<(), DisableError> {
+        let env = self.realm.env.clone();
+        let attempt = Attempt::new("organisation_enable", &Caller::Operator, id.as_str());
+        perform_beside(&self.db, &self.realm.env, attempt, move |tx| {
+            organisation_enable(tx, &authorise::<OrganisationEnable>(&Caller::Operator, &Facts::new(env.now(), id.as_str()))?)
+        })
+        .await
+    }
+
+    async fn person(&self, email: Email) -> Result<PersonId, DisableError> {
+        let found = self.db.read::<_, DisableError, _>(move |tx| Ok(person::by_email(tx, &email)?)).await?;
+        found.ok_or_else(|| Denied::NotFound.into())
+    }
+}
+
+/// Makes the link by which the first owner comes.
+pub(crate) async fn bootstrap(db: &Db, realm: &Realm) -> Result<BootstrapLink, BootstrapError> {
+    let of = realm.clone();
+    let attempt = Attempt::new("bootstrap_mint", &Caller::System, &*realm.issuer);
+    perform_beside(db, &realm.env, attempt, move |tx| {
+        let facts = Facts::new(of.env.now(), &of.issuer);
+        let permit = authorise::<BootstrapMint>(&Caller::Operator, &facts).map_err(|_| BootstrapError::Unknown)?;
+        bootstrap_mint(tx, &of, &permit)
+    })
+    .await
+}

@@ -1,0 +1,15 @@
+//! What the people who run `purser serve` do with it: the first owner, watching, restarting, backups, stopping a person.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "operate/backup.rs"]
+mod backup;
+#[path = "operate/check_config.rs"]
+mod check_config;
+#[path = "operate/installation.rs"]
+mod installation;
+#[path = "operate/owner.rs"]
+mod owner;
+#[path = "operate/restart.rs"]
+mod restart;
+#[path = "operate/watch.rs"]
+mod watch;
