@@ -25,6 +25,8 @@ pub enum TransportError {
     Form(#[from] lettre::error::Error),
     #[error("the mail folder cannot be written: {0}")]
     Folder(#[from] std::io::Error),
+    #[error("the certificate authority of the mail server cannot be read: {0}")]
+    Authority(std::io::Error),
     #[error("the mail server did not take the message: {0}")]
     Smtp(#[from] lettre::transport::smtp::Error),
 }

@@ -47,6 +47,8 @@ impl Log {
             compare(&db, checkpoint).await?;
         }
         let wake = Arc::new(Notify::new());
+        // What was appended beside us, or just before a crash, is signed at once.
+        wake.notify_one();
         tokio::spawn(keep(db, env, folder, key, wake.clone()));
         Ok(Self { wake })
     }

@@ -45,6 +45,8 @@ pub enum BackupError {
     Postgres,
     #[error("there is no database at `{0}`")]
     NoDatabase(PathBuf),
+    #[error("there is no signed checkpoint at `{0}`")]
+    NoCheckpoint(PathBuf),
     #[error("`{0}` is not empty")]
     Occupied(PathBuf),
     #[error("`{0}` is no finished backup")]
@@ -69,7 +71,7 @@ impl PublicError for BackupError {
     fn code(&self) -> &'static str {
         match self {
             Self::Postgres => "backup_with_pg_dump",
-            Self::NoDatabase(_) => "backup_nothing",
+            Self::NoDatabase(_) | Self::NoCheckpoint(_) => "backup_nothing",
             Self::Occupied(_) => "backup_place_taken",
             Self::Unfinished(_) => "backup_unfinished",
             Self::Changed(_) => "backup_changed",
@@ -84,7 +86,7 @@ impl PublicError for BackupError {
     fn kind(&self) -> Kind {
         match self {
             Self::Postgres | Self::Config(_) => Kind::Invalid,
-            Self::NoDatabase(_) | Self::Unfinished(_) | Self::NoKey(_) => Kind::NotFound,
+            Self::NoDatabase(_) | Self::NoCheckpoint(_) | Self::Unfinished(_) | Self::NoKey(_) => Kind::NotFound,
             Self::Occupied(_) | Self::Changed(_) | Self::OtherKey | Self::Log(_) => Kind::Conflict,
             Self::File { .. } => Kind::Unavailable,
             Self::Db(e) => e.kind(),
@@ -97,7 +99,7 @@ impl PublicError for BackupError {
             Self::Unfinished(_) => "take another one: the list of files is written last",
             Self::Changed(_) | Self::Log(_) => "keep it as it is, it is evidence; use an older backup",
             Self::NoKey(_) | Self::OtherKey => "put back the `keys` folder of the installation that was backed up",
-            Self::NoDatabase(_) | Self::File { .. } | Self::Config(_) | Self::Db(_) => return None,
+            Self::NoDatabase(_) | Self::NoCheckpoint(_) | Self::File { .. } | Self::Config(_) | Self::Db(_) => return None,
         };
         Some(hint.to_owned())
     }

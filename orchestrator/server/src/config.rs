@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 
 use purser_http::Origin;
 use purser_identity::SignUp;
-use purser_values::name::{Email, HostName, ProviderName};
+use purser_notify::MailConfig;
+use purser_values::name::{HostName, ProviderName};
 use serde::Deserialize;
 use url::Url;
 
@@ -90,78 +91,6 @@ pub enum LogFormat {
     Text,
     /// One JSON object a line.
     Json,
-}
-
-#[derive(Debug, Deserialize)]
-#[serde(try_from = "MailTable")]
-pub enum MailConfig {
-    /// Development: one file per message.
-    Folder {
-        folder: PathBuf,
-    },
-    Smtp(SmtpConfig),
-}
-
-/// A mail server that takes our messages. The password comes from a file.
-#[derive(Debug)]
-pub struct SmtpConfig {
-    pub host: HostName,
-    pub port: Option<u16>,
-    pub tls: SmtpTls,
-    pub user: Option<String>,
-    pub password_file: Option<PathBuf>,
-    /// The certificate authority of a server of one's own.
-    pub ca_file: Option<PathBuf>,
-    pub from: Email,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum SmtpTls {
-    #[default]
-    Starttls,
-    Implicit,
-}
-
-impl SmtpConfig {
-    /// The one given, or the usual one.
-    #[must_use]
-    pub fn port(&self) -> u16 {
-        self.port.unwrap_or(match self.tls {
-            SmtpTls::Starttls => 587,
-            SmtpTls::Implicit => 465,
-        })
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MailTable {
-    folder: Option<PathBuf>,
-    host: Option<HostName>,
-    port: Option<u16>,
-    tls: Option<SmtpTls>,
-    user: Option<String>,
-    password_file: Option<PathBuf>,
-    ca_file: Option<PathBuf>,
-    from: Option<Email>,
-}
-
-impl TryFrom<MailTable> for MailConfig {
-    type Error = &'static str;
-    fn try_from(table: MailTable) -> Result<Self, Self::Error> {
-        let MailTable { folder, host, port, tls, user, password_file, ca_file, from } = table;
-        match (folder, host, from) {
-            (Some(folder), None, None) if port.is_none() && tls.is_none() && user.is_none() => Ok(Self::Folder { folder }),
-            (None, Some(_), Some(_)) if user.is_some() != password_file.is_some() => {
-                Err("`mail` takes `user` and `password_file` together, or neither")
-            }
-            (None, Some(host), Some(from)) => {
-                Ok(Self::Smtp(SmtpConfig { host, port, tls: tls.unwrap_or_default(), user, password_file, ca_file, from }))
-            }
-            _ => Err("`mail` takes `host` and `from`; in the sandbox, `folder` alone"),
-        }
-    }
 }
 
 #[derive(Debug, Default, Deserialize)]

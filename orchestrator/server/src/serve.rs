@@ -14,7 +14,7 @@ use purser_http::Fetcher;
 use purser_http::listen::{self, Limits};
 use purser_identity::bootstrap::BootstrapError;
 use purser_identity::{Keys, NonceRule, Realm, SignUp};
-use purser_notify::{Encryption, Relay, Transport};
+use purser_notify::{MailConfig, Transport};
 use purser_provisioning::charges::Rails;
 use purser_provisioning::deploy::bundle::Bundles;
 use purser_provisioning::{App, Configured, Core, Gateway};
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::api::Api;
-use crate::config::{Config, MailConfig, SmtpTls};
+use crate::config::Config;
 use crate::front::Front;
 use crate::oidc::{Clients, Decisions, Registration, Rules};
 use crate::ops::drain::Patience;
@@ -131,7 +131,10 @@ async fn say_how_the_first_owner_comes(core: &Core, realm: &Realm) -> Result<(),
         return Ok(());
     }
     match operator::bootstrap(&core.db, realm).await {
-        Ok(link) => eprintln!("first owner {} (works once, until {})", link.url.expose(), link.expires_at),
+        Ok(link) => {
+            core.audit.wake();
+            eprintln!("first owner {} (works once, until {})", link.url.expose(), link.expires_at);
+        }
         Err(BootstrapError::Db(e)) => return Err(e.into()),
         Err(_) => {}
     }
@@ -191,18 +194,7 @@ fn transport(config: &Config) -> Result<Transport, ServeError> {
         }
         MailConfig::Smtp(smtp) => {
             let password = smtp.password_file.as_deref().map(read_secret).transpose()?;
-            let authority = smtp.ca_file.as_deref().map(std::fs::read).transpose().map_err(|e| part("mail.ca_file")(&e))?;
-            let relay = Relay {
-                host: smtp.host.clone(),
-                port: smtp.port(),
-                encryption: match smtp.tls {
-                    SmtpTls::Starttls => Encryption::StartTls,
-                    SmtpTls::Implicit => Encryption::Implicit,
-                },
-                authority,
-                login: smtp.user.clone().zip(password),
-            };
-            Transport::smtp(&relay, smtp.from.clone()).map_err(|e| part("mail")(&e))
+            smtp.transport(password).map_err(|e| part("mail")(&e))
         }
     }
 }

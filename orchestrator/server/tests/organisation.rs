@@ -209,7 +209,7 @@ async fn of_two_owners_who_leave_at_once_one_stays() {
 #[tokio::test]
 async fn whoever_is_removed_is_out_with_their_terminals_and_agents_and_what_they_decided_stays_to_be_read() {
     let (world, mut ada) = invite_only().await;
-    let link = invite(&world, &mut ada, "bob@example.test", "admin").await;
+    let link = invite(&world, &mut ada, "bob@example.test", "member").await;
     let mut bob = join(&world, &link, "bob@example.test").await;
     let (agent, tokens) = world.granted(&mut bob).await;
     let (terminal, person_token) = world.terminal(&mut bob).await;

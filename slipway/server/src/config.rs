@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use purser_crypto::constant_time_eq;
 use purser_db::DbConfig;
 use purser_http::peer::TrustedProxies;
-use purser_values::name::Email;
+use purser_notify::MailConfig;
 use purser_values::{Secret, Sha256Digest};
 use serde::Deserialize;
 use slipway_workers::runtime::process::JailProgram;
@@ -70,16 +70,6 @@ pub struct Orchestrator {
     pub require_v2: bool,
     /// Refuse account requests without `identity_assertion`.
     pub require_assertion: bool,
-}
-
-/// How mail leaves.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(untagged, deny_unknown_fields)]
-pub enum MailConfig {
-    /// The sandbox: one file per message.
-    Folder { folder: PathBuf },
-    /// A relay; the URL may hold a password, so it comes from a file of mode 0600.
-    Smtp { smtp_url_file: PathBuf, from: Email },
 }
 
 /// A certificate in PEM files. Read on start.
@@ -297,7 +287,7 @@ fn base(mut url: Url) -> Option<Url> {
 mod tests {
     use super::*;
 
-    const MAIL: &str = "mail = { smtp_url_file = \"/tmp/x/smtp\", from = \"slipway@cloud.test\" }";
+    const MAIL: &str = "mail = { host = \"mail.cloud.test\", from = \"slipway@cloud.test\" }";
 
     fn text(profile: &str, rest: &str) -> String {
         format!(

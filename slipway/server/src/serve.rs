@@ -16,7 +16,7 @@ use purser_db::{Db, DbError, Migrations};
 use purser_http::listen::{self, Limits};
 use purser_http::places::Places;
 use purser_http::{FetchError, Fetcher, Origin, harden};
-use purser_notify::{Transport, TransportError};
+use purser_notify::{MailConfig, Transport, TransportError};
 use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
 use purser_values::Env;
 use purser_values::name::{HostName, ParseNameError};
@@ -33,7 +33,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::cloud::{Cloud, Shared};
-use crate::config::{Config, ConfigError, MailConfig, Sandbox};
+use crate::config::{Config, ConfigError, Sandbox};
 use crate::keys::{Keys, KeysError, secret_text};
 use crate::pages::terms::Terms;
 use crate::pages::{self, dashboard, terms};
@@ -211,7 +211,7 @@ fn transport(mail: &MailConfig) -> Result<Transport, ServeError> {
             std::fs::create_dir_all(folder)?;
             Ok(Transport::folder(folder.clone(), SANDBOX_SENDER.parse()?))
         }
-        MailConfig::Smtp { smtp_url_file, from } => Ok(Transport::smtp(&secret_text(smtp_url_file)?, from.clone())?),
+        MailConfig::Smtp(smtp) => Ok(smtp.transport(smtp.password_file.as_deref().map(secret_text).transpose()?)?),
     }
 }
 

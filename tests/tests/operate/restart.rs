@@ -8,12 +8,12 @@ use serde_json::Value;
 use super::installation::{Installation, get};
 
 /// Asks for a grant until the orchestrator has answered, as a good client does; the code that the answer named.
-async fn ask(url: &str, proof: &dyn Fn() -> String) -> (String, u32) {
+async fn ask(url: &str, proof: &(dyn Fn() -> String + Sync)) -> (String, u32) {
     let deadline = Instant::now() + Duration::from_secs(60);
     let mut refused = 0;
     loop {
         assert!(Instant::now() < deadline, "the orchestrator did not come back");
-        let body = "client_name=Restless&project=shop&providers=slipway";
+        let body = "client_name=Restless&kind=person";
         let sent = browser::client()
             .post(format!("{url}/oauth/device_authorization"))
             .header("content-type", "application/x-www-form-urlencoded")

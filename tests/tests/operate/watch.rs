@@ -47,7 +47,7 @@ async fn the_log_is_json_and_carries_the_id_that_the_proxy_gave_the_request() {
         header
     };
     assert_eq!(ask(Some("from-the-proxy-1")).await, "from-the-proxy-1");
-    let (forged, own) = (ask(Some("a b\u{7f}c")).await, ask(None).await);
+    let (forged, own) = (ask(Some("a b c")).await, ask(None).await);
     assert!(forged.starts_with("req_") && own.starts_with("req_") && forged != own);
     let log = installation.log();
     let lines: Vec<Value> = log.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();

@@ -15,6 +15,7 @@ use purser_conformance::options::Payment as _;
 use purser_db::DbConfig;
 use purser_http::peer::TrustedProxies;
 use purser_http::{Fetcher, Origin};
+use purser_notify::MailConfig;
 use purser_values::{Env, Secret};
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
 use purser_wire::assertion::IdentityAssertion;
@@ -25,7 +26,7 @@ use purser_wire::resource::{AccessConfiguration, AgentRef, CreateResource, Payme
 use purser_wire::token::TokenGrant;
 use serde_json::{Map, Value, json};
 use slipway::cloud::Shared;
-use slipway::config::{self, Config, MailConfig, Profile, Sandbox};
+use slipway::config::{self, Config, Profile, Sandbox};
 use slipway::serve::{Running, start};
 use slipway_workers::runtime::process::JailProgram;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};

@@ -18,8 +18,9 @@ pub fn install(house: &House, name: &str) -> Outcome<PathBuf> {
     if fs::read_to_string(folder.join(STAMP)).is_ok_and(|stamp| stamp == wanted) {
         return Ok(folder);
     }
-    let python = process::on_path("python3")
-        .ok_or_else(|| Failure::new("Python 3 is not on PATH").advise("install Python 3.11 with pip; it runs an independent OAuth client in the tests"))?;
+    let python = process::on_path("python3").ok_or_else(|| {
+        Failure::new("Python 3 is not on PATH").advise("install Python 3.11 with pip; it runs an independent OAuth client in the tests")
+    })?;
     progress::step(&format!("fetch {name} with pip, digests checked"), || {
         let partial = PathBuf::from(format!("{}.partial", folder.display()));
         for old in [&partial, &folder] {
@@ -28,7 +29,17 @@ pub fn install(house: &House, name: &str) -> Outcome<PathBuf> {
             }
         }
         let mut pip = Command::new(&python);
-        pip.args(["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--require-hashes", "--only-binary=:all:", "--target"]);
+        pip.args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--no-input",
+            "--disable-pip-version-check",
+            "--require-hashes",
+            "--only-binary=:all:",
+            "--target",
+        ]);
         pip.arg(&partial).arg("--requirement").arg(&requirements);
         process::capture(&mut pip, "installing Python packages")
             .map_err(|failure| failure.advise("pip must be installed (`python3 -m pip --version`) and must reach its package registry"))?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use purser_db::DbConfig;
 use purser_values::Env;
 
-use super::{AUDIT, BackedUp, BackupError, DATABASE, MANIFEST, Manifest, UPLOADS, copy_folder, digest, empty_folder, failed};
+use super::{AUDIT, BackedUp, BackupError, DATABASE, MANIFEST, Manifest, UPLOADS, copy_file, copy_folder, digest, empty_folder, failed};
 use crate::config::Config;
 
 /// Writes a backup into a new folder.
@@ -24,7 +24,7 @@ pub fn take(config: &Config, to: &Path, env: &Env) -> Result<Manifest, BackupErr
         return Err(BackupError::NoDatabase(database));
     }
     empty_folder(to)?;
-    copy_folder(&config.data.join(AUDIT), &to.join(AUDIT))?;
+    checkpoint(&config.data.join(AUDIT), &to.join(AUDIT))?;
     copy_folder(&config.data.join(UPLOADS), &to.join(UPLOADS))?;
     purser_db::backup::copy_sqlite(&database, &to.join(DATABASE))?;
     copy_folder(&config.data.join(UPLOADS), &to.join(UPLOADS))?;
@@ -41,6 +41,19 @@ pub fn take(config: &Config, to: &Path, env: &Env) -> Result<Manifest, BackupErr
     std::fs::rename(&partial, &path).map_err(failed(&path))?;
     std::fs::File::open(to).and_then(|folder| folder.sync_all()).map_err(failed(to))?;
     Ok(manifest)
+}
+
+/// By name: the process that serves replaces the file by a rename, in the middle of which a listing of the folder can miss it.
+fn checkpoint(from: &Path, to: &Path) -> Result<(), BackupError> {
+    empty_folder(to)?;
+    for name in ["checkpoint-key.json", "checkpoint.jws"] {
+        let source = from.join(name);
+        if !source.exists() {
+            return Err(BackupError::NoCheckpoint(source));
+        }
+        copy_file(&source, &to.join(name))?;
+    }
+    Ok(())
 }
 
 fn list(root: &Path, folder: &Path, files: &mut Vec<BackedUp>) -> Result<(), BackupError> {

@@ -7,11 +7,12 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use purser_db::DbConfig;
+use purser_notify::MailConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use super::{Config, ConfigError, MailConfig, SignUpMode};
+use super::{Config, ConfigError, SignUpMode};
 
 /// What a check found.
 #[derive(Clone, Debug, Default, Serialize)]

@@ -11,12 +11,20 @@ pub use view::{get, show};
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::{HeaderName, HeaderValue, header};
+use purser_authority::action::PaymentMethodSet;
+use purser_identity::session::Session;
 use purser_identity::terms::terms_body;
 use purser_values::Sha256Digest;
 
 use super::failure::PageError;
 use super::session::SignedIn;
 use crate::front::Front;
+use crate::membership::could;
+
+/// Whether the person may put one of the sandbox's cards on file while accepting: a member may let agents act, and brings no card.
+fn may_add_card(front: &Front, session: &Session) -> bool {
+    front.sandbox && could::<PaymentMethodSet>(&session.caller())
+}
 
 /// `/terms/{sha256}`: the kept bytes of a terms document, as text that cannot run anything.
 pub async fn terms(State(front): State<Front>, _: SignedIn, Path(sha256): Path<String>) -> Result<Response, PageError> {

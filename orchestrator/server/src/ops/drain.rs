@@ -171,7 +171,10 @@ mod tests {
         reached(&drain, Phase::Refusing).await;
         let refused = ask(router.clone(), "/quick").await;
         assert_eq!(refused.status(), StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!((&refused.headers()[header::RETRY_AFTER], &refused.headers()[header::CONNECTION]), (&"1".parse().unwrap(), &"close".parse().unwrap()));
+        assert_eq!(
+            (&refused.headers()[header::RETRY_AFTER], &refused.headers()[header::CONNECTION]),
+            (&"1".parse().unwrap(), &"close".parse().unwrap())
+        );
         assert_eq!(slow.await.unwrap().status(), StatusCode::OK, "what was under way was cut off");
         let held = held.await.unwrap();
         assert_eq!(held.extensions().get::<Problem>().unwrap().code, "interrupted");

@@ -69,12 +69,12 @@ async fn read(
         return Ok(Err("what the page shows has changed meanwhile: read it again".to_owned()));
     }
     Ok(match &request.asker {
-        Asker::Agent(asked) => accept(front, asked, &facts, form),
+        Asker::Agent(asked) => accept(super::may_add_card(front, session), asked, &facts, form),
         Asker::Person => Ok(ConsentDecision { decision: Decision::LetIn, card: None }),
     })
 }
 
-fn accept(front: &Front, asked: &AskedScope, facts: &ConsentFacts, form: &Pairs) -> Result<ConsentDecision, String> {
+fn accept(may_add_card: bool, asked: &AskedScope, facts: &ConsentFacts, form: &Pairs) -> Result<ConsentDecision, String> {
     let cap_text = field(form, "cap").unwrap_or_default().trim();
     let cap = Money::parse_decimal(cap_text, asked.cap.currency()).map_err(|e| format!("the cap: {e}"))?;
     let chosen: Vec<_> = form.iter().filter(|(name, _)| name == "provider").map(|(_, value)| value.as_str()).collect();
@@ -87,7 +87,7 @@ fn accept(front: &Front, asked: &AskedScope, facts: &ConsentFacts, form: &Pairs)
     if providers.is_empty() {
         return Err("choose at least one provider, or deny".to_owned());
     }
-    let card = field(form, "card").filter(|_| front.sandbox && facts.payment_method.is_none());
+    let card = field(form, "card").filter(|_| may_add_card && facts.payment_method.is_none());
     let card = match card {
         Some(last4) => Some(SandboxCard::from_last4(last4).ok_or("the card is none of those on the page")?),
         None => None,

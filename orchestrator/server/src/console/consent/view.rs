@@ -102,7 +102,7 @@ fn ask_code(front: &Front, session: &Session, wrong: Option<&'static str>) -> Re
 pub async fn show(front: &Front, session: &Session, request: &GrantRequest, wrong: Option<String>) -> Result<Response, PageError> {
     let facts = facts_of(front, session, request).await?;
     let agent = match &request.asker {
-        Asker::Agent(asked) => Some(agent_view(front, asked, &facts)),
+        Asker::Agent(asked) => Some(agent_view(front, super::may_add_card(front, session), asked, &facts)),
         Asker::Person => None,
     };
     let title = if agent.is_some() { "Let an agent act for you?" } else { "Let your terminal in?" };
@@ -135,7 +135,7 @@ pub fn seen_digest(request: &GrantRequest, facts: &ConsentFacts) -> Sha256Digest
     Sha256Digest::of(seen.to_string().as_bytes())
 }
 
-fn agent_view(front: &Front, asked: &AskedScope, facts: &ConsentFacts) -> AgentView {
+fn agent_view(front: &Front, may_add_card: bool, asked: &AskedScope, facts: &ConsentFacts) -> AgentView {
     let known = |name: &ProviderName| facts.providers.iter().any(|p| p.name == *name);
     let many = facts.providers.len();
     let times = i64::try_from(many).unwrap_or(i64::MAX);
@@ -154,6 +154,6 @@ fn agent_view(front: &Front, asked: &AskedScope, facts: &ConsentFacts) -> AgentV
         export: asked.export,
         ends: front.realm.env.now().plus_secs(asked.life_s).for_people(),
         payment_method: facts.payment_method.clone(),
-        cards: if front.sandbox { SandboxCard::ALL.to_vec() } else { Vec::new() },
+        cards: if may_add_card { SandboxCard::ALL.to_vec() } else { Vec::new() },
     }
 }
