@@ -226,11 +226,11 @@ async fn a_disabled_person_and_a_disabled_organisation_have_no_members_until_the
         assert_eq!(stopped.await.unwrap().value.len(), 2);
         assert_eq!(memberships().await, 0);
         let enabled = world.write(move |tx, realm| person_enable(tx, &may::<PersonEnable>(&Caller::Operator, realm, back.as_str())?));
-        enabled.await.unwrap();
+        let _ = enabled.await.unwrap();
         let closed = world.write(move |tx, realm| {
             organisation_disable(tx, realm.env.now(), &may::<OrganisationDisable>(&Caller::Operator, realm, second.as_str())?)
         });
-        closed.await.unwrap();
+        let _ = closed.await.unwrap();
         assert_eq!(memberships().await, 1);
     })
     .await;

@@ -99,7 +99,8 @@ impl PublicError for BackupError {
             Self::Unfinished(_) => "take another one: the list of files is written last",
             Self::Changed(_) | Self::Log(_) => "keep it as it is, it is evidence; use an older backup",
             Self::NoKey(_) | Self::OtherKey => "put back the `keys` folder of the installation that was backed up",
-            Self::NoDatabase(_) | Self::NoCheckpoint(_) | Self::File { .. } | Self::Config(_) | Self::Db(_) => return None,
+            Self::NoCheckpoint(_) => "it is made within a moment of the first start; start `purser serve`, or wait",
+            Self::NoDatabase(_) | Self::File { .. } | Self::Config(_) | Self::Db(_) => return None,
         };
         Some(hint.to_owned())
     }

@@ -11,6 +11,7 @@ async fn a_backup_of_what_serves_is_put_back_elsewhere_verifies_and_serves() {
     let place = tempfile::tempdir().unwrap();
     let backup = place.path().join("backup");
     let to = backup.display().to_string();
+    await_checkpoint(&installation).await;
     let (exit, taken) = installation.run(&["backup", "--config", &installation.config(), "--to", &to]);
     assert_eq!(exit, 0, "{taken}");
     // No key is in it, and it verifies as it lies there (on a copy: opening a database touches its files).
@@ -58,6 +59,7 @@ async fn a_backup_that_was_changed_is_not_put_back() {
     let place = tempfile::tempdir().unwrap();
     let (backup, other) = (place.path().join("backup"), place.path().join("other"));
     let to = backup.display().to_string();
+    await_checkpoint(&installation).await;
     installation.run(&["backup", "--config", &installation.config(), "--to", &to]);
     configure(&other, free_port(), free_port());
     fs::create_dir_all(other.join("keys")).unwrap();
@@ -73,6 +75,12 @@ async fn a_backup_that_was_changed_is_not_put_back() {
     fs::remove_file(backup.join("backup.json")).unwrap();
     let (exit, refused) = installation.run(&["restore", "--config", &config, "--from", &to]);
     assert_eq!((exit, refused["error"]["code"].as_str()), (5, Some("backup_unfinished")), "{refused}");
+}
+
+/// It is signed beside the requests, and a busy disk takes its time.
+async fn await_checkpoint(installation: &Installation) {
+    let path = installation.folder.join("data/audit/checkpoint.jws");
+    purser_tests::processes::until("a checkpoint", std::time::Duration::from_secs(30), async || path.exists().then_some(())).await;
 }
 
 fn write_private(path: &std::path::Path, text: &str) {
