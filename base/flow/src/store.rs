@@ -12,7 +12,8 @@ use crate::saga::Failure;
 /// `saga` holds where each saga is; `saga_step` what it has behind it.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "flow",
-    steps: &["create table saga (
+    steps: &[
+        "create table saga (
         id {text} primary key, kind {text} not null, owner {text} not null, status {text} not null, step {int} not null,
         state {text} not null, tries {int} not null, run_at {int} not null, lease_until {int} not null,
         failure {text}, last_error {text}, created_at {int} not null, updated_at {int} not null
@@ -22,7 +23,8 @@ pub const MIGRATIONS: Migrations = Migrations {
         saga {text} not null references saga (id), number {int} not null, name {text} not null, phase {text} not null,
         at {int} not null, took_us {int} not null, tries {int} not null, primary key (saga, number, phase)
     ){strict}",
-    "alter table saga add column waiting {text}"],
+        "alter table saga add column waiting {text}",
+    ],
 };
 
 /// Where a saga is.
@@ -105,7 +107,8 @@ pub fn begin(tx: &mut Tx<'_>, env: &Env, id: &SagaId, kind: &'static str, owner:
 /// # Errors
 /// When the store fails.
 pub fn get(tx: &mut Tx<'_>, id: &SagaId) -> Result<Option<Record>, DbError> {
-    let select = "select id, kind, owner, status, step, state, tries, run_at, failure, last_error, waiting, created_at from saga where id = $1";
+    let select =
+        "select id, kind, owner, status, step, state, tries, run_at, failure, last_error, waiting, created_at from saga where id = $1";
     tx.query_opt(select, params![id])?.map(|row| record(&row)).transpose()
 }
 
@@ -169,8 +172,7 @@ pub fn advance(
 ) -> Result<(), DbError> {
     let (next, number) = (signed(next), signed(done.number));
     let phase = if matches!(status, Status::Undoing | Status::Undone) { "undo" } else { "act" };
-    let update =
-        "update saga set state = $2, status = $3, step = $4, tries = 0, last_error = null, waiting = null, updated_at = $5, lease_until = $6 where id = $1";
+    let update = "update saga set state = $2, status = $3, step = $4, tries = 0, last_error = null, waiting = null, updated_at = $5, lease_until = $6 where id = $1";
     tx.execute(update, params![id, state, status.name(), next, now, lease])?;
     let insert = "insert into saga_step (saga, number, name, phase, at, took_us, tries) values ($1, $2, $3, $4, $5, $6, $7)
                   on conflict (saga, number, phase) do update set at = excluded.at, took_us = excluded.took_us, tries = excluded.tries";

@@ -11,8 +11,7 @@ use crate::operation::Who;
 use crate::outcome::{Failure, Success};
 
 pub(super) async fn run(context: &Context, arguments: &Link) -> Result<Success, Failure> {
-    let provider: ProviderName =
-        arguments.provider.parse().map_err(|e| Failure::invalid(format!("{e}")).next("purser catalog"))?;
+    let provider: ProviderName = arguments.provider.parse().map_err(|e| Failure::invalid(format!("{e}")).next("purser catalog"))?;
     let mut body = json!({ "provider": provider });
     if let Some(typed) = &arguments.information {
         let value: Option<Value> = serde_json::from_str(typed).ok().filter(Value::is_object);

@@ -79,7 +79,9 @@ fn waits(answer: &Value) -> Failure {
     let on = &answer["waiting"];
     let (provider, email, until) = (text(on, "provider"), text(&on["person"], "email"), text(on, "expires_at"));
     let (code, what) = match on["for"].as_str() {
-        Some("account_information") => ("account_information_required", format!("`{provider}` wants to know more before it opens an account")),
+        Some("account_information") => {
+            ("account_information_required", format!("`{provider}` wants to know more before it opens an account"))
+        }
         _ => ("account_link_required", format!("{email} must connect the account at `{provider}`, before {until}")),
     };
     let mut details = on.clone();

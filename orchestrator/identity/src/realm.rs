@@ -63,7 +63,14 @@ pub struct Realm {
 impl Realm {
     #[must_use]
     pub fn new(env: Env, keyring: Keyring, keys: Keys, public_url: &str, sign_up: SignUp) -> Self {
-        Self { env, keyring, keys, issuer: public_url.trim_end_matches('/').into(), sign_up: Arc::new(sign_up), proof_nonces: NonceRule::default() }
+        Self {
+            env,
+            keyring,
+            keys,
+            issuer: public_url.trim_end_matches('/').into(),
+            sign_up: Arc::new(sign_up),
+            proof_nonces: NonceRule::default(),
+        }
     }
 
     /// The name under which one provider knows one organisation. Two providers cannot tell that they serve the same one.

@@ -18,13 +18,13 @@ mod sign_on_refresh;
 
 pub use access::{AccessClaims, Actor, Confirmation, Prior};
 pub(crate) use access::{TYPE as ACCESS_TYPE, agent_access, person_access};
-pub(crate) use known::is_revoked;
 pub use client_credentials::{ClientClaims, ClientToken, ClientTokenError, client_token};
 pub use code::{CodeError, CodeUse, CodeUsed, token_issue_by_code};
 pub use device_sign_on::{DeviceSignOnError, DeviceUse, device_sign_on_poll, token_issue_by_device};
 pub use id_token::{IdClaims, id_token_hint, logout_token};
 pub use introspect::{INTROSPECT, token_introspect};
 pub use issue::{DevicePoll, Renewal, TokenIssueError, device_poll, token_issue};
+pub(crate) use known::is_revoked;
 pub use refresh::{RefreshError, Refreshed, token_refresh};
 pub use revoke::{Holder, TokenRevokeError, token_revoke};
 pub use sign_on::{PresentedSignOn, REFRESH as SIGN_ON_REFRESH, SignOnClaims, SignOnTokenError, SignOnTokens, person_of};

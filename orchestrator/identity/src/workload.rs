@@ -20,8 +20,8 @@ pub use statement::{Statement, StatementError};
 use std::collections::BTreeMap;
 
 use purser_db::{DbError, Row, Tx, params};
-use purser_values::id::{GrantId, OrganisationId, PersonId, WorkloadTrustId};
 use purser_values::Timestamp;
+use purser_values::id::{GrantId, OrganisationId, PersonId, WorkloadTrustId};
 use serde::{Deserialize, Serialize};
 
 use crate::agent::AgentName;

@@ -55,8 +55,7 @@ pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, pr
         return Err(permanent("agent_required", Kind::Invalid, "an account is opened by an agent under a grant", None));
     };
     let _one_at_a_time = app.lock_account(organisation, &provider.manifest.name).await;
-    let seeker =
-        Seeker { caller: Some(caller), person: on_behalf_of, jkt: Some(agent_jkt), tries: cx.tries, waited: cx.waited.as_ref() };
+    let seeker = Seeker { caller: Some(caller), person: on_behalf_of, jkt: Some(agent_jkt), tries: cx.tries, waited: cx.waited.as_ref() };
     let mut row = intend(app, caller, provider).await?;
     if let Some((provider_account, tokens)) = parts(app, &row)? {
         match current(app, provider, &row, &provider_account, tokens, seeker.tries).await? {

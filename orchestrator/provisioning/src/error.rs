@@ -97,9 +97,12 @@ impl PublicError for OpError {
             Self::ProviderAbsent(_) => Kind::Unavailable,
             Self::PriceUnknown(_) | Self::IrreversibleNotGranted(_) | Self::TermsChanged(_) | Self::ExportNotGranted => Kind::NeedsPerson,
             Self::ScriptTaken(_) | Self::DomainNotOwn(_) => Kind::Forbidden,
-            Self::PlanRequired { .. } | Self::NameTaken { .. } | Self::WrongState(..) | Self::AccountPinned { .. } | Self::AccountChanged { .. } | Self::KeyReused => {
-                Kind::Conflict
-            }
+            Self::PlanRequired { .. }
+            | Self::NameTaken { .. }
+            | Self::WrongState(..)
+            | Self::AccountPinned { .. }
+            | Self::AccountChanged { .. }
+            | Self::KeyReused => Kind::Conflict,
             Self::Invalid(_) => Kind::Invalid,
             Self::Store(e) => e.kind(),
             Self::Vault(_) => Kind::Internal,

@@ -85,7 +85,8 @@ pub fn token_exchange(tx: &mut Tx<'_>, realm: &Realm, given: &Exchange) -> Resul
     let name: AgentName = given.scope.name.clone().or_else(|| given.actor.name.clone()).ok_or(ExchangeError::Nameless)?;
     let ask = Derive { key: given.actor.key.clone(), name, scope: given.scope.of(own, now) };
     let jkt = ask.key.thumbprint();
-    let permit = authorise::<TokenIssue>(&Caller::Anonymous, &Facts::new(now, &jkt)).map_err(|e| DelegateError::from(DeriveError::from(e)))?;
+    let permit =
+        authorise::<TokenIssue>(&Caller::Anonymous, &Facts::new(now, &jkt)).map_err(|e| DelegateError::from(DeriveError::from(e)))?;
     let derived = agent_delegate(tx, realm, &context.caller, &ask)?;
     let grant = derived.value.grant.clone();
     let mut done = derived.map(drop);

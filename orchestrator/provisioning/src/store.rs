@@ -17,7 +17,8 @@ use purser_db::Migrations;
 
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "provisioning",
-    steps: &["create table project (
+    steps: &[
+        "create table project (
         id {text} primary key, organisation {text} not null, name {text} not null, created_at {int} not null,
         unique (organisation, name)
     ){strict};
@@ -58,5 +59,7 @@ pub const MIGRATIONS: Migrations = Migrations {
     create table agent_control (
         agent {text} not null, provider {text} not null, wanted {text} not null, confirmed {text},
         changed_at {int} not null, confirmed_at {int}, last_error {text}, primary key (agent, provider)
-    ){strict}", link::TABLE],
+    ){strict}",
+        link::TABLE,
+    ],
 };

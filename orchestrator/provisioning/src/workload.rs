@@ -87,7 +87,8 @@ pub fn workload_exchange(
     let caller = grant::chain(tx, &above, now)?.caller(&above);
     let scope = Narrower::read(&trust.facts.details)?.of_for(&above.scope, now, trust.facts.life_s);
     let ask = Derive { key: proof.key().clone(), name: trust.facts.name.clone(), scope };
-    let permit = authorise::<TokenIssue>(&Caller::Anonymous, &Facts::new(now, proof.jkt())).map_err(|e| DelegateError::from(DeriveError::from(e)))?;
+    let permit = authorise::<TokenIssue>(&Caller::Anonymous, &Facts::new(now, proof.jkt()))
+        .map_err(|e| DelegateError::from(DeriveError::from(e)))?;
     let derived = agent_delegate(tx, realm, &caller, &ask)?;
     let grant = derived.value.grant.clone();
     let mut done = derived.map(drop);

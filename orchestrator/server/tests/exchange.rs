@@ -28,7 +28,8 @@ async fn delegator(world: &World, person: &mut Browser) -> (Agent, Value) {
 
 fn statement(world: &World, helper: &Agent, change: &[(&str, Value)]) -> String {
     let now = world.env.now().as_secs();
-    let mut claims = json!({ "aud": "http://localhost:4000", "jti": b64url(&world.env.bytes::<16>()), "iat": now, "exp": now + 60, "name": "Tester" });
+    let mut claims =
+        json!({ "aud": "http://localhost:4000", "jti": b64url(&world.env.bytes::<16>()), "iat": now, "exp": now + 60, "name": "Tester" });
     for (name, value) in change {
         claims[*name] = value.clone();
     }

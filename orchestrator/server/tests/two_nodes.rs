@@ -60,7 +60,8 @@ async fn an_access_token_dies_at_every_node_with_its_grant_agent_person_or_organ
             assert_eq!(found == StatusCode::OK, !stopped, "the organisation: {found}");
         }
         let id = on_behalf_of.clone();
-        let disable = move |tx: &mut purser_db::Tx<'_>| tx.execute("update person set disabled_at = 1 where id = $1", purser_db::params![id]);
+        let disable =
+            move |tx: &mut purser_db::Tx<'_>| tx.execute("update person set disabled_at = 1 where id = $1", purser_db::params![id]);
         one.front.core.db.write::<_, purser_db::DbError, _>(disable).await.unwrap();
         assert_eq!(calls(&two, &terminal, &token).await, StatusCode::UNAUTHORIZED, "the person");
     })

@@ -185,7 +185,11 @@ async fn a_token_counts_once_a_new_key_is_found_and_a_removed_trust_is_none() {
     scene.world.clock.advance_secs(10);
     assert_eq!(scene.exchange(&scene.world.agent(), &scene.token(&[])).await.0, StatusCode::OK, "the issuer's new key is not found");
     let with_old = old.sign("JWT", &scene.claims(&[])).unwrap();
-    assert_eq!(scene.exchange(&scene.world.agent(), &with_old).await.1["code"], "workload_token_invalid", "a key that is gone still counts");
+    assert_eq!(
+        scene.exchange(&scene.world.agent(), &with_old).await.1["code"],
+        "workload_token_invalid",
+        "a key that is gone still counts"
+    );
 
     let (terminal, token) = &scene.person;
     let path = format!("/v1/workload_trusts/{}/remove", scene.trust);

@@ -211,16 +211,21 @@ async fn an_answer_without_sense_is_garbage_and_names_no_value() {
 
 #[tokio::test]
 async fn a_code_is_redeemed_with_its_verifier_and_a_signature() {
-    let tokens = json!({"token_type": "bearer", "access_token": "a", "refresh_token": "r", "expires_in": 31_536_000, "account": {"id": "acct"}});
+    let tokens =
+        json!({"token_type": "bearer", "access_token": "a", "refresh_token": "r", "expires_in": 31_536_000, "account": {"id": "acct"}});
     let fake = Fake::says(200, tokens).await;
     assert_eq!(fake.redeemed().await.unwrap().account.unwrap().id.as_str(), "acct");
     let seen = fake.seen.lock().unwrap().pop().unwrap();
-    assert_eq!((seen.path.as_str(), &seen.headers["content-type"]), ("/api/agentic/oauth/token", &"application/x-www-form-urlencoded".parse().unwrap()));
+    assert_eq!(
+        (seen.path.as_str(), &seen.headers["content-type"]),
+        ("/api/agentic/oauth/token", &"application/x-www-form-urlencoded".parse().unwrap())
+    );
     assert!(seen.headers.contains_key("stripe-signature"));
     let form: Vec<(String, String)> = url::form_urlencoded::parse(&seen.body).into_owned().collect();
     assert!(form.contains(&("code_verifier".to_owned(), verifier().expose().clone())), "{form:?}");
     // a refresh may leave the account out, and an optional member may be null
-    let bare = Fake::says(200, json!({"token_type": null, "access_token": "a2", "refresh_token": "r2", "expires_in": 60, "account": null})).await;
+    let bare =
+        Fake::says(200, json!({"token_type": null, "access_token": "a2", "refresh_token": "r2", "expires_in": 60, "account": null})).await;
     assert!(bare.refreshed().await.unwrap().account.is_none());
     let strange = Fake::says(200, json!({"token_type": "mac", "access_token": "a"})).await;
     assert!(matches!(strange.redeemed().await, Err(CallError::Garbage { .. })), "a token of an unknown type was taken");

@@ -17,7 +17,8 @@ fn at_slipway(world: &World, name: &str) -> Person {
 async fn cut(ada: &mut Person) {
     let page = ada.open("/connections").await;
     let forms = Form::all(&page.body);
-    let form = forms.into_iter().find(|form| form.action.ends_with("/cut")).unwrap_or_else(|| panic!("nothing can be cut: {}", page.text()));
+    let form =
+        forms.into_iter().find(|form| form.action.ends_with("/cut")).unwrap_or_else(|| panic!("nothing can be cut: {}", page.text()));
     ada.browser.press(&form, "").await;
 }
 

@@ -142,7 +142,8 @@ async fn who_waits_with_the_command_gets_the_resource_from_it() {
     let adding = agent.run(&["add", "stage/greeting", "--name", "first", "--wait", "--timeout", "60"]);
     let callback = play.callback(&format!("code=c&state={STATE}"));
     let connecting = async {
-        processes::until("the request", Duration::from_secs(20), async || (!play.stage.asked("account_requests").is_empty()).then_some(())).await;
+        processes::until("the request", Duration::from_secs(20), async || (!play.stage.asked("account_requests").is_empty()).then_some(()))
+            .await;
         processes::until("the page", Duration::from_secs(20), async || (play.ada.open(&callback).await.status == 200).then_some(())).await;
     };
     let (added, ()) = tokio::join!(adding, connecting);
@@ -168,7 +169,8 @@ async fn a_no_at_the_provider_ends_it_and_is_told_apart_from_silence() {
     assert!(play.ada.open(&path).await.text().contains("in time"), "the page does not say that it is over");
     assert!(play.stage.asked("token").is_empty());
     // what a provider calls expired is no other thing
-    play.stage.says("account_requests", |_| (200, json!({"type": "error", "error": {"code": "account_request_expired", "message": "late"}})));
+    play.stage
+        .says("account_requests", |_| (200, json!({"type": "error", "error": {"code": "account_request_expired", "message": "late"}})));
     assert_eq!(play.add("third").await.code(), "account_link_expired");
 }
 
@@ -242,9 +244,21 @@ async fn every_refusal_of_an_account_has_a_name_and_leaves_nothing() {
         (400, json!({"type": "error", "error": {"code": "team_resolution_failed", "message": "no team"}}), "provider_refused"),
         (200, json!({"type": "error", "error": {"code": "forbidden", "message": "no"}}), "provider_refused"),
         (403, json!({"error": {"code": "forbidden", "message": "no"}}), "provider_refused"),
-        (422, json!({"detail": [{"loc": ["body", "organisation"], "msg": "Field required", "input": {"confirmation_secret": "hunter2"}}]}), "provider_refused"),
-        (200, json!({"type": "requires_auth", "requires_auth": {"redirect": {"url": "https://evil.example/agree?state=0123456789abcdef"}}}), "account_url_refused"),
-        (200, json!({"type": "requires_auth", "requires_auth": {"redirect": {"url": "http://169.254.169.254/agree"}}}), "account_url_refused"),
+        (
+            422,
+            json!({"detail": [{"loc": ["body", "organisation"], "msg": "Field required", "input": {"confirmation_secret": "hunter2"}}]}),
+            "provider_refused",
+        ),
+        (
+            200,
+            json!({"type": "requires_auth", "requires_auth": {"redirect": {"url": "https://evil.example/agree?state=0123456789abcdef"}}}),
+            "account_url_refused",
+        ),
+        (
+            200,
+            json!({"type": "requires_auth", "requires_auth": {"redirect": {"url": "http://169.254.169.254/agree"}}}),
+            "account_url_refused",
+        ),
         (200, json!({"type": "requires_auth", "requires_auth": {"redirect": {"url": "javascript:alert(1)"}}}), "account_url_refused"),
         (200, json!({"type": "credentials", "credentials": {"type": "bearer", "bearer": {"access_token": "a"}}}), "provider_garbage"),
     ] {
@@ -314,7 +328,8 @@ async fn state_mix_up_and_replay_and_code_injection_open_nothing() {
     play.wants_person(STATE, "acct_ada");
     play.waits("first").await;
     let iss = play.stage.issuer();
-    let refused = |page: &Page, code: &str| assert!(page.status >= 400 && page.text().contains(code), "{code}: {} {}", page.status, page.text());
+    let refused =
+        |page: &Page, code: &str| assert!(page.status >= 400 && page.text().contains(code), "{code}: {} {}", page.status, page.text());
     // a state that nobody gave, none, two, and no answer at all
     refused(&play.ada.open(&play.callback(&format!("code=c&state=guessed-state-of-nobody&iss={iss}"))).await, "link_unknown");
     for query in ["code=c".to_owned(), format!("code=c&state={STATE}&state=x&iss={iss}"), format!("state={STATE}&iss={iss}")] {
@@ -344,7 +359,11 @@ async fn nobody_but_the_person_sees_the_page_and_nobody_is_sent_on() {
     play.wants_person(STATE, "acct_ada");
     let path = play.waits("first").await;
     // signed out: the callback is no way around signing in, and leads nowhere else
-    let stranger = purser_tests::browser::client().get(format!("{}{}", play.alone.url, play.callback(&format!("code=c&state={STATE}")))).send().await.unwrap();
+    let stranger = purser_tests::browser::client()
+        .get(format!("{}{}", play.alone.url, play.callback(&format!("code=c&state={STATE}"))))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(stranger.status().as_u16(), 303);
     assert!(stranger.headers()["location"].to_str().unwrap().starts_with("/sign-in?next="), "{:?}", stranger.headers());
     let mut eve = play.alone.person("eve");

@@ -124,7 +124,8 @@ async fn answer(State(stage): State<Arc<Stage>>, method: Method, uri: Uri, heade
         (_, "remove") => json(200, json!({"status": "removed", "id": path.split('/').nth(2)})),
         (_, what @ ("account_requests" | "token")) => {
             let play = stage.play.lock().unwrap().get(what).cloned();
-            let (status, said) = play.map_or_else(|| (400, json!({"error": {"code": "silent", "message": "nothing to say"}})), |play| play(&read));
+            let (status, said) =
+                play.map_or_else(|| (400, json!({"error": {"code": "silent", "message": "nothing to say"}})), |play| play(&read));
             json(status, said)
         }
         _ => json(404, json!({"detail": "Not Found"})),

@@ -45,8 +45,10 @@ pub fn token_introspect(tx: &mut Tx<'_>, realm: &Realm, client: &Client, token: 
                     let stands = chain.in_force && !chain.frozen && person::member(tx, &grant.organisation, &grant.person)?.is_some();
                     let act = json!({ "sub": grant.agent, "grant": grant.id, "act": Prior::of(&chain.delegators()) });
                     let client = client_of(tx, &family)?;
-                    stands.then(|| json!({ "sub": grant.person, "exp": expires_at.as_secs(), "cnf": { "jkt": jkt }, "act": act,
-                        "client_id": client, "authorization_details": details(&grant.scope) }))
+                    stands.then(|| {
+                        json!({ "sub": grant.person, "exp": expires_at.as_secs(), "cnf": { "jkt": jkt }, "act": act,
+                        "client_id": client, "authorization_details": details(&grant.scope) })
+                    })
                 }
             }
         }

@@ -19,8 +19,18 @@ pub(super) enum Known {
     Access(AccessClaims),
     SignOn(SignOnClaims),
     Client(ClientClaims),
-    AgentRefresh { family: TokenFamilyId, grant: GrantId, jkt: String, expires_at: Timestamp, unused: bool },
-    SignOnRefresh { sign_on: SignOnId, expires_at: Timestamp, unused: bool },
+    AgentRefresh {
+        family: TokenFamilyId,
+        grant: GrantId,
+        jkt: String,
+        expires_at: Timestamp,
+        unused: bool,
+    },
+    SignOnRefresh {
+        sign_on: SignOnId,
+        expires_at: Timestamp,
+        unused: bool,
+    },
 }
 
 pub(super) fn known(tx: &mut Tx<'_>, realm: &Realm, text: &str) -> Result<Option<Known>, DbError> {

@@ -122,7 +122,13 @@ pub fn token_refresh(
     tx.execute(update, params![digest, now, successor])?;
     let (access_token, expires_in_s) = agent_access(realm, &grant, &chain, &family, proof.jkt())?;
     let event = Event::done(permit.verb(), &caller, family.as_str()).related([grant.id.as_str()]);
-    let agent = Some(AgentTokens { refresh_token: Some(refresh_token), grant: grant.id, agent: grant.agent, scope: grant.scope, changed: Vec::new() });
+    let agent = Some(AgentTokens {
+        refresh_token: Some(refresh_token),
+        grant: grant.id,
+        agent: grant.agent,
+        scope: grant.scope,
+        changed: Vec::new(),
+    });
     Ok(Done::with_event(Refreshed::Issued(Tokens { access_token, expires_in_s, agent }), event))
 }
 

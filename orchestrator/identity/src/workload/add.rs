@@ -99,8 +99,7 @@ pub fn workload_trust_add(
     let insert = "insert into workload_trust (id, organisation, person, grant_id, facts, created_at) values ($1, $2, $3, $4, $5, $6)";
     tx.execute(insert, params![id, organisation, person, grant, json!(facts), now])?;
     let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([grant.as_str()]).with(json!(facts));
-    let trust =
-        Trust { id, organisation: organisation.clone(), person: person.clone(), grant: grant.clone(), facts, created_at: now };
+    let trust = Trust { id, organisation: organisation.clone(), person: person.clone(), grant: grant.clone(), facts, created_at: now };
     Ok(Done::with_event(trust, event))
 }
 

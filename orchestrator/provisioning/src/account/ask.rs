@@ -227,7 +227,8 @@ async fn redeem(app: &App, seeker: Seeker<'_>, provider: &Provider, link: &Link)
         // Whatever came of it: the next try asks for the account again, and says so to nobody but the provider.
         CallError::Transient { .. } | CallError::Garbage { .. } => StepError::transient(&e),
         CallError::Permanent { error, .. } => {
-            let message = format!("`{}` does not take the code that it gave: {}", link.provider, purser_wire::text::excerpt(&error.code, 64));
+            let message =
+                format!("`{}` does not take the code that it gave: {}", link.provider, purser_wire::text::excerpt(&error.code, 64));
             permanent("account_link_failed", Kind::Provider, message, Some("repeat the command; the person is asked once more"))
         }
     })

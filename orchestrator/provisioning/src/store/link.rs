@@ -43,16 +43,8 @@ pub enum Status {
 }
 
 impl Status {
-    const ALL: [Self; 8] = [
-        Self::Asking,
-        Self::Registering,
-        Self::Waiting,
-        Self::Information,
-        Self::Returned,
-        Self::Redeeming,
-        Self::Confirmed,
-        Self::Over,
-    ];
+    const ALL: [Self; 8] =
+        [Self::Asking, Self::Registering, Self::Waiting, Self::Information, Self::Returned, Self::Redeeming, Self::Confirmed, Self::Over];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -203,7 +195,8 @@ pub fn wants(tx: &mut Tx<'_>, link: &Link, schema: &Value) -> Result<(), DbError
 pub fn informed(tx: &mut Tx<'_>, seals: Seals<'_>, link: &Link, information: &Map<String, Value>) -> Result<bool, DbError> {
     let text = serde_json::to_string(information).map_err(|e| DbError::Other(e.to_string()))?;
     let sealed = seals.seal(&link.account, "information", &text)?;
-    let update = "update account_link set status = 'asking', information = $3 where account = $1 and attempt = $2 and status = 'information'";
+    let update =
+        "update account_link set status = 'asking', information = $3 where account = $1 and attempt = $2 and status = 'information'";
     Ok(tx.execute(update, params![link.account, link.attempt, sealed])? == 1)
 }
 

@@ -21,7 +21,12 @@ pub struct Link {
     information: Option<Map<String, Value>>,
 }
 
-pub async fn link(State(api): State<Api>, called: Called, Query(poll): Query<Poll>, Body(link): Body<Link>) -> Result<Json<Value>, Problem> {
+pub async fn link(
+    State(api): State<Api>,
+    called: Called,
+    Query(poll): Query<Poll>,
+    Body(link): Body<Link>,
+) -> Result<Json<Value>, Problem> {
     if let Some(information) = link.information {
         account_inform(&api.app, called.caller(), link.provider.clone(), information).await?;
     }

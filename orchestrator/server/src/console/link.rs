@@ -50,7 +50,11 @@ struct Field {
     choices: Vec<String>,
 }
 
-pub async fn get(State(front): State<Front>, Path(request): Path<String>, SignedIn(session): SignedIn) -> Result<Page<LinkPage>, PageError> {
+pub async fn get(
+    State(front): State<Front>,
+    Path(request): Path<String>,
+    SignedIn(session): SignedIn,
+) -> Result<Page<LinkPage>, PageError> {
     let (caller, env, keyring) = (session.caller(), front.realm.env.clone(), front.core.keyring.clone());
     let view = front.core.db.read(move |tx| link_view(tx, &env, &keyring, &caller, &request)).await?;
     Ok(Page::ok(shown(PageContext::of(&front, &session, "Connect an account"), view)))
@@ -176,8 +180,16 @@ mod tests {
         let read = |query: &str| returned("p".parse().unwrap(), query);
         assert!(matches!(read("state=s&code=c&iss=i").unwrap().answer, BrowserAnswer::Code(_)));
         assert!(matches!(read("state=s&error=access_denied").unwrap().answer, BrowserAnswer::Refused(_)));
-        for bad in ["", "code=c", "state=s", "state=s&code=", "state=s&code=c&error=e", "state=s&state=t&code=c", "state=s&code=c&code=d", "state=s&code=c&iss=a&iss=b"]
-        {
+        for bad in [
+            "",
+            "code=c",
+            "state=s",
+            "state=s&code=",
+            "state=s&code=c&error=e",
+            "state=s&state=t&code=c",
+            "state=s&code=c&code=d",
+            "state=s&code=c&iss=a&iss=b",
+        ] {
             assert!(read(bad).is_err(), "`{bad}` was taken");
         }
         assert!(read(&format!("state=s&code={}", "x".repeat(PARAMETER_BYTES + 1))).is_err());

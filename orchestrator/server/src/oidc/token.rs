@@ -107,7 +107,9 @@ pub async fn post(State(front): State<Front>, form: Form) -> Result<Json<Answer>
         Some("client_credentials") => client_credentials::answer(&front, form).await,
         Some("authorization_code") => code::answer(&front, form).await,
         Some("refresh_token") => refresh::answer(&front, form).await,
-        Some(GRANT_TYPE_EXCHANGE) if form.parameters.get("subject_token_type") == Some(ID_TOKEN_TYPE) => workload::answer(&front, form).await,
+        Some(GRANT_TYPE_EXCHANGE) if form.parameters.get("subject_token_type") == Some(ID_TOKEN_TYPE) => {
+            workload::answer(&front, form).await
+        }
         Some(GRANT_TYPE_EXCHANGE) => exchange::answer(&front, form).await,
         Some(DEVICE_GRANT) => device::answer(&front, form).await,
         Some(_) => Err(OAuthError::new("unsupported_grant_type", "the grant type is none of ours".to_owned())),

@@ -106,8 +106,14 @@ impl World {
         let transport = Transport::folder(mail, "purser@localhost".parse().unwrap());
         let handlers = HashMap::from([(purser_notify::JOB_KIND, purser_notify::handler(keyring, transport))]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
-        let front =
-            Front { core, realm, sandbox, decisions: Decisions::default(), clients: clients(sandbox, allow), proxies: TrustedProxies::default() };
+        let front = Front {
+            core,
+            realm,
+            sandbox,
+            decisions: Decisions::default(),
+            clients: clients(sandbox, allow),
+            proxies: TrustedProxies::default(),
+        };
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
         let world = Self { front, router, api, clock, env, runner, folder };
