@@ -95,6 +95,12 @@ pub enum Command {
     /// Let a helper act; for the person: list, freeze and thaw agents
     #[command(subcommand)]
     Agent(AgentCommand),
+    /// A person's yes to one exact purchase: ask for it, wait for it, give it
+    #[command(subcommand)]
+    Approval(Approval),
+    /// Which terms were accepted, and a signed file of all of it
+    #[command(subcommand)]
+    Terms(Terms),
     /// Check the audit log
     #[command(subcommand)]
     Audit(Audit),
@@ -137,9 +143,24 @@ pub struct Login {
     /// The providers to use, with commas between
     #[arg(long, value_name = "NAMES", value_delimiter = ',')]
     pub providers: Vec<String>,
+    /// Only these environments of the projects, with commas between; without it, all
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub environments: Vec<String>,
+    /// Only these services, such as `slipway/workers`, with commas between; without it, all of the providers'
+    #[arg(long, value_name = "NAMES", value_delimiter = ',')]
+    pub services: Vec<String>,
     /// Ask for this cap at each provider in each month, in USD; the person may change it
     #[arg(long, value_name = "USD")]
     pub cap: Option<String>,
+    /// Ask for another cap at one provider: `slipway=25`; may be repeated
+    #[arg(long, value_name = "PROVIDER=USD")]
+    pub provider_cap: Vec<String>,
+    /// Ask for at most this much over the whole life of the grant, in USD
+    #[arg(long, value_name = "USD")]
+    pub total: Option<String>,
+    /// Draw no QR code
+    #[arg(long)]
+    pub no_qr: bool,
     /// Ask to see credentials in plain text (`env --pull`, `run`)
     #[arg(long)]
     pub export: bool,
@@ -203,6 +224,9 @@ pub struct Add {
     /// The resource's name in this project
     #[arg(long)]
     pub name: Option<String>,
+    /// Use a person's yes to exactly this (`purser approval ask`)
+    #[arg(long, value_name = "ID")]
+    pub approval: Option<String>,
     /// Only say what stands in the way and what it costs
     #[arg(long)]
     pub preflight: bool,
@@ -340,6 +364,81 @@ pub struct Freeze {
 #[derive(Debug, Args)]
 pub struct Thaw {
     pub agent: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Approval {
+    /// Ask a person's yes to adding one service, and wait for it
+    Ask(ApprovalAsk),
+    /// How a request stands
+    Show(ApprovalShow),
+    /// The requests that there are
+    List,
+    /// For the person: say yes to exactly what is shown, once
+    Give(ApprovalDecide),
+    /// For the person: say no
+    Deny(ApprovalDecide),
+}
+
+#[derive(Debug, Args)]
+pub struct ApprovalAsk {
+    /// `provider/service`, as in `purser add`
+    pub service: String,
+    /// What the service asks for, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub config: Option<String>,
+    /// The resource's name in this project
+    #[arg(long = "name", value_name = "NAME")]
+    pub resource_name: Option<String>,
+    /// Why it is needed; the person reads it
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// Ask for somebody else than the person the agent acts for
+    #[arg(long)]
+    pub second_person: bool,
+    /// How long to wait for the decision
+    #[arg(long, value_name = "SECONDS", default_value_t = 600)]
+    pub wait: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct ApprovalShow {
+    /// The approval's id, as in `purser approval list`
+    pub approval: String,
+    /// How long to wait for the decision
+    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    pub wait: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct ApprovalDecide {
+    /// The approval's id, as in `purser approval list`
+    pub approval: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Terms {
+    /// What was accepted, and what has changed since
+    List,
+    /// Write all of it to a signed file
+    Export(TermsExport),
+    /// Check such a file, without the orchestrator
+    Verify(TermsVerify),
+}
+
+#[derive(Debug, Args)]
+pub struct TermsExport {
+    /// The file to write
+    #[arg(long, value_name = "FILE", default_value = "purser-terms.json")]
+    pub output: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct TermsVerify {
+    pub file: PathBuf,
+    /// The thumbprint of the issuer's key, had from elsewhere
+    #[arg(long, value_name = "THUMBPRINT")]
+    pub key: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -495,6 +594,14 @@ impl Command {
             Self::Agent(AgentCommand::Freeze(_)) => "agent freeze",
             Self::Agent(AgentCommand::Thaw(_)) => "agent thaw",
             Self::Agent(AgentCommand::Spawn(_)) => "agent spawn",
+            Self::Approval(Approval::Ask(_)) => "approval ask",
+            Self::Approval(Approval::Show(_)) => "approval show",
+            Self::Approval(Approval::List) => "approval list",
+            Self::Approval(Approval::Give(_)) => "approval give",
+            Self::Approval(Approval::Deny(_)) => "approval deny",
+            Self::Terms(Terms::List) => "terms list",
+            Self::Terms(Terms::Export(_)) => "terms export",
+            Self::Terms(Terms::Verify(_)) => "terms verify",
             Self::Audit(Audit::Verify) => "audit verify",
             Self::Conformance(_) => "conformance",
             Self::Up(_) => "up",

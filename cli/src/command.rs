@@ -2,6 +2,7 @@
 
 mod add;
 mod agent;
+mod approval;
 mod audit;
 mod backup;
 mod billing;
@@ -22,13 +23,14 @@ mod serve;
 mod spawn;
 mod spend;
 mod status;
+mod terms;
 mod trace;
 mod whoami;
 mod workload;
 
 use serde_json::Value;
 
-use crate::arguments::{AgentCommand, Audit, Billing, Command, OrganisationCommand, PersonCommand};
+use crate::arguments::{AgentCommand, Approval, Audit, Billing, Command, OrganisationCommand, PersonCommand, Terms};
 use crate::context::Context;
 use crate::outcome::{Failure, Success};
 
@@ -63,6 +65,14 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Agent(AgentCommand::Freeze(arguments)) => agent::freeze(context, arguments).await,
         Command::Agent(AgentCommand::Thaw(arguments)) => agent::thaw(context, arguments),
         Command::Agent(AgentCommand::Spawn(arguments)) => spawn::run(context, arguments).await,
+        Command::Approval(Approval::Ask(arguments)) => approval::ask(context, arguments).await,
+        Command::Approval(Approval::Show(arguments)) => approval::show(context, arguments).await,
+        Command::Approval(Approval::List) => approval::list_all(context).await,
+        Command::Approval(Approval::Give(arguments)) => approval::decide(context, arguments, true).await,
+        Command::Approval(Approval::Deny(arguments)) => approval::decide(context, arguments, false).await,
+        Command::Terms(Terms::List) => terms::list_all(context).await,
+        Command::Terms(Terms::Export(arguments)) => terms::export(context, arguments).await,
+        Command::Terms(Terms::Verify(arguments)) => terms::verify(arguments),
         Command::Audit(Audit::Verify) => audit::verify(context).await,
         Command::Conformance(arguments) => conformance::run(arguments).await,
         Command::Up(arguments) => crate::up::run(context, arguments).await,

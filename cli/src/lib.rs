@@ -17,6 +17,7 @@ pub mod home;
 pub mod operation;
 pub mod outcome;
 pub mod project;
+mod qr;
 pub mod screen;
 pub mod up;
 pub mod variables;

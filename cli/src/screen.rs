@@ -31,6 +31,15 @@ pub fn progress(text: &str) {
     }
 }
 
+/// A URL for a phone: only for somebody who watches.
+pub fn picture(url: &str) {
+    if std::io::stderr().is_terminal()
+        && let Some(drawn) = crate::qr::picture(&plain(url))
+    {
+        let _ = writeln!(std::io::stderr().lock(), "{drawn}");
+    }
+}
+
 /// Whether there is somebody to ask.
 #[must_use]
 pub fn can_ask() -> bool {

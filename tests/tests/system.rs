@@ -3,6 +3,8 @@
 
 #[path = "system/alone.rs"]
 mod alone;
+#[path = "system/approval.rs"]
+mod approval;
 #[path = "system/bad_input.rs"]
 mod bad_input;
 #[path = "system/cap.rs"]

@@ -44,6 +44,8 @@ pub struct Tokens {
     pub refresh_token: Option<Secret<String>>,
     pub grant_id: String,
     pub agent_id: String,
+    /// How the grant differs from what was asked for.
+    pub changed: Vec<serde_json::Value>,
 }
 
 impl Api<'_> {
@@ -102,6 +104,7 @@ impl Api<'_> {
             refresh_token: granted.refresh_token,
             grant_id: granted.grant_id.unwrap_or_default(),
             agent_id: granted.agent_id.unwrap_or_default(),
+            changed: granted.changed,
         }
     }
 }

@@ -17,6 +17,9 @@ pub(super) struct Granted {
     pub refresh_token: Option<Secret<String>>,
     pub grant_id: Option<String>,
     pub agent_id: Option<String>,
+    /// How the grant differs from what was asked for.
+    #[serde(default)]
+    pub changed: Vec<serde_json::Value>,
 }
 
 impl Granted {

@@ -1,6 +1,7 @@
 //! `add`: provision a service, or say everything that stands in the way.
 
 use purser_values::error::Kind;
+use purser_values::id::ApprovalId;
 use purser_values::name::{ResourceName, ServiceRef};
 use serde_json::{Value, json};
 
@@ -13,20 +14,11 @@ use crate::outcome::{Failure, Success};
 use crate::screen;
 
 pub(super) async fn run(context: &Context, arguments: &Add) -> Result<Success, Failure> {
-    let service: ServiceRef = arguments.service.parse().map_err(|e| Failure::invalid(format!("{e}")).next("purser catalog"))?;
-    let configuration = configuration(arguments.config.as_deref())?;
-    let name = arguments.name.as_ref().map(|name| name.parse::<ResourceName>()).transpose();
-    let name = name.map_err(|e| Failure::invalid(e.to_string()))?;
-    let project = context.project()?;
-    let mut body = json!({
-        "project": project.state.project.name,
-        "environment": project.state.environment,
-        "service": service,
-        "configuration": configuration,
-        "preflight": arguments.preflight,
-    });
-    if let Some(name) = name {
-        body["name"] = json!(name);
+    let mut body = request(context, &arguments.service, arguments.config.as_deref(), arguments.name.as_deref())?;
+    body["preflight"] = json!(arguments.preflight);
+    if let Some(approval) = &arguments.approval {
+        let id: ApprovalId = approval.parse().map_err(|e| Failure::invalid(format!("{e}")))?;
+        body["approval"] = json!(id);
     }
     let api = context.api(Who::Agent)?;
     let patience = Patience::new(arguments.timeout, context.global.wait);
@@ -40,6 +32,24 @@ pub(super) async fn run(context: &Context, arguments: &Add) -> Result<Success, F
             Ok(Success::new(answer, "It is still being made; nothing more is needed from you.").next("purser status"))
         }
     }
+}
+
+/// What is asked for, in the folder's project and environment.
+pub(super) fn request(context: &Context, service: &str, config: Option<&str>, name: Option<&str>) -> Result<Value, Failure> {
+    let service: ServiceRef = service.parse().map_err(|e| Failure::invalid(format!("{e}")).next("purser catalog"))?;
+    let configuration = configuration(config)?;
+    let name = name.map(str::parse::<ResourceName>).transpose().map_err(|e| Failure::invalid(e.to_string()))?;
+    let project = context.project()?;
+    let mut body = json!({
+        "project": project.state.project.name,
+        "environment": project.state.environment,
+        "service": service,
+        "configuration": configuration,
+    });
+    if let Some(name) = name {
+        body["name"] = json!(name);
+    }
+    Ok(body)
 }
 
 /// The object that was typed. An empty one where none was.

@@ -37,7 +37,7 @@ async fn agent(context: &Context, arguments: &Login) -> Result<Success, Failure>
     let api = Api::new(context, url, Signer::Newcomer { key: key.clone() })?;
     let fields = fields(context, arguments)?;
     let waiting = start(context, &api, Some(&home), &fields).await?;
-    let tokens = wait(context, &api, &waiting, arguments.timeout).await;
+    let tokens = wait(context, &api, &waiting, arguments.timeout, !arguments.no_qr && !context.global.json).await;
     if !matches!(&tokens, Err(failure) if failure.code == "BROWSER_AUTH_TIMEOUT" && context.env.now() < waiting.expires_at) {
         home.forget_waiting(); // decided, or too late: a later login starts anew
     }
@@ -58,9 +58,30 @@ async fn agent(context: &Context, arguments: &Login) -> Result<Success, Failure>
     }
     // the grant is safe by now; that it cannot be shown is no reason to fail
     let seen = context.api(crate::operation::Who::Agent)?.get(&["v1", "whoami"], &[]).await;
-    let data = seen.unwrap_or_else(|_| json!({ "grant": { "id": session.grant_id }, "agent": { "id": session.agent_id } }));
-    let text = format!("The grant is there.\n\n{}", super::whoami::describe(&data));
+    let mut data = seen.unwrap_or_else(|_| json!({ "grant": { "id": session.grant_id }, "agent": { "id": session.agent_id } }));
+    let decision = if tokens.changed.is_empty() { "approved" } else { "changed" };
+    data["decision"] = json!(decision);
+    data["changed"] = json!(tokens.changed);
+    let text = format!("{}\n\n{}", decided(&tokens.changed), super::whoami::describe(&data));
     Ok(Success::new(data, text).next("purser init").next("purser catalog"))
+}
+
+/// What the person said, with every direction in which it is not what was asked.
+fn decided(changed: &[Value]) -> String {
+    if changed.is_empty() {
+        return "The grant is there.".to_owned();
+    }
+    let mut lines = vec!["The grant is there, with changes by the person:".to_owned()];
+    for change in changed {
+        let shown = |value: &Value| match value {
+            Value::Null => "none".to_owned(),
+            Value::String(text) => text.clone(),
+            Value::Array(names) => names.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect::<Vec<_>>().join(", "),
+            other => serde_json::from_value::<Money>(other.clone()).map_or_else(|_| other.to_string(), |money| money.to_string()),
+        };
+        lines.push(format!("  {}: {} instead of {}", super::text(change, "what"), shown(&change["granted"]), shown(&change["asked"])));
+    }
+    lines.join("\n")
 }
 
 /// A person's own token. It goes to the shell that asked and nowhere else: not to a terminal, not to a file, not into JSON.
@@ -75,7 +96,7 @@ async fn person(context: &Context, arguments: &Login) -> Result<Success, Failure
     let name = arguments.name.clone().unwrap_or_else(|| format!("terminal of {}", host()));
     let fields = [("kind", "person".to_owned()), ("client_name", name)];
     let waiting = start(context, &api, None, &fields).await?;
-    let tokens = wait(context, &api, &waiting, arguments.timeout).await?;
+    let tokens = wait(context, &api, &waiting, arguments.timeout, !arguments.no_qr && !context.global.json).await?;
     let lines = format!(
         "export {PERSON_TOKEN}={}; export {PERSON_KEY}={};",
         shell_word(tokens.access_token.expose()).ok_or_else(|| incomplete(&api))?,
@@ -108,9 +129,19 @@ fn fields(context: &Context, arguments: &Login) -> Result<Vec<(&'static str, Str
         fields.push(("providers", providers.join(" ")));
     }
     if let Some(cap) = &arguments.cap {
-        let cap =
-            Money::parse_decimal(cap, Currency::USD).map_err(|e| Failure::invalid(e.to_string()).hint("write it as `25` or `25.00`"))?;
-        fields.push(("cap_minor", cap.minor().to_string()));
+        fields.push(("cap_minor", usd(cap)?.minor().to_string()));
+    }
+    for (name, names) in [("environments", &arguments.environments), ("services", &arguments.services)] {
+        if !names.is_empty() {
+            fields.push((name, names.join(" ")));
+        }
+    }
+    if !arguments.provider_cap.is_empty() {
+        let caps: Result<Vec<String>, Failure> = arguments.provider_cap.iter().map(|text| provider_cap(text)).collect();
+        fields.push(("caps_minor", caps?.join(" ")));
+    }
+    if let Some(total) = &arguments.total {
+        fields.push(("total_minor", usd(total)?.minor().to_string()));
     }
     for (name, asked) in [("export", arguments.export), ("irreversible", arguments.irreversible), ("delegate", arguments.delegate)] {
         if asked {
@@ -121,6 +152,18 @@ fn fields(context: &Context, arguments: &Login) -> Result<Vec<(&'static str, Str
         fields.push(("expires_in", seconds.to_string()));
     }
     Ok(fields)
+}
+
+fn usd(text: &str) -> Result<Money, Failure> {
+    Money::parse_decimal(text, Currency::USD).map_err(|e| Failure::invalid(e.to_string()).hint("write it as `25` or `25.00`"))
+}
+
+/// `slipway=25` in minor units.
+fn provider_cap(text: &str) -> Result<String, Failure> {
+    let wrong = || Failure::invalid(format!("`{text}` is not a provider and its cap")).hint("write it as `slipway=25`");
+    let (name, cap) = text.split_once('=').ok_or_else(wrong)?;
+    let name: ProviderName = name.parse().map_err(|_| wrong())?;
+    Ok(format!("{name}={}", usd(cap)?.minor()))
 }
 
 /// Those named; else the folder's project; else the project that `init` would make here.
@@ -171,8 +214,11 @@ async fn start(context: &Context, api: &Api<'_>, home: Option<&Home>, fields: &[
     Ok(waiting)
 }
 
-async fn wait(context: &Context, api: &Api<'_>, waiting: &Waiting, timeout: Option<u64>) -> Result<Tokens, Failure> {
+async fn wait(context: &Context, api: &Api<'_>, waiting: &Waiting, timeout: Option<u64>, picture: bool) -> Result<Tokens, Failure> {
     screen::note(&format!("open {}  code {}", waiting.verification_uri_complete, waiting.user_code));
+    if picture {
+        screen::picture(&waiting.verification_uri_complete);
+    }
     screen::progress("waiting for the person to decide; the page shows the same code");
     let start = Instant::now();
     let mut interval = waiting.interval;
@@ -190,27 +236,35 @@ async fn wait(context: &Context, api: &Api<'_>, waiting: &Waiting, timeout: Opti
             Ok(Polled::Pending { slower_by }) => interval += slower_by,
             Err(failure) => match failure.code.as_str() {
                 "access_denied" => {
-                    return Err(
-                        Failure::new(Kind::Forbidden, "access_denied", "the person said no").hint("ask the person before you try again")
-                    );
+                    let failure = Failure::new(Kind::Forbidden, "access_denied", "the person said no");
+                    return Err(failure.hint("ask the person before you try again").details(json!({ "decision": "denied" })));
                 }
-                "expired_token" => return Err(undecided(waiting)),
+                "expired_token" => return Err(expired()),
                 // the orchestrator may be restarting; the request is still there when it is back
                 _ if failure.kind == Kind::Unavailable && context.env.now() < waiting.expires_at => {}
                 _ => return Err(failure),
             },
         }
         if context.env.now() >= waiting.expires_at {
-            return Err(undecided(waiting));
+            return Err(expired());
         }
         api.device_rest(interval).await;
     }
+}
+
+/// Distinct from a no, and from waiting that was given up while there is still time.
+fn expired() -> Failure {
+    Failure::new(Kind::NeedsPerson, "expired_token", "nobody decided in time; the request is gone")
+        .hint("run `purser login` again when the person is there")
+        .details(json!({ "decision": "expired" }))
+        .next("purser login")
 }
 
 fn undecided(waiting: &Waiting) -> Failure {
     Failure::new(Kind::NeedsPerson, "BROWSER_AUTH_TIMEOUT", "nobody has decided yet")
         .hint(format!("give the person this URL: {}", waiting.verification_uri_complete))
         .details(json!({
+            "decision": "pending",
             "verification_uri_complete": waiting.verification_uri_complete,
             "user_code": waiting.user_code,
             "expires_at": waiting.expires_at,

@@ -23,16 +23,27 @@ pub(super) fn describe(data: &Value) -> String {
     };
     let named =
         |of: &Value, name: &str| [text(of, name), text(of, "id")].into_iter().filter(|t| !t.is_empty()).collect::<Vec<_>>().join("  ");
-    let names = |of: &Value, name: &str| list(of, name).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", ");
+    let names = |of: &Value, name: &str| match &of[name] {
+        Value::String(all) => all.clone(),
+        _ => list(of, name).iter().filter_map(Value::as_str).collect::<Vec<_>>().join(", "),
+    };
     add("agent", named(&data["agent"], "name"));
     add("person", named(&data["person"], "email"));
     add("organisation", named(&data["organisation"], "name"));
     let grant = &data["grant"];
     add("grant", text(grant, "id"));
     add("projects", names(grant, "projects"));
+    add("environments", names(grant, "environments"));
     add("providers", names(grant, "providers"));
+    add("services", names(grant, "services"));
     if !grant["cap"].is_null() {
         add("cap", format!("{} a month at each provider", money(&grant["cap"])));
+    }
+    for (provider, cap) in grant["caps"].as_object().into_iter().flatten() {
+        add("", format!("{} a month at {provider}", money(cap)));
+    }
+    if !grant["total"].is_null() {
+        add("total", format!("{} over the grant's whole life", money(&grant["total"])));
     }
     add("export", text(grant, "export"));
     add("irreversible", text(grant, "irreversible"));

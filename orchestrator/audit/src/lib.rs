@@ -22,4 +22,4 @@ pub use entry::Entry;
 pub use log::{Log, StartError};
 pub use query::{about, decided_by, list, list_for_agent};
 pub use store::{MIGRATIONS, append};
-pub use verify::{Report, VerifyError, verify, verify_files, verify_offline};
+pub use verify::{Report, SignatureCheck, VerifyError, verify, verify_files, verify_offline, verify_with};

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use purser_authority::Event;
 use purser_db::{Db, DbConfig, DbError, Row, Tx, params};
 use purser_values::Sha256Digest;
 use purser_values::error::{Kind, PublicError};
@@ -21,6 +22,8 @@ pub struct Report {
     pub entries: i64,
     /// The hash of the last one.
     pub head: Sha256Digest,
+    /// Grants in it that a person signed with a passkey; each signature holds.
+    pub signed_by_persons: i64,
     /// The number up to which the signed checkpoint vouches that nothing was cut.
     pub checkpoint: Option<i64>,
 }
@@ -29,6 +32,8 @@ pub struct Report {
 pub enum VerifyError {
     #[error("entry {seq} (`{id}`) was changed: {what}")]
     Changed { seq: i64, id: String, what: &'static str },
+    #[error("the person's signature in entry {seq} (`{id}`) does not hold: {why}")]
+    Signature { seq: i64, id: String, why: String },
     #[error("entry {seq} is missing")]
     Missing { seq: i64 },
     #[error("the tail was cut: the log ends at entry {last}, the signed checkpoint has seen entry {checkpoint}")]
@@ -47,6 +52,7 @@ impl PublicError for VerifyError {
     fn code(&self) -> &'static str {
         match self {
             Self::Changed { .. } => "audit_entry_changed",
+            Self::Signature { .. } => "audit_signature_broken",
             Self::Missing { .. } => "audit_entry_missing",
             Self::Cut { .. } => "audit_tail_cut",
             Self::Forked { .. } => "audit_log_forked",
@@ -77,15 +83,15 @@ impl PublicError for VerifyError {
 ///
 /// # Errors
 /// The first entry that is not as it was written, or why the log cannot be read.
-pub async fn verify_offline(data: &Path) -> Result<Report, VerifyError> {
-    verify_files(&data.join("purser.db"), &data.join("audit")).await
+pub async fn verify_offline(data: &Path, check: SignatureCheck) -> Result<Report, VerifyError> {
+    verify_files(&data.join("purser.db"), &data.join("audit"), check).await
 }
 
 /// The same where the database and the folder of the checkpoint lie apart.
 ///
 /// # Errors
 /// As [`verify_offline`].
-pub async fn verify_files(database: &Path, audit: &Path) -> Result<Report, VerifyError> {
+pub async fn verify_files(database: &Path, audit: &Path, check: SignatureCheck) -> Result<Report, VerifyError> {
     if !database.is_file() {
         return Err(VerifyError::Absent(format!("`{}` does not exist", database.display())));
     }
@@ -95,7 +101,7 @@ pub async fn verify_files(database: &Path, audit: &Path) -> Result<Report, Verif
     let checkpoint = folder.read(&key).map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
     let checkpoint = checkpoint.ok_or_else(|| VerifyError::Checkpoint("the file does not exist".to_owned()))?;
     let db = Db::open(&DbConfig::Sqlite { path: database.to_owned() }).await?;
-    db.read(move |tx| verify(tx, Some(&checkpoint))).await
+    db.read(move |tx| verify_with(tx, Some(&checkpoint), check)).await
 }
 
 /// Checks every entry's number, text, columns and hash, and the end against the checkpoint.
@@ -103,7 +109,19 @@ pub async fn verify_files(database: &Path, audit: &Path) -> Result<Report, Verif
 /// # Errors
 /// As [`verify_offline`].
 pub fn verify(tx: &mut Tx<'_>, checkpoint: Option<&Checkpoint>) -> Result<Report, VerifyError> {
-    let (mut last, mut head) = (0_i64, genesis());
+    verify_with(tx, checkpoint, |_| Ok(false))
+}
+
+/// Looks for a person's signature in an event, and checks it; tells whether there is one, or what is wrong. Those who write the
+/// signature know how, and this crate need not.
+pub type SignatureCheck = fn(&Event) -> Result<bool, String>;
+
+/// [`verify`], with persons' signatures.
+///
+/// # Errors
+/// As [`verify_offline`].
+pub fn verify_with(tx: &mut Tx<'_>, checkpoint: Option<&Checkpoint>, check: SignatureCheck) -> Result<Report, VerifyError> {
+    let (mut last, mut head, mut signed) = (0_i64, genesis(), 0_i64);
     loop {
         let sql = "select id, seq, at, organisation, verb, outcome, subject, body, previous, hash from audit_event
                    where seq > $1 order by seq limit $2";
@@ -116,7 +134,10 @@ pub fn verify(tx: &mut Tx<'_>, checkpoint: Option<&Checkpoint>) -> Result<Report
             if seq != last + 1 {
                 return Err(VerifyError::Missing { seq: last + 1 });
             }
-            head = check_entry(tx, &row, seq, &head)?;
+            let (hash, entry) = check_entry(tx, &row, seq, &head)?;
+            head = hash;
+            let found = check(&entry.event).map_err(|why| VerifyError::Signature { seq, id: entry.id.to_string(), why })?;
+            signed += i64::from(found);
             last = seq;
             if checkpoint.is_some_and(|c| c.seq == seq && c.hash != head) {
                 return Err(VerifyError::Forked { seq });
@@ -126,11 +147,11 @@ pub fn verify(tx: &mut Tx<'_>, checkpoint: Option<&Checkpoint>) -> Result<Report
     check_strays(tx)?;
     match checkpoint {
         Some(checkpoint) if checkpoint.seq > last => Err(VerifyError::Cut { last, checkpoint: checkpoint.seq }),
-        _ => Ok(Report { entries: last, head, checkpoint: checkpoint.map(|c| c.seq) }),
+        _ => Ok(Report { entries: last, head, signed_by_persons: signed, checkpoint: checkpoint.map(|c| c.seq) }),
     }
 }
 
-fn check_entry(tx: &mut Tx<'_>, row: &Row, seq: i64, previous: &Sha256Digest) -> Result<Sha256Digest, VerifyError> {
+fn check_entry(tx: &mut Tx<'_>, row: &Row, seq: i64, previous: &Sha256Digest) -> Result<(Sha256Digest, Entry), VerifyError> {
     let id: String = row.get("id")?;
     let changed = |what| VerifyError::Changed { seq, id: id.clone(), what };
     let body: String = row.get("body").map_err(|_| changed("its text is gone"))?;
@@ -158,7 +179,7 @@ fn check_entry(tx: &mut Tx<'_>, row: &Row, seq: i64, previous: &Sha256Digest) ->
     if stored != references(event) {
         return Err(changed("what it can be found by differs from its text"));
     }
-    Ok(hash)
+    Ok((hash, entry))
 }
 
 /// An entry whose number was taken away would otherwise be skipped in silence; on SQLite none waits for its number.

@@ -26,8 +26,8 @@ async fn filled(data: &Path, key: &SigningKey, env: &Env) -> Db {
         log.wake();
     }
     let deadline = Instant::now() + Duration::from_secs(10);
-    while verify_offline(data).await.ok().and_then(|r| r.checkpoint) != Some(5) {
-        assert!(Instant::now() < deadline, "no checkpoint was written: {:?}", verify_offline(data).await);
+    while verify_offline(data, |_| Ok(false)).await.ok().and_then(|r| r.checkpoint) != Some(5) {
+        assert!(Instant::now() < deadline, "no checkpoint was written: {:?}", verify_offline(data, |_| Ok(false)).await);
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     db
@@ -58,9 +58,9 @@ async fn an_untouched_log_verifies_and_every_tampering_is_named() {
     for (sql, noticed) in cases {
         let data = tempfile::tempdir().unwrap();
         let db = filled(data.path(), &key, &env).await;
-        assert_eq!(verify_offline(data.path()).await.unwrap().entries, 5);
+        assert_eq!(verify_offline(data.path(), |_| Ok(false)).await.unwrap().entries, 5);
         tamper(&db, sql).await;
-        let error = verify_offline(data.path()).await.unwrap_err();
+        let error = verify_offline(data.path(), |_| Ok(false)).await.unwrap_err();
         assert!(noticed(&error), "{sql}: {error}");
     }
 }
@@ -73,7 +73,7 @@ async fn a_cut_tail_is_found_and_the_log_does_not_start_over_it() {
     let db = filled(data.path(), &key, &env).await;
     tamper(&db, "delete from audit_reference where event in (select id from audit_event where seq = 5)").await;
     tamper(&db, "delete from audit_event where seq = 5").await;
-    let error = verify_offline(data.path()).await.unwrap_err();
+    let error = verify_offline(data.path(), |_| Ok(false)).await.unwrap_err();
     assert!(matches!(error, VerifyError::Cut { last: 4, checkpoint: 5 }), "{error}");
     let again = Log::start(db, env, data.path().join("audit"), key).await;
     assert!(matches!(again, Err(StartError::Cut { seq: 5 })));
@@ -87,7 +87,7 @@ async fn a_checkpoint_signed_by_another_key_is_refused() {
     drop(filled(data.path(), &key, &env).await);
     let other = SigningKey::generate(Algorithm::EdDsa).unwrap();
     std::fs::write(data.path().join("audit/checkpoint-key.json"), serde_json::to_string(other.public()).unwrap()).unwrap();
-    assert!(matches!(verify_offline(data.path()).await, Err(VerifyError::Checkpoint(_))));
+    assert!(matches!(verify_offline(data.path(), |_| Ok(false)).await, Err(VerifyError::Checkpoint(_))));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

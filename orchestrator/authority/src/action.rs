@@ -116,7 +116,7 @@ actions! {
     OrganisationDisable = "organisation_disable" by NOBODY;
     OrganisationEnable = "organisation_enable" by NOBODY;
     /// See which terms are in force and who accepted which text.
-    TermsRead = "terms_read" by EVERYBODY, agents, while_frozen;
+    TermsRead = "terms_read" by EVERYBODY;
     AgentRead = "agent_read" by EVERYBODY;
     /// Let another agent act within one's own grant.
     AgentDelegate = "agent_delegate" by NOBODY, agents;

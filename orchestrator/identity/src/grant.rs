@@ -1,12 +1,14 @@
 //! Grants: the signed record by which a person lets one agent act.
 
 mod chain;
+mod consent;
 mod derive;
 mod link;
 mod make;
 mod revoke;
 
 pub use chain::{Chain, Link, agents_below, chain, derived_from};
+pub use consent::{Consent, ConsentFault, Statement, consent_in_event, record_verify};
 pub use derive::{Derive, DeriveError, Derived, agent_delegate};
 pub use link::{LinkError, revoke_link_of};
 pub use make::{GrantRecord, MakeError, RecordParent};

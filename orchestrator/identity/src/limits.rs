@@ -79,10 +79,9 @@ pub const WORKLOAD_TEXT_CHARS: usize = 512;
 pub const WORKLOAD_CLAIMS: usize = 16;
 /// Trusts that one organisation may have.
 pub const WORKLOAD_TRUSTS: i64 = 200;
-/// A sign-in older than this is asked for anew before an acceptance or a thaw, in seconds.
-pub const STEP_UP_S: i64 = 3_600;
-/// Longest life of a client assertion, in seconds, and by how much the clocks of others may differ from ours.
-pub const ASSERTION_LIFE_S: i64 = 300;
+/// Longest life of a client assertion, in seconds (libraries sign them for an hour; each works once anyway), and by how much the
+/// clocks of others may differ from ours.
+pub const ASSERTION_LIFE_S: i64 = 3_600;
 pub const CLOCK_SKEW_S: i64 = 60;
 /// Clients that one peer may register in an hour, and that may register themselves in an hour all together.
 pub const CLIENTS_PER_PEER_HOUR: i64 = 20;

@@ -7,6 +7,7 @@ mod device;
 mod organisation;
 mod presence;
 mod security;
+mod terms;
 mod tokens;
 mod workload;
 
@@ -26,6 +27,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         approval::APPROVAL,
         tokens::TOKENS,
         workload::WORKLOADS,
+        terms::TERMS_LEDGER,
         device::DEVICE_SIGN_ON,
     ],
 };

@@ -1,9 +1,20 @@
 //! Terms documents, byte for byte, and who accepted them.
 
+mod accept;
+mod bundle;
+mod ledger;
+
+pub(crate) use accept::check_shown;
+pub use accept::{TermsError, terms_accept};
+pub use bundle::{Bundle, BundleError, ExportError, Verified, terms_export, terms_verify};
+pub use ledger::{ProviderTerms, TermsStanding, terms_ledger};
+
 use purser_db::{DbError, Row, Tx, params};
-use purser_values::id::{GrantId, OrganisationId, PersonId, TermsAcceptanceId};
+use purser_values::id::{AgentId, GrantId, OrganisationId, PersonId, TermsAcceptanceId};
 use purser_values::name::ProviderName;
 use purser_values::{Env, Sha256Digest, Timestamp};
+
+use serde::{Deserialize, Serialize};
 
 use crate::consent::TermsSeen;
 
@@ -17,11 +28,16 @@ pub struct TermsDocument {
 }
 
 /// Who accepted which text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TermsAcceptance {
     pub id: TermsAcceptanceId,
     pub person: PersonId,
-    pub grant: GrantId,
+    /// The grant that it came with; absent when it was accepted on the page of terms.
+    pub grant: Option<GrantId>,
+    /// The agent that had asked.
+    pub agent: Option<AgentId>,
+    /// Where it was accepted.
+    pub method: String,
     pub provider: ProviderName,
     pub url: String,
     pub version: String,
@@ -82,7 +98,12 @@ pub fn accepted(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Te
         Ok(TermsAcceptance {
             id: row.parse("id")?,
             person: row.parse("person")?,
-            grant: row.parse("grant_id")?,
+            grant: match row.get::<String>("grant_id")?.as_str() {
+                "" => None,
+                _ => Some(row.parse("grant_id")?),
+            },
+            agent: row.parse_opt("agent")?,
+            method: row.get("method")?,
             provider: row.parse("provider")?,
             url: row.get("url")?,
             version: row.get("version")?,
@@ -93,18 +114,27 @@ pub fn accepted(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Te
     tx.query(select, params![organisation])?.iter().map(read).collect()
 }
 
-pub(crate) fn record(
-    tx: &mut Tx<'_>,
-    env: &Env,
-    organisation: &OrganisationId,
-    person: &PersonId,
-    grant: &GrantId,
-    seen: &TermsSeen,
-) -> Result<TermsAcceptanceId, DbError> {
+/// Where a text can be accepted.
+pub(crate) const CONSENT_PAGE: &str = "consent page";
+pub(crate) const TERMS_PAGE: &str = "terms page";
+
+/// Who accepts for whom, and how.
+pub(crate) struct Accepting<'a> {
+    pub organisation: &'a OrganisationId,
+    pub person: &'a PersonId,
+    pub grant: Option<&'a GrantId>,
+    pub agent: Option<&'a AgentId>,
+    pub method: &'a str,
+}
+
+pub(crate) fn record(tx: &mut Tx<'_>, env: &Env, accepting: &Accepting<'_>, seen: &TermsSeen) -> Result<TermsAcceptanceId, DbError> {
     let id = TermsAcceptanceId::mint(env);
-    let insert = "insert into terms_acceptance (id, organisation, person, grant_id, provider, sha256, url, version, accepted_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9)";
-    let row = params![id, organisation, person, grant, seen.provider, seen.sha256, seen.url, seen.version, env.now()];
-    tx.execute(insert, row)?;
+    let insert = "insert into terms_acceptance
+                      (id, organisation, person, grant_id, provider, sha256, url, version, accepted_at, method, agent)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+    let Accepting { organisation, person, grant, agent, method } = accepting;
+    let who = params![id, organisation, person, grant.map_or("", GrantId::as_str)];
+    let what = params![seen.provider, seen.sha256, seen.url, seen.version, env.now(), *method, agent];
+    tx.execute(insert, &[who, what].concat())?;
     Ok(id)
 }

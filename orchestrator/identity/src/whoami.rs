@@ -1,6 +1,6 @@
 //! What a caller may know of itself.
 
-use purser_authority::{Caller, GrantScope};
+use purser_authority::{Caller, Delegator, GrantScope};
 use purser_db::{DbError, Tx};
 use purser_values::id::{AgentId, GrantId};
 use serde::Serialize;
@@ -16,6 +16,9 @@ pub struct WhoAmI {
     pub person: Option<Person>,
     pub organisation: Option<Organisation>,
     pub grant: Option<WhoGrant>,
+    /// The agents that its grant was derived through, nearest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub through: Vec<Delegator>,
     pub frozen: bool,
 }
 
@@ -53,5 +56,6 @@ pub fn whoami(tx: &mut Tx<'_>, context: &CallContext) -> Result<WhoAmI, DbError>
         _ => None,
     };
     let (person, organisation) = member.map(|m| (m.person, m.organisation)).unzip();
-    Ok(WhoAmI { agent, person, organisation, grant, frozen: context.frozen })
+    let through = context.caller.chain().to_vec();
+    Ok(WhoAmI { agent, person, organisation, grant, through, frozen: context.frozen })
 }

@@ -165,7 +165,7 @@ impl World {
     }
 
     async fn accept(&self) -> Accept {
-        Accept { allowed: AskedScope { cap: usd(50_00), ..Self::asked() }, terms: self.seen().await }
+        Accept { allowed: AskedScope { cap: usd(50_00), ..Self::asked() }, terms: self.seen().await, answer: None }
     }
 
     async fn issue(&self, code: &Secret<String>, key: &SigningKey) -> Result<Tokens, TokenIssueError> {
@@ -467,7 +467,7 @@ impl World {
     /// The grant and caller of an agent that a person let act, and that may let in helpers.
     async fn delegator(&self, person: &Caller, key: &SigningKey) -> (Tokens, CallContext) {
         let (id, code) = self.ask_for(key, AskedScope { delegate: true, ..Self::asked() }).await;
-        let accept = Accept { allowed: AskedScope { delegate: true, ..Self::asked() }, terms: self.seen().await };
+        let accept = Accept { allowed: AskedScope { delegate: true, ..Self::asked() }, terms: self.seen().await, answer: None };
         let _ = self.decide(person, &id, Decision::Accept(Box::new(accept))).await.unwrap();
         let tokens = self.issue(&code, key).await.unwrap();
         let context = self.call(&tokens, key).await.unwrap();

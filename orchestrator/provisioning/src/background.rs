@@ -8,7 +8,7 @@ use purser_authority::{Attempt, Caller, Done};
 use purser_db::DbError;
 use purser_db::jobs::{Handler, Job, JobFailure, NewJob, Runner};
 use purser_flow::Engine;
-use purser_identity::authorization::sign_on::{LOGOUT_JOB, LogoutJob, log_out_ended};
+use purser_identity::authorization::sign_on::{LOGOUT_JOB, log_out_ended};
 use purser_notify::Transport;
 use purser_spend::alert::{self, Alert};
 use purser_spend::refund::due;
@@ -90,17 +90,7 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport) -> Runner {
             Box::pin(async move { send_alert(app, job).await })
         }),
     );
-    let logging_out = app.clone();
-    handlers.insert(
-        LOGOUT_JOB,
-        Arc::new(move |job: Job| {
-            let app = logging_out.clone();
-            Box::pin(async move {
-                let told: LogoutJob = serde_json::from_value(job.payload).map_err(|_| notice::unreadable())?;
-                client_logout::tell(&app, &told).await
-            })
-        }),
-    );
+    handlers.insert(LOGOUT_JOB, client_logout::handler(app.realm.clone(), app.gateway.fetcher().clone()));
     Runner::new(app.core.db.clone(), app.core.env.clone(), handlers, app.core.jobs.clone())
 }
 

@@ -36,7 +36,7 @@ pub fn consent_facts(tx: &mut Tx<'_>, organisation: &OrganisationId, providers: 
 }
 
 /// A person's decision with what comes along on the same page.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct ConsentDecision {
     pub decision: Decision,
     /// A sandbox card to put on file when there is none.
@@ -98,7 +98,7 @@ pub fn grant_decide(
     let now = realm.env.now();
     let permit = authorise::<GrantDecide>(caller, &Facts::new(now, request.as_str()))?;
     let mut done = device_decision(tx, realm, &permit, &decision.decision)?;
-    let Decided::Granted { grant, agent } = done.value.clone() else { return Ok(done) };
+    let Decided::Granted { grant, agent, by } = done.value.clone() else { return Ok(done) };
     done.jobs.extend(follow_grants(tx, &realm.env, &agent.id)?);
     let spender = Spender { organisation: grant.organisation.clone(), agent: agent.id };
     let capped = cap::grant(tx, &realm.env, &permit, &spender, grant.scope.cap_per_provider_month, &grant.scope.caps)?;
@@ -106,7 +106,7 @@ pub fn grant_decide(
     if let Some(card) = decision.card
         && method::current(tx, &grant.organisation)?.is_none()
     {
-        let permit = authorise::<PaymentMethodSet>(caller, &Facts::new(now, "sandbox card"))?;
+        let permit = authorise::<PaymentMethodSet>(&by, &Facts::new(now, "sandbox card"))?;
         let set_up = sandbox::set_up(tx, &realm.env, card)?;
         let added = method::add(tx, &realm.env, &permit, &grant.organisation, &set_up)?;
         done.absorb(added);

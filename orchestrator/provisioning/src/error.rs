@@ -3,6 +3,7 @@
 use purser_authority::Denied;
 use purser_db::DbError;
 use purser_identity::CallerError;
+use purser_identity::approval::ApprovalError;
 use purser_values::error::{Kind, PublicError};
 use purser_values::name::{DomainName, EnvironmentName, ProjectName, ProviderName, ResourceName, ServiceRef};
 
@@ -12,6 +13,8 @@ pub enum OpError {
     Denied(#[from] Denied),
     #[error(transparent)]
     Caller(#[from] CallerError),
+    #[error(transparent)]
+    Approval(#[from] ApprovalError),
     #[error("there is no project `{0}`")]
     ProjectUnknown(ProjectName),
     #[error("there is no provider `{0}` here")]
@@ -61,6 +64,7 @@ impl PublicError for OpError {
         match self {
             Self::Denied(e) => e.code(),
             Self::Caller(e) => e.code(),
+            Self::Approval(e) => e.code(),
             Self::ProjectUnknown(_) => "project_not_found",
             Self::ProviderUnknown(_) => "provider_unknown",
             Self::ProviderAbsent(_) => "provider_unavailable",
@@ -89,6 +93,7 @@ impl PublicError for OpError {
         match self {
             Self::Denied(e) => e.kind(),
             Self::Caller(e) => e.kind(),
+            Self::Approval(e) => e.kind(),
             Self::ProjectUnknown(_)
             | Self::ProviderUnknown(_)
             | Self::ServiceUnknown(_)
@@ -113,13 +118,14 @@ impl PublicError for OpError {
         Some(match self {
             Self::Denied(e) => return e.hint(),
             Self::Caller(e) => return e.hint(),
+            Self::Approval(e) => return e.hint(),
             Self::ProjectUnknown(name) => format!("run `purser init {name}` in the project's folder"),
             Self::ProviderUnknown(_) | Self::ServiceUnknown(_) => "run `purser catalog` for what there is".to_owned(),
             Self::ProviderAbsent(_) => "try again in a moment".to_owned(),
             Self::PriceUnknown(_) => "ask your person to buy it by hand, or the provider to publish a price".to_owned(),
             Self::PlanRequired { plans, .. } => format!("run `purser add` with one of: {plans}"),
-            Self::IrreversibleNotGranted(_) => "run `purser login --irreversible` to ask your person for it".to_owned(),
-            Self::TermsChanged(_) => "run `purser login` so that your person can accept the new text".to_owned(),
+            Self::IrreversibleNotGranted(_) => "run `purser approval ask` for this one purchase, or `purser login --irreversible` for all of them".to_owned(),
+            Self::TermsChanged(_) => "ask your person to read and accept the new text on the terms page".to_owned(),
             Self::NameTaken { .. } => "choose another name with `--name`".to_owned(),
             Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),
             Self::WrongState(..) => "wait for it to end, or see `purser status`".to_owned(),

@@ -8,6 +8,7 @@ mod account;
 pub mod account_link;
 mod agent_control;
 mod app;
+pub mod approval;
 mod background;
 mod catalogue;
 pub mod charges;

@@ -3,7 +3,7 @@
 pub mod add;
 pub(crate) mod add_saga;
 mod afford;
-mod check;
+pub(crate) mod check;
 pub mod preflight;
 pub mod remove;
 pub mod rotate;

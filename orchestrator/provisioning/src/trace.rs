@@ -5,6 +5,7 @@
 
 use purser_authority::action::TraceRead;
 use purser_authority::{Caller, Denied, authorise};
+use purser_crypto::jose::Jwk;
 use purser_db::Tx;
 use purser_identity::{agent, grant, person, standing, terms};
 use purser_spend::refund::{self, due};
@@ -28,7 +29,7 @@ const DEPLOYMENTS: i64 = 20;
 /// # Errors
 /// `not_found` when there is no such thing in the caller's organisation.
 pub async fn trace(app: &App, caller: &Caller, of: String) -> Result<Value, OpError> {
-    let (env, caller) = (app.core.env.clone(), caller.clone());
+    let (env, caller, keys) = (app.core.env.clone(), caller.clone(), app.realm.keys.clone());
     app.core
         .db
         .read(move |tx| {
@@ -41,12 +42,17 @@ pub async fn trace(app: &App, caller: &Caller, of: String) -> Result<Value, OpEr
             let mut found = find(tx, organisation, of.trim())?.ok_or(Denied::NotFound)?;
             // An agent sees what its grant covers; the rest of its organisation does not exist for it.
             if let Some(grant) = &standing.grant {
-                found.resources.retain(|r| grant.projects.contains(&r.project_name) && grant.providers.contains(&r.provider));
+                found.resources.retain(|r| {
+                    grant.projects.contains(&r.project_name)
+                        && grant.environments.contains(&r.environment)
+                        && grant.providers.contains(&r.provider)
+                        && grant.services.contains(&r.service_ref())
+                });
                 if found.resources.is_empty() {
                     return Err(Denied::NotFound.into());
                 }
             }
-            tell(tx, organisation, &of, found)
+            tell(tx, keys.published(), organisation, &of, found)
         })
         .await
 }
@@ -136,7 +142,7 @@ fn find_host(tx: &mut Tx<'_>, organisation: &OrganisationId, of: &str) -> Result
     Ok((!found.resources.is_empty()).then_some(found))
 }
 
-fn tell(tx: &mut Tx<'_>, organisation: &OrganisationId, of: &str, found: Found) -> Result<Value, OpError> {
+fn tell(tx: &mut Tx<'_>, keys: &[Jwk], organisation: &OrganisationId, of: &str, found: Found) -> Result<Value, OpError> {
     let mut resources = Vec::with_capacity(found.resources.len());
     let mut charges = Vec::new();
     let mut deployments = Vec::new();
@@ -169,9 +175,9 @@ fn tell(tx: &mut Tx<'_>, organisation: &OrganisationId, of: &str, found: Found) 
     };
     // Who put the code there counts before who ordered the resource below it.
     let who = match (running, found.resources.last(), &found.account) {
-        (Some(d), _, _) => who(tx, organisation, &d.agent, &d.grant, &d.provider)?,
-        (None, Some(row), _) => who(tx, organisation, &row.agent, &row.grant, &row.provider)?,
-        (None, None, Some(a)) => who(tx, organisation, &a.agent, &a.grant, &a.provider)?,
+        (Some(d), _, _) => who(tx, keys, organisation, &d.agent, &d.grant, &d.provider)?,
+        (None, Some(row), _) => who(tx, keys, organisation, &row.agent, &row.grant, &row.provider)?,
+        (None, None, Some(a)) => who(tx, keys, organisation, &a.agent, &a.grant, &a.provider)?,
         (None, None, None) => Value::Null,
     };
     let provider = found.resources.last().map(|r| r.provider.clone()).or_else(|| found.account.as_ref().map(|a| a.provider.clone()));
@@ -197,6 +203,7 @@ fn tell(tx: &mut Tx<'_>, organisation: &OrganisationId, of: &str, found: Found) 
 /// The human, the software and the record that binds them.
 fn who(
     tx: &mut Tx<'_>,
+    keys: &[Jwk],
     organisation: &OrganisationId,
     agent_id: &purser_values::id::AgentId,
     grant_id: &purser_values::id::GrantId,
@@ -205,6 +212,17 @@ fn who(
     let known = grant::find(tx, grant_id)?.ok_or(Denied::NotFound)?;
     let member = person::member(tx, organisation, &known.person)?;
     let agent = agent::find(tx, agent_id)?.ok_or(Denied::NotFound)?;
+    // The one that a person gave; helpers act within it.
+    let through = grant::chain(tx, &known, known.accepted_at)?.delegators();
+    let given = match through.last() {
+        Some(top) => grant::find(tx, &top.grant)?.ok_or(Denied::NotFound)?,
+        None => known.clone(),
+    };
+    let signed = match grant::record_verify(&given.record, keys) {
+        Ok(true) => json!("the person's passkey signed it, and the signature holds"),
+        Ok(false) => Value::Null,
+        Err(fault) => json!(format!("does not hold: {fault}")),
+    };
     let accepted: Vec<Value> = terms::accepted(tx, organisation)?
         .into_iter()
         .filter(|t| t.provider == *provider)
@@ -213,7 +231,7 @@ fn who(
     Ok(json!({
         "person": {"id": known.person, "email": member.map(|m| m.person.email)},
         "agent": {"id": agent.id, "name": agent.name, "key": agent.jkt, "frozen": agent.is_frozen()},
-        "grant": {"id": known.id, "record_sha256": known.record_digest, "accepted_at": known.accepted_at, "scope": known.scope},
+        "grant": {"id": known.id, "record_sha256": known.record_digest, "accepted_at": known.accepted_at, "scope": known.scope, "signed_by_person": signed, "derived_through": through},
         "terms": accepted,
     }))
 }

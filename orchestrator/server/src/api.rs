@@ -4,6 +4,7 @@
 
 mod accounts;
 mod agents;
+mod approvals;
 mod caller;
 mod catalog;
 mod challenge;
@@ -17,6 +18,7 @@ mod providers;
 mod resources;
 mod sagas;
 mod spend;
+mod terms;
 mod trace;
 mod variables;
 mod whoami;
@@ -79,6 +81,12 @@ routes! {
     post "/v1/terms_acceptances" => people_only::terms_accept;
     get "/v1/agents" => agents::list;
     post "/v1/agents/{id}/freeze" => agents::freeze;
+    get "/v1/approvals" => approvals::list;
+    post "/v1/approvals" => approvals::request;
+    get "/v1/approvals/{id}" => approvals::read;
+    post "/v1/approvals/{id}/decide" => approvals::decide;
+    get "/v1/terms" => terms::list;
+    get "/v1/terms/export" => terms::export;
     get "/v1/organisation" => organisation::read;
     post "/v1/organisation" => organisation::rename;
     post "/v1/organisations" => organisation::create;

@@ -4,6 +4,7 @@
 //! ([`form::SignedForm`] refuses those that do not), and every change ends in a redirect.
 
 pub mod agents;
+mod approvals;
 mod bootstrap;
 pub mod browser;
 mod card;
@@ -27,6 +28,7 @@ mod sign_in;
 mod spend;
 mod step_up;
 mod style;
+mod terms;
 
 pub(crate) use consent::show as consent_page;
 pub use failure::PageError;
@@ -69,12 +71,16 @@ pub fn router(front: Front) -> Router {
         .route("/device", get(consent::get).post(consent::post))
         .route("/device/sign-on", post(consent::sign_on))
         .route("/device/done", get(consent::done))
+        .route("/terms", get(terms::get).post(terms::accept))
+        .route("/terms/export", get(terms::export))
         .route("/terms/{sha256}", get(consent::terms))
         .route("/agents", get(agents::get))
         .route("/agents/{id}/freeze", post(agents::freeze))
         .route("/agents/{id}/thaw", post(agents::thaw))
         .route("/grants/{id}/revoke", post(agents::revoke))
         .route("/revoke", get(revoke::get).post(revoke::post))
+        .route("/approvals", get(approvals::list))
+        .route("/approvals/{id}", get(approvals::get).post(approvals::decide))
         .route("/limits", get(limits::get).post(limits::post))
         .route("/card", get(card::get).post(card::add))
         .route("/card/{id}/confirm", post(card::confirm))

@@ -22,6 +22,7 @@ mod token;
 mod userinfo;
 
 pub use clients::{ClientError, Clients, ConfiguredClient, Registration, Rules};
+pub(crate) use consent::path as consent_path;
 pub use decisions::Decisions;
 
 use axum::Router;

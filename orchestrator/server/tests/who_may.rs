@@ -9,7 +9,9 @@ use std::fmt::Write as _;
 use http::StatusCode;
 use purser_authority::Caller;
 use purser_db::{DbError, params};
+use purser_identity::approval::{ApprovalError, Ask, approval_request};
 use purser_server::api::ROUTES;
+use purser_values::Sha256Digest;
 use purser_values::id::SagaId;
 use serde_json::{Value, json};
 use world::{Agent, Browser, World};
@@ -31,6 +33,8 @@ struct Scene {
     /// Another member of the organisation, who keeps its cards.
     member: String,
     invitation: String,
+    /// What the agent has asked a person's yes for.
+    approval: String,
     who: Who,
 }
 
@@ -46,6 +50,7 @@ async fn scene(caller: &str) -> Scene {
     let begin = move |tx: &mut purser_db::Tx<'_>| purser_flow::begin(tx, &env, &id, "resource_remove", owner.as_str(), &state);
     world.front.core.db.write::<_, DbError, _>(begin).await.unwrap();
     let (member, invitation) = colleagues(&world, &agent, &tokens, &mut ada).await;
+    let approval = approval(&world, &agent, &tokens).await;
     let agent_id = tokens["agent_id"].as_str().unwrap().to_owned();
     let who = match caller {
         "anonymous" => None,
@@ -70,7 +75,7 @@ async fn scene(caller: &str) -> Scene {
         "elsewhere" => Some(with_token(world.granted_in(&mut ada, "blog").await)),
         other => panic!("who is {other}"),
     };
-    Scene { world, agent: agent_id, resource, saga: saga.to_string(), member, invitation, who }
+    Scene { world, agent: agent_id, resource, saga: saga.to_string(), member, invitation, approval, who }
 }
 
 /// A member who keeps the cards, and somebody who is invited.
@@ -116,6 +121,28 @@ async fn auditor(world: &World, agent: &Agent, tokens: &Value) -> (Agent, String
     terminal
 }
 
+/// An approval that the agent has asked for and nobody has given.
+async fn approval(world: &World, agent: &Agent, tokens: &Value) -> String {
+    let context = world.call(agent, tokens["access_token"].as_str().unwrap()).await.unwrap();
+    let realm = world.front.realm.clone();
+    let ask = move |tx: &mut purser_db::Tx<'_>| {
+        let permit = purser_authority::authorise(&context.caller, &context.facts(realm.env.now(), "x"))?;
+        let ask = Ask {
+            verb: "resource_add".to_owned(),
+            request: REQUEST.to_owned(),
+            summary: "add it".to_owned(),
+            facts: Value::Null,
+            reason: "it is needed".to_owned(),
+            second_person: false,
+        };
+        approval_request(tx, &realm, &permit, &ask)
+    };
+    world.front.core.db.write::<_, ApprovalError, _>(ask).await.unwrap().value.id.to_string()
+}
+
+/// The canonical text of what is asked for.
+const REQUEST: &str = "{}";
+
 fn body(route: &str) -> (&'static str, String) {
     let json = |value: Value| ("application/json", value.to_string());
     let place = json!({ "project": "shop", "environment": "development" });
@@ -130,6 +157,11 @@ fn body(route: &str) -> (&'static str, String) {
             "subject": "repo:acme/shop", "authorization_details": [{ "type": "purser_grant" }], "life_s": 600,
         })),
         "/v1/clients" => json(json!({ "redirect_uris": ["https://app.test/cb"] })),
+        "/v1/approvals" => json(json!({
+            "request": { "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} },
+            "reason": "it is needed",
+        })),
+        "/v1/approvals/{id}/decide" => json(json!({ "approve": true, "digest": Sha256Digest::of(REQUEST.as_bytes()) })),
         "/v1/variables/export" => json(place),
         "/v1/organisation" | "/v1/organisations" => json(json!({ "name": "Acme" })),
         "/v1/organisation/invitations" => json(json!({ "email": "eli@example.test", "role": "member" })),
@@ -150,6 +182,7 @@ async fn call(scene: &Scene, method: &str, route: &str) -> StatusCode {
     let id = match route {
         r if r.starts_with("/v1/agents/") => &scene.agent,
         r if r.starts_with("/v1/sagas/") => &scene.saga,
+        r if r.starts_with("/v1/approvals/") => &scene.approval,
         r if r.starts_with("/v1/organisation/members/") => &scene.member,
         r if r.starts_with("/v1/organisation/invitations/") => &scene.invitation,
         _ => &scene.resource,

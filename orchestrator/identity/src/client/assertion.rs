@@ -185,7 +185,7 @@ mod tests {
                 ("aud", json!([])),
                 ("aud", json!(null)),
                 ("exp", json!(now)),
-                ("exp", json!(now + 361)),
+                ("exp", json!(now + 3_661)),
                 ("exp", json!(i64::MAX)),
                 ("exp", json!(null)),
                 ("iat", json!(now + 61)),

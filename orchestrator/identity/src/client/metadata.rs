@@ -84,6 +84,9 @@ pub struct RawMetadata {
     pub client_secret: Option<purser_values::Secret<String>>,
     pub client_name: Option<String>,
     pub client_uri: Option<String>,
+    pub application_type: Option<String>,
+    /// Not kept; read so that a wrong shape is refused.
+    pub contacts: Option<Vec<String>>,
     pub redirect_uris: Option<Vec<String>>,
     pub post_logout_redirect_uris: Option<Vec<String>>,
     pub grant_types: Option<Vec<String>>,
@@ -165,6 +168,7 @@ impl RawMetadata {
             return Err(wrong("grant_types", "a public client cannot use `client_credentials`"));
         }
         refuse_other(&self.token_endpoint_auth_signing_alg, "token_endpoint_auth_signing_alg", &["ES256", "EdDSA", "Ed25519"])?;
+        refuse_other(&self.application_type, "application_type", &["web", "native"])?;
         refuse_other(&self.subject_type, "subject_type", &["public"])?;
         refuse_other(&self.id_token_encrypted_response_alg, "id_token_encrypted_response_alg", &[])?;
         refuse_other(&self.userinfo_signed_response_alg, "userinfo_signed_response_alg", &[])?;

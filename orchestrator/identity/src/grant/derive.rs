@@ -128,7 +128,7 @@ pub fn agent_delegate(tx: &mut Tx<'_>, realm: &Realm, permit: &Permit<AgentDeleg
     let mut terms = parent.terms.clone();
     terms.retain(|seen| ask.scope.providers.contains(&seen.provider));
     let origin = Origin::Derived { parent: &parent, key: &ask.key };
-    let mut done = make(tx, realm, &member, &agent, &origin, ask.scope.clone(), &terms)?;
+    let mut done = make(tx, realm, &member, &agent, &origin, ask.scope.clone(), &terms, None)?;
     let grant = done.value.clone();
     let event = Event::done(permit.verb(), permit.caller(), grant.id.as_str())
         .related([agent.id.as_str(), &agent.jkt, parent.id.as_str(), &grant.record_digest.to_string()])

@@ -9,6 +9,7 @@ use purser_values::id::{AgentId, GrantId, GrantRequestId, OrganisationId, Person
 use purser_values::{Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use super::consent::Consent;
 use super::link::REVOKE_LINK;
 use super::{Grant, GrantState};
 use crate::agent::Agent;
@@ -18,7 +19,7 @@ use crate::person::Member;
 use crate::realm::Realm;
 
 /// The `typ` of the record's JWS.
-const TYPE: &str = "grant+jwt";
+pub(super) const TYPE: &str = "grant+jwt";
 
 /// The claims of the signed record: enough to judge it without this database.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -41,6 +42,9 @@ pub struct GrantRecord {
     pub accepted_at: Timestamp,
     pub scope: GrantScope,
     pub terms: Vec<TermsSeen>,
+    /// The person's own signature, if they have a passkey and used it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
 }
 
 /// A grant by its id and the digest of its record, so that the whole chain can be checked from its records.
@@ -84,6 +88,7 @@ pub(crate) fn make(
     origin: &Origin<'_>,
     scope: GrantScope,
     terms: &[TermsSeen],
+    consent: Option<Consent>,
 ) -> Result<Done<Grant>, MakeError> {
     let (id, now) = (GrantId::mint(&realm.env), realm.env.now());
     let (request, parent, key) = match origin {
@@ -104,6 +109,7 @@ pub(crate) fn make(
         accepted_at: now,
         scope: scope.clone(),
         terms: terms.to_vec(),
+        consent,
     };
     let record = realm.keys.sign(TYPE, &record)?;
     let record_digest = Sha256Digest::of(record.as_bytes());

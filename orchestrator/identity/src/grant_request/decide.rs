@@ -9,18 +9,20 @@ use purser_crypto::jose::JoseError;
 use purser_crypto::seal::SealError;
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
-use purser_values::id::GrantRequestId;
+use purser_values::Sha256Digest;
+use purser_values::id::{GrantRequestId, OrganisationId, PersonId};
 use purser_values::limits::DEFAULT_CAP_MINOR;
 use purser_values::name::ProviderName;
 
 use super::{AskedScope, Asker, GrantRequest, State, by_id};
 use crate::agent::{self, Agent};
 use crate::consent::TermsSeen;
-use crate::grant::{self, Grant, MakeError, Origin};
+use crate::grant::{self, Consent, Grant, MakeError, Origin, Statement};
 use crate::limits::GRANT_LIFE_MIN_S;
+use crate::passkey::{AssertionAnswer, PasskeyError, sign_challenge};
 use crate::person;
 use crate::realm::Realm;
-use crate::terms;
+use crate::terms::{self, Accepting, CONSENT_PAGE, TermsError, check_shown};
 use purser_values::limits::CAP_MAX_MINOR;
 
 #[derive(Debug, thiserror::Error)]
@@ -46,11 +48,24 @@ pub enum DecideError {
     #[error("the agent `{0}` is frozen")]
     Frozen(String),
     #[error(transparent)]
+    Passkey(#[from] PasskeyError),
+    #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
     Jose(#[from] JoseError),
     #[error(transparent)]
     Db(#[from] DbError),
+}
+
+impl From<TermsError> for DecideError {
+    fn from(e: TermsError) -> Self {
+        match e {
+            TermsError::Denied(e) => Self::Denied(e),
+            TermsError::Changed(provider) => Self::TermsChanged(provider),
+            TermsError::Unknown(provider) => Self::TermsUnknown(provider),
+            TermsError::Db(e) => Self::Db(e),
+        }
+    }
 }
 
 impl From<MakeError> for DecideError {
@@ -76,6 +91,7 @@ impl PublicError for DecideError {
             Self::TermsChanged(_) => "terms_changed",
             Self::TermsUnknown(_) => "terms_unknown",
             Self::Frozen(_) => "agent_frozen",
+            Self::Passkey(e) => e.code(),
             Self::Seal(_) | Self::Jose(_) => "internal",
             Self::Db(e) => e.code(),
         }
@@ -87,6 +103,7 @@ impl PublicError for DecideError {
             Self::Wider(_) => Kind::Forbidden,
             Self::Nothing | Self::Cap | Self::Life => Kind::Invalid,
             Self::TermsUnknown(_) => Kind::Provider,
+            Self::Passkey(e) => e.kind(),
             Self::Seal(_) | Self::Jose(_) => Kind::Internal,
             Self::Db(e) => e.kind(),
         }
@@ -101,6 +118,7 @@ impl PublicError for DecideError {
             Self::Life => Some(format!("let it live {GRANT_LIFE_MIN_S} seconds at least")),
             Self::TermsChanged(_) => Some("read the page again: the provider has published other terms".to_owned()),
             Self::TermsUnknown(_) => Some("the provider publishes no terms that could be accepted; leave it out".to_owned()),
+            Self::Passkey(e) => e.hint(),
             Self::Frozen(_) => Some("thaw it on the agents page first".to_owned()),
             Self::Seal(_) | Self::Jose(_) | Self::Db(_) => None,
         }
@@ -108,15 +126,17 @@ impl PublicError for DecideError {
 }
 
 /// What the person allows.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Accept {
     /// What was asked for, or less of it; the ceilings are the person's.
     pub allowed: AskedScope,
     /// The documents that were on the page.
     pub terms: Vec<TermsSeen>,
+    /// The answer of a passkey of theirs that was asked to sign the [`Statement`].
+    pub answer: Option<AssertionAnswer>,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub enum Decision {
     Accept(Box<Accept>),
     /// A person lets their own terminal in.
@@ -127,7 +147,8 @@ pub enum Decision {
 /// What the decision made.
 #[derive(Clone, Debug)]
 pub enum Decided {
-    Granted { grant: Grant, agent: Agent },
+    /// `by` is the person as they stood: signing proves that they were there.
+    Granted { grant: Grant, agent: Agent, by: Caller },
     LetIn,
     Denied,
 }
@@ -149,9 +170,6 @@ pub fn device_decision(
         State::Expired => return Err(DecideError::Expired),
         State::Granted { .. } | State::LetIn { .. } | State::Denied => return Err(DecideError::Decided),
     }
-    if matches!(decision, Decision::Accept(_)) {
-        authorise::<GrantAccept>(permit.caller(), &Facts::new(realm.env.now(), permit.subject())).map(drop)?;
-    }
     match (decision, &request.asker) {
         (Decision::Deny, _) => {
             settle(tx, realm, permit, &request, "denied", None)?;
@@ -159,6 +177,7 @@ pub fn device_decision(
             Ok(Done::with_event(Decided::Denied, event.with(serde_json::json!({ "decision": "deny" }))))
         }
         (Decision::LetIn, Asker::Person) => {
+            is_there(realm, permit, permit.caller())?;
             settle(tx, realm, permit, &request, "let_in", None)?;
             let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([&request.jkt]);
             Ok(Done::with_event(Decided::LetIn, event.with(serde_json::json!({ "decision": "accept", "for": "person" }))))
@@ -177,9 +196,16 @@ fn accept_agent(
     accept: &Accept,
 ) -> Result<Done<Decided>, DecideError> {
     let Caller::Person { person, organisation, .. } = permit.caller() else { return Err(Denied::Anonymous.into()) };
-    refuse_wider(realm, permit, asked, &accept.allowed)?;
+    let signed = match &accept.answer {
+        Some(answer) => Some(sign(tx, realm, request, person, organisation, accept, answer)?),
+        None => None,
+    };
+    // Signing proves that they are there, as a step-up does.
+    let caller = signed.as_ref().map_or_else(|| permit.caller().clone(), |consent| consent.signature.present(permit.caller()));
+    is_there(realm, permit, &caller)?;
+    refuse_wider(realm, permit, &caller, asked, &accept.allowed)?;
     for provider in accept.allowed.providers.named() {
-        check_terms(tx, provider, &accept.terms)?;
+        check_shown(tx, provider, &accept.terms)?;
     }
     let member = person::member(tx, organisation, person)?.ok_or(Denied::NotFound)?;
     let agent = agent::find_or_create(tx, &realm.env, organisation, person, &request.name, &request.key)?;
@@ -187,26 +213,58 @@ fn accept_agent(
         return Err(DecideError::Frozen(agent.name.to_string()));
     }
     let scope = accept.allowed.in_full(realm.env.now());
-    let mut accepted = accept.terms.clone();
-    accepted.retain(|seen| accept.allowed.providers.contains(&seen.provider));
-    let mut done = grant::make(tx, realm, &member, &agent, &Origin::Request(request), scope, &accepted)?;
+    if accept.terms.iter().any(|seen| !accept.allowed.providers.contains(&seen.provider)) {
+        return Err(DecideError::Wider("terms of other providers"));
+    }
+    let accepted = accept.terms.clone();
+    let mut done = grant::make(tx, realm, &member, &agent, &Origin::Request(request), scope, &accepted, signed.clone())?;
     settle(tx, realm, permit, request, "granted", Some(&done.value))?;
     let grant = done.value.clone();
     let event = Event::done(permit.verb(), permit.caller(), grant.id.as_str())
         .related([request.id.as_str(), agent.id.as_str(), &agent.jkt, &grant.record_digest.to_string()])
-        .with(serde_json::json!({ "decision": "accept", "agent": agent.name, "scope": grant.scope, "record": grant.record_digest }));
+        .with(serde_json::json!({
+            "decision": "accept", "agent": agent.name, "scope": grant.scope, "record": grant.record_digest, "consent": signed,
+        }));
     done.events.insert(0, event);
     for seen in &accepted {
-        let acceptance = terms::record(tx, &realm.env, organisation, person, &grant.id, seen)?;
+        let accepting =
+            Accepting { organisation, person, grant: Some(&grant.id), agent: Some(&agent.id), method: CONSENT_PAGE };
+        let acceptance = terms::record(tx, &realm.env, &accepting, seen)?;
         let event = Event::done("terms_accept", permit.caller(), acceptance.as_str())
             .related([grant.id.as_str(), agent.id.as_str(), &seen.sha256.to_string()])
             .with(serde_json::json!(seen));
         done.events.push(event);
     }
-    Ok(done.map(|grant| Decided::Granted { grant, agent }))
+    Ok(done.map(|grant| Decided::Granted { grant, agent, by: caller }))
 }
 
-fn refuse_wider(realm: &Realm, permit: &Permit<GrantDecide>, asked: &AskedScope, allowed: &AskedScope) -> Result<(), DecideError> {
+fn is_there(realm: &Realm, permit: &Permit<GrantDecide>, caller: &Caller) -> Result<(), DecideError> {
+    authorise::<GrantAccept>(caller, &Facts::new(realm.env.now(), permit.subject())).map(drop).map_err(DecideError::from)
+}
+
+/// The person's signature under exactly what they allow.
+fn sign(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    request: &GrantRequest,
+    person: &PersonId,
+    organisation: &OrganisationId,
+    accept: &Accept,
+    answer: &AssertionAnswer,
+) -> Result<Consent, DecideError> {
+    let statement = Statement::of(realm, request, person, organisation, &accept.allowed, &accept.terms).text();
+    let statement = statement.map_err(|e| DbError::Other(e.to_string()))?;
+    let signature = sign_challenge(tx, realm, person, &Sha256Digest::of(statement.as_bytes()), answer)?;
+    Ok(Consent { statement, signature })
+}
+
+fn refuse_wider(
+    realm: &Realm,
+    permit: &Permit<GrantDecide>,
+    caller: &Caller,
+    asked: &AskedScope,
+    allowed: &AskedScope,
+) -> Result<(), DecideError> {
     let now = realm.env.now();
     if allowed.projects.is_empty() || allowed.providers.is_empty() {
         return Err(DecideError::Nothing);
@@ -224,21 +282,9 @@ fn refuse_wider(realm: &Realm, permit: &Permit<GrantDecide>, asked: &AskedScope,
         }
     }
     if std::iter::once(&allowed.cap).chain(allowed.caps.values()).any(|cap| cap.minor() > DEFAULT_CAP_MINOR) {
-        authorise::<CapRaise>(permit.caller(), &Facts::new(now, permit.subject())).map(drop)?;
+        authorise::<CapRaise>(caller, &Facts::new(now, permit.subject())).map(drop)?;
     }
     Ok(())
-}
-
-/// Exactly the documents in force must have been shown, and there must be one.
-fn check_terms(tx: &mut Tx<'_>, provider: &ProviderName, seen: &[TermsSeen]) -> Result<(), DecideError> {
-    let mut in_force = terms::terms_in_force(tx, provider)?;
-    if in_force.is_empty() {
-        return Err(DecideError::TermsUnknown(provider.clone()));
-    }
-    let mut shown: Vec<TermsSeen> = seen.iter().filter(|t| t.provider == *provider).cloned().collect();
-    in_force.sort();
-    shown.sort();
-    if shown == in_force { Ok(()) } else { Err(DecideError::TermsChanged(provider.clone())) }
 }
 
 /// The state moves only from pending, so that of two decisions at once one wins.

@@ -3,8 +3,10 @@
 use purser_authority::action::ResourceAdd;
 use purser_authority::{Attempt, Caller, Done, Event, Facts, Outcome, authorise};
 use purser_catalogue::Price;
+use purser_identity::approval::{self, ApprovalError};
 use purser_identity::standing;
-use purser_values::id::{ResourceId, SagaId};
+use purser_values::Sha256Digest;
+use purser_values::id::{ApprovalId, ResourceId, SagaId};
 use purser_values::name::{EnvironmentName, ProjectName, ResourceName, ServiceRef};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -30,6 +32,9 @@ pub struct AddRequest {
     pub name: Option<ResourceName>,
     #[serde(default)]
     pub configuration: Map<String, Value>,
+    /// A person's yes to exactly this, for what the grant alone does not allow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approval: Option<ApprovalId>,
 }
 
 fn development() -> EnvironmentName {
@@ -70,13 +75,23 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         let permit = authorise::<ResourceAdd>(&caller, &facts(&standing, now, &request, &subject))?;
         let project = project::by_name(tx, organisation, &request.project)?.ok_or_else(|| OpError::ProjectUnknown(request.project.clone()))?;
         let checked = check(tx, app, &request, &project, standing.grant.as_ref())?;
-        if let Some(blocker) = checked.blockers.into_iter().next() {
+        let allowed = |blocker: &OpError| request.approval.is_some() && matches!(blocker, OpError::IrreversibleNotGranted(_));
+        if let Some(blocker) = checked.blockers.into_iter().find(|blocker| !allowed(blocker)) {
             return Err(blocker);
         }
         let (Some(listing), Some(name)) = (checked.listing, checked.name) else {
             return Err(OpError::ServiceUnknown(request.service.clone()));
         };
         let begun = Begun { saga: SagaId::mint(env), resource: ResourceId::mint(env) };
+        let mut done = Done::quiet(begun.clone());
+        if let Some(id) = &request.approval {
+            let text = crate::approval::add_request(tx, &standing, &request, &listing)?;
+            let digest = Sha256Digest::of(text.as_bytes());
+            let approved = done.absorb(approval::consume(tx, now, &permit, id, &digest, begun.resource.as_str())?);
+            if !approved.covers(&digest) {
+                return Err(ApprovalError::Mismatch(id.clone()).into());
+            }
+        }
         let row = Resource {
             id: begun.resource.clone(),
             organisation: organisation.clone(),
@@ -102,7 +117,7 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
             return Err(OpError::NameTaken { name, environment: request.environment.clone() });
         }
         let paid = matches!(listing.price, Price::Known { .. });
-        let state = AddState::new(&row, &caller, &jkt, paid.then(|| listing.price.clone()));
+        let state = AddState::new(&row, &caller, &jkt, paid.then(|| listing.price.clone()), request.approval.clone());
         let state = serde_json::to_string(&state).map_err(|e| OpError::Invalid(e.to_string()))?;
         purser_flow::begin(tx, env, &begun.saga, KIND, organisation.as_str(), &state)?;
         keep_answer(tx, agent, key.as_deref(), &begun)?;
@@ -110,8 +125,9 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         let configuration = purser_wire::canonical::digest(&row.configuration);
         let event = Event::new(permit.verb(), Outcome::Intended, permit.caller(), begun.resource.as_str())
             .related([begun.saga.as_str(), project.id.as_str(), subject.as_str()])
+            .related(request.approval.iter())
             .with(serde_json::json!({"service": subject, "environment": request.environment, "name": row.name, "configuration_sha256": configuration}));
-        Ok(Done::with_event(begun, event))
+        Ok(done.and_event(event))
     })
     .await
 }

@@ -11,6 +11,7 @@ use purser_authority::{Attempt, Caller, Delegator, Denied, Done, Event, Outcome,
 use purser_catalogue::Price;
 use purser_db::Tx;
 use purser_flow::{Definition, Step, StepCx, StepError};
+use purser_identity::approval::used_for;
 use purser_identity::{CallContext, standing};
 use purser_spend::hold::{self, Purchase};
 use purser_spend::limits::REFUND_PATIENCE_S;
@@ -19,7 +20,7 @@ use purser_spend::refund::due;
 use purser_spend::{Spender, token};
 use purser_values::Secret;
 use purser_values::error::Kind;
-use purser_values::id::{AccountId, AgentId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
+use purser_values::id::{AccountId, AgentId, ApprovalId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
 use purser_wire::catalog::Period;
 use purser_wire::manifest::Extension;
 use purser_wire::quote::{Quote, QuoteRequest};
@@ -50,6 +51,9 @@ pub struct AddState {
     agent_jkt: String,
     /// The catalogue's price when there is something to pay.
     price: Option<Price>,
+    /// The approval that was used for it.
+    #[serde(default)]
+    approval: Option<ApprovalId>,
     account: Option<AccountId>,
     quote: Option<Quote>,
     hold: Option<HoldId>,
@@ -71,7 +75,7 @@ struct CallerState {
 }
 
 impl AddState {
-    pub fn new(resource: &Resource, caller: &Caller, agent_jkt: &str, price: Option<Price>) -> Self {
+    pub fn new(resource: &Resource, caller: &Caller, agent_jkt: &str, price: Option<Price>, approval: Option<ApprovalId>) -> Self {
         Self {
             resource: resource.id.clone(),
             caller: CallerState {
@@ -83,6 +87,7 @@ impl AddState {
             },
             agent_jkt: agent_jkt.to_owned(),
             price,
+            approval,
             account: None,
             quote: None,
             hold: None,
@@ -201,13 +206,19 @@ fn quote_request(row: &Resource) -> Result<QuoteRequest, StepError> {
 async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
     let Some(quote) = state.quote.clone() else { return Ok(state) };
     let (row, _) = parts(&app, &state).await?;
-    let (app_in, caller, key) = (app.clone(), state.caller(), state.resource.to_string());
+    let (app_in, caller, key, approval) = (app.clone(), state.caller(), state.resource.to_string(), state.approval.clone());
     let (hold, sealed) = perform(
         &app.core,
         Attempt::new("purchase_hold", &caller, row.id.as_str()),
         move |tx| -> Result<Done<(HoldId, String)>, PayError> {
             let app = &app_in;
             let (held, standing) = permit(tx, app, &caller, &row)?;
+            let granted = standing.grant.as_ref().is_some_and(|grant| grant.irreversible);
+            let irreversible_allowed = granted
+                || match &approval {
+                    Some(id) => used_for(tx, app.core.env.now(), id, row.id.as_str())?.is_some(),
+                    None => false,
+                };
             let purchase = Purchase {
                 spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
                 grant: row.grant.clone(),
@@ -217,7 +228,7 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
                 project: row.project_name.clone(),
                 resource: row.id.clone(),
                 quote: accepted(&quote)?,
-                irreversible_allowed: standing.grant.as_ref().is_some_and(|grant| grant.irreversible),
+                irreversible_allowed,
                 key: key.clone(),
                 limits_url: app.page("/limits"),
                 card_url: app.page("/card"),

@@ -66,7 +66,7 @@ pub async fn payment_method_set(State(api): State<Api>, called: Called) -> Probl
 }
 
 pub async fn terms_accept(State(api): State<Api>, called: Called) -> Problem {
-    refuse::<TermsAccept>(&api, called, "/").await
+    refuse::<TermsAccept>(&api, called, "/terms").await
 }
 
 async fn refuse<A: Action>(api: &Api, called: Called, page: &str) -> Problem {

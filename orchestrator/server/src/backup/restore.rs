@@ -85,7 +85,7 @@ fn put_back(from: &Path, database: &Path, audit: &Path, uploads: &Path) -> Resul
 }
 
 async fn check(database: &Path, audit: &Path, keyring: Keyring) -> Result<Report, BackupError> {
-    let report = purser_audit::verify_files(database, audit).await.map_err(BackupError::Log)?;
+    let report = purser_audit::verify_files(database, audit, purser_identity::grant::consent_in_event).await.map_err(BackupError::Log)?;
     let db = Db::open(&DbConfig::Sqlite { path: database.to_owned() }).await?;
     let opened = db.read::<_, DbError, _>(move |tx| Ok(Keys::opens(tx, &keyring).is_ok())).await?;
     if opened { Ok(report) } else { Err(BackupError::OtherKey) }

@@ -33,7 +33,9 @@ struct Row {
     at: String,
     verb: String,
     outcome: String,
-    who: String,
+    went_wrong: bool,
+    kind: &'static str,
+    who: Option<String>,
     subject: String,
     data: String,
 }
@@ -51,6 +53,7 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
 
 fn row(seq: i64, entry: &Entry) -> Row {
     let event = &entry.event;
+    let (kind, who) = who(&event.caller);
     Row {
         seq,
         at: entry.at.for_people(),
@@ -61,15 +64,21 @@ fn row(seq: i64, entry: &Entry) -> Row {
             Outcome::Refused(code) => format!("refused: {code}"),
             Outcome::Failed(code) => format!("failed: {code}"),
         },
-        who: match &event.caller {
-            Caller::Person { person, .. } => person.to_string(),
-            Caller::Agent { agent, .. } => agent.to_string(),
-            Caller::Provider { provider } => format!("provider {provider}"),
-            Caller::Operator => "operator".to_owned(),
-            Caller::System => "purser".to_owned(),
-            Caller::Anonymous => "nobody known".to_owned(),
-        },
+        went_wrong: matches!(event.outcome, Outcome::Refused(_) | Outcome::Failed(_)),
+        kind,
+        who,
         subject: event.subject.clone(),
-        data: if event.data.is_null() { String::new() } else { event.data.to_string() },
+        data: if event.data.is_null() { String::new() } else { format!("{:#}", event.data) },
+    }
+}
+
+fn who(caller: &Caller) -> (&'static str, Option<String>) {
+    match caller {
+        Caller::Person { person, .. } => ("a person", Some(person.to_string())),
+        Caller::Agent { agent, .. } => ("an agent", Some(agent.to_string())),
+        Caller::Provider { provider } => ("the provider", Some(provider.to_string())),
+        Caller::Operator => ("the operator", None),
+        Caller::System => ("Purser itself", None),
+        Caller::Anonymous => ("nobody known", None),
     }
 }

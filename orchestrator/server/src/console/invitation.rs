@@ -67,7 +67,7 @@ pub async fn get(State(front): State<Front>, Query(link): Query<Link>, headers: 
         email: invitation.email.to_string(),
         role: invitation.role.name(),
         inviter: invitation.inviter.to_string(),
-        expires_at: invitation.expires_at.to_string(),
+        expires_at: invitation.expires_at.for_people(),
         viewer,
         sign_in: super::next::sign_in_for(&format!("/invitation?token={}", link.token.expose())),
         token: link.token.expose().clone(),

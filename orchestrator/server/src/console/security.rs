@@ -78,8 +78,8 @@ fn passkey_view(passkey: Passkey) -> PasskeyView {
     PasskeyView {
         id: passkey.id.to_string(),
         name: passkey.name,
-        added_at: passkey.created_at.to_string(),
-        used_at: passkey.last_used_at.map(|at| at.to_string()),
+        added_at: passkey.created_at.for_people(),
+        used_at: passkey.last_used_at.map(|at| at.for_people()),
         backed_up: passkey.backed_up,
     }
 }
@@ -88,7 +88,7 @@ fn session_view(row: SessionRow, here: &SessionId) -> SessionView {
     SessionView {
         here: row.id == *here,
         id: row.id.to_string(),
-        since: row.signed_in_at.to_string(),
+        since: row.signed_in_at.for_people(),
         method: match row.method.as_deref() {
             Some("email_code") => "code by mail",
             Some("passkey") => "passkey",

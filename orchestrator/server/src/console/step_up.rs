@@ -204,7 +204,7 @@ async fn page(
     let (methods, options, recovery) = looked.await?;
     let recovery = match recovery {
         Recovery::None => RecoveryView::None,
-        Recovery::Waiting { ready_at } => RecoveryView::Waiting(ready_at.to_string()),
+        Recovery::Waiting { ready_at } => RecoveryView::Waiting(ready_at.for_people()),
         Recovery::Ready { .. } => RecoveryView::Ready,
     };
     let ctx = PageContext::of(front, session, "Is it you?");

@@ -43,6 +43,14 @@ struct ConsentPage {
     offline: bool,
 }
 
+#[derive(Template)]
+#[template(path = "leave.html")]
+struct LeavePage {
+    ctx: PageContext,
+    to: String,
+    goes_to: String,
+}
+
 #[derive(Deserialize)]
 pub struct Which {
     request: String,
@@ -73,10 +81,10 @@ pub async fn get(
     if let Some(id) = pending.grant_request.clone() {
         let request = front.core.db.read(move |tx| by_id(tx, &id, now)).await?.ok_or_else(PageError::not_found)?;
         if request.state == RequestState::Pending {
-            let page = consent_page(&front, &session, &request, None).await?;
-            return Ok(with_form_target(page, &pending.asked.redirect_uri));
+            return consent_page(&front, &session, &request, None, None).await;
         }
-        return decide(&front, &session, &pending, &browser, Choice::Accept).await;
+        let to = answer(&front, &session, &pending, &browser, Choice::Accept).await?;
+        return Ok(leave(&front, &session, to, &pending.asked.redirect_uri));
     }
     if !pending.asked.prompt.consent && is_remembered(&front, &session, &pending).await? {
         return decide(&front, &session, &pending, &browser, Choice::Accept).await;
@@ -199,6 +207,12 @@ async fn show(front: &Front, session: &Session, pending: &Pending) -> Result<Res
         offline: asked.scope.contains(OFFLINE),
     };
     Ok(with_form_target(Page::ok(page).into_response(), &asked.redirect_uri))
+}
+
+/// A page that goes on by itself. The person comes from a form of another page, and browsers hold a redirect after a form to that
+/// page's policy.
+fn leave(front: &Front, session: &Session, to: String, redirect_uri: &RedirectUri) -> Response {
+    Page::ok(LeavePage { ctx: PageContext::of(front, session, "Going back"), to, goes_to: redirect_uri.shown() }).into_response()
 }
 
 /// Lets the form of a page lead to the client: browsers hold the redirect after a form to the page's policy too.

@@ -23,11 +23,12 @@ use purser_crypto::seal::Keyring;
 use purser_db::Db;
 use purser_db::jobs::Runner;
 use purser_db::testing::START;
+use purser_identity::authorization::sign_on::LOGOUT_JOB;
 use purser_identity::bootstrap::{BootstrapError, bootstrap_mint};
 use purser_identity::terms::{TermsDocument, terms_keep};
 use purser_identity::{CallContext, CallerError, Keys, Presented, Realm, SignUp, caller_of};
 use purser_notify::Transport;
-use purser_provisioning::{Core, perform};
+use purser_provisioning::{Core, client_logout, perform};
 use purser_server::front::Front;
 use purser_server::oidc::{Clients, Decisions, Registration, Rules};
 use purser_server::peer::TrustedProxies;
@@ -54,28 +55,38 @@ impl World {
     }
 
     pub async fn with(url: &str, sandbox: bool, sign_up: SignUp) -> Self {
+        let fetcher = purser_http::Fetcher::new(vec![]).unwrap();
+        Self::with_clients(url, sandbox, sign_up, clients(sandbox, vec![]), fetcher).await
+    }
+
+    /// With clients of its own, and a fetcher for what they want to hear.
+    pub async fn with_clients(url: &str, sandbox: bool, sign_up: SignUp, clients: Clients, fetcher: purser_http::Fetcher) -> Self {
         let (env, clock) = Env::test(START, 7);
         let db: Db = purser_db::testing::sqlite(purser_server::TABLES).await;
-        Self::made_of(db, env, clock, url, sandbox, sign_up, vec![]).await
+        Self::made_of(db, (env, clock), url, sandbox, sign_up, clients, fetcher).await
     }
 
     /// A sandbox whose fetcher may go to these origins on this machine.
     pub async fn fetching(allow: Vec<purser_http::fetch::Origin>) -> Self {
         let (env, clock) = Env::test(START, 7);
         let db: Db = purser_db::testing::sqlite(purser_server::TABLES).await;
-        Self::made_of(db, env, clock, "http://localhost:4000", true, SignUp::Open, allow).await
+        let fetcher = purser_http::Fetcher::new(allow.clone()).unwrap();
+        Self::made_of(db, (env, clock), "http://localhost:4000", true, SignUp::Open, clients(true, allow), fetcher).await
     }
 
     /// A sandbox on this database.
     pub async fn on(db: Db) -> Self {
         let (env, clock) = Env::test(START, 7);
-        Self::made_of(db, env, clock, "http://localhost:4000", true, SignUp::Open, vec![]).await
+        let fetcher = purser_http::Fetcher::new(vec![]).unwrap();
+        Self::made_of(db, (env, clock), "http://localhost:4000", true, SignUp::Open, clients(true, vec![]), fetcher).await
     }
 
     /// Another node on the same database, with nothing else in common but the time.
     pub async fn beside(&self) -> Self {
         let db = self.front.core.db.clone();
-        Self::made_of(db, self.env.clone(), self.clock.clone(), &self.front.realm.issuer, self.front.sandbox, SignUp::Open, vec![]).await
+        let (sandbox, fetcher) = (self.front.sandbox, purser_http::Fetcher::new(vec![]).unwrap());
+        let time = (self.env.clone(), self.clock.clone());
+        Self::made_of(db, time, &self.front.realm.issuer, sandbox, SignUp::Open, clients(sandbox, vec![]), fetcher).await
     }
 
     /// Lets the OAuth endpoints and the API treat nonces by this rule.
@@ -87,12 +98,12 @@ impl World {
 
     async fn made_of(
         db: Db,
-        env: Env,
-        clock: Arc<TestClock>,
+        (env, clock): (Env, Arc<TestClock>),
         url: &str,
         sandbox: bool,
         sign_up: SignUp,
-        allow: Vec<purser_http::fetch::Origin>,
+        clients: Clients,
+        fetcher: purser_http::Fetcher,
     ) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let keyring = Keyring::from_bytes(&Secret::new([9; 32])).unwrap();
@@ -104,16 +115,12 @@ impl World {
         let mail = folder.path().join("mail");
         std::fs::create_dir(&mail).unwrap();
         let transport = Transport::folder(mail, "purser@localhost".parse().unwrap());
-        let handlers = HashMap::from([(purser_notify::JOB_KIND, purser_notify::handler(keyring, transport))]);
+        let handlers = HashMap::from([
+            (purser_notify::JOB_KIND, purser_notify::handler(keyring, transport)),
+            (LOGOUT_JOB, client_logout::handler(realm.clone(), fetcher)),
+        ]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
-        let front = Front {
-            core,
-            realm,
-            sandbox,
-            decisions: Decisions::default(),
-            clients: clients(sandbox, allow),
-            proxies: TrustedProxies::default(),
-        };
+        let front = Front { core, realm, sandbox, decisions: Decisions::default(), clients, proxies: TrustedProxies::default() };
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
         let world = Self { front, router, api, clock, env, runner, folder };
@@ -183,9 +190,14 @@ impl World {
         browser
     }
 
+    /// Runs what is due until nothing is.
+    pub async fn run_jobs(&self) {
+        while self.runner.run_due().await.unwrap() > 0 {}
+    }
+
     /// All mail so far to an address, oldest first, as text with soft line breaks undone.
     pub async fn mail_to(&self, address: &str) -> Vec<String> {
-        while self.runner.run_due().await.unwrap() > 0 {}
+        self.run_jobs().await;
         let mut files: Vec<_> = std::fs::read_dir(self.folder.path().join("mail")).unwrap().map(|f| f.unwrap().path()).collect();
         files.sort();
         let texts = files.iter().map(|f| std::fs::read_to_string(f).unwrap().replace("=\r\n", "").replace("=3D", "="));
@@ -229,7 +241,10 @@ impl World {
         let asked = agent.ask(&[("project", project), ("providers", "slipway")]).await;
         let page = person.get(&format!("/device?user_code={}", asked["user_code"].as_str().unwrap())).await;
         assert_eq!(page.status, StatusCode::OK, "{}", page.body);
-        let after = person.submit(&page, 1, &[], Some(("decision", "accept"))).await;
+        let mut after = person.submit(&page, 1, &[], Some(("decision", "accept"))).await;
+        if after.body.contains("Accept without a signature") {
+            after = person.submit(&after, 2, &[], Some(("decision", "accept"))).await;
+        }
         assert_eq!(after.status, StatusCode::SEE_OTHER, "{}", after.body);
         let (status, tokens) = agent.poll(&asked).await;
         assert_eq!(status, StatusCode::OK, "{tokens}");
@@ -284,7 +299,7 @@ impl Answer {
 
 fn attribute(tag: &str, name: &str) -> Option<String> {
     let rest = tag.split(&format!(" {name}=\"")).nth(1)?;
-    Some(rest.split('"').next()?.to_owned())
+    Some(rest.split('"').next()?.replace("&#38;", "&"))
 }
 
 impl Browser {

@@ -1,28 +1,35 @@
 //! The person's decision.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use purser_authority::{Attempt, Reach};
+use purser_db::DbError;
+use purser_identity::authorization::of_grant_request;
 use purser_identity::consent::ConsentFacts;
 use purser_identity::grant_request::{Accept, AskedScope, Asker, Decided, Decision, GrantRequest, State as RequestState, UserCode, by_id};
+use purser_identity::grant::Statement;
+use purser_identity::passkey::{AssertionAnswer, signing_options};
 use purser_identity::session::Session;
 use purser_provisioning::{ConsentDecision, grant_decide, perform};
 use purser_spend::rail::sandbox::SandboxCard;
-use purser_values::Money;
 use purser_values::id::GrantRequestId;
+use purser_values::{Money, Sha256Digest};
 use serde::Deserialize;
 
 use super::view::{facts_of, seen_digest, show};
 use crate::console::failure::PageError;
 use crate::console::form::SignedForm;
 use crate::console::page::{Page, PageContext};
+use crate::console::script;
 use crate::console::session::SignedIn;
 use crate::front::Front;
 
 /// The form as pairs, because providers repeat.
-type Pairs = Vec<(String, String)>;
+pub(super) type Pairs = Vec<(String, String)>;
 
 pub async fn post(State(front): State<Front>, signed: SignedForm<Pairs>) -> Result<Response, PageError> {
     let SignedForm { session, form } = signed;
@@ -36,21 +43,70 @@ pub async fn post(State(front): State<Front>, signed: SignedForm<Pairs>) -> Resu
     let decision = match field(&form, "decision") {
         Some("deny") => ConsentDecision { decision: Decision::Deny, card: None },
         Some("accept") => match read(&front, &session, &request, &form).await? {
-            Ok(decision) => decision,
-            Err(wrong) => return show(&front, &session, &request, Some(wrong)).await,
+            Ok(decision) => match to_sign(&front, &session, &request, &form, &decision).await? {
+                Some(page) => return Ok(page),
+                None => decision,
+            },
+            Err(wrong) => return show(&front, &session, &request, Some(&form), Some(wrong)).await,
         },
         _ => return Err(PageError::new(StatusCode::BAD_REQUEST, "no_decision", "press Accept or Deny")),
     };
     let (realm, caller) = (front.realm.clone(), session.caller());
     let attempt = Attempt::new("grant_decide", &caller, id.as_str());
+    let look = id.clone();
+    let waiting = front.core.db.read(move |tx| of_grant_request(tx, &look)).await?;
     let decided = perform(&front.core, attempt, move |tx| grant_decide(tx, &realm, &caller, &id, &decision)).await?;
     front.decisions.ring();
+    if let Some(application) = waiting {
+        return Ok(Redirect::to(&crate::oidc::consent_path(&application.id)).into_response());
+    }
     let what = match decided {
         Decided::Granted { .. } => "granted",
         Decided::LetIn => "let-in",
         Decided::Denied => "denied",
     };
     Ok(Redirect::to(&format!("/device/done?as={what}")).into_response())
+}
+
+#[derive(Template)]
+#[template(path = "sign.html")]
+struct SignPage {
+    ctx: PageContext,
+    /// What the passkey is asked with: the challenge is the statement's digest.
+    options: String,
+    statement: String,
+    digest: String,
+    fields: Pairs,
+}
+
+/// The page on which a person with a passkey signs what they accept, unless they have signed, or said that they will not.
+async fn to_sign(
+    front: &Front,
+    session: &Session,
+    request: &GrantRequest,
+    form: &Pairs,
+    decision: &ConsentDecision,
+) -> Result<Option<Response>, PageError> {
+    let Decision::Accept(accept) = &decision.decision else { return Ok(None) };
+    if accept.answer.is_some() || field(form, "unsigned").is_some() {
+        return Ok(None);
+    }
+    let (person, organisation) = (session.member.person.id.clone(), &session.member.organisation.id);
+    let statement = Statement::of(&front.realm, request, &person, organisation, &accept.allowed, &accept.terms);
+    let text = statement.text().map_err(|e| DbError::Other(e.to_string()))?;
+    let (realm, digest) = (front.realm.clone(), Sha256Digest::of(text.as_bytes()));
+    let options = front.core.db.read(move |tx| signing_options(tx, &realm, &person, &digest)).await?;
+    let Some(options) = options else { return Ok(None) };
+    let ctx = PageContext::of(front, session, "Sign what you accept");
+    let fields = form.iter().filter(|(name, _)| !matches!(name.as_str(), "csrf" | "answer" | "decision")).cloned().collect();
+    let page = SignPage { ctx, options: options.to_string(), statement: pretty(&text), digest: digest.to_string(), fields };
+    Ok(Some(script::allow(front, Page::ok(page).into_response())))
+}
+
+/// The statement for people: the same JSON with line ends.
+fn pretty(text: &str) -> String {
+    let parsed = serde_json::from_str::<serde_json::Value>(text).and_then(|value| serde_json::to_string_pretty(&value));
+    parsed.unwrap_or_else(|_| text.to_owned())
 }
 
 /// The decision in the form, or why it cannot be taken as it is and the page must be shown again.
@@ -75,8 +131,6 @@ async fn read(
 }
 
 fn accept(may_add_card: bool, asked: &AskedScope, facts: &ConsentFacts, form: &Pairs) -> Result<ConsentDecision, String> {
-    let cap_text = field(form, "cap").unwrap_or_default().trim();
-    let cap = Money::parse_decimal(cap_text, asked.cap.currency()).map_err(|e| format!("the cap: {e}"))?;
     let chosen: Vec<_> = form.iter().filter(|(name, _)| name == "provider").map(|(_, value)| value.as_str()).collect();
     let accepted = facts.providers.iter().filter(|p| chosen.contains(&p.name.as_str()));
     let (mut providers, mut terms) = (Vec::new(), Vec::new());
@@ -92,15 +146,58 @@ fn accept(may_add_card: bool, asked: &AskedScope, facts: &ConsentFacts, form: &P
         Some(last4) => Some(SandboxCard::from_last4(last4).ok_or("the card is none of those on the page")?),
         None => None,
     };
-    let mut allowed = asked.clone();
-    allowed.providers = Reach::only(providers);
-    allowed.cap = cap;
-    allowed.export = ticked(form, "export");
-    allowed.irreversible = ticked(form, "irreversible");
-    Ok(ConsentDecision { decision: Decision::Accept(Box::new(Accept { allowed, terms })), card })
+    let currency = asked.cap.currency();
+    let money = |name: &str| -> Result<Option<Money>, String> {
+        let text = field(form, name).unwrap_or_default().trim();
+        if text.is_empty() {
+            return Ok(None);
+        }
+        Money::parse_decimal(text, currency).map(Some).map_err(|e| format!("the limit: {e}"))
+    };
+    let mut caps = BTreeMap::new();
+    for provider in &providers {
+        if let Some(cap) = money(&format!("cap_{provider}"))? {
+            caps.insert(provider.clone(), cap);
+        }
+    }
+    let allowed = AskedScope {
+        projects: reach(form, "project", &asked.projects)?,
+        environments: reach(form, "environment", &asked.environments)?,
+        providers: Reach::only(providers),
+        services: reach(form, "service", &asked.services)?,
+        actions: asked.actions.clone(),
+        cap: money("cap")?.ok_or("write a limit, or deny")?,
+        caps,
+        total: money("total")?,
+        export: ticked(form, "export"),
+        irreversible: ticked(form, "irreversible"),
+        delegate: ticked(form, "delegate"),
+        life_s: field(form, "life").and_then(|text| text.parse().ok()).ok_or("choose how long")?,
+    };
+    let answer = field(form, "answer").filter(|text| !text.is_empty()).map(str::parse::<AssertionAnswer>).transpose();
+    let answer = answer.map_err(|e| format!("the passkey's answer: {e}"))?;
+    Ok(ConsentDecision { decision: Decision::Accept(Box::new(Accept { allowed, terms, answer })), card })
 }
 
-fn field<'a>(form: &'a Pairs, name: &str) -> Option<&'a str> {
+/// The names that are left: ticked ones, or those typed where all were asked for.
+fn reach<T>(form: &Pairs, name: &str, asked: &Reach<T>) -> Result<Reach<T>, String>
+where
+    T: Ord + Clone + std::str::FromStr<Err: std::fmt::Display>,
+{
+    let mut names = BTreeSet::new();
+    let typed = field(form, &format!("{name}_only")).filter(|_| asked.is_all()).unwrap_or_default();
+    let ticked = form.iter().filter(|(n, _)| n == name && !asked.is_all()).map(|(_, value)| value.as_str());
+    for text in typed.split_ascii_whitespace().chain(ticked) {
+        names.insert(text.parse().map_err(|e| format!("{e}"))?);
+    }
+    match (asked.is_all(), names.is_empty()) {
+        (true, true) => Ok(Reach::All),
+        (false, true) => Err(format!("leave at least one {name}, or deny")),
+        (_, false) => Ok(Reach::Only(names)),
+    }
+}
+
+pub(super) fn field<'a>(form: &'a Pairs, name: &str) -> Option<&'a str> {
     form.iter().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
 }
 

@@ -4,8 +4,10 @@ use askama::Template;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
+use purser_authority::Reach;
 use purser_db::DbError;
 use purser_identity::authorization::device::device_sign_on_by_user_code;
+use purser_identity::authorization::of_grant_request;
 use purser_identity::consent::{ConsentFacts, TermsSeen};
 use purser_identity::grant_request::{AskedScope, Asker, GrantRequest, State as RequestState, UserCode, by_user_code};
 use purser_identity::session::Session;
@@ -15,10 +17,14 @@ use purser_values::name::ProviderName;
 use purser_values::{Money, Sha256Digest};
 use serde::Deserialize;
 
+use super::decide::{Pairs, field};
 use crate::console::failure::PageError;
 use crate::console::page::{Page, PageContext};
 use crate::console::session::SignedIn;
 use crate::front::Front;
+
+/// Lives that a person can choose instead of a longer one, in seconds.
+const SHORTER_S: [i64; 4] = [3_600, 86_400, 7 * 86_400, 30 * 86_400];
 
 #[derive(Deserialize)]
 pub struct Code {
@@ -46,6 +52,8 @@ struct RequestView {
     user_code: String,
     /// Whether the person types the code, instead of comparing it.
     typed: bool,
+    /// The application that sent the person here; absent when a terminal asks.
+    application: Option<Application>,
     name: String,
     fingerprint: String,
     peer: String,
@@ -53,25 +61,57 @@ struct RequestView {
     seen: String,
 }
 
+/// Who sent the person here, and where their answer goes back to.
+struct Application {
+    client: String,
+    goes_to: String,
+}
+
 /// What is asked by an agent; absent for a person's own terminal.
 struct AgentView {
-    projects: Vec<String>,
+    reaches: Vec<ReachView>,
+    lives: Vec<LifeView>,
+    /// Written out by the agent; empty when it asks for all that agents can be granted.
+    actions: Vec<String>,
     providers: Vec<ProviderView>,
     unknown: Vec<String>,
     cap: String,
+    total: String,
+    total_asked: bool,
     currency: &'static str,
     worst: String,
     many: usize,
     irreversible: bool,
+    irreversible_on: bool,
     export: bool,
-    ends: String,
+    export_on: bool,
+    delegate: bool,
+    delegate_on: bool,
     payment_method: Option<String>,
     cards: Vec<SandboxCard>,
+}
+
+/// One direction in which names can be left out.
+struct ReachView {
+    legend: &'static str,
+    name: &'static str,
+    all: bool,
+    names: Vec<(String, bool)>,
+    typed: String,
+}
+
+struct LifeView {
+    seconds: i64,
+    words: String,
+    ends: String,
+    on: bool,
 }
 
 struct ProviderView {
     name: String,
     display: String,
+    cap: String,
+    on: bool,
     terms: Vec<TermsSeen>,
 }
 
@@ -85,7 +125,7 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         move |tx: &mut purser_db::Tx<'_>| Ok::<_, DbError>((by_user_code(tx, &code, now)?, device_sign_on_by_user_code(tx, &code, now)?));
     let decided = || PageError::new(StatusCode::CONFLICT, "request_decided", "this request was decided before");
     match front.core.db.read(find).await? {
-        (Some(request), _) if request.state == RequestState::Pending => show(&front, &session, &request, None).await,
+        (Some(request), _) if request.state == RequestState::Pending => show(&front, &session, &request, None, None).await,
         (_, Some(request)) if request.is_pending() => super::sign_on::show(&front, &session, &request, None).await,
         (Some(request), _) if request.state != RequestState::Expired => Err(decided()),
         (_, Some(request)) if request.is_decided() => Err(decided()),
@@ -98,18 +138,27 @@ fn ask_code(front: &Front, session: &Session, wrong: Option<&'static str>) -> Re
     Page(status, CodePage { ctx: PageContext::of(front, session, "Connect a terminal"), wrong }).into_response()
 }
 
-/// The page for one pending request; `wrong` says why an earlier decision was not taken.
-pub async fn show(front: &Front, session: &Session, request: &GrantRequest, wrong: Option<String>) -> Result<Response, PageError> {
+/// The page for one pending request; `wrong` says why an earlier decision was not taken, and `sent` is the form as it was then.
+pub async fn show(front: &Front, session: &Session, request: &GrantRequest, sent: Option<&Pairs>, wrong: Option<String>) -> Result<Response, PageError> {
     let facts = facts_of(front, session, request).await?;
     let agent = match &request.asker {
-        Asker::Agent(asked) => Some(agent_view(front, super::may_add_card(front, session), asked, &facts)),
+        Asker::Agent(asked) => Some(agent_view(front, super::may_add_card(front, session), asked, &facts, sent)),
         Asker::Person => None,
     };
+    let id = request.id.clone();
+    let application = front
+        .core
+        .db
+        .read(move |tx| of_grant_request(tx, &id))
+        .await?
+        .map(|pending| Application { client: pending.asked.client.to_string(), goes_to: pending.asked.redirect_uri.shown() });
     let title = if agent.is_some() { "Let an agent act for you?" } else { "Let your terminal in?" };
     let request = RequestView {
         id: request.id.to_string(),
         user_code: request.user_code.to_string(),
-        typed: !front.sandbox,
+        // there is no terminal whose code could be compared
+        typed: !front.sandbox && application.is_none(),
+        application,
         name: request.name.to_string(),
         fingerprint: request.jkt.clone(),
         peer: request.peer.clone(),
@@ -135,25 +184,83 @@ pub fn seen_digest(request: &GrantRequest, facts: &ConsentFacts) -> Sha256Digest
     Sha256Digest::of(seen.to_string().as_bytes())
 }
 
-fn agent_view(front: &Front, may_add_card: bool, asked: &AskedScope, facts: &ConsentFacts) -> AgentView {
+fn agent_view(front: &Front, may_add_card: bool, asked: &AskedScope, facts: &ConsentFacts, sent: Option<&Pairs>) -> AgentView {
     let known = |name: &ProviderName| facts.providers.iter().any(|p| p.name == *name);
-    let many = facts.providers.len();
-    let times = i64::try_from(many).unwrap_or(i64::MAX);
-    let worst = Money::from_minor(asked.cap.minor().saturating_mul(times), asked.cap.currency());
-    let providers =
-        facts.providers.iter().map(|p| ProviderView { name: p.name.to_string(), display: p.display.clone(), terms: p.terms.clone() });
+    let cap_at = |name: &ProviderName| asked.caps.get(name).copied().unwrap_or(asked.cap);
+    let worst = facts.providers.iter().fold(0_i64, |sum, p| sum.saturating_add(cap_at(&p.name).minor()));
+    let text = |name: &str, usual: String| sent.map_or(usual, |sent| field(sent, name).unwrap_or_default().to_owned());
+    let on = |name: &str, value: &str| sent.is_none_or(|sent| sent.iter().any(|(n, v)| n == name && v == value));
+    let providers = facts.providers.iter().map(|p| ProviderView {
+        name: p.name.to_string(),
+        display: p.display.clone(),
+        cap: text(&format!("cap_{}", p.name), asked.caps.get(&p.name).map(|cap| cap.decimal()).unwrap_or_default()),
+        on: on("provider", p.name.as_str()),
+        terms: p.terms.clone(),
+    });
     AgentView {
-        projects: asked.projects.named().map(ToString::to_string).collect(),
+        reaches: vec![
+            reach("In these projects", "project", &asked.projects, sent),
+            reach("In these environments", "environment", &asked.environments, sent),
+            reach("With these services", "service", &asked.services, sent),
+        ],
+        lives: lives(front, asked, sent),
+        actions: asked.actions.named().cloned().collect(),
         providers: providers.collect(),
         unknown: asked.providers.named().filter(|p| !known(p)).map(ToString::to_string).collect(),
-        cap: asked.cap.decimal(),
+        cap: text("cap", asked.cap.decimal()),
+        total: text("total", asked.total.map(|total| total.decimal()).unwrap_or_default()),
+        total_asked: asked.total.is_some(),
         currency: asked.cap.currency().code(),
-        worst: worst.to_string(),
-        many,
+        worst: Money::from_minor(worst, asked.cap.currency()).to_string(),
+        many: facts.providers.len(),
         irreversible: asked.irreversible,
+        irreversible_on: on("irreversible", "1"),
         export: asked.export,
-        ends: front.realm.env.now().plus_secs(asked.life_s).for_people(),
+        export_on: on("export", "1"),
+        delegate: asked.delegate,
+        delegate_on: on("delegate", "1"),
         payment_method: facts.payment_method.clone(),
         cards: if may_add_card { SandboxCard::ALL.to_vec() } else { Vec::new() },
+    }
+}
+
+fn reach<T: Ord + ToString>(legend: &'static str, name: &'static str, asked: &Reach<T>, sent: Option<&Pairs>) -> ReachView {
+    let on = |value: &String| sent.is_none_or(|sent| sent.iter().any(|(n, v)| n == name && v == value));
+    let names = asked.named().map(ToString::to_string).map(|text| (text.clone(), on(&text)));
+    let typed = sent.and_then(|sent| field(sent, &format!("{name}_only"))).unwrap_or_default().to_owned();
+    ReachView { legend, name, all: asked.is_all(), names: names.collect(), typed }
+}
+
+/// What was asked for, and what is shorter.
+fn lives(front: &Front, asked: &AskedScope, sent: Option<&Pairs>) -> Vec<LifeView> {
+    let chosen = sent.and_then(|sent| field(sent, "life")?.parse().ok()).unwrap_or(asked.life_s);
+    let shorter = SHORTER_S.into_iter().filter(|seconds| *seconds < asked.life_s);
+    let view = |seconds: i64| LifeView {
+        seconds,
+        words: life_words(seconds),
+        ends: front.realm.env.now().plus_secs(seconds).for_people(),
+        on: seconds == chosen,
+    };
+    shorter.chain([asked.life_s]).map(view).collect()
+}
+
+fn life_words(seconds: i64) -> String {
+    let of = |n: i64, unit: &str| format!("{n} {unit}{}", if n == 1 { "" } else { "s" });
+    match seconds {
+        s if s % 86_400 == 0 => of(s / 86_400, "day"),
+        s if s % 3_600 == 0 => of(s / 3_600, "hour"),
+        s if s % 60 == 0 => of(s / 60, "minute"),
+        s => of(s, "second"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_life_is_said_in_its_largest_whole_unit() {
+        let said = [86_400, 2_592_000, 7_200, 90, 120].map(life_words);
+        assert_eq!(said, ["1 day", "30 days", "2 hours", "90 seconds", "2 minutes"]);
     }
 }

@@ -52,7 +52,7 @@ impl OrganisationPage {
             email: row.email.to_string(),
             role: row.role.name(),
             invited_by: row.invited_by.to_string(),
-            expires_at: row.expires_at.to_string(),
+            expires_at: row.expires_at.for_people(),
         };
         Self {
             ctx,
@@ -80,7 +80,7 @@ fn member_view(session: &Session, row: &MemberRow) -> MemberView {
         id: row.person.to_string(),
         email: row.email.to_string(),
         role: row.role.name(),
-        since: row.since.to_string(),
+        since: row.since.for_people(),
         disabled: row.disabled,
         is_self,
         choices: roles.into_iter().map(|name| (name, name == row.role.name())).collect(),
@@ -129,7 +129,7 @@ impl MemberPage {
                 .map(|g| GrantView {
                     id: g.id.to_string(),
                     agent: g.agent.to_string(),
-                    accepted_at: g.accepted_at.to_string(),
+                    accepted_at: g.accepted_at.for_people(),
                     in_force: g.is_in_force(now),
                     providers: g.scope.providers.to_string(),
                     cap: g.scope.cap_per_provider_month.to_string(),

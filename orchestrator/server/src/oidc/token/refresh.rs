@@ -1,5 +1,7 @@
 //! The refresh token grant: an agent's token works for its key, a sign-on's for its client.
 
+use purser_identity::client::GrantType;
+use purser_identity::token::dpop::ProofError;
 use purser_identity::token::{
     RefreshError, Refreshed, SIGN_ON_REFRESH, SignOnRefresh, SignOnRefreshError, SignOnRefreshed, sign_on_refresh, token_refresh,
 };
@@ -20,9 +22,17 @@ pub async fn answer(front: &Front, form: Form) -> Result<Answer, OAuthError> {
 }
 
 async fn of_agent(front: &Front, form: Form, refresh_token: Secret<String>) -> Result<Answer, OAuthError> {
-    let proof = proof::of(front, &form.headers, PATH)?;
     // An agent that came by a client may name it, and then it must prove it.
     let authenticated = client_auth::optional(front, &form.headers, &form.parameters, PATH).await?;
+    if authenticated.as_ref().is_some_and(|a| !a.client.may(GrantType::RefreshToken)) {
+        return Err(OAuthError::new("unauthorized_client", "the client is not registered for this grant type".to_owned()));
+    }
+    let proof = match proof::optional(front, &form.headers, PATH)? {
+        Some(proof) => proof,
+        // What a client without a proof shows here is no agent's token: it cannot have got one.
+        None if authenticated.is_some() => return Err(RefreshError::InvalidGrant.into()),
+        None => return Err(ProofError::Missing.into()),
+    };
     let (realm, assertion) = (front.realm.clone(), authenticated.and_then(|a| a.assertion));
     let refreshed = perform(&front.core, attempt(proof.jkt()), move |tx| {
         if let Some(assertion) = &assertion {

@@ -1,0 +1,266 @@
+//! A person's yes to one exact request, on both engines.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+use std::sync::Arc;
+
+use purser_authority::action::{ApprovalDecide, ApprovalRequest, ResourceAdd, ResourceRemove};
+use purser_authority::{Action, Caller, Denied, Done, Facts, GrantScope, Permit, Reach, Role, STEP_UP_S, authorise};
+use purser_crypto::seal::Keyring;
+use purser_db::testing::{START, each_engine};
+use purser_db::{Db, DbError, Migrations, params};
+use purser_identity::approval::{
+    Approval, ApprovalError, ApprovalState, Ask, Reader, approval_decide, approval_request, consume, find, list, permit, used_for,
+};
+use purser_identity::{Keys, Realm, SignUp};
+use purser_values::env::TestClock;
+use purser_values::id::{AgentId, GrantId, OrganisationId, PersonId};
+use purser_values::{Currency, Env, Money, Secret, Sha256Digest};
+
+const MIGRATIONS: &[Migrations] = &[purser_db::MIGRATIONS, purser_identity::MIGRATIONS];
+const REQUEST: &str = r#"{"price":900,"service":"slipway/domain","verb":"resource_add"}"#;
+
+#[derive(Clone)]
+struct World {
+    db: Db,
+    realm: Realm,
+    clock: Arc<TestClock>,
+    organisation: OrganisationId,
+    /// Owner, admin, member and auditor of the organisation.
+    people: [PersonId; 4],
+    agent: AgentId,
+    grant: GrantId,
+}
+
+const ROLES: [Role; 4] = [Role::Owner, Role::Admin, Role::Member, Role::Auditor];
+
+impl World {
+    async fn new(db: Db) -> Self {
+        let (env, clock) = Env::test(START, 5);
+        let keyring = Keyring::from_bytes(&Secret::new([1; 32])).unwrap();
+        let (e, k) = (env.clone(), keyring.clone());
+        let keys = db.write(move |tx| Keys::load(tx, &e, &k)).await.unwrap();
+        let realm = Realm::new(env.clone(), keyring, keys, "http://localhost:1/", SignUp::Open);
+        let people = std::array::from_fn(|_| PersonId::mint(&env));
+        let (organisation, agent, grant) = (OrganisationId::mint(&env), AgentId::mint(&env), GrantId::mint(&env));
+        let world = Self { db, realm, clock, organisation, people, agent, grant };
+        let (organisation, people) = (world.organisation.clone(), world.people.clone());
+        let join = move |tx: &mut purser_db::Tx<'_>| {
+            tx.execute("insert into organisation (id, name, created_at) values ($1, 'o', 0)", params![organisation])?;
+            for (i, person) in people.iter().enumerate() {
+                let email = format!("p{i}@example.test");
+                tx.execute("insert into person (id, email, created_at) values ($1, $2, 0)", params![person, email.as_str()])?;
+                let insert = "insert into membership (organisation, person, role, created_at) values ($1, $2, $3, 0)";
+                tx.execute(insert, params![organisation, person, ROLES[i].name()])?;
+            }
+            Ok::<_, DbError>(())
+        };
+        world.db.write(join).await.unwrap();
+        world
+    }
+
+    fn person(&self, i: usize) -> Caller {
+        let present_at = Some(self.realm.env.now());
+        Caller::Person { person: self.people[i].clone(), organisation: self.organisation.clone(), role: ROLES[i], present_at }
+    }
+
+    /// The agent that acts for the member.
+    fn agent(&self) -> Caller {
+        Caller::Agent {
+            agent: self.agent.clone(),
+            grant: self.grant.clone(),
+            on_behalf_of: self.people[2].clone(),
+            organisation: self.organisation.clone(),
+            chain: Vec::new(),
+        }
+    }
+
+    fn permit<A: Action>(&self, caller: &Caller) -> Permit<A> {
+        let scope = GrantScope {
+            projects: Reach::All,
+            environments: Reach::All,
+            providers: Reach::All,
+            services: Reach::All,
+            actions: purser_authority::action::grantable().map(str::to_owned).collect(),
+            cap_per_provider_month: Money::zero(Currency::USD),
+            caps: std::collections::BTreeMap::new(),
+            total: None,
+            irreversible: false,
+            export: false,
+            expires_at: self.realm.env.now().plus_secs(60),
+        };
+        authorise(caller, &Facts { grant: Some(&scope), ..Facts::new(self.realm.env.now(), "x") }).unwrap()
+    }
+
+    async fn ask(&self, caller: &Caller, request: &str, second_person: bool) -> Result<Done<Approval>, ApprovalError> {
+        let (world, caller) = (self.clone(), caller.clone());
+        let ask = Ask {
+            verb: "resource_add".to_owned(),
+            request: request.to_owned(),
+            summary: "add slipway/domain".to_owned(),
+            facts: serde_json::Value::Null,
+            reason: "the shop needs it".to_owned(),
+            second_person,
+        };
+        self.db.write(move |tx| approval_request(tx, &world.realm, &world.permit::<ApprovalRequest>(&caller), &ask)).await
+    }
+
+    async fn decide(&self, caller: &Caller, approval: &Approval, yes: bool, shown: Sha256Digest) -> Result<Approval, ApprovalError> {
+        let (env, caller, id) = (self.realm.env.clone(), caller.clone(), approval.id.clone());
+        let write = self.db.write(move |tx| {
+            let permit = permit::<ApprovalDecide, ApprovalError>(tx, &caller, &id, env.now())?;
+            approval_decide(tx, &env, &permit, yes, &shown).map(|done| done.value)
+        });
+        write.await
+    }
+
+    async fn consume<A: Action>(&self, caller: &Caller, approval: &Approval, request: &str) -> Result<PersonId, ApprovalError> {
+        let (world, caller, id, digest) = (self.clone(), caller.clone(), approval.id.clone(), Sha256Digest::of(request.as_bytes()));
+        let write = self.db.write(move |tx| {
+            let permit = world.permit::<A>(&caller);
+            let approved = consume(tx, world.realm.env.now(), &permit, &id, &digest, "res_1")?.value;
+            assert!(approved.covers(&digest));
+            Ok(approved.by().clone())
+        });
+        write.await
+    }
+
+    async fn state(&self, approval: &Approval) -> ApprovalState {
+        let (now, id) = (self.realm.env.now(), approval.id.clone());
+        self.db.read::<_, DbError, _>(move |tx| find(tx, &id, now)).await.unwrap().unwrap().state
+    }
+}
+
+#[tokio::test]
+async fn a_yes_is_for_one_use_of_exactly_what_was_asked_by_whoever_asked() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let asked = world.ask(&world.agent(), REQUEST, false).await.unwrap();
+        assert_eq!(asked.jobs.len(), 3, "owner, admin and the agent's person are told, the auditor is not");
+        let asked = asked.value;
+        let again = world.ask(&world.agent(), REQUEST, false).await.unwrap();
+        assert_eq!((again.value.id, again.jobs.len()), (asked.id.clone(), 0), "the same request waits once");
+        assert!(matches!(world.consume::<ResourceAdd>(&world.agent(), &asked, REQUEST).await, Err(ApprovalError::Pending(_))));
+        let approved = world.decide(&world.person(2), &asked, true, asked.digest).await.unwrap();
+        assert!(matches!(approved.state, ApprovalState::Approved { .. }));
+
+        // One changed byte, another verb, another agent, a person: none of it was approved.
+        let changed = REQUEST.replace("900", "901");
+        assert!(matches!(world.consume::<ResourceAdd>(&world.agent(), &asked, &changed).await, Err(ApprovalError::Mismatch(_))));
+        assert!(matches!(world.consume::<ResourceRemove>(&world.agent(), &asked, REQUEST).await, Err(ApprovalError::Mismatch(_))));
+        let mut other = world.clone();
+        other.agent = AgentId::mint(&world.realm.env);
+        assert!(matches!(world.consume::<ResourceAdd>(&other.agent(), &asked, REQUEST).await, Err(ApprovalError::Unknown)));
+        assert!(matches!(world.consume::<ResourceAdd>(&world.person(0), &asked, REQUEST).await, Err(ApprovalError::Unknown)));
+
+        // Of many at once, one uses it.
+        let tasks: Vec<_> = (0..10)
+            .map(|_| {
+                let (world, asked) = (world.clone(), asked.clone());
+                tokio::spawn(async move { world.consume::<ResourceAdd>(&world.agent(), &asked, REQUEST).await })
+            })
+            .collect();
+        let mut used = 0;
+        for task in tasks {
+            match task.await.unwrap() {
+                Ok(by) => used += usize::from(by == world.people[2]),
+                Err(ApprovalError::Used(_) | ApprovalError::Db(_)) => {}
+                Err(other) => panic!("{other}"),
+            }
+        }
+        assert_eq!(used, 1);
+        assert!(matches!(world.consume::<ResourceAdd>(&world.agent(), &asked, REQUEST).await, Err(ApprovalError::Used(_))));
+        let (now, id) = (world.realm.env.now(), asked.id.clone());
+        let by = world.db.read::<_, DbError, _>(move |tx| Ok((used_for(tx, now, &id, "res_1")?, used_for(tx, now, &id, "res_2")?)));
+        assert_eq!(by.await.unwrap(), (Some(world.people[2].clone()), None));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn nobody_approves_what_they_asked_for_and_no_agent_approves_anything() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let asked = world.ask(&world.agent(), REQUEST, true).await.unwrap();
+        assert_eq!(asked.jobs.len(), 2, "the agent's own person is not asked where a second one is wanted");
+        let asked = asked.value;
+        for (who, why) in [(2, "the agent's own person"), (3, "an auditor")] {
+            let refused = world.decide(&world.person(who), &asked, true, asked.digest).await;
+            assert!(matches!(refused, Err(ApprovalError::OwnRequest | ApprovalError::Denied(Denied::Role { .. }))), "{why}: {refused:?}");
+        }
+        let by_agent = world.decide(&world.agent(), &asked, true, asked.digest).await;
+        assert!(matches!(by_agent, Err(ApprovalError::Denied(Denied::AgentNever { .. }))), "{by_agent:?}");
+        // A person who asks for themself waits for another, owner or not.
+        let own = world.ask(&world.person(0), REQUEST, false).await.unwrap().value;
+        assert!(matches!(world.decide(&world.person(0), &own, true, own.digest).await, Err(ApprovalError::OwnRequest)));
+        assert!(world.decide(&world.person(1), &own, true, own.digest).await.is_ok());
+        assert!(world.decide(&world.person(1), &asked, true, asked.digest).await.is_ok());
+        // A member who is not the agent's person is no approver of it.
+        let mut colleague = world.clone();
+        colleague.people.swap(0, 2);
+        let asked = colleague.ask(&colleague.agent(), "{}", false).await.unwrap().value;
+        let refused = world.decide(&world.person(2), &asked, true, asked.digest).await;
+        assert!(matches!(refused, Err(ApprovalError::Denied(Denied::Role { .. }))), "{refused:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_yes_needs_presence_and_the_digest_shown_a_no_needs_neither_and_time_ends_both() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let asked = world.ask(&world.agent(), REQUEST, false).await.unwrap().value;
+        let stale = world.person(0);
+        world.clock.advance_secs(STEP_UP_S);
+        let refused = world.decide(&stale, &asked, true, asked.digest).await;
+        assert!(matches!(refused, Err(ApprovalError::Denied(Denied::StepUpRequired { .. }))), "{refused:?}");
+        let other = Sha256Digest::of(b"something else");
+        assert!(matches!(world.decide(&world.person(0), &asked, true, other).await, Err(ApprovalError::NotShown)));
+        let denied = world.decide(&stale, &asked, false, asked.digest).await.unwrap();
+        assert!(matches!(denied.state, ApprovalState::Denied { .. }));
+        assert!(matches!(world.decide(&world.person(0), &asked, true, asked.digest).await, Err(ApprovalError::Decided(_))));
+        assert!(matches!(world.consume::<ResourceAdd>(&world.agent(), &asked, REQUEST).await, Err(ApprovalError::Refused(_))));
+
+        let late = world.ask(&world.agent(), REQUEST, false).await.unwrap().value;
+        assert_ne!(late.id, asked.id, "a denied request does not wait");
+        world.clock.advance_secs(3_600);
+        assert_eq!(world.state(&late).await, ApprovalState::Expired);
+        assert!(matches!(world.decide(&world.person(0), &late, true, late.digest).await, Err(ApprovalError::Expired(_))));
+        let good = world.ask(&world.agent(), REQUEST, false).await.unwrap().value;
+        world.decide(&world.person(0), &good, true, good.digest).await.unwrap();
+        world.clock.advance_secs(3_600);
+        assert!(matches!(world.consume::<ResourceAdd>(&world.agent(), &good, REQUEST).await, Err(ApprovalError::Expired(_))));
+
+        // Who approved and left approves nothing.
+        let left = world.ask(&world.agent(), REQUEST, false).await.unwrap().value;
+        world.decide(&world.person(1), &left, true, left.digest).await.unwrap();
+        let gone = world.people[1].clone();
+        world.db.write::<_, DbError, _>(move |tx| tx.execute("delete from membership where person = $1", params![gone])).await.unwrap();
+        assert!(matches!(world.consume::<ResourceAdd>(&world.agent(), &left, REQUEST).await, Err(ApprovalError::Expired(_))));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn to_strangers_and_other_agents_there_is_no_approval_and_nobody_can_flood_the_page() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let asked = world.ask(&world.agent(), REQUEST, false).await.unwrap().value;
+        let mut stranger = world.clone();
+        stranger.organisation = OrganisationId::mint(&world.realm.env);
+        let refused = world.decide(&stranger.person(0), &asked, true, asked.digest).await;
+        assert!(matches!(refused, Err(ApprovalError::Denied(Denied::NotFound))), "{refused:?}");
+        let mut other = world.clone();
+        other.agent = AgentId::mint(&world.realm.env);
+        assert!(Reader(&world.agent()).sees(&asked) && Reader(&world.person(3)).sees(&asked));
+        assert!(!Reader(&other.agent()).sees(&asked) && !Reader(&stranger.person(0)).sees(&asked));
+        for i in 1..20 {
+            let _ = world.ask(&world.agent(), &format!("{{\"n\":{i}}}"), false).await.unwrap();
+        }
+        assert!(matches!(world.ask(&world.agent(), "{}", false).await, Err(ApprovalError::TooMany)));
+        assert!(world.ask(&other.agent(), "{}", false).await.is_ok());
+        let (organisation, now) = (world.organisation.clone(), world.realm.env.now());
+        let all = world.db.read::<_, DbError, _>(move |tx| list(tx, &organisation, now)).await.unwrap();
+        assert_eq!(all.len(), 21);
+    })
+    .await;
+}

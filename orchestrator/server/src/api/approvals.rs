@@ -1,0 +1,105 @@
+//! `/v1/approvals`: ask for a person's yes, wait for it, and (for a person's command line) give it.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use purser_authority::action::{ApprovalDecide, ApprovalRead};
+use purser_authority::{Attempt, Denied, authorise};
+use purser_http::Problem;
+use purser_http::extract::Json as Body;
+use purser_identity::approval::{self, Approval, ApprovalError, ApprovalState, Reader, approval_decide};
+use purser_provisioning::approval::approval_ask;
+use purser_provisioning::perform;
+use purser_provisioning::resource::add::AddRequest;
+use purser_values::Sha256Digest;
+use purser_values::id::ApprovalId;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::Api;
+use super::caller::Called;
+
+/// Longest wait of one request, in seconds.
+const WAIT_MAX_S: u64 = 25;
+/// Time between two looks of a request that waits.
+const LOOK_AGAIN: Duration = Duration::from_millis(250);
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Ask {
+    /// What `POST /v1/resources` would be sent.
+    request: AddRequest,
+    reason: String,
+    #[serde(default)]
+    second_person: bool,
+}
+
+pub async fn request(State(api): State<Api>, called: Called, Body(ask): Body<Ask>) -> Result<Json<Value>, Problem> {
+    let asked = approval_ask(&api.app, called.caller(), ask.request, ask.reason, ask.second_person).await?;
+    Ok(Json(view(&api, &asked)))
+}
+
+pub async fn list(State(api): State<Api>, called: Called) -> Result<Json<Value>, Problem> {
+    let (context, now) = (called.context, api.app.core.env.now());
+    let found = api.app.core.db.read::<_, ApprovalError, _>(move |tx| {
+        let organisation = context.caller.organisation().cloned().ok_or(Denied::Anonymous)?;
+        authorise::<ApprovalRead>(&context.caller, &context.facts(now, organisation.as_str())).map(drop)?;
+        let mut all = approval::list(tx, &organisation, now)?;
+        all.retain(|one| Reader(&context.caller).sees(one));
+        Ok(all)
+    });
+    let rows: Vec<Value> = found.await?.iter().map(|one| view(&api, one)).collect();
+    Ok(Json(json!({ "approvals": rows })))
+}
+
+#[derive(Deserialize)]
+pub struct Poll {
+    wait: Option<u64>,
+}
+
+pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>, Query(poll): Query<Poll>) -> Result<Json<Value>, Problem> {
+    let id: ApprovalId = id.parse().map_err(|_| Problem::not_found())?;
+    let until = Instant::now() + Duration::from_secs(poll.wait.unwrap_or(0).min(WAIT_MAX_S));
+    loop {
+        let (context, now, of) = (called.context.clone(), api.app.core.env.now(), id.clone());
+        let found = api.app.core.db.read::<_, ApprovalError, _>(move |tx| {
+            let found = approval::find(tx, &of, now)?.filter(|found| Reader(&context.caller).sees(found)).ok_or(ApprovalError::Unknown)?;
+            authorise::<ApprovalRead>(&context.caller, &context.facts(now, of.as_str())).map(drop)?;
+            Ok(found)
+        });
+        let found = found.await?;
+        if found.state != ApprovalState::Pending || Instant::now() >= until {
+            return Ok(Json(view(&api, &found)));
+        }
+        tokio::time::sleep_until((Instant::now() + LOOK_AGAIN).min(until)).await;
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Decide {
+    approve: bool,
+    /// Of the request that the person saw.
+    digest: Sha256Digest,
+}
+
+pub async fn decide(State(api): State<Api>, called: Called, Path(id): Path<String>, Body(decide): Body<Decide>) -> Result<Json<Value>, Problem> {
+    let id: ApprovalId = id.parse().map_err(|_| Problem::not_found())?;
+    let (caller, env) = (called.caller().clone(), api.app.core.env.clone());
+    let attempt = Attempt::new("approval_decide", &caller, id.as_str());
+    let decided = perform(&api.app.core, attempt, move |tx| {
+        let permit = approval::permit::<ApprovalDecide, ApprovalError>(tx, &caller, &id, env.now())?;
+        approval_decide(tx, &env, &permit, decide.approve, &decide.digest)
+    });
+    Ok(Json(view(&api, &decided.await?)))
+}
+
+fn view(api: &Api, approval: &Approval) -> Value {
+    let request: Value = serde_json::from_str(&approval.request).unwrap_or_default();
+    let mut view = json!(approval);
+    view["request"] = request;
+    view["url"] = json!(api.app.page(&format!("/approvals/{}", approval.id)));
+    view
+}
