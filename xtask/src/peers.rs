@@ -1,7 +1,10 @@
 //! The real programs that Purser runs on or is tested against, brought in pinned and checked.
 //!
-//! workerd belongs to the product; wrangler, its Node 22 and PostgreSQL are for tests only.
+//! workerd belongs to the product; everything else is for tests only: wrangler and its Node 22, PostgreSQL, independent clients and
+//! an independent server of OAuth, and a browser.
 
+mod chromium;
+mod debian;
 mod npm;
 pub mod postgres;
 mod python;
@@ -26,4 +29,22 @@ pub fn wranglers(house: &House) -> Outcome<wrangler::Wranglers> {
 /// A mail server of somebody else's: the folder for its `PYTHONPATH`.
 pub fn mail_server(house: &House) -> Outcome<PathBuf> {
     python::install(house, "mail")
+}
+
+/// Who judges the authorization server and the pages.
+#[derive(Debug)]
+pub struct Referees {
+    /// Holds the npm packages.
+    pub modules: PathBuf,
+    /// The Node that they run on.
+    pub node: PathBuf,
+    /// A folder for `PYTHONPATH`.
+    pub python: PathBuf,
+    pub chromium: PathBuf,
+}
+
+pub fn referees(house: &House) -> Outcome<Referees> {
+    let axe = npm::install(house, "tests/peers/referees", "axe-core/axe.js")?;
+    let modules = axe.ancestors().nth(2).map_or_else(|| axe.clone(), std::path::Path::to_path_buf);
+    Ok(Referees { modules, node: wrangler::node(house)?, python: python::install(house, "python")?, chromium: chromium::install(house)? })
 }

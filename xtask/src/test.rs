@@ -34,6 +34,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let workerd = peers::workerd(house)?;
     let wranglers = peers::wranglers(house)?;
     let mail_server = peers::mail_server(house)?;
+    let referees = peers::referees(house)?;
     // one command for binaries and tests: with a package at a time, cargo would build shared crates twice
     progress::step("build the workspace, its binaries and its tests", || {
         process::loud(process::cargo().args(["build", "--workspace", "--all-targets"]).current_dir(house.root()), "building")
@@ -53,6 +54,10 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         .env("PURSER_TEST_PG_URL", url)
         .env("PURSER_WORKERD", &workerd)
         .env("PURSER_MAIL_PYTHONPATH", &mail_server)
+        .env("PURSER_REFEREES", &referees.modules)
+        .env("PURSER_NODE", &referees.node)
+        .env("PURSER_PYTHONPATH", &referees.python)
+        .env("PURSER_CHROMIUM", &referees.chromium)
         .env("PURSER_WRANGLER_NEW", &wranglers.new)
         .env("PURSER_WRANGLER_OLD", &wranglers.old)
         .env("PURSER_BIN", house.binary(Profile::Development, "purser"))

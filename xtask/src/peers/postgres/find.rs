@@ -4,6 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use crate::peers::debian;
 use crate::process;
 
 /// The oldest server that the SQL of the house is written for; where there are several, this one is taken.
@@ -33,18 +34,9 @@ pub fn at(folder: PathBuf, libraries: Vec<PathBuf>) -> Option<Programs> {
     }
     let mut command = Command::new(folder.join("postgres"));
     command.arg("--version");
-    with_libraries(&mut command, &libraries);
+    debian::with_libraries(&mut command, &libraries);
     let version = major(&process::capture(&mut command, "asking PostgreSQL for its version").ok()?)?;
     Some(Programs { folder, libraries, version })
-}
-
-/// Lets a program find unpacked libraries; the machine's own come first wherever it has them.
-pub fn with_libraries(command: &mut Command, libraries: &[PathBuf]) {
-    if let Ok(joined) = std::env::join_paths(libraries)
-        && !joined.is_empty()
-    {
-        command.env("LD_LIBRARY_PATH", joined);
-    }
 }
 
 fn folders() -> Vec<PathBuf> {

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::find::{self, Programs};
+use super::find::Programs;
 use crate::fail::{Context, Failure, Outcome};
 use crate::process;
 use crate::temporary::{self, Temporary};
@@ -185,7 +185,7 @@ fn as_server_user(programs: &Programs, program: &str, folder: &Path) -> Outcome<
         }
         None => Command::new(binary),
     };
-    find::with_libraries(&mut command, &programs.libraries);
+    crate::peers::debian::with_libraries(&mut command, &programs.libraries);
     command.env("TZ", "UTC").env("HOME", folder).current_dir(folder);
     Ok(command)
 }
