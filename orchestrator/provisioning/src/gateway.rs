@@ -147,8 +147,6 @@ impl Gateway {
         if manifest.name != configured.name {
             return Err(RefreshError::Name(manifest.name));
         }
-        let server = discovery.authorization_server(&manifest.base_url).await?;
-        let issuer = server.filter(|s| s.authorization_response_iss_parameter_supported).map(|s| s.issuer);
         let mut documents = Vec::with_capacity(manifest.terms.len());
         for document in &manifest.terms {
             let body = discovery.terms(document).await?.to_vec();
@@ -177,6 +175,9 @@ impl Gateway {
                 Ok(crate::catalogue::keep(tx, &env, &name, &display, &services)?)
             })
             .await?;
+        // After the catalogue, which people ask grants for: this is needed only when somebody links an account.
+        let server = discovery.authorization_server(&manifest.base_url).await?;
+        let issuer = server.filter(|s| s.authorization_response_iss_parameter_supported).map(|s| s.issuer);
         let provider = Arc::new(Provider { client, manifest, issuer });
         self.0.known.write().unwrap_or_else(PoisonError::into_inner).insert(configured.name.clone(), provider);
         Ok(())

@@ -14,6 +14,17 @@ fn at_slipway(world: &World, name: &str) -> Person {
     person
 }
 
+/// A system that has read what slipway offers: who asks for a grant before that asks for nothing.
+async fn ready() -> Option<World> {
+    let world = World::start().await?;
+    let nobody = world.agent("nobody");
+    processes::until("the catalogue", Duration::from_secs(20), async || {
+        nobody.run(&["catalog"]).await.stdout.contains("slipway/workers").then_some(())
+    })
+    .await;
+    Some(world)
+}
+
 async fn cut(ada: &mut Person) {
     let page = ada.open("/connections").await;
     let forms = Form::all(&page.body);
@@ -39,7 +50,7 @@ fn account(status: &Value) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owner_who_cut_the_connection_links_the_same_account_again_while_the_agent_waits() {
-    let Some(world) = World::start().await else { return };
+    let Some(world) = ready().await else { return };
     let (mut ada, agent) = (world.person("ada"), world.agent("harbour"));
     agent.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
     agent.must(&["init", "harbour"]).await;
@@ -80,7 +91,7 @@ async fn an_owner_who_cut_the_connection_links_the_same_account_again_while_the_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_second_organisation_of_a_known_person_gets_an_account_only_with_their_word() {
-    let Some(world) = World::start().await else { return };
+    let Some(world) = ready().await else { return };
     let (mut ada, first) = (world.person("ada"), world.agent("first"));
     first.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
     first.must(&["init", "first"]).await;
