@@ -25,6 +25,7 @@ async fn a_changed_text_is_shown_beside_the_old_one_and_accepted_on_its_page() {
     for shown in ["changed: nothing new until you accept", "be good, version 1", "be good, version 2", old.as_str(), new.as_str()] {
         assert!(page.body.contains(shown), "`{shown}` is not on the page:\n{}", page.body);
     }
+    world.clock.advance_secs(1);
     // The person reads version 2 while version 3 comes out: that is not what they accept.
     world.publish_terms("3").await;
     let form = 1;
