@@ -79,7 +79,7 @@ const CHANGES = [
   ['an unknown resource', { resource: 'https://elsewhere.example.test/' }],
   ['a resource that is no URI', { resource: 'elsewhere' }],
   ['a resource with a fragment', { resource: (it, t) => `${t.api}#part` }],
-  ['a dpop_jkt', { dpop_jkt: 'a'.repeat(43) }],
+  ['a dpop_jkt', { dpop_jkt: 'E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM' }],
   ['a dpop_jkt that is no thumbprint', { dpop_jkt: 'short' }],
   ['authorization_details of an unknown type', { authorization_details: JSON.stringify([{ type: 'treasure' }]) }],
   ['authorization_details that are no JSON', { authorization_details: '{' }],

@@ -8,6 +8,7 @@ export class Browser {
   // Follows redirects within the origin; stops at a page, or at the first address elsewhere.
   async go(url, options = {}) {
     let next = { url: new URL(url, this.origin).href, ...options };
+    if (new URL(next.url).origin !== this.origin) return { url: next.url, status: 200, away: new URL(next.url) };
     for (let hop = 0; hop < 20; hop += 1) {
       const response = await fetch(next.url, {
         method: next.method ?? 'GET',
@@ -72,4 +73,4 @@ function attributes(text) {
   return found;
 }
 
-const decode = (text) => text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&#x27;', "'").replaceAll('&#34;', '"').replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&').replaceAll('&#38;', '&');
+export const decode = (text) => text.replaceAll('&quot;', '"').replaceAll('&#39;', "'").replaceAll('&#x27;', "'").replaceAll('&#34;', '"').replaceAll('&lt;', '<').replaceAll('&gt;', '>').replaceAll('&amp;', '&').replaceAll('&#38;', '&');

@@ -1,7 +1,7 @@
 // A person at our orchestrator, on the real pages: signs in with the mailed code and says yes or no.
 import fs from 'node:fs';
 import path from 'node:path';
-import { Browser, forms } from './browser.mjs';
+import { Browser, decode, forms } from './browser.mjs';
 
 export class Person {
   constructor(origin, mailbox, email) {
@@ -13,6 +13,11 @@ export class Person {
     let page = await this.browser.go(url, { method, body, headers });
     for (let step = 0; step < 12; step += 1) {
       if (page.away || page.status >= 400) return page;
+      const on = page.body.match(/<meta http-equiv="refresh" content="0;url=([^"]*)"/);
+      if (on) {
+        page = await this.browser.go(decode(on[1]));
+        if (page.away || page.status >= 400) return page;
+      }
       const found = forms(page.body);
       const email = found.find((form) => form.inputs.some((it) => it.name === 'email' && it.type !== 'hidden'));
       const code = found.find((form) => form.inputs.some((it) => it.name === 'code' && it.type !== 'hidden'));
