@@ -398,7 +398,7 @@ pub struct ApprovalAsk {
     pub second_person: bool,
     /// How long to wait for the decision
     #[arg(long, value_name = "SECONDS", default_value_t = 600)]
-    pub wait: u64,
+    pub timeout: u64,
 }
 
 #[derive(Debug, Args)]
@@ -407,7 +407,7 @@ pub struct ApprovalShow {
     pub approval: String,
     /// How long to wait for the decision
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
-    pub wait: u64,
+    pub timeout: u64,
 }
 
 #[derive(Debug, Args)]

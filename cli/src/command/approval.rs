@@ -22,11 +22,11 @@ pub(super) async fn ask(context: &Context, arguments: &ApprovalAsk) -> Result<Su
     let asked = api.post(&["v1", "approvals"], &[], &body).await?;
     let id: ApprovalId = text(&asked, "id").parse().map_err(|e| Failure::invalid(format!("{e}")))?;
     screen::note(&format!("open {}", text(&asked, "url")));
-    if arguments.wait == 0 { Ok(pending(asked)) } else { settle(&api, &id, arguments.wait).await }
+    if arguments.timeout == 0 { Ok(pending(asked)) } else { settle(&api, &id, arguments.timeout).await }
 }
 
 pub(super) async fn show(context: &Context, arguments: &ApprovalShow) -> Result<Success, Failure> {
-    settle(&context.api(Who::Either)?, &id(&arguments.approval)?, arguments.wait).await
+    settle(&context.api(Who::Either)?, &id(&arguments.approval)?, arguments.timeout).await
 }
 
 pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
@@ -81,7 +81,7 @@ async fn settle(api: &Api<'_>, id: &ApprovalId, wait_s: u64) -> Result<Success, 
 fn pending(asked: Value) -> Success {
     let id = text(&asked, "id");
     let words = format!("{}\n\nNobody has decided yet.", describe(&asked));
-    Success::new(asked, words).next(format!("purser approval show {id} --wait 600"))
+    Success::new(asked, words).next(format!("purser approval show {id} --timeout 600"))
 }
 
 fn describe(approval: &Value) -> String {

@@ -17,7 +17,7 @@ async fn a_person_approves_one_domain_and_that_one_is_bought_once() {
     let yes = r#"{"domain":"yes.test"}"#;
     assert_eq!(agent.refused(&["add", DOMAIN, "--config", yes]).await, "irreversible_not_granted");
 
-    let arguments = ["approval", "ask", DOMAIN, "--config", yes, "--reason", "the shop needs an address", "--wait", "60"];
+    let arguments = ["approval", "ask", DOMAIN, "--config", yes, "--reason", "the shop needs an address", "--timeout", "60"];
     let asking = agent.run(&arguments);
     let deciding = async {
         let id = processes::until("the request on the list", Duration::from_secs(20), async || {
