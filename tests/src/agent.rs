@@ -139,7 +139,11 @@ impl Agent {
         let mut arguments = vec!["--json", "login", "--name", &name, "--project", &self.project];
         arguments.extend(ask.irreversible.then_some("--irreversible"));
         arguments.extend(ask.export.then_some("--export"));
-        let child = envelope("login", self.command(&arguments));
+        let child = async {
+            let envelope = envelope("login", self.command(&arguments)).await;
+            assert!(envelope.ok(), "login failed: {}\n{}", envelope.stdout, envelope.stderr);
+            envelope.json["data"].clone()
+        };
         let accepting = async {
             let url = until("the URL for the person", Duration::from_secs(30), async || {
                 let text = fs::read_to_string(&invitation).ok()?;
@@ -150,9 +154,9 @@ impl Agent {
             ready().await;
             person.accept(&url, choice).await
         };
-        let (envelope, _) = tokio::join!(child, accepting);
-        assert!(envelope.ok(), "login failed: {}\n{}", envelope.stdout, envelope.stderr);
-        envelope.json["data"].clone()
+        // the child first: what it says when it fails is the reason why no URL came
+        let (granted, _) = tokio::join!(biased; child, accepting);
+        granted
     }
 
     /// A grant, a project, a plan and a token: what a deployment needs.

@@ -2,6 +2,7 @@
 
 use purser_identity::Realm;
 use purser_provisioning::Core;
+use purser_values::name::ProviderName;
 
 use crate::oidc::{Clients, Decisions};
 use crate::peer::TrustedProxies;
@@ -15,6 +16,8 @@ pub struct Front {
     pub sandbox: bool,
     pub decisions: Decisions,
     pub clients: Clients,
+    /// The providers that the operator has configured, whether they have answered yet or not.
+    pub configured: Vec<ProviderName>,
     pub proxies: TrustedProxies,
 }
 

@@ -10,6 +10,7 @@ mod device_authorization;
 mod error;
 mod form;
 mod introspect;
+mod known;
 mod logout;
 mod metadata;
 pub(crate) mod nonce;

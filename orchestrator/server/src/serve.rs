@@ -89,6 +89,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         sandbox: config.is_sandbox(),
         decisions: Decisions::default(),
         clients: clients.clone(),
+        configured: app.gateway.names(),
         proxies: config.trusted_proxies.clone(),
     };
     let state = Api { app, engine, rails, clients };

@@ -8,7 +8,6 @@ use serde_json::Value;
 const DOMAIN: &str = "slipway/registrar:domain";
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "the approval story with the real programs does not end yet"]
 async fn a_person_approves_one_domain_and_that_one_is_bought_once() {
     let Some(world) = World::start().await else { return };
     let (mut ada, agent) = (world.person("ada"), world.agent("shop"));
@@ -39,7 +38,8 @@ async fn a_person_approves_one_domain_and_that_one_is_bought_once() {
     let (asked, id) = tokio::join!(asking, deciding);
     assert!(asked.ok(), "{} {}", asked.stdout, asked.stderr);
     assert_eq!(asked.data()["state"], "approved");
-    assert!(ada.mails().iter().any(|mail| mail.contains("An approval is asked of you") && mail.contains(&id)));
+    let told = |mail: &String| mail.contains("An approval is asked of you") && mail.contains(&id);
+    processes::until("the mail to the person", Duration::from_secs(20), async || ada.mails().iter().any(told).then_some(())).await;
 
     let no = r#"{"domain":"no.test"}"#;
     assert_eq!(agent.refused(&["add", DOMAIN, "--config", no, "--approval", &id]).await, "approval_mismatch");

@@ -37,7 +37,6 @@ const PAGES: &[(&str, &str)] = &[
 ];
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "waits for a login URL that does not come under load"]
 async fn an_agent_cannot_widen_what_it_may_do_by_any_flag_or_route() {
     let Some(world) = World::start().await else { return };
     let (mut ada, agent) = (world.person("ada"), world.agent("bounds"));

@@ -4,12 +4,14 @@
 //! system. Money is held before the provider is asked to create anything, and the provider's charge is the only way it moves. What was
 //! charged before the saga turned round comes back as a refund, or is named as owed.
 
+use std::collections::BTreeMap;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use purser_authority::action::ResourceAdd;
 use purser_authority::{Attempt, Caller, Delegator, Denied, Done, Event, Outcome, Permit};
 use purser_catalogue::Price;
-use purser_db::Tx;
+use purser_db::{DbError, Tx};
 use purser_flow::{Definition, Step, StepCx, StepError};
 use purser_identity::approval::used_for;
 use purser_identity::{CallContext, standing};
@@ -18,9 +20,10 @@ use purser_spend::limits::REFUND_PATIENCE_S;
 use purser_spend::quote::{Line, Quote as AcceptedQuote, Recurs};
 use purser_spend::refund::due;
 use purser_spend::{Spender, token};
-use purser_values::Secret;
+use purser_values::{Env, Secret};
 use purser_values::error::Kind;
 use purser_values::id::{AccountId, AgentId, ApprovalId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
+use purser_vault::DeliverError;
 use purser_wire::catalog::Period;
 use purser_wire::manifest::Extension;
 use purser_wire::quote::{Quote, QuoteRequest};
@@ -336,12 +339,14 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
         }
         other => return Err(of_state(&other)),
     };
-    let delivery = super::delivery(&row);
-    // Alone and first: whatever is wrong with the credentials, the undo knows what to remove.
-    note_created(&app, &row, &opened.id, &provider_resource).await?;
-    let (env, keyring) = (app.core.env.clone(), app.core.keyring.clone());
-    state.variables =
-        app.core.db.write(move |tx| purser_vault::deliver(tx, &env, &keyring, &delivery, &values)).await.map_err(|e| StepError::of(&e))?;
+    state.variables = match keep_created(&app, &row, &opened.id, &provider_resource, values).await {
+        Ok(variables) => variables,
+        Err(e) => {
+            // Whatever is wrong with the credentials, the undo knows what to remove.
+            note_created(&app, &row, &opened.id, &provider_resource).await?;
+            return Err(StepError::of(&e));
+        }
+    };
     state.endpoints = envelope.endpoints;
     Ok(state)
 }
@@ -365,20 +370,39 @@ fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateR
     Ok(request)
 }
 
+/// The provider's id and the credentials in one write: many providers show a secret only in the answer to the create, and repeat
+/// that answer for its key. A crash between two writes would leave an id to look at and no way to the secret.
+async fn keep_created(
+    app: &App,
+    row: &Resource,
+    account: &AccountId,
+    provider_resource: &str,
+    values: BTreeMap<String, Secret<String>>,
+) -> Result<Vec<String>, DeliverError> {
+    let (row, account, provider_resource) = (row.clone(), account.clone(), provider_resource.to_owned());
+    let (env, keyring) = (app.core.env.clone(), app.core.keyring.clone());
+    let kept = app.core.db.write(move |tx| {
+        created(tx, &env, &row, &account, &provider_resource)?;
+        purser_vault::deliver(tx, &env, &keyring, &super::delivery(&row), &values)
+    });
+    let variables = kept.await?;
+    app.core.jobs.notify_one();
+    Ok(variables)
+}
+
+/// The provider's id alone: for what is still being made, or must be removed again.
 async fn note_created(app: &App, row: &Resource, account: &AccountId, provider_resource: &str) -> Result<(), StepError> {
     let (row, account, provider_resource, env) = (row.clone(), account.clone(), provider_resource.to_owned(), app.core.env.clone());
-    app.core
-        .db
-        .write(move |tx| {
-            resource::created(tx, &row.id, &account, &provider_resource)?;
-            if let Some(job) = follow_created(tx, &env, &row.agent, &row.provider)? {
-                purser_db::jobs::enqueue(tx, &env, &job)?;
-            }
-            Ok::<_, purser_db::DbError>(())
-        })
-        .await
-        .map_err(StepError::transient)?;
+    app.core.db.write(move |tx| created(tx, &env, &row, &account, &provider_resource)).await.map_err(StepError::transient)?;
     app.core.jobs.notify_one();
+    Ok(())
+}
+
+fn created(tx: &mut Tx<'_>, env: &Env, row: &Resource, account: &AccountId, provider_resource: &str) -> Result<(), DbError> {
+    resource::created(tx, &row.id, account, provider_resource)?;
+    if let Some(job) = follow_created(tx, env, &row.agent, &row.provider)? {
+        purser_db::jobs::enqueue(tx, env, &job)?;
+    }
     Ok(())
 }
 

@@ -5,16 +5,18 @@ use purser_identity::grant_request::{AskedScope, Asker};
 
 use super::device_authorization::{Body, asker};
 use super::error::OAuthError;
+use super::known;
 use crate::front::Front;
 
 pub async fn scope(front: &Front, details: &GrantDetails) -> Result<AskedScope, OAuthError> {
-    let known = front.core.db.read(purser_catalogue::providers).await?.into_iter().map(|p| p.name).collect();
     let flag = |on: bool| on.then(|| "1".to_owned());
     let caps: Vec<String> = details.caps_minor.iter().map(|(provider, minor)| format!("{provider}={minor}")).collect();
+    let providers = words(details.providers.as_deref())?;
+    let known = known::providers(front, providers.as_deref()).await?;
     let body = Body {
         project: words(details.projects.as_deref())?,
         environments: words(details.environments.as_deref())?,
-        providers: words(details.providers.as_deref())?,
+        providers,
         services: words(details.services.as_deref())?,
         actions: words(details.actions.as_deref())?,
         cap_minor: details.cap_minor,

@@ -21,7 +21,7 @@ use purser_values::{Currency, Money, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use super::error::OAuthError;
-use super::{client_auth, proof};
+use super::{client_auth, known, proof};
 use crate::front::Front;
 use crate::peer::Peer;
 
@@ -69,7 +69,7 @@ pub async fn post(State(front): State<Front>, Peer(peer): Peer, request: Request
         proof.ok_or_else(|| OAuthError::invalid_request("send a DPoP proof, as an agent, or the `client_id` of a registered client"))?;
     let body: Body =
         serde_urlencoded::from_bytes(&body).map_err(|e| OAuthError::invalid_request(format!("the form is not what is expected: {e}")))?;
-    let known = front.core.db.read(purser_catalogue::providers).await?.into_iter().map(|p| p.name).collect();
+    let known = known::providers(&front, body.providers.as_deref()).await?;
     let ask = Ask { asker: asker(known, &body)?, name: name(&body)?, peer };
     let realm = front.realm.clone();
     let attempt = Attempt::new("grant_request", &Caller::Anonymous, proof.jkt());
