@@ -75,6 +75,7 @@ impl Person {
         files.retain(|file| file.extension().is_some_and(|it| it == "eml"));
         files.sort_by_key(|file| fs::metadata(file).and_then(|found| found.modified()).ok());
         let mails = files.iter().filter_map(|file| fs::read_to_string(file).ok());
+        let mails = mails.map(|mail| if mail.contains("Content-Transfer-Encoding: quoted-printable") { plain(&mail) } else { mail });
         mails.filter(|mail| mail.lines().any(|line| line.starts_with("To:") && line.contains(&self.email))).collect()
     }
 
@@ -140,4 +141,9 @@ fn six_digits(mail: &str) -> Option<String> {
 pub fn link_in(mail: &str, path: &str) -> Option<String> {
     let word = mail.split_whitespace().find(|word| word.contains(path))?;
     Some(path_of(word))
+}
+
+/// A quoted-printable mail as a person reads it: long lines in one piece again. All our mails are plain ASCII otherwise.
+fn plain(mail: &str) -> String {
+    mail.replace("=\r\n", "").replace("=\n", "").replace("=3D", "=")
 }

@@ -11,6 +11,7 @@ use serde_json::Value;
 use super::{Approval, ApprovalError, ApprovalState, find};
 use crate::limits::{APPROVAL_LIFE_S, APPROVAL_REASON_CHARS, APPROVALS_PER_REQUESTER};
 use crate::realm::Realm;
+use crate::{agent, person};
 use crate::visible::is_hidden;
 
 /// What is asked.
@@ -75,8 +76,9 @@ pub fn approval_request(
         "verb": ask.verb, "digest": digest, "reason": reason, "second_person": ask.second_person,
     }));
     let mut done = Done::with_event(approval, event);
+    let text = notice(realm, &asker(tx, &done.value)?, &done.value, &ask.summary);
     for email in approvers(tx, &done.value)? {
-        let job = realm.mail(&email, "An approval is asked of you", notice(realm, &done.value, &ask.summary))?;
+        let job = realm.mail(&email, "An approval is asked of you", text.clone())?;
         done.jobs.push(job);
     }
     Ok(done)
@@ -131,13 +133,24 @@ pub(super) fn may_decide(approval: &Approval, person: &PersonId, role: Role) -> 
     }
 }
 
-fn notice(realm: &Realm, approval: &Approval, summary: &str) -> String {
-    let who = approval.agent.as_ref().map_or_else(|| format!("The person {}", approval.requester), |agent| format!("The agent {agent}"));
+/// Who asks, as a person knows them.
+fn asker(tx: &mut Tx<'_>, approval: &Approval) -> Result<String, DbError> {
+    Ok(match &approval.agent {
+        Some(id) => match agent::find(tx, id)? {
+            Some(agent) => format!("The agent \"{}\" (it calls itself that, {id})", agent.name),
+            None => format!("The agent {id}"),
+        },
+        None => person::member(tx, &approval.organisation, &approval.requester)?
+            .map_or_else(|| format!("The person {}", approval.requester), |member| member.person.email.to_string()),
+    })
+}
+
+fn notice(realm: &Realm, who: &str, approval: &Approval, summary: &str) -> String {
     format!(
         "{who} asks for a person's yes:\n\n    {summary}\n\nIt says why (nobody has verified this):\n\n    {}\n\n\
          Look at it and decide at {}\n\nUntil {} nothing of it happens without you; after that the request is gone.\n",
         approval.reason.replace('\n', "\n    "),
         realm.url(&format!("/approvals/{}", approval.id)),
-        approval.expires_at,
+        approval.expires_at.for_people(),
     )
 }
