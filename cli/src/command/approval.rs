@@ -44,7 +44,9 @@ pub(super) async fn decide(context: &Context, arguments: &ApprovalDecide, approv
     screen::note(&describe(&seen));
     if approve && !context.global.yes {
         if context.global.non_interactive || !screen::can_ask() {
-            return Err(Failure::new(Kind::Invalid, "NOT_CONFIRMED", "nobody has confirmed it").hint("look at it, then repeat with `--yes`"));
+            return Err(
+                Failure::new(Kind::Invalid, "NOT_CONFIRMED", "nobody has confirmed it").hint("look at it, then repeat with `--yes`")
+            );
         }
         if !screen::confirm("approve exactly this, once?") {
             return Err(Failure::new(Kind::Invalid, "NOT_CONFIRMED", "it was not approved"));

@@ -76,7 +76,9 @@ fn decided(changed: &[Value]) -> String {
         let shown = |value: &Value| match value {
             Value::Null => "none".to_owned(),
             Value::String(text) => text.clone(),
-            Value::Array(names) => names.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect::<Vec<_>>().join(", "),
+            Value::Array(names) => {
+                names.iter().map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)).collect::<Vec<_>>().join(", ")
+            }
             other => serde_json::from_value::<Money>(other.clone()).map_or_else(|_| other.to_string(), |money| money.to_string()),
         };
         lines.push(format!("  {}: {} instead of {}", super::text(change, "what"), shown(&change["granted"]), shown(&change["asked"])));

@@ -45,12 +45,10 @@ pub(crate) fn admission(tx: &mut Tx<'_>, realm: &Realm, email: &Email, ticket: O
                 return Ok(Some(Admission::Invited(invitation)));
             }
         }
-        Some(Ticket::Bootstrap(link)) => {
-            if bootstrap::bootstrap_is_open(tx, now, link.expose())? {
-                return Ok(Some(Admission::First(link.clone())));
-            }
+        Some(Ticket::Bootstrap(link)) if bootstrap::bootstrap_is_open(tx, now, link.expose())? => {
+            return Ok(Some(Admission::First(link.clone())));
         }
-        None => {}
+        Some(Ticket::Bootstrap(_)) | None => {}
     }
     Ok(realm.sign_up.admits(email).then_some(Admission::Rule))
 }

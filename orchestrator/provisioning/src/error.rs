@@ -124,7 +124,10 @@ impl PublicError for OpError {
             Self::ProviderAbsent(_) => "try again in a moment".to_owned(),
             Self::PriceUnknown(_) => "ask your person to buy it by hand, or the provider to publish a price".to_owned(),
             Self::PlanRequired { plans, .. } => format!("run `purser add` with one of: {plans}"),
-            Self::IrreversibleNotGranted(_) => "ask your person: run `purser approval ask` for this one purchase, or `purser login --irreversible` for all of them".to_owned(),
+            Self::IrreversibleNotGranted(_) => {
+                "ask your person: run `purser approval ask` for this one purchase, or `purser login --irreversible` for all of them"
+                    .to_owned()
+            }
             Self::TermsChanged(_) => "ask your person to read and accept the new text on the terms page".to_owned(),
             Self::NameTaken { .. } => "choose another name with `--name`".to_owned(),
             Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),

@@ -80,7 +80,7 @@ impl PublicError for BackupError {
             Self::Log(_) => "backup_log_broken",
             Self::File { .. } => "backup_file",
             Self::Config(_) => "invalid_request",
-            Self::Db(_) => "store_failed",
+            Self::Db(e) => e.code(),
         }
     }
     fn kind(&self) -> Kind {

@@ -41,7 +41,17 @@ async fn an_agent_learns_in_which_directions_the_person_changed_what_it_asked() 
     let agent = world.agent();
     let asked = agent.ask(&ASK).await;
     let page = page_of(&mut ada, &asked).await;
-    for shown in ["shop", "blog", "slipway/workers", "slipway/zones", "value=\"50.00\"", "value=\"200.00\"", "let other agents help it", "30 days", "1 hour"] {
+    for shown in [
+        "shop",
+        "blog",
+        "slipway/workers",
+        "slipway/zones",
+        "value=\"50.00\"",
+        "value=\"200.00\"",
+        "let other agents help it",
+        "30 days",
+        "1 hour",
+    ] {
         assert!(page.body.contains(shown), "`{shown}` is not on the page:\n{}", page.body);
     }
     let (action, fields) = page.form(1);
@@ -119,7 +129,8 @@ async fn what_the_form_adds_or_leaves_empty_is_not_taken_and_what_was_typed_is_s
         let answer = ada.post(&action, &with(more, less)).await;
         assert_eq!(answer.status, status, "{more:?} {less:?}: {}", answer.body);
     }
-    let again = ada.post(&action, &with(&[("cap", "seven"), ("environment_only", "development")], &["cap", "environment_only", "export"])).await;
+    let again =
+        ada.post(&action, &with(&[("cap", "seven"), ("environment_only", "development")], &["cap", "environment_only", "export"])).await;
     assert_eq!(again.status, StatusCode::UNPROCESSABLE_ENTITY);
     assert!(again.body.contains("value=\"seven\"") && again.body.contains("value=\"development\""), "{}", again.body);
     assert!(again.body.contains("name=\"export\" value=\"1\">"), "a cleared box is ticked again: {}", again.body);

@@ -67,7 +67,9 @@ async fn the_export_verifies_offline_and_any_change_to_it_is_found() {
 
     let mut parsed: Value = serde_json::from_str(&bundle.body).unwrap();
     let payload = parsed["payload"].as_str().unwrap().to_owned();
-    for (from, to) in [("ada@example.test", "eve@example.test"), ("consent page", "consent pagE"), ("\"version\":\"1\"", "\"version\":\"2\"")] {
+    for (from, to) in
+        [("ada@example.test", "eve@example.test"), ("consent page", "consent pagE"), ("\"version\":\"1\"", "\"version\":\"2\"")]
+    {
         assert!(payload.contains(from), "{from}");
         parsed["payload"] = Value::String(payload.replacen(from, to, 1));
         assert!(terms_verify(&parsed.to_string(), None).is_err(), "`{to}` was taken");

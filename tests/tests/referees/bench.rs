@@ -104,6 +104,10 @@ fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
         let target = to.join(entry.file_name());
-        if entry.path().is_dir() { copy(&entry.path(), &target) } else { let _bytes = fs::copy(entry.path(), target).unwrap(); }
+        if entry.path().is_dir() {
+            copy(&entry.path(), &target)
+        } else {
+            let _bytes = fs::copy(entry.path(), target).unwrap();
+        }
     }
 }

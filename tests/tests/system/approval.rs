@@ -28,7 +28,9 @@ async fn a_person_approves_one_domain_and_that_one_is_bought_once() {
         let page = ada.open("/approvals").await;
         assert!(page.text().contains("add slipway/registrar:domain"), "{}", page.text());
         let page = ada.open(&format!("/approvals/{id}")).await;
-        for shown in ["yes.test", "the shop needs an address", "project shop, environment development", "cannot be undone", "ada@example.test"] {
+        for shown in
+            ["yes.test", "the shop needs an address", "project shop, environment development", "cannot be undone", "ada@example.test"]
+        {
             assert!(page.body.contains(shown), "`{shown}` is not on the page: {}", page.body);
         }
         let after = ada.browser.press(&page.form(&format!("/approvals/{id}")), "approve").await;

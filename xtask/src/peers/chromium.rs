@@ -38,12 +38,14 @@ fn starts(path: &Path) -> bool {
 }
 
 fn missing(why: &str) -> Failure {
-    Failure::new(format!("no Chromium on this machine, and {why}")).advise("install Debian's package `chromium`, or any Chromium as `chromium` on PATH")
+    Failure::new(format!("no Chromium on this machine, and {why}"))
+        .advise("install Debian's package `chromium`, or any Chromium as `chromium` on PATH")
 }
 
 /// A file that starts the unpacked browser with its libraries and fonts.
 fn write(folder: &Path, command: &Path) -> Outcome<()> {
-    let libraries = std::env::join_paths(debian::libraries(folder)).map_err(|e| Failure::new(format!("a folder cannot be on a path: {e}")))?;
+    let libraries =
+        std::env::join_paths(debian::libraries(folder)).map_err(|e| Failure::new(format!("a folder cannot be on a path: {e}")))?;
     let root = folder.join("root");
     let fonts = folder.join("fonts.conf");
     let cache = folder.join("fonts-cache");

@@ -86,8 +86,7 @@ fn extract(folder: &Path, package: &str, into: &str) -> Outcome<()> {
 /// The library packages among everything that the packages depend on.
 fn needed_libraries(packages: &[&str]) -> Outcome<Vec<String>> {
     let quiet = ["--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", "--no-enhances"];
-    let said =
-        process::capture(Command::new("apt-cache").args(["depends", "--recurse"]).args(quiet).args(packages), "listing libraries")?;
+    let said = process::capture(Command::new("apt-cache").args(["depends", "--recurse"]).args(quiet).args(packages), "listing libraries")?;
     Ok(library_packages(&said))
 }
 

@@ -11,8 +11,8 @@ use serde_json::Value;
 use super::{Approval, ApprovalError, ApprovalState, find};
 use crate::limits::{APPROVAL_LIFE_S, APPROVAL_REASON_CHARS, APPROVALS_PER_REQUESTER};
 use crate::realm::Realm;
-use crate::{agent, person};
 use crate::visible::is_hidden;
+use crate::{agent, person};
 
 /// What is asked.
 #[derive(Clone, Debug)]

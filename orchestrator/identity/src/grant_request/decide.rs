@@ -8,8 +8,8 @@ use purser_authority::{Caller, Denied, Done, Event, Facts, Permit, authorise};
 use purser_crypto::jose::JoseError;
 use purser_crypto::seal::SealError;
 use purser_db::{DbError, Tx, params};
-use purser_values::error::{Kind, PublicError};
 use purser_values::Sha256Digest;
+use purser_values::error::{Kind, PublicError};
 use purser_values::id::{GrantRequestId, OrganisationId, PersonId};
 use purser_values::limits::DEFAULT_CAP_MINOR;
 use purser_values::name::ProviderName;
@@ -148,7 +148,11 @@ pub enum Decision {
 #[derive(Clone, Debug)]
 pub enum Decided {
     /// `by` is the person as they stood: signing proves that they were there.
-    Granted { grant: Grant, agent: Agent, by: Caller },
+    Granted {
+        grant: Grant,
+        agent: Agent,
+        by: Caller,
+    },
     LetIn,
     Denied,
 }
@@ -227,8 +231,7 @@ fn accept_agent(
         }));
     done.events.insert(0, event);
     for seen in &accepted {
-        let accepting =
-            Accepting { organisation, person, grant: Some(&grant.id), agent: Some(&agent.id), method: CONSENT_PAGE };
+        let accepting = Accepting { organisation, person, grant: Some(&grant.id), agent: Some(&agent.id), method: CONSENT_PAGE };
         let acceptance = terms::record(tx, &realm.env, &accepting, seen)?;
         let event = Event::done("terms_accept", permit.caller(), acceptance.as_str())
             .related([grant.id.as_str(), agent.id.as_str(), &seen.sha256.to_string()])

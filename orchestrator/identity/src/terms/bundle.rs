@@ -1,7 +1,7 @@
 //! The terms ledger as one signed file that can be checked without us: who accepted which text, with the bytes of the text and
 //! the signed grants in which it was accepted.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, btree_map};
 
 use purser_authority::Permit;
 use purser_authority::action::TermsRead;
@@ -141,9 +141,9 @@ pub fn terms_export(tx: &mut Tx<'_>, realm: &Realm, permit: &Permit<TermsRead>) 
     };
     let mut bodies = BTreeMap::new();
     for acceptance in accepted(tx, &organisation)? {
-        if !bodies.contains_key(&acceptance.sha256.to_string()) {
+        if let btree_map::Entry::Vacant(missing) = bodies.entry(acceptance.sha256.to_string()) {
             let body = terms_body(tx, &acceptance.sha256)?.ok_or(DbError::NoRow)?;
-            bodies.insert(acceptance.sha256.to_string(), Document { sha256: acceptance.sha256, body: b64url(&body) });
+            missing.insert(Document { sha256: acceptance.sha256, body: b64url(&body) });
         }
         if let Some(id) = &acceptance.grant
             && !payload.grants.contains_key(id)
@@ -156,8 +156,7 @@ pub fn terms_export(tx: &mut Tx<'_>, realm: &Realm, permit: &Permit<TermsRead>) 
     }
     payload.documents = bodies.into_values().collect();
     let text = serde_json::to_string(&payload).map_err(|e| DbError::Other(e.to_string()))?;
-    let claims =
-        Claims { iss: payload.issuer, iat: realm.env.now().as_secs(), organisation, sha256: Sha256Digest::of(text.as_bytes()) };
+    let claims = Claims { iss: payload.issuer, iat: realm.env.now().as_secs(), organisation, sha256: Sha256Digest::of(text.as_bytes()) };
     Ok(Bundle { kind: KIND.to_owned(), signature: realm.keys.sign(TYPE, &claims)?, payload: text })
 }
 

@@ -59,7 +59,12 @@ pub struct Poll {
     wait: Option<u64>,
 }
 
-pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>, Query(poll): Query<Poll>) -> Result<Json<Value>, Problem> {
+pub async fn read(
+    State(api): State<Api>,
+    called: Called,
+    Path(id): Path<String>,
+    Query(poll): Query<Poll>,
+) -> Result<Json<Value>, Problem> {
     let id: ApprovalId = id.parse().map_err(|_| Problem::not_found())?;
     let until = Instant::now() + Duration::from_secs(poll.wait.unwrap_or(0).min(WAIT_MAX_S));
     loop {
@@ -85,7 +90,12 @@ pub struct Decide {
     digest: Sha256Digest,
 }
 
-pub async fn decide(State(api): State<Api>, called: Called, Path(id): Path<String>, Body(decide): Body<Decide>) -> Result<Json<Value>, Problem> {
+pub async fn decide(
+    State(api): State<Api>,
+    called: Called,
+    Path(id): Path<String>,
+    Body(decide): Body<Decide>,
+) -> Result<Json<Value>, Problem> {
     let id: ApprovalId = id.parse().map_err(|_| Problem::not_found())?;
     let (caller, env) = (called.caller().clone(), api.app.core.env.clone());
     let attempt = Attempt::new("approval_decide", &caller, id.as_str());

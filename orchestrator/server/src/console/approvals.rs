@@ -132,9 +132,16 @@ fn one(tx: &mut Tx<'_>, ctx: PageContext, found: &Approval) -> Result<One, Appro
     let configuration = request["configuration"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value)));
     let payer = &request["payer"];
     let decided = match &found.state {
-        ApprovalState::Approved { by, at } => Some(format!("approved by {} at {}; good for one use until {}", name_of(tx, found, by)?, at.for_people(), found.expires_at.for_people())),
+        ApprovalState::Approved { by, at } => Some(format!(
+            "approved by {} at {}; good for one use until {}",
+            name_of(tx, found, by)?,
+            at.for_people(),
+            found.expires_at.for_people()
+        )),
         ApprovalState::Denied { by, at } => Some(format!("denied by {} at {}", name_of(tx, found, by)?, at.for_people())),
-        ApprovalState::Used { by, at, subject } => Some(format!("approved by {}, used at {} for {subject}", name_of(tx, found, by)?, at.for_people())),
+        ApprovalState::Used { by, at, subject } => {
+            Some(format!("approved by {}, used at {} for {subject}", name_of(tx, found, by)?, at.for_people()))
+        }
         ApprovalState::Expired => Some(format!("run out at {}", found.expires_at.for_people())),
         ApprovalState::Pending => None,
     };
@@ -151,8 +158,16 @@ fn one(tx: &mut Tx<'_>, ctx: PageContext, found: &Approval) -> Result<One, Appro
         name: text(&request["name"]),
         configuration: configuration.collect(),
         price: listed.as_ref().map_or_else(|| "no price is known".to_owned(), price),
-        undo: if request["price"]["irreversible"] == true { "No: it cannot be undone or refunded." } else { "Yes: it can be removed again." },
-        payer: if payer.is_null() { "nothing: there is no card on file".to_owned() } else { format!("{} ending in {}", text(&payer["brand"]), text(&payer["last4"])) },
+        undo: if request["price"]["irreversible"] == true {
+            "No: it cannot be undone or refunded."
+        } else {
+            "Yes: it can be removed again."
+        },
+        payer: if payer.is_null() {
+            "nothing: there is no card on file".to_owned()
+        } else {
+            format!("{} ending in {}", text(&payer["brand"]), text(&payer["last4"]))
+        },
         room: room(&found.facts),
         reason: found.reason.clone(),
         second_person: found.second_person,

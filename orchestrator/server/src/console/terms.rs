@@ -9,7 +9,9 @@ use purser_authority::{Attempt, Facts, authorise};
 use purser_db::Tx;
 use purser_identity::consent::TermsSeen;
 use purser_identity::person;
-use purser_identity::terms::{ExportError, ProviderTerms, TermsError, TermsStanding, terms_accept, terms_body, terms_export, terms_in_force, terms_ledger};
+use purser_identity::terms::{
+    ExportError, ProviderTerms, TermsError, TermsStanding, terms_accept, terms_body, terms_export, terms_in_force, terms_ledger,
+};
 use purser_provisioning::perform;
 use purser_values::Sha256Digest;
 use purser_values::id::OrganisationId;

@@ -37,8 +37,7 @@ impl PublicError for CatalogueNotRead {
 /// Those that are known now, once all of `wanted` are (names as a form has them; none means all that are configured).
 pub async fn providers(front: &Front, wanted: Option<&str>) -> Result<Vec<ProviderName>, OAuthError> {
     let wanted: Vec<&str> = wanted.unwrap_or_default().split_ascii_whitespace().collect();
-    let awaited: Vec<&ProviderName> =
-        front.configured.iter().filter(|name| wanted.is_empty() || wanted.contains(&name.as_str())).collect();
+    let awaited: Vec<&ProviderName> = front.configured.iter().filter(|name| wanted.is_empty() || wanted.contains(&name.as_str())).collect();
     let begun = Instant::now();
     loop {
         let listed = front.core.db.read(purser_catalogue::providers).await?;

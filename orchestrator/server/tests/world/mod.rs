@@ -120,7 +120,15 @@ impl World {
             (LOGOUT_JOB, client_logout::handler(realm.clone(), fetcher)),
         ]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
-        let front = Front { core, realm, sandbox, decisions: Decisions::default(), clients, configured: Vec::new(), proxies: TrustedProxies::default() };
+        let front = Front {
+            core,
+            realm,
+            sandbox,
+            decisions: Decisions::default(),
+            clients,
+            configured: Vec::new(),
+            proxies: TrustedProxies::default(),
+        };
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
         let world = Self { front, router, api, clock, env, runner, folder };

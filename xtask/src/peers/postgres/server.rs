@@ -97,7 +97,7 @@ fn reachable(programs: &Programs, folder: &Path) -> Outcome<Programs> {
     if !is_root()? || programs.folder.ancestors().all(others_may_pass) {
         return Ok(programs.clone());
     }
-    // …/root/usr/lib/postgresql/15/bin: the server finds its own files relative to this
+    // the package lays the programs five folders below its root, and the server finds its own files relative to this
     let Some(tree) = programs.folder.ancestors().nth(5).and_then(Path::parent) else {
         return Err(Failure::new("the unpacked server is at an unexpected place"));
     };

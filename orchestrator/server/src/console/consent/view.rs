@@ -139,7 +139,13 @@ fn ask_code(front: &Front, session: &Session, wrong: Option<&'static str>) -> Re
 }
 
 /// The page for one pending request; `wrong` says why an earlier decision was not taken, and `sent` is the form as it was then.
-pub async fn show(front: &Front, session: &Session, request: &GrantRequest, sent: Option<&Pairs>, wrong: Option<String>) -> Result<Response, PageError> {
+pub async fn show(
+    front: &Front,
+    session: &Session,
+    request: &GrantRequest,
+    sent: Option<&Pairs>,
+    wrong: Option<String>,
+) -> Result<Response, PageError> {
     let facts = facts_of(front, session, request).await?;
     let agent = match &request.asker {
         Asker::Agent(asked) => Some(agent_view(front, super::may_add_card(front, session), asked, &facts, sent)),
