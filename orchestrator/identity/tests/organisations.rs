@@ -141,7 +141,8 @@ async fn an_invitation_is_good_once_for_its_address_and_its_time() {
         let (reader, taker) = (owner.clone(), owner.clone());
         let waiting = world.write::<_, InvitationError>(move |tx, realm| {
             let waiting = invitations_list(tx, realm.env.now(), &may::<MembershipRead>(&reader, realm, "x")?)?;
-            invitation_revoke(tx, realm.env.now(), &may::<InvitationRevoke>(&taker, realm, waiting[0].id.as_str())?)?;
+            let revoked = invitation_revoke(tx, realm.env.now(), &may::<InvitationRevoke>(&taker, realm, waiting[0].id.as_str())?)?;
+            assert_eq!(revoked.events.len(), 1);
             Ok(waiting.len())
         });
         assert_eq!(waiting.await.unwrap(), 1);

@@ -6,7 +6,7 @@ use http::StatusCode;
 use purser_authority::action::{ClientRead, ClientRegister, ClientRemove};
 use purser_authority::{Attempt, Denied, authorise};
 use purser_http::Problem;
-use purser_identity::client::{ManageError, RawMetadata, RegisterError, Registration, Trust, client_register, client_remove, clients_list};
+use purser_identity::client::{RawMetadata, Registration, Trust, client_register, client_remove, clients_list};
 use purser_provisioning::{OpError, perform};
 use serde_json::{Value, json};
 
@@ -37,7 +37,7 @@ pub async fn register(
     let registration = Registration { metadata, trust: Trust::Organisation, peer: "api".to_owned() };
     let registered = perform(&api.app.core, attempt, move |tx| {
         let permit = authorise::<ClientRegister>(&context.caller, &context.facts(realm.env.now(), &organisation))?;
-        Ok::<_, RegisterError>(client_register(tx, &realm, permit, &registration)?)
+        client_register(tx, &realm, permit, &registration)
     })
     .await?;
     Ok((StatusCode::CREATED, Json(information(&registered.client, registered.created_at, registered.secret.as_ref()))))
@@ -48,7 +48,7 @@ pub async fn remove(State(api): State<Api>, called: Called, Path(id): Path<Strin
     let attempt = Attempt::new("client_remove", &context.caller, id.as_str());
     perform(&api.app.core, attempt, move |tx| {
         let permit = authorise::<ClientRemove>(&context.caller, &context.facts(realm.env.now(), &gone))?;
-        Ok::<_, ManageError>(client_remove(tx, &realm, &permit)?)
+        client_remove(tx, &realm, &permit)
     })
     .await?;
     if let Ok(id) = id.parse() {

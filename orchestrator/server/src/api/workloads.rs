@@ -6,7 +6,7 @@ use http::StatusCode;
 use purser_authority::action::{WorkloadTrustAdd, WorkloadTrustRead, WorkloadTrustRemove};
 use purser_authority::{Attempt, Denied, authorise};
 use purser_http::Problem;
-use purser_identity::workload::{Trust, TrustError, TrustFacts, workload_trust_add, workload_trust_remove, workload_trusts};
+use purser_identity::workload::{Trust, TrustFacts, workload_trust_add, workload_trust_remove, workload_trusts};
 use purser_provisioning::{OpError, perform};
 use purser_values::id::GrantId;
 use serde::Deserialize;
@@ -64,7 +64,7 @@ pub async fn remove(State(api): State<Api>, called: Called, Path(id): Path<Strin
     let attempt = Attempt::new("workload_trust_remove", &context.caller, id.as_str());
     perform(&api.app.core, attempt, move |tx| {
         let permit = authorise::<WorkloadTrustRemove>(&context.caller, &context.facts(env.now(), &id))?;
-        Ok::<_, TrustError>(workload_trust_remove(tx, env.now(), &permit)?)
+        workload_trust_remove(tx, env.now(), &permit)
     })
     .await?;
     Ok(StatusCode::NO_CONTENT)
