@@ -57,8 +57,19 @@ pub fn descendants(root: u32) -> Vec<Process> {
 
 /// Sends a signal by name.
 pub fn signal(pid: u32, name: &str) {
-    let sent = Command::new("kill").args([&format!("-{name}"), &pid.to_string()]).stderr(std::process::Stdio::null()).status();
+    signal_to(&pid.to_string(), name);
+}
+
+fn signal_to(whom: &str, name: &str) {
+    let sent = Command::new("kill").args([&format!("-{name}"), "--", whom]).stderr(std::process::Stdio::null()).status();
     assert!(sent.is_ok(), "`kill` cannot be run");
+}
+
+/// Ends a process that leads a group, with its group and everything that descends from it, also what made a group of its own.
+pub fn end_all(leader: u32) {
+    let below = descendants(leader);
+    signal_to(&format!("-{leader}"), "KILL");
+    below.iter().filter(|process| process.is_alive()).for_each(|process| signal(process.pid, "KILL"));
 }
 
 /// Waits until `met` answers something.

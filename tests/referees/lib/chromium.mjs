@@ -1,7 +1,5 @@
 // A real browser, driven by Playwright, with a virtual authenticator and an accessibility checker.
 import fs from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
 import { createRequire } from 'node:module';
 import { chromium } from 'playwright-core';
 
@@ -9,14 +7,12 @@ const AXE = fs.readFileSync(createRequire(import.meta.url).resolve('axe-core/axe
 const QUIET = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
 
 export async function open({ phone = false, javascript = true } = {}) {
-  const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'purser-chromium-'));
-  const context = await chromium.launchPersistentContext(folder, {
-    executablePath: process.env.CHROMIUM, headless: true, args: QUIET, javaScriptEnabled: javascript, bypassCSP: false,
-    viewport: phone ? { width: 390, height: 844 } : { width: 1280, height: 900 },
-  });
-  const page = context.pages()[0] ?? (await context.newPage());
+  const browser = await chromium.launch({ executablePath: process.env.CHROMIUM, headless: true, args: QUIET });
+  const viewport = phone ? { width: 390, height: 844 } : { width: 1280, height: 900 };
+  const context = await browser.newContext({ javaScriptEnabled: javascript, viewport, isMobile: phone, hasTouch: phone });
+  const page = await context.newPage();
   page.setDefaultTimeout(15_000);
-  return { context, page, close: async () => (await context.close(), fs.rmSync(folder, { recursive: true, force: true })) };
+  return { page, close: () => browser.close() };
 }
 
 // One session for each page: ending another one would take the virtual authenticator along.

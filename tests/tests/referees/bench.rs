@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 
 use purser_tests::binaries::{Binaries, named};
+use purser_tests::processes;
 use purser_tests::system::System;
 use serde::Deserialize;
 use tokio::process::Command;
@@ -75,12 +76,29 @@ impl Bench {
     }
 
     async fn run(&self, mut command: Command, name: &str) -> String {
-        command.env("ISSUER", self.issuer()).env("MAILBOX", &self.system.run.mail).stdin(Stdio::null()).kill_on_drop(true);
+        let (system, shots) = (&self.system, Path::new(env!("CARGO_TARGET_TMPDIR")).join("pages"));
+        fs::create_dir_all(&shots).unwrap();
+        command.env("ISSUER", self.issuer()).env("SLIPWAY", &system.run.cloud.provisioning).env("MAILBOX", &system.run.mail);
+        command.env("PURSER", &system.binaries.purser).env("SHOTS", shots);
         command.envs(std::env::var_os("PURSER_CHROMIUM").map(|path| ("CHROMIUM", path)));
-        let output = tokio::time::timeout(PATIENCE, command.output()).await.unwrap_or_else(|_| panic!("{name} never ended")).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).process_group(0).kill_on_drop(true);
+        let child = command.spawn().unwrap();
+        let group = Group(child.id().unwrap());
+        let ended = tokio::time::timeout(PATIENCE, child.wait_with_output()).await;
+        drop(group);
+        let output = ended.unwrap_or_else(|_| panic!("{name} never ended")).unwrap();
         let said = String::from_utf8_lossy(&output.stdout).into_owned();
         assert!(output.status.success(), "{name}: {}\n{said}\n{}", output.status, String::from_utf8_lossy(&output.stderr));
         said
+    }
+}
+
+/// A script that leads a group of processes: browsers and commands that it started do not outlive it.
+struct Group(u32);
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        processes::end_all(self.0);
     }
 }
 

@@ -64,8 +64,8 @@ pub struct RecordAgent {
 
 /// Where a grant comes from.
 pub(crate) enum Origin<'a> {
-    /// A person's answer.
-    Request(&'a GrantRequest),
+    /// A person's answer, given at `at`: the scope counts from then, and so does what is compared with it.
+    Request { request: &'a GrantRequest, at: Timestamp },
     /// An agent that acts under `parent`.
     Derived { parent: &'a Grant, key: &'a Jwk },
 }
@@ -90,10 +90,10 @@ pub(crate) fn make(
     terms: &[TermsSeen],
     consent: Option<Consent>,
 ) -> Result<Done<Grant>, MakeError> {
-    let (id, now) = (GrantId::mint(&realm.env), realm.env.now());
-    let (request, parent, key) = match origin {
-        Origin::Request(request) => (Some(&request.id), None, &request.key),
-        Origin::Derived { parent, key } => (None, Some(*parent), *key),
+    let id = GrantId::mint(&realm.env);
+    let (request, parent, key, now) = match origin {
+        Origin::Request { request, at } => (Some(&request.id), None, &request.key, *at),
+        Origin::Derived { parent, key } => (None, Some(*parent), *key, realm.env.now()),
     };
     let record = GrantRecord {
         iss: realm.issuer.to_string(),
@@ -137,7 +137,7 @@ pub(crate) fn make(
         state: GrantState::InForce,
     };
     // The person decided nothing here, and can follow helpers on the agents page.
-    let Origin::Request(request) = origin else { return Ok(Done::quiet(grant)) };
+    let Origin::Request { request, .. } = origin else { return Ok(Done::quiet(grant)) };
     let (link, digest) = token::mint(&realm.env, REVOKE_LINK);
     let keep = "insert into revoke_link (token_hash, grant_id, created_at) values ($1, $2, $3)";
     tx.execute(keep, params![digest, grant.id, now])?;

@@ -216,12 +216,13 @@ fn accept_agent(
     if agent.is_frozen() {
         return Err(DecideError::Frozen(agent.name.to_string()));
     }
-    let scope = accept.allowed.in_full(realm.env.now());
+    let now = realm.env.now();
+    let scope = accept.allowed.in_full(now);
     if accept.terms.iter().any(|seen| !accept.allowed.providers.contains(&seen.provider)) {
         return Err(DecideError::Wider("terms of other providers"));
     }
     let accepted = accept.terms.clone();
-    let mut done = grant::make(tx, realm, &member, &agent, &Origin::Request(request), scope, &accepted, signed.clone())?;
+    let mut done = grant::make(tx, realm, &member, &agent, &Origin::Request { request, at: now }, scope, &accepted, signed.clone())?;
     settle(tx, realm, permit, request, "granted", Some(&done.value))?;
     let grant = done.value.clone();
     let event = Event::done(permit.verb(), permit.caller(), grant.id.as_str())
