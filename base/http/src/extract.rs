@@ -1,8 +1,9 @@
 //! Extractors that refuse with problem documents and never read more than they must.
 
 use axum::body::to_bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
+use http::request::Parts;
 use http::{HeaderMap, StatusCode, header};
 use purser_values::limits::JSON_BODY_BYTES;
 use serde::de::DeserializeOwned;
@@ -20,6 +21,10 @@ pub struct Form<T>(pub T);
 /// A form body of bounded size as it came, for a reader of its own.
 #[derive(Debug)]
 pub struct FormBytes(pub Bytes);
+
+/// The parameters after the `?`.
+#[derive(Debug)]
+pub struct Query<T>(pub T);
 
 /// The body as it came, of bounded size: for signatures.
 #[derive(Debug)]
@@ -49,6 +54,15 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
         serde_urlencoded::from_bytes(&body)
             .map(Self)
             .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "invalid_body", format!("the form is not what is expected: {e}")))
+    }
+}
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        serde_urlencoded::from_str(parts.uri.query().unwrap_or_default())
+            .map(Self)
+            .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "invalid_query", format!("the parameters are not what is expected: {e}")))
     }
 }
 

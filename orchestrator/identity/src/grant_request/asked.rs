@@ -8,6 +8,9 @@ use purser_values::{Money, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
+/// Ends this close together, in microseconds, are the same to a person.
+const A_MOMENT_US: u64 = 1_000_000;
+
 /// What an agent asks for, or what a person allows of it. Nothing is implied by an empty list. Requests from before
 /// environments, services and totals could be named confined none of them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,7 +118,11 @@ impl AskedScope {
     /// Every direction in which `granted`, accepted at `at`, differs from what was asked.
     #[must_use]
     pub fn changes(&self, granted: &GrantScope, at: Timestamp) -> Vec<Change> {
-        let asked = self.in_full(at);
+        let mut asked = self.in_full(at);
+        // The life is counted from the press of the button, a moment before the grant is written down.
+        if asked.expires_at.as_micros().abs_diff(granted.expires_at.as_micros()) < A_MOMENT_US {
+            asked.expires_at = granted.expires_at;
+        }
         let pairs = [
             ("projects", json!(asked.projects), json!(granted.projects)),
             ("environments", json!(asked.environments), json!(granted.environments)),

@@ -1,9 +1,10 @@
 //! `POST /v1/accounts`: connect an account at a provider, and answer what the provider wants to know first.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use purser_http::Problem;
 use purser_http::extract::Json as Body;
+use purser_http::extract::Query;
 use purser_provisioning::account_link::{account_inform, account_link};
 use purser_values::name::ProviderName;
 use serde::Deserialize;

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use purser_authority::action::{ApprovalDecide, ApprovalRead};
 use purser_authority::{Attempt, Denied, authorise};
 use purser_http::Problem;
 use purser_http::extract::Json as Body;
+use purser_http::extract::Query;
 use purser_identity::approval::{self, Approval, ApprovalError, ApprovalState, Reader, approval_decide};
 use purser_provisioning::approval::approval_ask;
 use purser_provisioning::perform;

@@ -1,10 +1,11 @@
 //! `GET /v1/catalog`: what can be bought here. Anybody may look.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use purser_catalogue::{Listing, Price};
 use purser_db::DbError;
 use purser_http::Problem;
+use purser_http::extract::Query;
 use serde::Deserialize;
 use serde_json::{Value, json};
 

@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Multipart, Query, State};
+use axum::extract::{Multipart, State};
 use http::StatusCode;
 use purser_http::Problem;
+use purser_http::extract::Query;
 use purser_provisioning::deploy::bundle::FileKind;
 use purser_provisioning::deploy::{DeployFile, DeployRequest, deployment_create, may_deploy};
 use serde_json::Value;

@@ -1,10 +1,11 @@
 //! `GET /v1/events`: the organisation's audit log, newest first; an agent sees what is about itself.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use purser_authority::action::EventRead;
 use purser_authority::{Denied, authorise};
 use purser_http::Problem;
+use purser_http::extract::Query;
 use purser_provisioning::OpError;
 use serde::Deserialize;
 use serde_json::{Value, json};

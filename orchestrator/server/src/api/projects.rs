@@ -1,9 +1,10 @@
 //! `POST /v1/projects` and `GET /v1/projects/{name}`.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use purser_http::Problem;
 use purser_http::extract::Json as Body;
+use purser_http::extract::Query;
 use purser_provisioning::status::{project_create, project_read};
 use purser_values::name::{EnvironmentName, ProjectName};
 use serde::Deserialize;

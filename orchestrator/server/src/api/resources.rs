@@ -1,9 +1,10 @@
 //! `/v1/resources`: add, look, remove, rotate.
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use purser_db::DbError;
 use purser_http::Problem;
+use purser_http::extract::Query;
 use purser_http::extract::{Json as Body, Raw, parse_json};
 use purser_provisioning::resource::add::{AddRequest, resource_add};
 use purser_provisioning::resource::preflight::preflight;

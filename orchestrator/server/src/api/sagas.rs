@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use purser_db::{DbError, Tx};
 use purser_flow::{Record, Status};
 use purser_http::Problem;
+use purser_http::extract::Query;
 use purser_provisioning::store::deployment;
 use purser_provisioning::store::resource::{self, Resource};
 use purser_provisioning::visible::saga_visible;

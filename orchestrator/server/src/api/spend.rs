@@ -1,10 +1,11 @@
 //! `GET /v1/spend`: the month's position and charges; an agent sees its own.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use purser_authority::action::SpendRead;
 use purser_authority::{Caller, Denied, authorise};
 use purser_http::Problem;
+use purser_http::extract::Query;
 use purser_spend::statement::{StatementError, statement};
 use purser_spend::{Spender, cap};
 use purser_values::Month;

@@ -1,8 +1,9 @@
 //! `GET /v1/trace?of=…`.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use purser_http::Problem;
+use purser_http::extract::Query;
 use serde::Deserialize;
 use serde_json::Value;
 

@@ -1,9 +1,10 @@
 //! `GET /v1/variables` and `POST /v1/variables/export`.
 
 use axum::Json;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use purser_http::Problem;
 use purser_http::extract::Json as Body;
+use purser_http::extract::Query;
 use purser_provisioning::variables::{credential_export, variables_list};
 use purser_values::name::{EnvironmentName, ProjectName};
 use serde::Deserialize;
