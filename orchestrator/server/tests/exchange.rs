@@ -5,61 +5,19 @@ mod world;
 
 use http::StatusCode;
 use purser_authority::Caller;
-use purser_crypto::encoding::b64url;
 use purser_crypto::jose;
 use serde_json::{Value, json};
-use world::{Agent, Browser, World};
-
-const EXCHANGE: &str = "urn:ietf:params:oauth:grant-type:token-exchange";
-const ACCESS: &str = "urn:ietf:params:oauth:token-type:access_token";
-const JWT: &str = "urn:ietf:params:oauth:token-type:jwt";
-
-/// An agent that may let others in.
-async fn delegator(world: &World, person: &mut Browser) -> (Agent, Value) {
-    let agent = world.agent();
-    let asked = agent.ask(&[("project", "shop"), ("providers", "slipway"), ("delegate", "1"), ("cap_minor", "5000")]).await;
-    let page = person.get(&format!("/device?user_code={}", asked["user_code"].as_str().unwrap())).await;
-    let after = person.submit(&page, 1, &[], Some(("decision", "accept"))).await;
-    assert_eq!(after.status, StatusCode::SEE_OTHER, "{}", after.body);
-    let (status, tokens) = agent.poll(&asked).await;
-    assert_eq!(status, StatusCode::OK, "{tokens}");
-    (agent, tokens)
-}
-
-fn statement(world: &World, helper: &Agent, change: &[(&str, Value)]) -> String {
-    let now = world.env.now().as_secs();
-    let mut claims =
-        json!({ "aud": "http://localhost:4000", "jti": b64url(&world.env.bytes::<16>()), "iat": now, "exp": now + 60, "name": "Tester" });
-    for (name, value) in change {
-        claims[*name] = value.clone();
-    }
-    helper.key.sign_with_jwk("agent+jwt", &claims).unwrap()
-}
-
-async fn exchange_with(agent: &Agent, subject: &str, statement: &str, details: &str) -> (StatusCode, Value) {
-    let fields = [
-        ("grant_type", EXCHANGE),
-        ("subject_token", subject),
-        ("subject_token_type", ACCESS),
-        ("actor_token", statement),
-        ("actor_token_type", JWT),
-        ("authorization_details", details),
-    ];
-    agent.post("/oauth/token", &fields).await
-}
-
-async fn exchange(world: &World, agent: &Agent, tokens: &Value, helper: &Agent, details: &str) -> (StatusCode, Value) {
-    exchange_with(agent, tokens["access_token"].as_str().unwrap(), &statement(world, helper, &[]), details).await
-}
+use world::World;
+use world::helper::{ACCESS, EXCHANGE, JWT};
 
 #[tokio::test]
 async fn a_helper_acts_under_a_narrower_grant_with_its_own_key_and_the_chain_in_its_token() {
     let world = World::new().await;
     let mut ada = world.person("ada@example.test").await;
-    let (agent, tokens) = delegator(&world, &mut ada).await;
+    let (agent, tokens) = world.delegator(&mut ada).await;
     let (helper, second) = (world.agent(), world.agent());
     let details = r#"[{"type":"purser_grant","cap_minor":1000,"delegate":true,"expires_in":600}]"#;
-    let (status, own) = exchange(&world, &agent, &tokens, &helper, details).await;
+    let (status, own) = agent.let_in(&tokens, &helper, details).await;
     assert_eq!((status, &own["issued_token_type"], &own["token_type"]), (StatusCode::OK, &json!(ACCESS), &json!("DPoP")), "{own}");
     assert_eq!(own["authorization_details"][0]["cap_per_provider_month"]["amount_minor"], 1000, "{own}");
     let access = own["access_token"].as_str().unwrap();
@@ -68,7 +26,7 @@ async fn a_helper_acts_under_a_narrower_grant_with_its_own_key_and_the_chain_in_
     assert!(world.call(&agent, access).await.is_err(), "the token works with the key of the agent above");
     assert_eq!(helper.refresh(&own).await.0, StatusCode::OK);
 
-    let (status, below) = exchange(&world, &helper, &own, &second, r#"[{"type":"purser_grant","cap_minor":500}]"#).await;
+    let (status, below) = helper.let_in(&own, &second, r#"[{"type":"purser_grant","cap_minor":500}]"#).await;
     assert_eq!(status, StatusCode::OK, "{below}");
     let claims = jose::decode_unverified::<Value>(below["access_token"].as_str().unwrap(), "at+jwt").unwrap().claims;
     let subs = [&claims["act"]["sub"], &claims["act"]["act"]["sub"], &claims["act"]["act"]["act"]["sub"]];
@@ -87,7 +45,7 @@ async fn a_helper_acts_under_a_narrower_grant_with_its_own_key_and_the_chain_in_
 async fn whatever_is_wider_is_refused_by_name_and_leaves_nothing_behind() {
     let world = World::new().await;
     let mut ada = world.person("ada@example.test").await;
-    let (agent, tokens) = delegator(&world, &mut ada).await;
+    let (agent, tokens) = world.delegator(&mut ada).await;
     for (wide, what) in [
         (r#""projects":["shop","blog"]"#, "projects"),
         (r#""projects":"all""#, "projects"),
@@ -99,7 +57,7 @@ async fn whatever_is_wider_is_refused_by_name_and_leaves_nothing_behind() {
         (r#""export":true"#, "actions"),
         (r#""expires_in":99999999"#, "life"),
     ] {
-        let (status, body) = exchange(&world, &agent, &tokens, &world.agent(), &format!(r#"[{{"type":"purser_grant",{wide}}}]"#)).await;
+        let (status, body) = agent.let_in(&tokens, &world.agent(), &format!(r#"[{{"type":"purser_grant",{wide}}}]"#)).await;
         assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_authorization_details")), "{wide}: {body}");
         assert_eq!(body["code"], "wider_than_parent", "{wide}");
         assert!(body["error_description"].as_str().unwrap().contains(what), "{wide}: {body}");
@@ -112,40 +70,40 @@ async fn whatever_is_wider_is_refused_by_name_and_leaves_nothing_behind() {
 async fn only_a_live_agents_own_token_is_exchanged_and_only_for_a_key_that_asks() {
     let world = World::new().await;
     let mut ada = world.person("ada@example.test").await;
-    let (agent, tokens) = delegator(&world, &mut ada).await;
+    let (agent, tokens) = world.delegator(&mut ada).await;
     let (helper, thief) = (world.agent(), world.agent());
     let (subject, details) = (tokens["access_token"].as_str().unwrap(), r#"[{"type":"purser_grant"}]"#);
 
     // a stolen token without its key
-    let (status, body) = exchange_with(&thief, subject, &statement(&world, &helper, &[]), details).await;
+    let (status, body) = thief.exchange(subject, &helper.statement(&[]), details).await;
     assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_dpop_proof")), "{body}");
     // statements that are not for us, not now, or not signed by the key they show
-    let stolen = statement(&world, &helper, &[]);
-    let forged = format!("{}.{}", stolen.rsplit_once('.').unwrap().0, statement(&world, &thief, &[]).rsplit_once('.').unwrap().1);
+    let stolen = helper.statement(&[]);
+    let forged = format!("{}.{}", stolen.rsplit_once('.').unwrap().0, thief.statement(&[]).rsplit_once('.').unwrap().1);
     for bad in [
-        statement(&world, &helper, &[("aud", json!("https://elsewhere.test"))]),
-        statement(&world, &helper, &[("exp", json!(world.env.now().as_secs()))]),
+        helper.statement(&[("aud", json!("https://elsewhere.test"))]),
+        helper.statement(&[("exp", json!(world.env.now().as_secs()))]),
         forged,
     ] {
-        let (status, body) = exchange_with(&agent, subject, &bad, details).await;
+        let (status, body) = agent.exchange(subject, &bad, details).await;
         assert_eq!((status, &body["code"]), (StatusCode::BAD_REQUEST, &json!("actor_token_invalid")), "{body}");
     }
     // a statement counts once
-    let once = statement(&world, &helper, &[]);
-    assert_eq!(exchange_with(&agent, subject, &once, details).await.0, StatusCode::OK);
-    assert_eq!(exchange_with(&agent, subject, &once, details).await.1["code"], "actor_token_replayed");
+    let once = helper.statement(&[]);
+    assert_eq!(agent.exchange(subject, &once, details).await.0, StatusCode::OK);
+    assert_eq!(agent.exchange(subject, &once, details).await.1["code"], "actor_token_replayed");
     // the agent's own key is no helper's
-    assert_eq!(exchange(&world, &agent, &tokens, &agent, details).await.1["code"], "agent_key_taken");
+    assert_eq!(agent.let_in(&tokens, &agent, details).await.1["code"], "agent_key_taken");
     // a person's token, and an agent that may not
     let (terminal, token) = world.terminal(&mut ada).await;
-    let (_, body) = exchange_with(&terminal, &token, &statement(&world, &world.agent(), &[]), details).await;
+    let (_, body) = terminal.exchange(&token, &world.agent().statement(&[]), details).await;
     assert_eq!((&body["error"], &body["code"]), (&json!("invalid_request"), &json!("subject_not_exchangeable")));
     let (plain, its) = world.granted(&mut ada).await;
-    let (_, body) = exchange(&world, &plain, &its, &world.agent(), details).await;
+    let (_, body) = plain.let_in(&its, &world.agent(), details).await;
     assert_eq!((&body["error"], &body["code"]), (&json!("access_denied"), &json!("not_granted")));
     // what must be said
     for left_out in ["subject_token", "subject_token_type", "actor_token", "actor_token_type", "authorization_details"] {
-        let statement = statement(&world, &helper, &[]);
+        let statement = helper.statement(&[]);
         let fields = [
             ("grant_type", EXCHANGE),
             ("subject_token", subject),

@@ -14,15 +14,26 @@ use purser_server::api::ROUTES;
 use purser_values::Sha256Digest;
 use purser_values::id::SagaId;
 use serde_json::{Value, json};
+use world::provider::Provider;
 use world::{Agent, Browser, World};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/who-may.txt");
 
 /// Everybody, as the columns of the table.
-const CALLERS: [&str; 8] = ["anonymous", "stranger", "its agent", "auditor", "owner", "agent", "frozen", "elsewhere"];
+const CALLERS: [&str; 10] =
+    ["anonymous", "stranger", "its agent", "auditor", "owner", "agent", "sub-agent", "frozen", "elsewhere", "provider"];
 
-/// A key and a token; anonymous callers have none.
-type Who = Option<(Agent, String)>;
+/// Those of them that are agents.
+const AGENTS: [&str; 5] = ["its agent", "agent", "sub-agent", "frozen", "elsewhere"];
+
+/// How somebody shows who they are.
+enum Who {
+    Nobody,
+    /// By a token, bound to a key.
+    Token(Agent, String),
+    /// By a signature.
+    Provider(Provider),
+}
 
 /// One organisation with a project, a resource that is being made and its saga; and the ids of all that routes name.
 struct Scene {
@@ -41,7 +52,7 @@ struct Scene {
 async fn scene(caller: &str) -> Scene {
     let world = World::new().await;
     let mut ada = world.person("ada@example.test").await;
-    let (agent, tokens) = world.granted(&mut ada).await;
+    let (agent, tokens) = world.delegator(&mut ada).await;
     let resource = world.resource(&agent, &tokens, "slipway").await;
     let saga = SagaId::mint(&world.env);
     let (env, id, state, owner) =
@@ -53,26 +64,34 @@ async fn scene(caller: &str) -> Scene {
     let approval = approval(&world, &agent, &tokens).await;
     let agent_id = tokens["agent_id"].as_str().unwrap().to_owned();
     let who = match caller {
-        "anonymous" => None,
+        "anonymous" => Who::Nobody,
         "stranger" => {
             let mut eve = world.person("eve@example.test").await;
-            Some(world.terminal(&mut eve).await)
+            with_token(world.terminal(&mut eve).await)
         }
         "its agent" => {
             let mut eve = world.person("eve@example.test").await;
-            Some(with_token(world.granted(&mut eve).await))
+            granted(world.granted(&mut eve).await)
         }
-        "auditor" => Some(auditor(&world, &agent, &tokens).await),
-        "owner" => Some(world.terminal(&mut ada).await),
-        "agent" => Some(with_token((agent, tokens))),
+        "auditor" => with_token(auditor(&world, &agent, &tokens).await),
+        "owner" => with_token(world.terminal(&mut ada).await),
+        "agent" => granted((agent, tokens)),
+        "sub-agent" => {
+            // as much as the agent above may give away
+            let helper = world.agent();
+            let (status, own) = agent.let_in(&tokens, &helper, r#"[{"type":"purser_grant","delegate":true}]"#).await;
+            assert_eq!(status, StatusCode::OK, "{own}");
+            granted((helper, own))
+        }
         "frozen" => {
             let page = ada.get("/agents").await;
             let (_, fields) = page.form(1);
             let frozen = ada.post(&format!("/agents/{agent_id}/freeze"), &fields).await;
             assert_eq!(frozen.status, StatusCode::SEE_OTHER, "{}", frozen.body);
-            Some(with_token((agent, tokens)))
+            granted((agent, tokens))
         }
-        "elsewhere" => Some(with_token(world.granted_in(&mut ada, "blog").await)),
+        "elsewhere" => granted(world.granted_in(&mut ada, "blog").await),
+        "provider" => Who::Provider(world.provider("slipway").await),
         other => panic!("who is {other}"),
     };
     Scene { world, agent: agent_id, resource, saga: saga.to_string(), member, invitation, approval, who }
@@ -96,9 +115,13 @@ async fn colleagues(world: &World, agent: &Agent, tokens: &Value, ada: &mut Brow
     (id.to_string(), invited["invitation"].as_str().unwrap().to_owned())
 }
 
-fn with_token((agent, tokens): (Agent, Value)) -> (Agent, String) {
+fn with_token((agent, token): (Agent, String)) -> Who {
+    Who::Token(agent, token)
+}
+
+fn granted((agent, tokens): (Agent, Value)) -> Who {
     let token = tokens["access_token"].as_str().unwrap().to_owned();
-    (agent, token)
+    Who::Token(agent, token)
 }
 
 /// A member of the organisation who is made its auditor after signing in at a terminal.
@@ -195,24 +218,41 @@ async fn call(scene: &Scene, method: &str, route: &str) -> StatusCode {
     };
     let (content, body) = body(route);
     let body = if method == "GET" { String::new() } else { body };
-    scene
-        .world
-        .api(scene.who.as_ref().map(|(agent, token)| (agent, token.as_str())), method, &format!("{path}{query}"), content, body)
-        .await
-        .0
+    let path = format!("{path}{query}");
+    match &scene.who {
+        Who::Nobody => scene.world.api(None, method, &path, content, body).await.0,
+        Who::Token(agent, token) => scene.world.api(Some((agent, token)), method, &path, content, body).await.0,
+        Who::Provider(provider) => provider.call(method, &path, content, body).await,
+    }
 }
+
+/// What everybody is answered on every route, in the order of [`ROUTES`].
+async fn answers(caller: &str) -> Vec<StatusCode> {
+    let scene = scene(caller).await;
+    let mut statuses = vec![StatusCode::OK; ROUTES.len()];
+    // who has left is nobody any more, so leaving comes last
+    let mut order: Vec<usize> = (0..ROUTES.len()).collect();
+    order.sort_by_key(|at| ROUTES[*at].1.ends_with("/leave"));
+    for at in order {
+        let (method, route) = ROUTES[at];
+        statuses[at] = call(&scene, &method.to_uppercase(), route).await;
+    }
+    statuses
+}
+
+/// Routes that set limits, policy, approvers, terms, payment or who else may act: whatever has one of these words in it, also what
+/// is added later.
+const PEOPLE_ONLY: [&str; 12] = [
+    "cap", "limit", "polic", "approver", "/decide", "terms", "payment", "organisation", "member", "invitation", "/v1/clients", "trust",
+];
 
 #[tokio::test]
 async fn everybody_may_call_what_the_golden_table_says() {
     let mut columns = Vec::new();
     for caller in CALLERS {
-        let scene = scene(caller).await;
-        let mut statuses = Vec::new();
-        for (method, route) in ROUTES {
-            statuses.push(call(&scene, &method.to_uppercase(), route).await);
-        }
-        columns.push(statuses);
+        columns.push(answers(caller).await);
     }
+    agents_reach_nothing_that_is_for_people(&columns);
     let mut table = format!("{:<46}", "");
     for caller in CALLERS {
         write!(table, " {caller:>9}").unwrap();
@@ -234,6 +274,19 @@ async fn everybody_may_call_what_the_golden_table_says() {
     );
 }
 
+/// INVARIANT (agent-cannot-widen): whatever its grant says, and whoever let it in.
+fn agents_reach_nothing_that_is_for_people(columns: &[Vec<StatusCode>]) {
+    let mut looked = 0;
+    for (caller, column) in CALLERS.iter().zip(columns).filter(|(caller, _)| AGENTS.contains(caller)) {
+        for ((_, route), status) in ROUTES.iter().zip(column).filter(|((_, route), _)| PEOPLE_ONLY.iter().any(|word| route.contains(word))) {
+            let refused = matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
+            assert!(refused, "{caller} reaches {route}: {status}");
+            looked += 1;
+        }
+    }
+    assert!(looked >= AGENTS.len() * 20, "only {looked} answers were looked at");
+}
+
 #[tokio::test]
 async fn an_agent_reads_the_events_about_itself_without_its_persons_address_and_no_other_agents() {
     let world = World::new().await;
@@ -241,7 +294,8 @@ async fn an_agent_reads_the_events_about_itself_without_its_persons_address_and_
     let (one, tokens) = world.granted(&mut ada).await;
     let (two, others) = world.granted_in(&mut ada, "blog").await;
     let (one_id, two_id) = (tokens["agent_id"].as_str().unwrap(), others["agent_id"].as_str().unwrap());
-    let (one, two) = (with_token((one, tokens.clone())), with_token((two, others.clone())));
+    let token = |tokens: &Value| tokens["access_token"].as_str().unwrap().to_owned();
+    let (one, two) = ((one, token(&tokens)), (two, token(&others)));
     // The other agent names this one in an attempt that is refused and recorded.
     let path = format!("/v1/agents/{one_id}/freeze");
     let refused = world.api(Some((&two.0, &two.1)), "POST", &path, "application/json", "{}".to_owned()).await;

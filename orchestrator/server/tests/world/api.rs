@@ -18,9 +18,12 @@ use super::{Agent, Browser, World, answer};
 
 /// The API beside the pages, without a provider.
 pub fn router(front: &Front, folder: &std::path::Path) -> axum::Router {
-    let (core, realm) = (front.core.clone(), front.realm.clone());
     let fetcher = purser_http::Fetcher::new(vec![]).unwrap();
-    let gateway = Gateway::new(fetcher, realm.keys.active().clone(), core.env.clone(), vec![]);
+    router_with(front, folder, Gateway::new(fetcher, front.realm.keys.active().clone(), front.core.env.clone(), vec![]))
+}
+
+pub fn router_with(front: &Front, folder: &std::path::Path, gateway: Gateway) -> axum::Router {
+    let (core, realm) = (front.core.clone(), front.realm.clone());
     let bundles = Bundles::open(folder.join("uploads")).unwrap();
     let url = realm.issuer.parse().unwrap();
     let app = App::new(core.clone(), realm, gateway, bundles, url);

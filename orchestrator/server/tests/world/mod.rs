@@ -5,7 +5,9 @@
 
 mod api;
 pub mod client;
+pub mod helper;
 pub mod key;
+pub mod provider;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
