@@ -1,7 +1,9 @@
 //! Databases for tests: every store is tested on both engines.
 
+use std::fs;
 use std::future::Future;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 
 use purser_values::{Env, Timestamp};
 
@@ -11,6 +13,9 @@ use crate::migrate::Migrations;
 
 /// Names the PostgreSQL server that tests may use; without it they run on SQLite alone and say so.
 pub const PG_URL_VAR: &str = "PURSER_TEST_PG_URL";
+
+/// The folder of one test process is this and the process's number.
+const FOLDER_PREFIX: &str = "purser-test-";
 
 /// A moment to start test clocks at: 2026-11-23T12:00:00Z.
 pub const START: Timestamp = Timestamp::from_secs(1_795_435_200);
@@ -25,7 +30,7 @@ where
     let path = scratch();
     test(open(&DbConfig::Sqlite { path: path.clone() }, &env, migrations).await).await;
     for suffix in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{suffix}", path.display()));
+        let _ = fs::remove_file(format!("{}{suffix}", path.display()));
     }
     match std::env::var(PG_URL_VAR) {
         Ok(url) => with_schema(&url, &env, migrations, test).await,
@@ -64,7 +69,26 @@ where
 }
 
 fn scratch() -> PathBuf {
-    std::env::temp_dir().join(format!("purser-test-{}.db", unique()))
+    static FOLDER: LazyLock<PathBuf> = LazyLock::new(own_folder);
+    FOLDER.join(format!("{}.db", unique()))
+}
+
+/// A folder of this process. Nobody tells a test process that it ends, so each new one clears away what dead ones have left.
+#[allow(clippy::expect_used, reason = "only tests call this")]
+fn own_folder() -> PathBuf {
+    let above = std::env::temp_dir();
+    for entry in fs::read_dir(&above).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let of = name.to_str().and_then(|name| name.strip_prefix(FOLDER_PREFIX)?.parse::<u32>().ok());
+        let ended = |process: u32| Path::new("/proc/self").exists() && !Path::new("/proc").join(process.to_string()).exists();
+        if of.is_some_and(ended) {
+            // Another process may clear at the same time; what stays is cleared by the next one.
+            let _ = fs::remove_dir_all(entry.path());
+        }
+    }
+    let folder = above.join(format!("{FOLDER_PREFIX}{}", std::process::id()));
+    fs::create_dir_all(&folder).expect("a folder for test databases is made");
+    folder
 }
 
 fn unique() -> String {

@@ -68,7 +68,11 @@ async fn settle(api: &Api<'_>, id: &ApprovalId, wait_s: u64) -> Result<Success, 
         let refused = |code: &str, words: &str| Err(Failure::new(Kind::Forbidden, code, words).details(found.clone()));
         match found["state"].as_str() {
             Some("pending") if left > 0 => {}
-            Some("pending") => return Ok(pending(found)),
+            Some("pending") if wait_s == 0 => return Ok(pending(found)),
+            Some("pending") => {
+                let failure = Failure::new(Kind::NeedsPerson, "APPROVAL_TIMEOUT", "nobody has decided yet").details(found);
+                return Err(failure.hint(format!("the request still stands: `purser approval show {id} --timeout 600` goes on waiting")));
+            }
             Some("denied") => return refused("approval_denied", "the person said no"),
             Some("expired") => return refused("approval_expired", "nobody decided in time, or it was not used in time"),
             _ => {

@@ -10,8 +10,8 @@ use axum::middleware::from_fn_with_state;
 use http::{HeaderName, HeaderValue};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
-use purser_http::Fetcher;
 use purser_http::listen::{self, Limits};
+use purser_http::{Fetcher, Origin};
 use purser_identity::bootstrap::BootstrapError;
 use purser_identity::{Keys, NonceRule, Realm, SignUp};
 use purser_notify::{MailConfig, Transport};
@@ -93,7 +93,11 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         proxies: config.trusted_proxies.clone(),
     };
     let state = Api { app, engine, rails, clients };
-    let router = oidc::router(front.clone()).merge(console::router(front.clone())).merge(api::router(state)).merge(unknown::router(front));
+    let router = oidc::router(front.clone())
+        .merge(console::router(front.clone()))
+        .merge(api::router(state))
+        .merge(unknown::router(front))
+        .method_not_allowed_fallback(unknown::method);
     let ops = Ops::new(core.clone()).map_err(|e| part("metrics")(&e))?;
     let router = router
         .layer(from_fn_with_state(ops.drain.clone(), drain::admit))
@@ -182,7 +186,10 @@ fn clients(config: &Config) -> Result<Clients, ServeError> {
         let read = |path: &std::path::PathBuf| read_secret(path).map_err(|e| e.to_string());
         configured.push(client.client(config.is_sandbox(), read).map_err(|e| part("clients")(&e))?);
     }
-    let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;
+    // What a client names (documents, keys, where to log out) reaches no provider, although we do.
+    let providers: Vec<Origin> = config.providers.iter().filter_map(|provider| Origin::of(&provider.url)).collect();
+    let allowed = config.fetch_allow.iter().filter(|origin| !providers.contains(origin)).cloned().collect();
+    let fetcher = Fetcher::new(allowed).map_err(|e| part("fetch_allow")(&e))?;
     Ok(Clients::new(fetcher, rules, configured))
 }
 

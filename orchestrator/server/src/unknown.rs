@@ -5,6 +5,7 @@ use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
 use http::header::ACCEPT;
+use http::{Method, StatusCode};
 use purser_http::Problem;
 
 use crate::console::{PageError, failure};
@@ -13,6 +14,12 @@ use crate::front::Front;
 /// The last router to be merged: it answers what no other one does.
 pub fn router(front: Front) -> Router {
     Router::new().fallback(nothing_here).layer(from_fn_with_state(front, failure::render))
+}
+
+/// A known address, asked in a way that it does not know.
+pub async fn method(method: Method) -> Problem {
+    let said = format!("`{method}` is not possible here");
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", said).hint("the header `allow` names what is")
 }
 
 async fn nothing_here(request: Request) -> Response {

@@ -242,9 +242,8 @@ async fn answers(caller: &str) -> Vec<StatusCode> {
 
 /// Routes that set limits, policy, approvers, terms, payment or who else may act: whatever has one of these words in it, also what
 /// is added later.
-const PEOPLE_ONLY: [&str; 12] = [
-    "cap", "limit", "polic", "approver", "/decide", "terms", "payment", "organisation", "member", "invitation", "/v1/clients", "trust",
-];
+const PEOPLE_ONLY: [&str; 12] =
+    ["cap", "limit", "polic", "approver", "/decide", "terms", "payment", "organisation", "member", "invitation", "/v1/clients", "trust"];
 
 #[tokio::test]
 async fn everybody_may_call_what_the_golden_table_says() {
@@ -278,7 +277,8 @@ async fn everybody_may_call_what_the_golden_table_says() {
 fn agents_reach_nothing_that_is_for_people(columns: &[Vec<StatusCode>]) {
     let mut looked = 0;
     for (caller, column) in CALLERS.iter().zip(columns).filter(|(caller, _)| AGENTS.contains(caller)) {
-        for ((_, route), status) in ROUTES.iter().zip(column).filter(|((_, route), _)| PEOPLE_ONLY.iter().any(|word| route.contains(word))) {
+        for ((_, route), status) in ROUTES.iter().zip(column).filter(|((_, route), _)| PEOPLE_ONLY.iter().any(|word| route.contains(word)))
+        {
             let refused = matches!(*status, StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND);
             assert!(refused, "{caller} reaches {route}: {status}");
             looked += 1;

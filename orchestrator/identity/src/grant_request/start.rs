@@ -121,7 +121,10 @@ pub(crate) fn authorization_start(
 fn record(tx: &mut Tx<'_>, realm: &Realm, permit: Permit<GrantRequestAction>, ask: &Ask, key: &Jwk) -> Result<Done<Started>, StartError> {
     let (now, jkt) = (realm.env.now(), key.thumbprint());
     let (kind, asked) = match &ask.asker {
-        Asker::Agent(scope) => ("agent", serde_json::json!(checked(scope)?)),
+        Asker::Agent(scope) => {
+            scope.check()?;
+            ("agent", serde_json::json!(scope))
+        }
         Asker::Person => ("person", serde_json::Value::Null),
     };
     let waiting = "select count(*) as n from grant_request where peer = $1 and state = 'pending' and expires_at > $2";
@@ -141,31 +144,37 @@ fn record(tx: &mut Tx<'_>, realm: &Realm, permit: Permit<GrantRequestAction>, as
     Ok(Done::with_event(Started { id, device_code, user_code, expires_at }, event))
 }
 
-fn checked(scope: &AskedScope) -> Result<&AskedScope, StartError> {
-    let AskedScope { projects, environments, providers, services, actions, .. } = scope;
-    for (empty, what) in [
-        (projects.is_empty(), "project"),
-        (environments.is_empty(), "environment"),
-        // Terms are accepted provider by provider, so a grant for all of them cannot be asked for.
-        (providers.is_empty() || providers.is_all(), "provider"),
-        (services.is_empty(), "service"),
-        (actions.is_empty(), "action"),
-    ] {
-        if empty {
-            return Err(StartError::Empty(what));
+impl AskedScope {
+    /// Whether it can be asked for at all: before a person is troubled with it.
+    ///
+    /// # Errors
+    /// When it is empty in some direction, too wide, names what cannot be granted, or has a ceiling or a life out of range.
+    pub fn check(&self) -> Result<(), StartError> {
+        let Self { projects, environments, providers, services, actions, .. } = self;
+        for (empty, what) in [
+            (projects.is_empty(), "project"),
+            (environments.is_empty(), "environment"),
+            // Terms are accepted provider by provider, so a grant for all of them cannot be asked for.
+            (providers.is_empty() || providers.is_all(), "provider"),
+            (services.is_empty(), "service"),
+            (actions.is_empty(), "action"),
+        ] {
+            if empty {
+                return Err(StartError::Empty(what));
+            }
         }
+        if let Some(unknown) = actions.named().find(|name| !purser_authority::action::grantable().any(|known| known == name.as_str())) {
+            return Err(StartError::Action(unknown.clone()));
+        }
+        let lengths = [projects.len(), environments.len(), providers.len(), services.len()];
+        if lengths.into_iter().flatten().any(|n| n > SCOPE_ENTRIES) || self.caps.keys().any(|p| !providers.contains(p)) {
+            return Err(StartError::TooWide);
+        }
+        let mut ceilings = std::iter::once(&self.cap).chain(self.caps.values()).chain(&self.total);
+        let in_range = |m: &Money| m.currency() == self.cap.currency() && (0..=CAP_MAX_MINOR).contains(&m.minor());
+        if !ceilings.all(in_range) || !(GRANT_LIFE_MIN_S..=GRANT_LIFE_MAX_S).contains(&self.life_s) {
+            return Err(StartError::Range);
+        }
+        Ok(())
     }
-    if let Some(unknown) = actions.named().find(|name| !purser_authority::action::grantable().any(|known| known == name.as_str())) {
-        return Err(StartError::Action(unknown.clone()));
-    }
-    let lengths = [projects.len(), environments.len(), providers.len(), services.len()];
-    if lengths.into_iter().flatten().any(|n| n > SCOPE_ENTRIES) || scope.caps.keys().any(|p| !providers.contains(p)) {
-        return Err(StartError::TooWide);
-    }
-    let mut ceilings = std::iter::once(&scope.cap).chain(scope.caps.values()).chain(&scope.total);
-    let in_range = |m: &Money| m.currency() == scope.cap.currency() && (0..=CAP_MAX_MINOR).contains(&m.minor());
-    if !ceilings.all(in_range) || !(GRANT_LIFE_MIN_S..=GRANT_LIFE_MAX_S).contains(&scope.life_s) {
-        return Err(StartError::Range);
-    }
-    Ok(scope)
 }

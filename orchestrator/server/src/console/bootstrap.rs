@@ -1,7 +1,8 @@
 //! `/bootstrap`: the page behind the link that the operator was shown. It leads to the sign-in that makes the first owner.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
+use purser_http::extract::Query;
 use purser_identity::bootstrap::{BootstrapError, bootstrap_is_open};
 use purser_values::Secret;
 use serde::Deserialize;

@@ -1,10 +1,11 @@
 //! `/events`: the audit log of the organisation.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use purser_audit::Entry;
 use purser_authority::action::EventRead;
 use purser_authority::{Caller, Facts, Outcome, authorise};
+use purser_http::extract::Query;
 use serde::Deserialize;
 
 use super::failure::PageError;

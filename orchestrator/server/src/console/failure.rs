@@ -31,6 +31,12 @@ pub struct Refusal {
     hint: Option<String>,
 }
 
+impl From<Problem> for Refusal {
+    fn from(problem: Problem) -> Self {
+        Self { status: problem.status, code: problem.code, text: problem.detail, hint: problem.hint }
+    }
+}
+
 impl PageError {
     #[must_use]
     pub fn new(status: StatusCode, code: &str, text: &str) -> Self {
@@ -102,7 +108,9 @@ pub async fn render(State(front): State<Front>, request: Request, next: Next) ->
         }
         Err(e) => e.into_response(),
     };
-    let Some(refusal) = response.extensions_mut().remove::<Refusal>() else { return response };
+    let refusal = response.extensions_mut().remove::<Refusal>();
+    // What an extractor refused is a problem document: a person gets it as a page too.
+    let Some(refusal) = refusal.or_else(|| response.extensions_mut().remove::<Problem>().map(Refusal::from)) else { return response };
     let refused = RefusedCode(refusal.code.clone());
     let ctx = PageContext::anonymous(&front, "Not done");
     let page = Message { ctx, heading: "That was not done", text: refusal.text, hint: refusal.hint, code: refusal.code };

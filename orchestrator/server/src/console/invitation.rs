@@ -2,11 +2,12 @@
 //! joins nothing; joining needs a sign-in with the invited address.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::HeaderMap;
 use purser_authority::Attempt;
 use purser_authority::action::InvitationAccept;
+use purser_http::extract::Query;
 use purser_identity::invitation::{InvitationError, invitation_accept, invitation_of};
 use purser_provisioning::perform;
 use purser_values::Secret;

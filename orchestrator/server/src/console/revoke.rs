@@ -2,10 +2,11 @@
 //! looking at it changes nothing, so that a mail scanner that follows links revokes nothing.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use purser_authority::{Attempt, Caller};
+use purser_http::extract::Query;
 use purser_identity::grant::revoke_link_of;
 use purser_provisioning::{grant_revoke, perform};
 use purser_values::Secret;

@@ -1,12 +1,13 @@
 //! Signing in: an address, then the code that was mailed to it.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use purser_authority::action::SignIn;
 use purser_authority::{Attempt, Caller, Facts, authorise};
 use purser_db::DbError;
+use purser_http::extract::Query;
 use purser_identity::limits::KNOWN_BROWSER_LIFE_S;
 use purser_identity::passkey::{AssertionAnswer, PasskeyError, sign_in_options, sign_in_passkey};
 use purser_identity::session::{Place, session_end};

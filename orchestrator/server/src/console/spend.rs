@@ -5,12 +5,13 @@ mod csv;
 use std::collections::HashMap;
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use purser_authority::action::{AgentRead, SpendRead};
 use purser_authority::{Facts, authorise};
 use purser_db::Tx;
+use purser_http::extract::Query;
 use purser_identity::agent::agents_list;
 use purser_identity::session::Session;
 use purser_spend::charge::ChargeState;

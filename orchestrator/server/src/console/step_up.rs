@@ -6,12 +6,13 @@ mod resume;
 
 use askama::Template;
 use axum::body::Bytes;
-use axum::extract::{FromRequest as _, Query, Request, State};
+use axum::extract::{FromRequest as _, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, Method, StatusCode, header};
 use purser_authority::action::StepUp as StepUpAction;
 use purser_authority::{Attempt, Facts, Permit, STEP_UP_S, authorise};
 use purser_db::DbError;
+use purser_http::extract::Query;
 use purser_http::extract::Raw;
 use purser_identity::passkey::{AssertionAnswer, PasskeyError};
 use purser_identity::recovery::{Recovery, recovery_code_send, recovery_finish, recovery_of, recovery_start};

@@ -63,7 +63,7 @@ pub async fn optional(
     };
     let assertion = match (client.metadata.token_endpoint_auth_method, &proof) {
         (AuthMethod::None, Proof::None) => None,
-        (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Proof::Basic(secret) | Proof::Post(secret)) => {
+        (AuthMethod::ClientSecretBasic, Proof::Basic(secret)) | (AuthMethod::ClientSecretPost, Proof::Post(secret)) => {
             if !client.has_secret(secret) {
                 return Err(unproven(basic));
             }

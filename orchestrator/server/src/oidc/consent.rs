@@ -3,11 +3,12 @@
 //! A request for an agent's grant is decided on the page that all grants are decided on; this one only brings the answer back.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use purser_authority::action::AuthorizationDecide;
 use purser_authority::{Attempt, Facts, authorise};
+use purser_http::extract::Query;
 use purser_identity::authorization::{
     Asked, Choice, DecideError, Pending, Refusal, authorization_decide, authorization_find, authorization_refuse, consent,
 };

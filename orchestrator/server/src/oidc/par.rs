@@ -71,7 +71,10 @@ async fn grant(front: &Front, text: &str, client_name: &str, proof: Option<&Proo
     };
     let name = details.name.clone().unwrap_or_else(|| client_name.to_owned());
     let name = name.parse().map_err(|e| Refusal::new("invalid_authorization_details", format!("`name`: {e}")))?;
-    let scope = asked::scope(front, &details).await.map_err(|e| Refusal::new("invalid_authorization_details", e.description()))?;
+    let refuse = |why: &str| Refusal::new("invalid_authorization_details", why);
+    let scope = asked::scope(front, &details).await.map_err(|e| refuse(e.description()))?;
+    // Here, where the client hears of it: a person would meet a page that leads nowhere.
+    scope.check().map_err(|e| refuse(&e.to_string()))?;
     Ok(AskedGrant { scope, name, key: proof.key().clone() })
 }
 

@@ -1,9 +1,10 @@
 //! `GET /oauth/authorize`: the standard way to the page that connects. It takes part in nothing but finding that page: what was
 //! asked for is in the account request, and what is said here must be the same.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
+use purser_http::extract::Query;
 use serde::Deserialize;
 use slipway_accounts::link::request::link_request_find;
 use slipway_accounts::link::scope::Scopes;

@@ -3,10 +3,11 @@
 //! INVARIANT (fixed-callback): the browser goes back to the configured callback, whatever was in any request.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use purser_db::DbError;
+use purser_http::extract::Query;
 use purser_provider::metadata::issuer;
 use purser_provider::{CodeFor, mint_code};
 use purser_values::{Secret, Timestamp};

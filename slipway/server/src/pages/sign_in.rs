@@ -4,9 +4,10 @@ use std::net::SocketAddr;
 
 use askama::Template;
 use axum::Extension;
-use axum::extract::{ConnectInfo, Query, State};
+use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use purser_http::extract::Query;
 use purser_values::limits::{SESSION_LIFE_S, SIGN_IN_CODE_LIFE_S};
 use purser_values::name::Email;
 use serde::Deserialize;

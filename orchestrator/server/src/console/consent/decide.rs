@@ -3,11 +3,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use purser_authority::{Attempt, Reach};
 use purser_db::DbError;
+use purser_http::extract::Query;
 use purser_identity::authorization::of_grant_request;
 use purser_identity::consent::ConsentFacts;
 use purser_identity::grant::Statement;

@@ -1,11 +1,12 @@
 //! What the person sees before they decide.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use purser_authority::Reach;
 use purser_db::DbError;
+use purser_http::extract::Query;
 use purser_identity::authorization::device::device_sign_on_by_user_code;
 use purser_identity::authorization::of_grant_request;
 use purser_identity::consent::{ConsentFacts, TermsSeen};

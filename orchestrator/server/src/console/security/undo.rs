@@ -2,10 +2,11 @@
 //! scan mail open links.
 
 use askama::Template;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderMap, header};
 use purser_authority::{Attempt, Caller};
+use purser_http::extract::Query;
 use purser_identity::{Undoable, security_link_of, security_undo};
 use purser_provisioning::perform;
 use purser_values::Secret;
