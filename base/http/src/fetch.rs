@@ -193,6 +193,14 @@ impl Fetcher {
         Ok(Fetched { status: response.status(), headers: std::mem::take(response.headers_mut()), body: body.freeze() })
     }
 
+    /// Why a URL can never be fetched, as far as its text tells: for configurations and registrations.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn check(&self, url: &Url) -> Result<(), &'static str> {
+        self.client_for(url).map(drop)
+    }
+
     /// Which client may speak to a URL, or why none may.
     fn client_for(&self, url: &Url) -> Result<&reqwest::Client, &'static str> {
         if !matches!(url.scheme(), "http" | "https") {

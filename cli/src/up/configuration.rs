@@ -46,6 +46,7 @@ struct OrchestratorSandbox {
     rail: bool,
     open_sign_up: bool,
     export_permission: bool,
+    site_port: u16,
 }
 
 #[derive(Serialize)]
@@ -99,7 +100,7 @@ pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binari
         keys: folder.keys().join("orchestrator"),
         fetch_allow: vec![here(ports.cloud_api).to_string()],
         mail: Mail { folder: folder.mail() },
-        sandbox: OrchestratorSandbox { rail: true, open_sign_up: true, export_permission: true },
+        sandbox: OrchestratorSandbox { rail: true, open_sign_up: true, export_permission: true, site_port: ports.edge_http },
         registration: Registration { open: true },
         providers: vec![Provider {
             name: "slipway",

@@ -21,6 +21,8 @@ pub struct App {
     pub bundles: Bundles,
     /// Where persons find their pages, for hints.
     pub public_url: Url,
+    /// In a sandbox, the port of this machine at which any browser opens a site by its name.
+    pub site_port: Option<u16>,
     locks: Locks,
 }
 
@@ -32,7 +34,7 @@ struct Locks(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>);
 impl App {
     #[must_use]
     pub fn new(core: Core, realm: Realm, gateway: Gateway, bundles: Bundles, public_url: Url) -> Self {
-        Self { core, realm, gateway, bundles, public_url, locks: Locks::default() }
+        Self { core, realm, gateway, bundles, public_url, site_port: None, locks: Locks::default() }
     }
 
     pub(crate) async fn lock_account(&self, organisation: &OrganisationId, provider: &ProviderName) -> tokio::sync::OwnedMutexGuard<()> {

@@ -6,10 +6,11 @@ mod check;
 
 pub use check::{Findings, check};
 
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use purser_http::Origin;
+use purser_http::{Fetcher, Origin};
 use purser_identity::SignUp;
 use purser_notify::MailConfig;
 use purser_values::name::{HostName, ProviderName};
@@ -102,6 +103,9 @@ pub struct SandboxConfig {
     pub open_sign_up: bool,
     #[serde(default)]
     pub export_permission: bool,
+    /// The port of this machine at which any browser opens a site: `http://NAME.localhost:PORT/`.
+    #[serde(default)]
+    pub site_port: Option<u16>,
 }
 
 /// Who may sign in for the first time without an invitation.
@@ -146,6 +150,12 @@ pub enum ConfigError {
         "`public_url` must be an origin such as `https://purser.example`, without a path, a query or a user: all routes are at its root"
     )]
     PublicUrlIsNoOrigin,
+    #[error("`{list}` has `{name}` twice; each needs a name of its own")]
+    Twice { list: &'static str, name: String },
+    #[error("the provider `{name}` cannot be reached at `{url}`: {why}; write https, or put its `host:port` into `fetch_allow`")]
+    ProviderUrl { name: ProviderName, url: Url, why: &'static str },
+    #[error("the folder of `keys` can be entered by others; run `chmod 700 {}`", path.display())]
+    OpenKeys { path: PathBuf },
     #[error("`sign_up.domains` goes with `sign_up.mode = \"domains\"`, and the other way round")]
     SignUpDomains,
 }
@@ -181,7 +191,29 @@ impl Config {
         if (self.sign_up.mode == SignUpMode::Domains) == self.sign_up.domains.is_empty() {
             found.push(ConfigError::SignUpDomains);
         }
+        found.extend(twice("providers", self.providers.iter().map(|provider| provider.name.to_string())));
+        found.extend(twice("clients", self.clients.iter().map(|client| client.id.to_string())));
+        found.extend(self.unreachable());
+        found.extend(self.open_keys());
         found
+    }
+
+    /// Providers whose address the fetcher will never touch.
+    fn unreachable(&self) -> Vec<ConfigError> {
+        let Ok(fetcher) = Fetcher::new(self.fetch_allow.clone()) else { return Vec::new() };
+        let refused = |provider: &ProviderConfig| {
+            let plain = if provider.url.query().is_some() { Err("it has a query") } else { fetcher.check(&provider.url) };
+            let why = plain.err()?;
+            Some(ConfigError::ProviderUrl { name: provider.name.clone(), url: provider.url.clone(), why })
+        };
+        self.providers.iter().filter_map(refused).collect()
+    }
+
+    /// Whoever can enter the folder of the keys can wait for a mistake in the mode of a file in it.
+    fn open_keys(&self) -> Option<ConfigError> {
+        use std::os::unix::fs::PermissionsExt as _;
+        let open = std::fs::metadata(&self.keys).is_ok_and(|found| found.permissions().mode() & 0o077 != 0);
+        open.then(|| ConfigError::OpenKeys { path: self.keys.clone() })
     }
 
     /// INVARIANT (sandbox-only): none of these exists in production.
@@ -193,6 +225,7 @@ impl Config {
             (self.sandbox.rail, "sandbox.rail"),
             (self.sandbox.open_sign_up, "sandbox.open_sign_up"),
             (self.sandbox.export_permission, "sandbox.export_permission"),
+            (self.sandbox.site_port.is_some(), "sandbox.site_port"),
             (matches!(self.mail, MailConfig::Folder { .. }), "mail.folder"),
             (self.fetch_allow.iter().any(Origin::is_this_machine), "fetch_allow with a loopback address"),
         ];
@@ -212,6 +245,11 @@ impl Config {
             (false, SignUpMode::Invite) => SignUp::Invite,
         }
     }
+}
+
+fn twice(list: &'static str, names: impl Iterator<Item = String>) -> Vec<ConfigError> {
+    let mut seen = BTreeSet::new();
+    names.filter(|name| !seen.insert(name.clone())).map(|name| ConfigError::Twice { list, name }).collect()
 }
 
 #[cfg(test)]
@@ -332,5 +370,29 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error_and_not_ignored() {
         assert!(matches!(check(&format!("colour = 1\n{PRODUCTION}")), Err(ConfigError::Form { .. })));
+    }
+
+    #[test]
+    fn a_name_that_comes_twice_and_a_provider_that_is_never_reached_are_refused_at_once() {
+        let provider = |url: &str| format!("[[providers]]\nname = \"p\"\nurl = \"{url}\"\nsigning_secret_file = \"s\"\n");
+        let twice = check(&format!("{PRODUCTION}\n{}{}", provider("https://p.example/"), provider("https://p.example/"))).unwrap_err();
+        assert!(matches!(&twice, ConfigError::Twice { list: "providers", name } if name == "p"), "{twice}");
+        for url in ["http://p.example/", "ftp://p.example/", "https://10.0.0.1/", "https://p.example/?y"] {
+            let error = check(&format!("{PRODUCTION}\n{}", provider(url))).unwrap_err();
+            assert!(matches!(error, ConfigError::ProviderUrl { .. }), "{url}: {error}");
+        }
+        check(&format!("fetch_allow = [\"10.0.0.1:80\"]\n{PRODUCTION}\n{}", provider("http://10.0.0.1/"))).unwrap();
+    }
+
+    #[test]
+    fn a_folder_of_keys_that_others_can_enter_is_refused() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let text = PRODUCTION.replace("/etc/purser/keys", folder.path().to_str().unwrap());
+        let mode = |mode| std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(mode)).unwrap();
+        mode(0o755);
+        assert!(matches!(check(&text).unwrap_err(), ConfigError::OpenKeys { .. }));
+        mode(0o700);
+        check(&text).unwrap();
     }
 }

@@ -167,12 +167,13 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let gateway = Gateway::new(fetcher, keys.active().clone(), env.clone(), configured);
     let bundles = Bundles::open(config.data.join("uploads")).map_err(|e| part("data")(&e))?;
     let rails = if config.sandbox.rail { Rails::new(vec![Arc::new(SandboxRail::new(db))]) } else { Rails::default() };
-    let app = App::new(core, realm, gateway, bundles, config.public_url.clone());
+    let mut app = App::new(core, realm, gateway, bundles, config.public_url.clone());
+    app.site_port = config.sandbox.site_port;
     Ok((app, rails, transport(config)?))
 }
 
 /// The OAuth clients of the configuration, and who else may register.
-fn clients(config: &Config) -> Result<Clients, ServeError> {
+pub(crate) fn clients(config: &Config) -> Result<Clients, ServeError> {
     let registration = match (&config.registration.initial_access_token_file, config.registration.open) {
         (Some(_), true) => return Err(part("registration")(&"it is open or by token, and not both")),
         (Some(path), false) => Registration::Token(purser_crypto::token::hash(read_secret(path)?.expose())),

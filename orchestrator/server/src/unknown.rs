@@ -4,7 +4,6 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse as _, Response};
-use http::header::ACCEPT;
 use http::{Method, StatusCode};
 use purser_http::Problem;
 
@@ -23,8 +22,7 @@ pub async fn method(method: Method) -> Problem {
 }
 
 async fn nothing_here(request: Request) -> Response {
-    let mut accepted = request.headers().get_all(ACCEPT).iter().filter_map(|v| v.to_str().ok());
-    if accepted.any(|kinds| kinds.contains("text/html")) {
+    if failure::accepts_pages(request.headers()) {
         return PageError::not_found().hint("the address is mistyped, or what was there is gone").into_response();
     }
     Problem::not_found().into_response()

@@ -72,6 +72,7 @@ fn text(realm: &Realm, inviter: &Member, email: &Email, role: Role, expires_at: 
          It works once, for this address only, until {expires_at}. If you do not know what this is about, ignore this mail.\n",
         inviter = inviter.person.email,
         name = inviter.organisation.name,
+        expires_at = expires_at.for_people(),
         issuer = realm.issuer,
         url = realm.url(&format!("/invitation?token={link}")),
     )

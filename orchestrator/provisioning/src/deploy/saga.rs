@@ -173,6 +173,8 @@ async fn attach(app: App, mut state: DeployState) -> Result<DeployState, StepErr
     let Some(domain) = state.request.domain.clone() else { return Ok(state) };
     api(&app, &state).await?.attach_domain(state.script(), domain.as_str()).await?;
     state.urls.insert(0, format!("https://{domain}"));
+    // A sandbox's names exist on this machine alone: this one opens in any browser as it is.
+    state.urls.extend(app.site_port.map(|port| format!("http://{domain}.localhost:{port}/")));
     Ok(state)
 }
 

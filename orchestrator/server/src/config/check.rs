@@ -12,6 +12,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+use crate::serve::clients;
+
 use super::{Config, ConfigError, SignUpMode};
 
 /// What a check found.
@@ -55,6 +57,9 @@ fn look(text: &str, findings: &mut Findings) {
     let mixed = config.refusals().into_iter().map(|e: ConfigError| e.to_string());
     findings.problems.extend(mixed);
     files(&config, &table, findings);
+    if let Err(e) = clients(&config) {
+        findings.problems.push(e.to_string());
+    }
     warn(&config, &table, findings);
 }
 

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
-use http::StatusCode;
+use http::{HeaderMap, StatusCode, header};
 use purser_http::Problem;
 use purser_values::error::{Kind, PublicError};
 
@@ -95,8 +95,18 @@ struct Message {
     code: String,
 }
 
+/// Whether whoever asks would look at a page.
+pub fn accepts_pages(headers: &HeaderMap) -> bool {
+    headers.get_all(header::ACCEPT).iter().filter_map(|v| v.to_str().ok()).any(|kinds| kinds.contains("text/html"))
+}
+
+fn refused_early(response: &mut Response, in_a_browser: bool) -> Option<Refusal> {
+    if in_a_browser { response.extensions_mut().remove::<Problem>().map(Refusal::from) } else { None }
+}
+
 /// The layer that turns refusals into pages, and those for want of a step-up into the step-up.
 pub async fn render(State(front): State<Front>, request: Request, next: Next) -> Response {
+    let in_a_browser = accepts_pages(request.headers());
     let mut response = match step_up::sent(request).await {
         Ok((sent, request)) => {
             let mut response = next.run(request).await;
@@ -110,7 +120,7 @@ pub async fn render(State(front): State<Front>, request: Request, next: Next) ->
     };
     let refusal = response.extensions_mut().remove::<Refusal>();
     // What an extractor refused is a problem document: a person gets it as a page too.
-    let Some(refusal) = refusal.or_else(|| response.extensions_mut().remove::<Problem>().map(Refusal::from)) else { return response };
+    let Some(refusal) = refusal.or_else(|| refused_early(&mut response, in_a_browser)) else { return response };
     let refused = RefusedCode(refusal.code.clone());
     let ctx = PageContext::anonymous(&front, "Not done");
     let page = Message { ctx, heading: "That was not done", text: refusal.text, hint: refusal.hint, code: refusal.code };

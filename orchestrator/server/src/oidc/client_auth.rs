@@ -1,7 +1,7 @@
 //! Who a client is, at the endpoints that clients call themselves (RFC 6749, 2.3; RFC 7523).
 //!
-//! A client proves itself in the one way that it is registered for, and a secret may come in the header or in the body, whichever
-//! was registered: many clients send it the other way, and it is the same secret. Two ways at once are refused, and an unknown client
+//! A client proves itself in the kind of way that it is registered for; a secret may come in the header or in the body, whichever of
+//! the two was registered: many clients send it the other way, and it is the same secret. Two ways at once are refused, and an unknown client
 //! looks like one with a wrong secret.
 
 use std::sync::Arc;
@@ -63,7 +63,7 @@ pub async fn optional(
     };
     let assertion = match (client.metadata.token_endpoint_auth_method, &proof) {
         (AuthMethod::None, Proof::None) => None,
-        (AuthMethod::ClientSecretBasic, Proof::Basic(secret)) | (AuthMethod::ClientSecretPost, Proof::Post(secret)) => {
+        (AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost, Proof::Basic(secret) | Proof::Post(secret)) => {
             if !client.has_secret(secret) {
                 return Err(unproven(basic));
             }

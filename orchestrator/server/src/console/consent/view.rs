@@ -5,12 +5,14 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use purser_authority::Reach;
+use purser_authority::action::GrantDecide;
 use purser_db::DbError;
 use purser_http::extract::Query;
 use purser_identity::authorization::device::device_sign_on_by_user_code;
 use purser_identity::authorization::of_grant_request;
 use purser_identity::consent::{ConsentFacts, TermsSeen};
 use purser_identity::grant_request::{AskedScope, Asker, GrantRequest, State as RequestState, UserCode, by_user_code};
+use purser_identity::person::Member;
 use purser_identity::session::Session;
 use purser_provisioning::consent_facts;
 use purser_spend::rail::sandbox::SandboxCard;
@@ -23,6 +25,7 @@ use crate::console::failure::PageError;
 use crate::console::page::{Page, PageContext};
 use crate::console::session::SignedIn;
 use crate::front::Front;
+use crate::membership::could;
 
 /// Lives that a person can choose instead of a longer one, in seconds.
 const SHORTER_S: [i64; 4] = [3_600, 86_400, 7 * 86_400, 30 * 86_400];
@@ -174,6 +177,13 @@ pub async fn show(
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let ctx = PageContext::of(front, session, title);
+    // Said before somebody has read and chosen everything in vain.
+    let wrong = wrong.or_else(|| {
+        let Member { organisation, role, .. } = &session.member;
+        (!could::<GrantDecide>(&session.caller())).then(|| {
+            format!("In the organisation “{}” you are {role}, and that role lets no agent act. Switch to another organisation, or ask an owner.", organisation.name)
+        })
+    });
     Ok(Page(status, ConsentPage { ctx, request, agent, wrong }).into_response())
 }
 

@@ -78,7 +78,7 @@ pub async fn app_confirm(State(front): State<Front>, signed: SignedForm<Code>) -
             let codes = recovery_codes.iter().map(|code| code.expose().clone()).collect();
             return Ok(Page::ok(Done { ctx: PageContext::of(&front, &session, "Recovery codes"), codes }).into_response());
         }
-        Ok(Confirm::Wrong { tries_left }) => format!("that is not what the app should show now; {tries_left} more tries"),
+        Ok(Confirm::Wrong { tries_left }) => format!("that is not what the app should show now; {tries_left} tries are left"),
         Err(e @ TotpError::NotACode(_)) => e.to_string(),
         Err(e) => return Err(e.into()),
     };
