@@ -82,6 +82,8 @@ pub fn router(front: Front) -> Router {
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::get).post(approvals::decide))
         .route("/limits", get(limits::get).post(limits::post))
+        .route("/limits/ceilings", post(limits::ceiling_post))
+        .route("/limits/zone", post(limits::zone_post))
         .route("/card", get(card::get).post(card::add))
         .route("/card/{id}/confirm", post(card::confirm))
         .route("/card/{id}/remove", post(card::remove))

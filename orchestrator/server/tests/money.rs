@@ -52,6 +52,8 @@ async fn bought(world: &World, caller: &Caller, minor: i64, description: &str) {
             above: Vec::new(),
             provider: "slipway".parse().unwrap(),
             project: "shop".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            categories: Vec::new(),
             resource: ResourceId::mint(&env),
             quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line.clone()], irreversible: false },
             irreversible_allowed: false,

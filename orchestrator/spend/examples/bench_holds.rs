@@ -101,6 +101,8 @@ async fn buy(db: &Db, env: &Env, spender: &Spender) -> Result<(), HoldError> {
         above: Vec::new(),
         provider: "slipway".parse().unwrap(),
         project: "bench".parse().unwrap(),
+        environment: "production".parse().unwrap(),
+        categories: Vec::new(),
         key: resource.to_string(),
         resource,
         quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line], irreversible: false },

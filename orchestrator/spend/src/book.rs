@@ -11,7 +11,7 @@ use purser_values::name::ProviderName;
 use purser_values::{Currency, Env, Money, Month};
 
 use crate::cap;
-use crate::ledger::{self, Guard, Movement, Reason};
+use crate::ledger;
 use crate::pot::{self, Pot};
 use crate::spender::Spender;
 
@@ -83,11 +83,7 @@ pub fn of_month(tx: &mut Tx<'_>, organisation: &OrganisationId, month: Month) ->
 
 /// Changes the book's cap; what is held or captured stays.
 pub fn change_cap(tx: &mut Tx<'_>, env: &Env, book: &Book, cap: Money, subject: &str) -> Result<(), DbError> {
-    let difference = cap.minor() - book.cap.minor();
-    let (granted, room) = (book.account("granted"), book.account("room"));
-    let (source, target) = if difference >= 0 { (&granted, &room) } else { (&room, &granted) };
-    let amount = Money::from_minor(difference.abs(), book.currency());
-    ledger::transfer(tx, env, &Movement { reason: Reason::Cap, source, target, amount, subject, guard: Guard::Free })?;
+    pot::resize(tx, env, book, cap, subject)?;
     let update = "update spend_book set cap = $4 where agent = $1 and provider = $2 and month = $3";
     tx.execute(update, params![book.spender.agent, book.provider, book.month, cap.minor()]).map(drop)
 }

@@ -13,10 +13,11 @@ mod write;
 use std::str::FromStr;
 
 use purser_values::id::{GrantId, HoldId, PaymentMethodId, ResourceId};
-use purser_values::name::{ProjectName, ProviderName};
+use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
 use purser_values::{Money, Sha256Digest, Timestamp};
 use serde::Serialize;
 
+use crate::ceiling::Facts;
 use crate::quote::{Quote, Recurs};
 use crate::share::Share;
 use crate::spender::Spender;
@@ -41,6 +42,9 @@ pub struct Purchase {
     pub above: Vec<Share>,
     pub provider: ProviderName,
     pub project: ProjectName,
+    pub environment: EnvironmentName,
+    /// What kind of service it is, as the catalogue lists it.
+    pub categories: Vec<String>,
     /// The resource that is paid for; minted before the money is set aside.
     pub resource: ResourceId,
     pub quote: Quote,
@@ -58,6 +62,30 @@ impl Purchase {
     pub(crate) fn shares(&self) -> Vec<Share> {
         let own = Share { agent: self.spender.agent.clone(), grant: self.grant.clone(), total: self.total };
         std::iter::once(own).chain(self.above.iter().cloned()).collect()
+    }
+
+    pub(crate) fn facts<'a>(&'a self, shares: &'a [Share]) -> Facts<'a> {
+        Facts {
+            organisation: &self.spender.organisation,
+            project: &self.project,
+            environment: Some(&self.environment),
+            provider: &self.provider,
+            categories: &self.categories,
+            shares,
+        }
+    }
+}
+
+impl Hold {
+    pub(crate) fn facts<'a>(&'a self, shares: &'a [Share]) -> Facts<'a> {
+        Facts {
+            organisation: &self.spender.organisation,
+            project: &self.project,
+            environment: self.environment.as_ref(),
+            provider: &self.provider,
+            categories: &self.categories,
+            shares,
+        }
     }
 }
 
@@ -78,6 +106,9 @@ pub struct Hold {
     pub grant: GrantId,
     pub provider: ProviderName,
     pub project: ProjectName,
+    /// Absent in holds from before there were ceilings.
+    pub environment: Option<EnvironmentName>,
+    pub categories: Vec<String>,
     pub resource: ResourceId,
     pub payment_method: PaymentMethodId,
     pub amount: Money,

@@ -7,6 +7,7 @@
 //!   exceed the cap. Lowering a cap below what is used leaves no room; it takes nothing back.
 //! - INVARIANT (chain-pays): what an agent buys under a derived grant counts against every agent and grant above it too.
 //! - INVARIANT (total): the purchases under a grant and those derived from it never exceed its total.
+//! - INVARIANT (ceiling): nor do they exceed any ceiling that a person set over what they belong to ([`ceiling`]).
 //! - INVARIANT (token-is-hold): what a payment token may still be charged is always a hold. A charge names one accepted line
 //!   of the quote and is at most its amount; anything else is refused and recorded as a dispute.
 //! - INVARIANT (refund-within-charge): what is given back of a charge, under way included, never exceeds the charge. It is the charging
@@ -19,7 +20,9 @@
 
 pub mod alert;
 mod book;
+pub mod calendar;
 pub mod cap;
+pub mod ceiling;
 pub mod charge;
 pub mod freeze;
 pub mod hold;

@@ -4,6 +4,8 @@
 pub const HOLD_LIFE_S: i64 = 3600;
 /// Life of a payment token whose quote comes again every month or year, in seconds. Without a hold it is worth nothing.
 pub const RECURRING_TOKEN_LIFE_S: i64 = 400 * 86_400;
+/// Longest name of a category of services, in characters.
+pub const CATEGORY_CHARS: usize = 64;
 /// Most lines of a quote.
 pub const QUOTE_LINES: usize = 32;
 /// Shares of a cap, in percent, that are told by mail.

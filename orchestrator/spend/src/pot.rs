@@ -38,6 +38,15 @@ pub fn open(tx: &mut Tx<'_>, env: &Env, pot: &impl Pot, subject: &str) -> Result
     ledger::transfer(tx, env, &Movement { reason, source: &source, target: &target, amount, subject, guard }).map(drop)
 }
 
+/// Makes the ceiling higher or lower; what is held or captured stays, so the room may go below zero.
+pub fn resize(tx: &mut Tx<'_>, env: &Env, pot: &impl Pot, ceiling: Money, subject: &str) -> Result<(), DbError> {
+    let difference = ceiling.checked_sub(pot.ceiling()).map_err(|e| DbError::Other(e.to_string()))?.minor();
+    let (granted, room) = (pot.account("granted"), pot.account("room"));
+    let (source, target) = if difference >= 0 { (&granted, &room) } else { (&room, &granted) };
+    let amount = Money::from_minor(difference.abs(), pot.currency());
+    ledger::transfer(tx, env, &Movement { reason: Reason::Cap, source, target, amount, subject, guard: Guard::Free }).map(drop)
+}
+
 pub fn position(tx: &mut Tx<'_>, pot: &impl Pot) -> Result<Position, DbError> {
     Ok(Position {
         room: ledger::balance(tx, &pot.account("room"))?,

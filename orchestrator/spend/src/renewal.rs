@@ -12,7 +12,7 @@ use serde_json::json;
 use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::share::{self, Ceiling, Full};
 use crate::token::TokenState;
-use crate::{freeze, limits, token};
+use crate::{ceiling, freeze, limits, token};
 
 /// After a line was charged: when it is due next.
 pub(crate) fn note(tx: &mut Tx<'_>, hold: &Hold, line: &HeldLine, charged_at: Timestamp) -> Result<(), DbError> {
@@ -80,19 +80,20 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
     let month = due.month();
     let shares = share::of_hold(tx, &hold.id)?;
     // What one ceiling gave must not stay taken when another is full.
-    let taken = tx.savepoint(|tx| {
-        let whose = (&hold.spender, &hold.provider);
-        share::reserve(tx, env, whose, &shares, month, first.amount, hold.id.as_str())?.map_err(Stop::Full)
-    });
-    match taken {
-        Ok(()) => {}
+    let taken = tx.savepoint(|tx| share::reserve(tx, env, &hold.facts(&shares), due, first.amount, hold.id.as_str())?.map_err(Stop::Full));
+    let windows = match taken {
+        Ok(windows) => windows,
         Err(Stop::Store(e)) => return Err(e),
         Err(Stop::Full(Full::NoCap)) => return Ok(Some("cap_missing")),
         Err(Stop::Full(Full::Reached(Ceiling::Life(_), _))) => return Ok(Some("total_reached")),
+        Err(Stop::Full(Full::Reached(Ceiling::Window(_), _) | Full::Currency(Ceiling::Window(_)) | Full::Purchase(_))) => {
+            return Ok(Some("ceiling_reached"));
+        }
         Err(Stop::Full(_)) => return Ok(Some("cap_reached")),
-    }
+    };
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
                   values ($1, $2, $3, $3, $4, $5, $6, $7)";
+    ceiling::note(tx, &hold.id, line, &month.to_string(), &windows)?;
     let (amount, recurs) = (first.amount.minor(), first.recurs.name());
     tx.execute(insert, params![hold.id, line, month, first.description, amount, recurs, LineState::Open.name()])?;
     let reopen = "update spend_hold set state = 'open', expires_at = $2 where id = $1";

@@ -4,11 +4,12 @@
 //! in one write or not at all; whatever is given back or captured is so in all of them.
 
 use purser_db::{DbError, Tx, params};
-use purser_values::id::{AgentId, GrantId, HoldId};
+use purser_values::id::{AgentId, GrantId, HoldId, OrganisationId};
 use purser_values::name::ProviderName;
-use purser_values::{Env, Money, Month};
+use purser_values::{Env, Money, Month, Timestamp};
 
 use crate::book::{self, Book};
+use crate::ceiling::{self, Facts, Rule, Window};
 use crate::hold::{HeldLine, Hold};
 use crate::pot::{self, Position, Pot};
 use crate::spender::Spender;
@@ -28,6 +29,7 @@ pub struct Share {
 pub(crate) enum Ceiling {
     Month(Book),
     Life(Total),
+    Window(Window),
 }
 
 impl Pot for Ceiling {
@@ -35,6 +37,7 @@ impl Pot for Ceiling {
         match self {
             Self::Month(book) => book.account(part),
             Self::Life(total) => total.account(part),
+            Self::Window(window) => window.account(part),
         }
     }
 
@@ -42,7 +45,22 @@ impl Pot for Ceiling {
         match self {
             Self::Month(book) => book.ceiling(),
             Self::Life(total) => total.ceiling(),
+            Self::Window(window) => window.ceiling(),
         }
+    }
+}
+
+/// A line, and the month that it counts in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Counted<'a> {
+    pub line: &'a str,
+    pub period: &'a str,
+    pub month: Month,
+}
+
+impl<'a> Counted<'a> {
+    fn of(line: &'a HeldLine) -> Self {
+        Self { line: &line.line, period: &line.period, month: line.month }
     }
 }
 
@@ -53,6 +71,8 @@ pub(crate) enum Full {
     NoCap,
     Currency(Ceiling),
     Reached(Ceiling, Position),
+    /// One purchase is more than a ceiling allows for each, or in another currency.
+    Purchase(Rule),
 }
 
 /// The chain of a new hold, in its order.
@@ -81,42 +101,55 @@ pub(crate) fn of_hold(tx: &mut Tx<'_>, hold: &HoldId) -> Result<Vec<Share>, DbEr
         .collect()
 }
 
-/// Takes room for the amount in every book of the month and in every total. Run it in a savepoint: what was taken before one
-/// is found full must not stay.
+/// Takes room for the amount in every book of the month, in every total, and in every ceiling that applies at that moment; that is the
+/// order in which they refuse. Answers the ceilings' windows. Run it in a savepoint: what was taken before one is found full must not stay.
 pub(crate) fn reserve(
     tx: &mut Tx<'_>,
     env: &Env,
-    whose: (&Spender, &ProviderName),
-    shares: &[Share],
-    month: Month,
+    facts: &Facts<'_>,
+    at: Timestamp,
     amount: Money,
     subject: &str,
-) -> Result<Result<(), Full>, DbError> {
-    if let Err(full) = reserve_month(tx, env, whose, shares, month, amount, subject)? {
+) -> Result<Result<Vec<Window>, Full>, DbError> {
+    let whose = (facts.organisation, facts.provider);
+    if let Err(full) = reserve_month(tx, env, whose, facts.shares, at.month(), amount, subject)? {
         return Ok(Err(full));
     }
-    for share in shares {
+    for share in facts.shares {
         let Some(most) = share.total else { continue };
-        let total = total::find_or_open(tx, env, &whose.0.organisation, &share.grant, most)?;
+        let total = total::find_or_open(tx, env, facts.organisation, &share.grant, most)?;
         if let Err(full) = take(tx, env, Ceiling::Life(total), amount, subject)? {
             return Ok(Err(full));
         }
     }
-    Ok(Ok(()))
+    let mut windows = Vec::new();
+    for rule in ceiling::that_apply(tx, facts)? {
+        match ceiling::open_for(tx, env, &rule, at)? {
+            None if rule.amount.currency() == amount.currency() && rule.amount.minor() >= amount.minor() => {}
+            None => return Ok(Err(Full::Purchase(rule))),
+            Some(window) => {
+                if let Err(full) = take(tx, env, Ceiling::Window(window.clone()), amount, subject)? {
+                    return Ok(Err(full));
+                }
+                windows.push(window);
+            }
+        }
+    }
+    Ok(Ok(windows))
 }
 
 /// Takes room in the books of a month only: for money that moves from one month to another, whose totals hold it already.
 pub(crate) fn reserve_month(
     tx: &mut Tx<'_>,
     env: &Env,
-    (spender, provider): (&Spender, &ProviderName),
+    (organisation, provider): (&OrganisationId, &ProviderName),
     shares: &[Share],
     month: Month,
     amount: Money,
     subject: &str,
 ) -> Result<Result<(), Full>, DbError> {
     for share in shares {
-        let payer = Spender { organisation: spender.organisation.clone(), agent: share.agent.clone() };
+        let payer = Spender { organisation: organisation.clone(), agent: share.agent.clone() };
         let Some(book) = book::find_or_open(tx, env, &payer, provider, month)? else { return Ok(Err(Full::NoCap)) };
         if let Err(full) = take(tx, env, Ceiling::Month(book), amount, subject)? {
             return Ok(Err(full));
@@ -147,17 +180,18 @@ pub(crate) fn books(tx: &mut Tx<'_>, hold: &Hold, month: Month) -> Result<Vec<Bo
 }
 
 /// Every ceiling that a line counts against.
-fn ceilings(tx: &mut Tx<'_>, hold: &Hold, month: Month) -> Result<Vec<Ceiling>, DbError> {
-    let mut all: Vec<Ceiling> = books(tx, hold, month)?.into_iter().map(Ceiling::Month).collect();
+fn ceilings(tx: &mut Tx<'_>, hold: &Hold, line: &Counted<'_>) -> Result<Vec<Ceiling>, DbError> {
+    let mut all: Vec<Ceiling> = books(tx, hold, line.month)?.into_iter().map(Ceiling::Month).collect();
     for share in of_hold(tx, &hold.id)?.into_iter().filter(|share| share.total.is_some()) {
         all.push(Ceiling::Life(total::find(tx, &share.grant)?.ok_or(DbError::NoRow)?));
     }
+    all.extend(ceiling::of_line(tx, &hold.id, line.line, line.period)?.into_iter().map(Ceiling::Window));
     Ok(all)
 }
 
 /// Gives back what the line holds, in all of them.
 pub(crate) fn release(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, amount: Money, subject: &str) -> Result<(), DbError> {
-    for ceiling in ceilings(tx, hold, line.month)? {
+    for ceiling in ceilings(tx, hold, &Counted::of(line))? {
         pot::release(tx, env, &ceiling, amount, subject)?;
     }
     Ok(())
@@ -171,9 +205,9 @@ pub(crate) fn release_month(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &Held
     Ok(())
 }
 
-/// Gives back what was captured in a month, in all of them.
-pub(crate) fn give_back(tx: &mut Tx<'_>, env: &Env, hold: &Hold, month: Month, amount: Money, subject: &str) -> Result<(), DbError> {
-    for ceiling in ceilings(tx, hold, month)? {
+/// Gives back what was captured of a line, in all of them.
+pub(crate) fn give_back(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &Counted<'_>, amount: Money, subject: &str) -> Result<(), DbError> {
+    for ceiling in ceilings(tx, hold, line)? {
         pot::give_back(tx, env, &ceiling, amount, subject)?;
     }
     Ok(())
@@ -182,7 +216,7 @@ pub(crate) fn give_back(tx: &mut Tx<'_>, env: &Env, hold: &Hold, month: Month, a
 /// Captures `amount` of what the line holds, in all of them, and gives back the rest.
 pub(crate) fn capture(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, amount: Money, subject: &str) -> Result<(), DbError> {
     let rest = line.amount.checked_sub(amount).map_err(|e| DbError::Corrupt(e.to_string()))?;
-    for ceiling in ceilings(tx, hold, line.month)? {
+    for ceiling in ceilings(tx, hold, &Counted::of(line))? {
         pot::capture(tx, env, &ceiling, amount, subject)?;
         pot::release(tx, env, &ceiling, rest, subject)?;
     }

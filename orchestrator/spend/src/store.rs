@@ -123,5 +123,25 @@ create table rail_sandbox_refund (
 ){strict};
 create index rail_sandbox_refund_charge on rail_sandbox_refund (charge)";
 
+/// Ceilings over anything a purchase belongs to, the periods they were used in, and which lines count there.
+const CEILINGS: &str = "create table spend_ceiling (
+    organisation {text} not null, scope {text} not null, subject {text} not null, period {text} not null,
+    amount {int} not null check (amount >= 0), currency {text} not null, set_by {text} not null, set_at {int} not null,
+    primary key (organisation, scope, subject, period)
+){strict};
+create table spend_ceiling_window (
+    id {text} primary key, organisation {text} not null, scope {text} not null, subject {text} not null, period {text} not null,
+    amount {int} not null, currency {text} not null, ends {int}
+){strict};
+create index spend_ceiling_window_rule on spend_ceiling_window (organisation, scope, subject, period);
+create table spend_line_window (
+    hold {text} not null, line {text} not null, period {text} not null, ceiling {text} not null,
+    primary key (hold, line, period, ceiling)
+){strict};
+create index spend_line_window_ceiling on spend_line_window (ceiling);
+create table spend_zone (organisation {text} primary key, zone {text} not null){strict};
+alter table spend_hold add column environment {text};
+alter table spend_hold add column categories {text} not null default '[]'";
+
 pub const MIGRATIONS: Migrations =
-    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES] };
+    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS] };

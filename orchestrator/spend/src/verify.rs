@@ -30,10 +30,10 @@ fn sum_zero(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
 }
 
 fn balances_follow_from_transfers(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    let sql =
-        "select a.id, a.balance, cast(coalesce((select sum(t.amount) from ledger_transfer t where t.target = a.id), 0) as bigint) as got,
-                   cast(coalesce((select sum(t.amount) from ledger_transfer t where t.source = a.id), 0) as bigint) as gave
-               from ledger_account a";
+    let sql = "select a.id, a.balance, cast(coalesce(i.amount, 0) as bigint) as got, cast(coalesce(o.amount, 0) as bigint) as gave
+               from ledger_account a
+               left join (select target, sum(amount) as amount from ledger_transfer group by target) i on i.target = a.id
+               left join (select source, sum(amount) as amount from ledger_transfer group by source) o on o.source = a.id";
     for row in tx.query(sql, params![])? {
         let (balance, got, gave): (i64, i64, i64) = (row.get("balance")?, row.get("got")?, row.get("gave")?);
         if balance != got - gave {
@@ -43,7 +43,7 @@ fn balances_follow_from_transfers(tx: &mut Tx<'_>, found: &mut Vec<String>) -> R
     Ok(())
 }
 
-/// room + held + captured is the ceiling of every book and total; and room is negative only where the cap was lowered below what was used.
+/// room + held + captured is the ceiling of every book, total and ceiling; and room is negative only where the cap was lowered below what was used.
 fn cap(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
     for Book { name, room, held, captured, cap } in books(tx)? {
         if room + held + captured != cap || held < 0 || captured < 0 {
@@ -71,7 +71,12 @@ fn books(tx: &mut Tx<'_>) -> Result<Vec<Book>, DbError> {
                    (select balance from ledger_account where id = 'total/' || t.grant_id || '/room') as room,
                    (select balance from ledger_account where id = 'total/' || t.grant_id || '/held') as held,
                    (select balance from ledger_account where id = 'total/' || t.grant_id || '/captured') as captured
-               from spend_total t";
+               from spend_total t
+               union all select 'ceiling', w.id, '', w.amount,
+                   (select balance from ledger_account where id = 'ceiling/' || w.id || '/room') as room,
+                   (select balance from ledger_account where id = 'ceiling/' || w.id || '/held') as held,
+                   (select balance from ledger_account where id = 'ceiling/' || w.id || '/captured') as captured
+               from spend_ceiling_window w";
     let rows = tx.query(sql, params![])?;
     rows.iter()
         .map(|row| {
@@ -89,7 +94,10 @@ fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError>
                where l.state in ('open', 'charging') group by s.agent, h.provider, l.month
                union all select 'total/' || s.grant_id as book, cast(sum(l.amount) as bigint) as total
                from spend_hold_line l join spend_hold_share s on s.hold = l.hold
-               where l.state in ('open', 'charging') and s.total is not null group by s.grant_id";
+               where l.state in ('open', 'charging') and s.total is not null group by s.grant_id
+               union all select 'ceiling/' || w.ceiling as book, cast(sum(l.amount) as bigint) as total
+               from spend_hold_line l join spend_line_window w on w.hold = l.hold and w.line = l.line and w.period = l.period
+               where l.state in ('open', 'charging') group by w.ceiling";
     compare(tx, sql, found, "held", |book| book.held)
 }
 
@@ -105,7 +113,13 @@ fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), D
                from spend_charge c
                left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
                    on r.charge = c.id join spend_hold_share s on s.hold = c.hold
-               where c.state = 'succeeded' and s.total is not null group by s.grant_id";
+               where c.state = 'succeeded' and s.total is not null group by s.grant_id
+               union all select 'ceiling/' || w.ceiling as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
+               from spend_charge c
+               left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
+                   on r.charge = c.id join spend_hold_line l on l.hold = c.hold and l.charge = c.id
+               join spend_line_window w on w.hold = l.hold and w.line = l.line and w.period = l.period
+               where c.state = 'succeeded' group by w.ceiling";
     compare(tx, sql, found, "captured", |book| book.captured)
 }
 

@@ -117,7 +117,9 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
             return Err(OpError::NameTaken { name, environment: request.environment.clone() });
         }
         let paid = matches!(listing.price, Price::Known { .. });
-        let state = AddState::new(&row, &caller, &jkt, paid.then(|| listing.price.clone()), request.approval.clone());
+        let price = paid.then(|| listing.price.clone());
+        let mut state = AddState::new(&row, &caller, &jkt, price, request.approval.clone());
+        state.categories.clone_from(&listing.categories);
         let state = serde_json::to_string(&state).map_err(|e| OpError::Invalid(e.to_string()))?;
         purser_flow::begin(tx, env, &begun.saga, KIND, organisation.as_str(), &state)?;
         keep_answer(tx, agent, key.as_deref(), &begun)?;

@@ -54,6 +54,9 @@ pub struct AddState {
     agent_jkt: String,
     /// The catalogue's price when there is something to pay.
     price: Option<Price>,
+    /// What kind of service it is, as the catalogue listed it when the agent asked.
+    #[serde(default)]
+    pub categories: Vec<String>,
     /// The approval that was used for it.
     #[serde(default)]
     approval: Option<ApprovalId>,
@@ -90,6 +93,7 @@ impl AddState {
             },
             agent_jkt: agent_jkt.to_owned(),
             price,
+            categories: Vec::new(),
             approval,
             account: None,
             quote: None,
@@ -210,6 +214,7 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
     let Some(quote) = state.quote.clone() else { return Ok(state) };
     let (row, _) = parts(&app, &state).await?;
     let (app_in, caller, key, approval) = (app.clone(), state.caller(), state.resource.to_string(), state.approval.clone());
+    let categories = state.categories.clone();
     let (hold, sealed) = perform(
         &app.core,
         Attempt::new("purchase_hold", &caller, row.id.as_str()),
@@ -229,6 +234,8 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
                 above: standing.links.iter().skip(1).map(share).collect(),
                 provider: row.provider.clone(),
                 project: row.project_name.clone(),
+                environment: row.environment.clone(),
+                categories: categories.clone(),
                 resource: row.id.clone(),
                 quote: accepted(&quote)?,
                 irreversible_allowed,

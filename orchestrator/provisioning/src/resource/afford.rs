@@ -40,6 +40,8 @@ pub fn blockers(
         above: standing.links.iter().skip(1).map(share).collect(),
         provider: request.service.provider.clone(),
         project: request.project.clone(),
+        environment: request.environment.clone(),
+        categories: listing.categories.clone(),
         resource: ResourceId::mint(&app.core.env),
         quote: Quote { id: "listed".to_owned(), digest: Sha256Digest::of(b""), lines: vec![line], irreversible: *irreversible },
         irreversible_allowed: standing.grant.as_ref().is_none_or(|grant| grant.irreversible),

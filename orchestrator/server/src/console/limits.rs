@@ -5,13 +5,16 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use purser_authority::action::{AgentRead, CapRead, CapSet as CapSetAction};
-use purser_authority::{Attempt, Caller, Facts, Role, authorise};
-use purser_db::Tx;
+use purser_authority::{Attempt, Caller, Denied, Done, Facts, Role, authorise};
+use purser_db::{DbError, Tx};
 use purser_identity::agent::{self, AgentGrants, agents_list};
 use purser_provisioning::perform;
 use purser_spend::Spender;
+use purser_spend::calendar::Period;
 use purser_spend::cap::{self, CapError, CapSet, CapView};
+use purser_spend::ceiling::{self, CeilingError, CeilingSet, CeilingView, Scope};
 use purser_values::id::AgentId;
+use purser_values::money::MoneyError;
 use purser_values::name::ProviderName;
 use purser_values::{Currency, Money};
 use serde::Deserialize;
@@ -29,6 +32,8 @@ pub struct Limits {
     month: String,
     resets_at: String,
     agents: Vec<AgentView>,
+    ceilings: Vec<CeilingView>,
+    zone: String,
     may_change: bool,
 }
 
@@ -57,22 +62,25 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Res
     let listing = authorise::<AgentRead>(&caller, &Facts::new(now, "agents"))?;
     let reading = authorise::<CapRead>(&caller, &Facts::new(now, "limits"))?;
     let month = now.month();
-    let read = move |tx: &mut Tx<'_>| -> Result<Vec<AgentView>, CapError> {
+    let (env, organisation) = (front.realm.env.clone(), caller.organisation().ok_or(Denied::NotFound)?.clone());
+    let read = move |tx: &mut Tx<'_>| -> Result<(Vec<AgentView>, Vec<CeilingView>, String), CeilingError> {
         let providers: Vec<ProviderName> = purser_catalogue::providers(tx)?.into_iter().map(|listed| listed.name).collect();
         let agents = agents_list(tx, &listing)?;
-        agents
+        let agents = agents
             .iter()
             .map(|known| {
                 let spender = Spender { organisation: known.agent.organisation.clone(), agent: known.agent.id.clone() };
-                let views = cap::read(tx, &reading, &spender, &providers, month)?;
+                let views = cap::read(tx, &reading, &spender, &providers, month).map_err(of_cap)?;
                 Ok(agent_view(known, cap::of_agent(tx, &spender)?, &views))
             })
-            .collect()
+            .collect::<Result<_, CeilingError>>()?;
+        let zone = ceiling::zone(tx, &organisation)?.name().to_owned();
+        Ok((agents, ceiling::all(tx, &env, &reading, &organisation)?, zone))
     };
-    let agents = front.core.db.read(read).await?;
+    let (agents, ceilings, zone) = front.core.db.read(read).await?;
     let may_change = matches!(caller, Caller::Person { role: Role::Owner | Role::Admin, .. });
     let ctx = PageContext::of(&front, &session, "Limits");
-    Ok(Page::ok(Limits { ctx, month: month.to_string(), resets_at: month.end().for_people(), agents, may_change }))
+    Ok(Page::ok(Limits { ctx, month: month.to_string(), resets_at: month.end().for_people(), agents, ceilings, zone, may_change }))
 }
 
 fn agent_view(known: &AgentGrants, cap: Option<Money>, views: &[CapView]) -> AgentView {
@@ -91,6 +99,15 @@ fn agent_view(known: &AgentGrants, cap: Option<Money>, views: &[CapView]) -> Age
         frozen: known.agent.is_frozen(),
         cap,
         rows: rows.collect(),
+    }
+}
+
+/// Reading caps fails in no way of its own.
+fn of_cap(e: CapError) -> CeilingError {
+    match e {
+        CapError::Denied(e) => e.into(),
+        CapError::Store(e) => e.into(),
+        other => DbError::Other(other.to_string()).into(),
     }
 }
 
@@ -120,12 +137,64 @@ pub async fn post(State(front): State<Front>, signed: SignedForm<Change>) -> Res
     let (caller, env) = (session.caller(), front.realm.env.clone());
     perform(&front.core, Attempt::new("cap_set", &caller, agent.as_str()), move |tx| {
         let permit = agent::permit::<CapSetAction, CapError>(tx, &caller, &agent, env.now())?;
-        let organisation = caller.organisation().ok_or(purser_authority::Denied::NotFound)?.clone();
+        let organisation = caller.organisation().ok_or(Denied::NotFound)?.clone();
         let spender = Spender { organisation, agent: agent.clone() };
         cap::set(tx, &env, &permit, &CapSet { spender, provider: provider.clone(), amount })
     })
     .await?;
     Ok(Redirect::to("/limits").into_response())
+}
+
+#[derive(Deserialize)]
+pub struct CeilingChange {
+    scope: String,
+    /// Empty for the organisation.
+    #[serde(default)]
+    subject: String,
+    period: String,
+    /// Empty: no ceiling any more.
+    #[serde(default)]
+    amount: String,
+    currency: String,
+}
+
+pub async fn ceiling_post(State(front): State<Front>, signed: SignedForm<CeilingChange>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let scope: Scope = form.scope.parse().map_err(|_| PageError::not_found())?;
+    let period: Period = form.period.parse().map_err(|_| PageError::not_found())?;
+    let bad =
+        |e: MoneyError| PageError::new(StatusCode::BAD_REQUEST, "ceiling_amount", &e.to_string()).hint("give an amount such as `100.00`");
+    let currency: Currency = form.currency.trim().parse().map_err(bad)?;
+    let amount = match form.amount.trim() {
+        "" => None,
+        text => Some(Money::parse_decimal(text, currency).map_err(bad)?),
+    };
+    let (caller, env) = (session.caller(), front.realm.env.clone());
+    let organisation = caller.organisation().ok_or(Denied::NotFound)?.clone();
+    perform(&front.core, Attempt::new("cap_set", &caller, organisation.as_str()), move |tx| -> Result<Done<()>, CeilingError> {
+        let permit = authorise::<CapSetAction>(&caller, &Facts::new(env.now(), organisation.as_str()))?;
+        let set = CeilingSet { organisation: organisation.clone(), scope, subject: form.subject.clone(), period, amount };
+        ceiling::set(tx, &env, &permit, &set)
+    })
+    .await?;
+    Ok(Redirect::to("/limits#ceilings").into_response())
+}
+
+#[derive(Deserialize)]
+pub struct ZoneChange {
+    zone: String,
+}
+
+pub async fn zone_post(State(front): State<Front>, signed: SignedForm<ZoneChange>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let (caller, env) = (session.caller(), front.realm.env.clone());
+    let organisation = caller.organisation().ok_or(Denied::NotFound)?.clone();
+    perform(&front.core, Attempt::new("cap_set", &caller, organisation.as_str()), move |tx| -> Result<Done<()>, CeilingError> {
+        let permit = authorise::<CapSetAction>(&caller, &Facts::new(env.now(), organisation.as_str()))?;
+        ceiling::zone_set(tx, &env, &permit, &organisation, form.zone.trim())
+    })
+    .await?;
+    Ok(Redirect::to("/limits#ceilings").into_response())
 }
 
 #[cfg(test)]

@@ -100,7 +100,7 @@ fn check(tx: &mut Tx<'_>, env: &Env, entry: &Entry<'_>) -> Result<Result<(HeldLi
         MethodState::Removed => return Ok(Err(Refusal::PaymentMethodRemoved)),
         MethodState::NeedsAuthentication => return Ok(Err(Refusal::PaymentMethodNeedsPerson)),
     }
-    if let Err(refusal) = line::bring_to_this_month(tx, env, hold, &line)? {
+    if let Err(refusal) = line::bring_to_now(tx, env, hold, &line)? {
         return Ok(Err(refusal));
     }
     let order = RailOrder {

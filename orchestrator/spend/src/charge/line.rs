@@ -1,12 +1,12 @@
 //! Which held line a charge is of, and moving that line to the month it is charged in.
 
 use purser_db::{DbError, Tx, params};
-use purser_values::{Env, Money};
+use purser_values::{Env, Money, Month};
 
 use super::{ChargeAsk, Refusal};
 use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::quote::Recurs;
-use crate::share;
+use crate::{ceiling, share};
 
 /// The line that the charge names: the period's own, else the first period's.
 ///
@@ -40,18 +40,24 @@ pub fn fits(line: &HeldLine, amount: Money) -> Result<(), Refusal> {
     }
 }
 
-/// Makes the line count in the month in which it is charged.
+/// Makes the line count in the month, and in each ceiling's period, in which it is charged.
 ///
-/// INVARIANT (cap): money held in November and charged in December is December's; without room there the charge is refused.
-pub fn bring_to_this_month(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine) -> Result<Result<(), Refusal>, DbError> {
+/// INVARIANT (cap, ceiling): money held in November and charged in December is December's; without room there the charge is refused.
+pub fn bring_to_now(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine) -> Result<Result<(), Refusal>, DbError> {
     let month = env.now().month();
-    if line.month == month {
-        return Ok(Ok(()));
+    if line.month != month
+        && let Err(refusal) = bring_to_month(tx, env, hold, line, month)?
+    {
+        return Ok(Err(refusal));
     }
+    Ok(ceiling::bring_to_now(tx, env, hold, line)?.map_or(Ok(()), |_| Err(Refusal::CeilingReached)))
+}
+
+fn bring_to_month(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, month: Month) -> Result<Result<(), Refusal>, DbError> {
     if line.month > month {
         return Ok(Err(Refusal::NotDue));
     }
-    let (shares, whose) = (share::of_hold(tx, &hold.id)?, (&hold.spender, &hold.provider));
+    let (shares, whose) = (share::of_hold(tx, &hold.id)?, (&hold.spender.organisation, &hold.provider));
     if share::reserve_month(tx, env, whose, &shares, month, line.amount, hold.id.as_str())?.is_err() {
         return Ok(Err(Refusal::CapReached));
     }

@@ -38,6 +38,8 @@ pub enum Refusal {
     AmountOverLine,
     #[error("the cap of this month has no room for it")]
     CapReached,
+    #[error("a ceiling that a person set has no room for it")]
+    CeilingReached,
     #[error("the payment method was removed")]
     PaymentMethodRemoved,
     #[error("the bank wants a person to confirm the payment method")]
@@ -65,6 +67,7 @@ impl Refusal {
             Self::Amount => "amount_invalid",
             Self::AmountOverLine => "amount_over_line",
             Self::CapReached => "cap_reached",
+            Self::CeilingReached => "ceiling_reached",
             Self::PaymentMethodRemoved => "payment_method_removed",
             Self::PaymentMethodNeedsPerson => "payment_method_needs_person",
         }

@@ -4,19 +4,20 @@ use purser_authority::action::ResourceAdd;
 use purser_authority::{Denied, Done, Event, Permit};
 use purser_db::{DbError, Tx};
 use purser_values::id::{AgentId, HoldId, PaymentMethodId};
-use purser_values::{Env, Money, Sha256Digest};
+use purser_values::{Env, Money, Sha256Digest, Timestamp};
 use serde_json::json;
 
 use super::{Hold, HoldError, HoldState, Purchase, read, write};
+use crate::ceiling::Rule;
 use crate::method::{self, MethodState, PaymentMethod};
 use crate::pot::{self, Position, Pot as _};
 use crate::share::{self, Ceiling, Full};
 use crate::spender::{self, Spender};
-use crate::{cap, freeze, limits, total};
+use crate::{cap, ceiling, freeze, limits, total};
 
 /// Holds the quote's total within every ceiling that it counts against, or refuses with what is left and who can raise it.
 ///
-/// INVARIANT (cap, chain-pays): the room is taken by the statement that checks it, everywhere or nowhere.
+/// INVARIANT (cap, chain-pays, ceiling): the room is taken by the statement that checks it, everywhere or nowhere.
 ///
 /// # Errors
 /// See [`HoldError`]; nothing is set aside then.
@@ -35,15 +36,17 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
     let month = env.now().month();
     let id = HoldId::mint(env);
     let shares = purchase.shares();
-    tx.savepoint(|tx| {
-        let whose = (&purchase.spender, &purchase.provider);
-        let taken = share::reserve(tx, env, whose, &shares, month, total, id.as_str())?;
+    let windows = tx.savepoint(|tx| {
+        let taken = share::reserve(tx, env, &purchase.facts(&shares), env.now(), total, id.as_str())?;
         taken.map_err(|full| refusal(purchase, full, total))
     })?;
     let hold = record(env, purchase, id, total, method.id);
     write::hold(tx, &hold, &purchase.key, &digest)?;
     share::keep(tx, &hold.id, &shares)?;
     write::first_lines(tx, &hold, &purchase.quote, month)?;
+    for line in &purchase.quote.lines {
+        ceiling::note(tx, &hold.id, &line.id, "", &windows)?;
+    }
     let event = Event::done("purchase_hold", permit.caller(), hold.id.as_str())
         .in_organisation(&purchase.spender.organisation)
         .related([purchase.resource.as_str(), purchase.grant.as_str(), purchase.spender.agent.as_str(), purchase.quote.id.as_str()])
@@ -88,6 +91,10 @@ pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<H
         if left.minor() < total.minor() {
             found.push(HoldError::TotalReached { grant: share.grant, total: most, left, asked: total });
         }
+    }
+    let shares = purchase.shares();
+    for (rule, position, resets_at) in ceiling::would_refuse(tx, env, &purchase.facts(&shares), total)? {
+        found.push(ceiling_refusal(purchase, rule, position.room, resets_at, total));
     }
     Ok(found)
 }
@@ -142,6 +149,12 @@ fn refusal(purchase: &Purchase, full: Full, asked: Money) -> HoldError {
     let left = |position: Position| Money::from_minor(position.room.max(0), asked.currency());
     match full {
         Full::NoCap => HoldError::NoCap { limits_url: purchase.limits_url.clone() },
+        Full::Purchase(rule) => {
+            let room = rule.amount.minor();
+            ceiling_refusal(purchase, rule, room, None, asked)
+        }
+        Full::Currency(Ceiling::Window(window)) => ceiling_refusal(purchase, window.rule, 0, window.ends, asked),
+        Full::Reached(Ceiling::Window(window), position) => ceiling_refusal(purchase, window.rule, position.room, window.ends, asked),
         Full::Currency(ceiling) => HoldError::Currency { cap: ceiling.currency(), asked: asked.currency() },
         Full::Reached(Ceiling::Month(book), position) => HoldError::CapReached {
             agent: above(purchase, &book.spender.agent),
@@ -155,6 +168,14 @@ fn refusal(purchase: &Purchase, full: Full, asked: Money) -> HoldError {
             HoldError::TotalReached { grant: total.grant, total: total.amount, left: left(position), asked }
         }
     }
+}
+
+fn ceiling_refusal(purchase: &Purchase, rule: Rule, room: i64, resets_at: Option<Timestamp>, asked: Money) -> HoldError {
+    if rule.amount.currency() != asked.currency() {
+        return HoldError::CeilingCurrency { have: rule.amount.currency(), rule: Box::new(rule), asked: asked.currency() };
+    }
+    let (left, limits_url) = (Money::from_minor(room.max(0), asked.currency()), purchase.limits_url.clone());
+    HoldError::CeilingReached { rule: Box::new(rule), left, asked, resets_at, limits_url }
 }
 
 /// The agent whose ceiling it is, when it is not the buyer's own.
@@ -176,6 +197,8 @@ fn record(env: &Env, purchase: &Purchase, id: HoldId, amount: Money, payment_met
         grant: purchase.grant.clone(),
         provider: purchase.provider.clone(),
         project: purchase.project.clone(),
+        environment: Some(purchase.environment.clone()),
+        categories: purchase.categories.clone(),
         resource: purchase.resource.clone(),
         payment_method,
         amount,

@@ -62,6 +62,8 @@ fn hold_row(row: &Row) -> Result<Hold, DbError> {
         grant: row.parse("grant_id")?,
         provider: row.parse("provider")?,
         project: row.parse("project")?,
+        environment: row.parse_opt("environment")?,
+        categories: row.json("categories")?,
         resource: row.parse("resource")?,
         payment_method: row.parse("payment_method")?,
         amount: Money::from_minor(row.get("amount")?, row.parse("currency")?),

@@ -7,6 +7,8 @@ use purser_values::id::{AgentId, GrantId};
 use purser_values::{Currency, Money, Timestamp};
 use serde_json::{Value, json};
 
+use crate::ceiling::Rule;
+
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
     #[error(transparent)]
@@ -28,6 +30,10 @@ pub enum HoldError {
     CapReached { agent: Option<AgentId>, cap: Money, left: Money, asked: Money, resets_at: Timestamp, limits_url: String },
     #[error("the purchase of {asked} passes the total of {total} of the grant `{grant}`: {left} is left")]
     TotalReached { grant: GrantId, total: Money, left: Money, asked: Money },
+    #[error("the purchase of {asked} passes the ceiling of {rule}: {left} is left{}", until(resets_at.as_ref()))]
+    CeilingReached { rule: Box<Rule>, left: Money, asked: Money, resets_at: Option<Timestamp>, limits_url: String },
+    #[error("the price is in {asked} and the ceiling of {rule} in {have}")]
+    CeilingCurrency { rule: Box<Rule>, have: Currency, asked: Currency },
     #[error("the idempotency key was used for another purchase")]
     KeyReused,
     #[error(transparent)]
@@ -36,6 +42,10 @@ pub enum HoldError {
 
 fn of(agent: Option<&AgentId>) -> String {
     agent.map(|agent| format!(" of the agent `{agent}`, within whose grant this one acts")).unwrap_or_default()
+}
+
+fn until(resets_at: Option<&Timestamp>) -> String {
+    resets_at.map(|at| format!(" until {at}")).unwrap_or_default()
 }
 
 impl PublicError for HoldError {
@@ -50,6 +60,8 @@ impl PublicError for HoldError {
             Self::Currency { .. } => "cap_currency",
             Self::CapReached { .. } => "cap_reached",
             Self::TotalReached { .. } => "total_reached",
+            Self::CeilingReached { .. } => "ceiling_reached",
+            Self::CeilingCurrency { .. } => "ceiling_currency",
             Self::KeyReused => "idempotency_key_reused",
             Self::Store(e) => e.code(),
         }
@@ -62,7 +74,11 @@ impl PublicError for HoldError {
             Self::Irreversible | Self::NoPaymentMethod { .. } | Self::PaymentMethodNeedsPerson { .. } | Self::NoCap { .. } => {
                 Kind::NeedsPerson
             }
-            Self::Currency { .. } | Self::CapReached { .. } | Self::TotalReached { .. } => Kind::Payment,
+            Self::Currency { .. }
+            | Self::CapReached { .. }
+            | Self::TotalReached { .. }
+            | Self::CeilingReached { .. }
+            | Self::CeilingCurrency { .. } => Kind::Payment,
             Self::KeyReused => Kind::Conflict,
             Self::Store(e) => e.kind(),
         }
@@ -81,6 +97,10 @@ impl PublicError for HoldError {
             Self::TotalReached { .. } => {
                 Some("run `purser login` to ask your person for a new grant; a grant's total is never raised".to_owned())
             }
+            Self::CeilingReached { limits_url, .. } => {
+                Some(format!("an owner or admin can raise the ceiling at {limits_url}; an agent cannot"))
+            }
+            Self::CeilingCurrency { have, .. } => Some(format!("choose a service that is priced in {have}")),
             Self::KeyReused => Some("use a fresh key for a different purchase".to_owned()),
             Self::Store(e) => e.hint(),
         }
@@ -93,6 +113,11 @@ impl PublicError for HoldError {
                 "who_can_raise": ["owner", "admin"], "raise_url": limits_url,
             })),
             Self::TotalReached { grant, total, left, asked } => Some(json!({"grant": grant, "total": total, "left": left, "asked": asked})),
+            Self::CeilingReached { rule, left, asked, resets_at, limits_url } => Some(json!({
+                "ceiling": rule, "left": left, "asked": asked, "resets_at": resets_at,
+                "who_can_raise": ["owner", "admin"], "raise_url": limits_url,
+            })),
+            Self::CeilingCurrency { rule, asked, .. } => Some(json!({"ceiling": rule, "asked_currency": asked})),
             Self::NoCap { limits_url } => Some(json!({"who_can_raise": ["owner", "admin"], "raise_url": limits_url})),
             Self::NoPaymentMethod { card_url } | Self::PaymentMethodNeedsPerson { card_url } => {
                 Some(json!({"who_can_change": ["owner", "admin", "billing"], "card_url": card_url}))

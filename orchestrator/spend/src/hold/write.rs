@@ -2,6 +2,7 @@
 
 use purser_db::{DbError, Tx, params};
 use purser_values::{Month, Sha256Digest};
+use serde_json::json;
 
 use super::{Hold, LineState};
 use crate::quote::Quote;
@@ -10,15 +11,17 @@ use crate::{ledger, limits};
 /// The hold under the caller's key, which is bound to the purchase by its digest.
 pub fn hold(tx: &mut Tx<'_>, hold: &Hold, key: &str, digest: &Sha256Digest) -> Result<(), DbError> {
     let insert = "insert into spend_hold (id, organisation, agent, grant_id, provider, project, resource, payment_method,
-                      currency, amount, quote_id, quote_digest, state, request_key, request_digest, created_at, expires_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                      currency, amount, quote_id, quote_digest, state, request_key, request_digest, created_at, expires_at,
+                      environment, categories)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
                   on conflict (agent, request_key) do nothing";
     let Hold { id, spender, grant, provider, project, resource, payment_method, amount, .. } = hold;
     let (organisation, agent, currency, minor) = (&spender.organisation, &spender.agent, amount.currency(), amount.minor());
     let (quote, quote_digest, state) = (&hold.quote_id, hold.quote_digest, hold.state.name());
     let (made, over) = (hold.created_at, hold.expires_at);
     let who = params![id, organisation, agent, grant, provider, project, resource, payment_method];
-    let what = params![currency, minor, quote, quote_digest, state, key, digest, made, over];
+    let (environment, categories) = (&hold.environment, json!(hold.categories));
+    let what = params![currency, minor, quote, quote_digest, state, key, digest, made, over, environment, categories];
     ledger::once(tx.execute(insert, &[who, what].concat())?)
 }
 

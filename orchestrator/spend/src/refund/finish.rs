@@ -2,8 +2,8 @@
 
 use purser_authority::{Caller, Denied, Done, Event, Outcome};
 use purser_db::{DbError, Tx, params};
+use purser_values::Env;
 use purser_values::id::RefundId;
-use purser_values::{Env, Month};
 use serde_json::json;
 
 use super::{Refund, RefundError, RefundReceipt, RefundState, due, read};
@@ -11,6 +11,7 @@ use crate::charge::{self, Charge};
 use crate::hold::{self, Hold};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RefundOutcome;
+use crate::share::Counted;
 use crate::{limits, share};
 
 /// Records what the rail did: money that came back is room again in the month in which it was charged. Finishing twice does nothing.
@@ -53,9 +54,11 @@ pub fn finish(tx: &mut Tx<'_>, env: &Env, id: &RefundId, outcome: &RefundOutcome
 
 /// Both halves of the charge go back the way they came: the cap's room, and the money itself.
 fn give_back(tx: &mut Tx<'_>, env: &Env, refund: &Refund, charge: &Charge, hold: &Hold) -> Result<(), DbError> {
-    let select = "select month from spend_hold_line where hold = $1 and charge = $2";
-    let month: Month = tx.query_one(select, params![hold.id, charge.id])?.parse("month")?;
-    share::give_back(tx, env, hold, month, refund.amount, refund.id.as_str())?;
+    let select = "select line, period, month from spend_hold_line where hold = $1 and charge = $2";
+    let row = tx.query_one(select, params![hold.id, charge.id])?;
+    let (line, period): (String, String) = (row.get("line")?, row.get("period")?);
+    let counted = Counted { line: &line, period: &period, month: row.parse("month")? };
+    share::give_back(tx, env, hold, &counted, refund.amount, refund.id.as_str())?;
     let accounts = charge::accounts(hold, refund.amount.currency());
     let movement = Movement {
         reason: Reason::Refund,

@@ -152,6 +152,8 @@ impl World {
             above: Vec::new(),
             provider: "slipway".parse().unwrap(),
             project: "shop".parse().unwrap(),
+            environment: "production".parse().unwrap(),
+            categories: vec!["hosting".to_owned()],
             resource: ResourceId::mint(&self.env),
             quote: Quote { id: format!("quo-{key}"), digest: Sha256Digest::of(key.as_bytes()), lines, irreversible: false },
             irreversible_allowed: false,

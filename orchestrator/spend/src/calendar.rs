@@ -1,0 +1,164 @@
+//! The days, weeks and months that ceilings count in, in a zone of the organisation's choice.
+//!
+//! A period begins at the first moment of its first day in that zone, also where a clock change makes that day 23 or 25 hours
+//! long. Weeks are those of ISO 8601: they begin on Monday.
+
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::ToSpan as _;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use purser_db::DbError;
+use purser_values::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// How long a ceiling counts before it begins anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Period {
+    /// Each purchase by itself.
+    Transaction,
+    Day,
+    Week,
+    Month,
+    /// For ever: it never begins anew.
+    Lifetime,
+}
+
+/// A time zone by its IANA name.
+#[derive(Clone, Debug)]
+pub struct Zone {
+    name: String,
+    zone: TimeZone,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("`{0}` is not a time zone that this machine knows")]
+pub struct ParseZoneError(String);
+
+/// One day, week or month; or all time.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Span {
+    /// `2026-11-23`, `2026-W48`, `2026-11` or `all`.
+    pub name: String,
+    /// The first moment after it.
+    pub ends: Option<Timestamp>,
+}
+
+impl Period {
+    pub const ALL: [Self; 5] = [Self::Transaction, Self::Day, Self::Week, Self::Month, Self::Lifetime];
+
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Transaction => "transaction",
+            Self::Day => "day",
+            Self::Week => "week",
+            Self::Month => "month",
+            Self::Lifetime => "lifetime",
+        }
+    }
+
+    /// The span that holds the moment; `None` for what does not add up over time.
+    ///
+    /// # Errors
+    /// When the moment is out of the calendar.
+    pub fn span(self, at: Timestamp, zone: &Zone) -> Result<Option<Span>, DbError> {
+        let moment = jiff::Timestamp::from_microsecond(at.as_micros()).map_err(beyond)?;
+        let day = moment.to_zoned(zone.zone.clone()).date();
+        let named = |name: String, end: Result<Date, jiff::Error>| -> Result<Option<Span>, DbError> {
+            let end = end.and_then(|day| day.to_zoned(zone.zone.clone())).map_err(beyond)?;
+            Ok(Some(Span { name, ends: Some(Timestamp::from_micros(end.timestamp().as_microsecond())) }))
+        };
+        match self {
+            Self::Transaction => Ok(None),
+            Self::Day => named(day.to_string(), day.checked_add(1.day())),
+            Self::Week => {
+                let week = day.iso_week_date();
+                let since_monday = week.weekday().to_monday_zero_offset();
+                let name = format!("{:04}-W{:02}", week.year(), week.week());
+                named(name, day.checked_add((7 - i64::from(since_monday)).days()))
+            }
+            Self::Month => named(format!("{:04}-{:02}", day.year(), day.month()), day.first_of_month().checked_add(1.month())),
+            Self::Lifetime => Ok(Some(Span { name: "all".to_owned(), ends: None })),
+        }
+    }
+}
+
+impl Zone {
+    #[must_use]
+    pub fn utc() -> Self {
+        Self { name: "UTC".to_owned(), zone: TimeZone::UTC }
+    }
+
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
+impl FromStr for Zone {
+    type Err = ParseZoneError;
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        if name == "UTC" {
+            return Ok(Self::utc());
+        }
+        let zone = TimeZone::get(name).map_err(|_| ParseZoneError(name.chars().take(64).collect()))?;
+        let name = zone.iana_name().unwrap_or(name).to_owned();
+        Ok(Self { name, zone })
+    }
+}
+
+impl FromStr for Period {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, Self::Err> {
+        Self::ALL.into_iter().find(|period| period.name() == s).ok_or_else(|| format!("`{s}` is not a period"))
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+fn beyond(e: jiff::Error) -> DbError {
+    DbError::Other(format!("a moment beyond the calendar: {e}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn span(period: Period, at: &str, zone: &str) -> (String, String) {
+        let span = period.span(at.parse().unwrap(), &zone.parse().unwrap()).unwrap().unwrap();
+        (span.name, span.ends.map_or_else(String::new, |t| t.to_string()))
+    }
+
+    #[test]
+    fn a_period_is_that_of_the_zone_and_ends_where_the_next_begins() {
+        let table = [
+            (Period::Day, "2026-11-23T23:30:00Z", "UTC", "2026-11-23", "2026-11-24T00:00:00Z"),
+            (Period::Day, "2026-11-23T23:30:00Z", "Europe/Berlin", "2026-11-24", "2026-11-24T23:00:00Z"),
+            // The day on which the clocks go forward has 23 hours.
+            (Period::Day, "2026-03-29T12:00:00Z", "Europe/Berlin", "2026-03-29", "2026-03-29T22:00:00Z"),
+            (Period::Week, "2027-01-03T12:00:00Z", "UTC", "2026-W53", "2027-01-04T00:00:00Z"),
+            (Period::Week, "2026-11-23T00:00:00Z", "UTC", "2026-W48", "2026-11-30T00:00:00Z"),
+            (Period::Month, "2026-12-31T23:59:59.999999Z", "UTC", "2026-12", "2027-01-01T00:00:00Z"),
+            (Period::Month, "2026-11-30T20:00:00Z", "Asia/Tokyo", "2026-12", "2026-12-31T15:00:00Z"),
+            (Period::Lifetime, "2026-11-30T20:00:00Z", "UTC", "all", ""),
+        ];
+        for (period, at, zone, name, ends) in table {
+            assert_eq!(span(period, at, zone), (name.to_owned(), ends.to_owned()), "{period} at {at} in {zone}");
+        }
+        assert!(Period::Transaction.span(Timestamp::EPOCH, &Zone::utc()).unwrap().is_none());
+    }
+
+    #[test]
+    fn what_is_no_zone_is_refused() {
+        for bad in ["", "Mars/Olympus", "../../etc/passwd", "utc+25"] {
+            assert!(bad.parse::<Zone>().is_err(), "`{bad}` was taken");
+        }
+    }
+}

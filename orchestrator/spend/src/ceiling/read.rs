@@ -1,0 +1,142 @@
+//! Which ceilings there are, which of them a purchase counts against, and where they stand.
+
+use purser_authority::Permit;
+use purser_authority::action::CapRead;
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::id::OrganisationId;
+use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
+use purser_values::{Env, Money, Timestamp};
+use serde::Serialize;
+
+use super::{CeilingError, Rule, Scope, window, zone};
+use crate::calendar::Period;
+use crate::pot::{self, Position};
+use crate::share::Share;
+use crate::spender;
+
+/// What a purchase belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Facts<'a> {
+    pub organisation: &'a OrganisationId,
+    pub project: &'a ProjectName,
+    pub environment: Option<&'a EnvironmentName>,
+    pub provider: &'a ProviderName,
+    pub categories: &'a [String],
+    pub shares: &'a [Share],
+}
+
+/// Where a ceiling stands in the running period.
+#[derive(Clone, Debug, Serialize)]
+pub struct CeilingView {
+    #[serde(flatten)]
+    pub rule: Rule,
+    pub captured: Money,
+    pub held: Money,
+    /// Never negative, also when the ceiling was lowered below what it has counted.
+    pub left: Money,
+    pub resets_at: Option<Timestamp>,
+}
+
+/// All ceilings of the organisation, in the order in which they are looked at.
+///
+/// # Errors
+/// When the caller is of another organisation, or the store fails.
+pub fn all(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapRead>, organisation: &OrganisationId) -> Result<Vec<CeilingView>, CeilingError> {
+    spender::same_organisation(permit.caller(), organisation)?;
+    let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling where organisation = $1";
+    let mut rules = tx.query(select, params![organisation])?.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
+    rules.sort_by(|a, b| order(a).cmp(&order(b)));
+    let mut views = Vec::with_capacity(rules.len());
+    for rule in rules {
+        let (position, resets_at) = standing(tx, env, &rule)?;
+        let amount = |minor| Money::from_minor(minor, rule.amount.currency());
+        let (captured, held, left) = (amount(position.captured), amount(position.held), amount(position.room.max(0)));
+        views.push(CeilingView { rule, captured, held, left, resets_at });
+    }
+    Ok(views)
+}
+
+/// The ceilings that a purchase counts against, in the order in which they are looked at.
+///
+/// Each look goes by the key, so it does not slow with the number of ceilings over other things.
+pub(crate) fn that_apply(tx: &mut Tx<'_>, facts: &Facts<'_>) -> Result<Vec<Rule>, DbError> {
+    let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling
+                  where organisation = $1 and scope = 'organisation'
+                  union all select organisation, scope, subject, period, amount, currency from spend_ceiling
+                  where organisation = $1 and scope = 'project' and subject = $2
+                  union all select organisation, scope, subject, period, amount, currency from spend_ceiling
+                  where organisation = $1 and scope = 'environment' and subject = $3
+                  union all select organisation, scope, subject, period, amount, currency from spend_ceiling
+                  where organisation = $1 and scope = 'provider' and subject = $4";
+    let environment = facts.environment.map(|name| format!("{}/{name}", facts.project)).unwrap_or_default();
+    let mut rows = tx.query(select, params![facts.organisation, facts.project, environment, facts.provider])?;
+    let one = "select organisation, scope, subject, period, amount, currency from spend_ceiling
+               where organisation = $1 and scope = $2 and subject = $3";
+    let mut subjects: Vec<(Scope, &str)> = facts.categories.iter().map(|category| (Scope::Category, category.as_str())).collect();
+    for share in facts.shares {
+        subjects.extend([(Scope::Agent, share.agent.as_str()), (Scope::Grant, share.grant.as_str())]);
+    }
+    subjects.sort_unstable();
+    subjects.dedup();
+    for (scope, subject) in subjects {
+        rows.extend(tx.query(one, params![facts.organisation, scope.name(), subject])?);
+    }
+    let mut rules = rows.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
+    rules.sort_by(|a, b| order(a).cmp(&order(b)));
+    Ok(rules)
+}
+
+/// The ceilings that have no room for the amount now, each with its position and the moment at which it begins anew.
+pub(crate) fn would_refuse(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    facts: &Facts<'_>,
+    amount: Money,
+) -> Result<Vec<(Rule, Position, Option<Timestamp>)>, DbError> {
+    let mut found = Vec::new();
+    for rule in that_apply(tx, facts)? {
+        let (position, ends) = standing(tx, env, &rule)?;
+        if rule.amount.currency() != amount.currency() || position.room < amount.minor() {
+            found.push((rule, position, ends));
+        }
+    }
+    Ok(found)
+}
+
+pub(super) fn find(
+    tx: &mut Tx<'_>,
+    organisation: &OrganisationId,
+    scope: Scope,
+    subject: &str,
+    period: Period,
+) -> Result<Option<Rule>, DbError> {
+    let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling
+                  where organisation = $1 and scope = $2 and subject = $3 and period = $4";
+    tx.query_opt(select, params![organisation, scope.name(), subject, period.name()])?.as_ref().map(rule).transpose()
+}
+
+fn standing(tx: &mut Tx<'_>, env: &Env, rule: &Rule) -> Result<(Position, Option<Timestamp>), DbError> {
+    let empty = Position { room: rule.amount.minor(), held: 0, captured: 0 };
+    let zone = zone::zone(tx, &rule.organisation)?;
+    let Some(span) = rule.period.span(env.now(), &zone)? else { return Ok((empty, None)) };
+    let position = match window::find(tx, &window::id(rule, &span.name))? {
+        Some(window) => pot::position(tx, &window)?,
+        None => empty,
+    };
+    Ok((position, span.ends))
+}
+
+/// What comes first refuses first.
+fn order(rule: &Rule) -> (Scope, &str, Period) {
+    (rule.scope, &rule.subject, rule.period)
+}
+
+fn rule(row: &Row) -> Result<Rule, DbError> {
+    Ok(Rule {
+        organisation: row.parse("organisation")?,
+        scope: row.parse("scope")?,
+        subject: row.get("subject")?,
+        period: row.parse("period")?,
+        amount: Money::from_minor(row.get("amount")?, row.parse("currency")?),
+    })
+}

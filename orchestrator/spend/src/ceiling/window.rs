@@ -1,0 +1,128 @@
+//! One period of one ceiling as a ledger account, and which lines count in it.
+
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::id::HoldId;
+use purser_values::{Currency, Env, Money, Timestamp};
+
+use super::{CeilingError, Rule, read, zone};
+use crate::hold::{HeldLine, Hold};
+use crate::ledger;
+use crate::pot::{self, Pot};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Window {
+    pub id: String,
+    pub rule: Rule,
+    /// The first moment after it; absent for a ceiling that never begins anew.
+    pub ends: Option<Timestamp>,
+}
+
+impl Pot for Window {
+    fn account(&self, part: &str) -> String {
+        format!("ceiling/{}/{part}", self.id)
+    }
+
+    fn ceiling(&self) -> Money {
+        self.rule.amount
+    }
+}
+
+/// No part but the environment's own holds a slash, so two windows never share an id.
+pub(super) fn id(rule: &Rule, span: &str) -> String {
+    format!("{}/{}/{}/{}/{span}", rule.organisation, rule.scope.name(), rule.subject, rule.period)
+}
+
+pub(super) fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Window>, DbError> {
+    tx.query_opt("select * from spend_ceiling_window where id = $1", params![id])?.as_ref().map(from_row).transpose()
+}
+
+/// The rule's window at a moment, opened at its first use; `None` for a rule that looks at each purchase by itself.
+pub(crate) fn open_for(tx: &mut Tx<'_>, env: &Env, rule: &Rule, at: Timestamp) -> Result<Option<Window>, DbError> {
+    let zone = zone::zone(tx, &rule.organisation)?;
+    let Some(span) = rule.period.span(at, &zone)? else { return Ok(None) };
+    let id = id(rule, &span.name);
+    if let Some(window) = find(tx, &id)? {
+        return Ok(Some(window));
+    }
+    let insert = "insert into spend_ceiling_window (id, organisation, scope, subject, period, amount, currency, ends)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing";
+    let (scope, period, amount) = (rule.scope.name(), rule.period.name(), rule.amount);
+    let values = params![id, rule.organisation, scope, rule.subject, period, amount.minor(), amount.currency(), span.ends];
+    ledger::once(tx.execute(insert, values)?)?;
+    let window = Window { id, rule: rule.clone(), ends: span.ends };
+    pot::open(tx, env, &window, &rule.subject)?;
+    Ok(Some(window))
+}
+
+/// A changed ceiling moves the room of the windows that are not over.
+pub(super) fn follow(tx: &mut Tx<'_>, env: &Env, rule: &Rule) -> Result<(), CeilingError> {
+    let select = "select * from spend_ceiling_window
+                  where organisation = $1 and scope = $2 and subject = $3 and period = $4 and (ends is null or ends > $5) order by id";
+    let values = params![rule.organisation, rule.scope.name(), rule.subject, rule.period.name(), env.now()];
+    for row in tx.query(select, values)? {
+        let window = from_row(&row)?;
+        if window.currency() != rule.amount.currency() {
+            return Err(CeilingError::Currency { have: window.currency(), asked: rule.amount.currency() });
+        }
+        pot::resize(tx, env, &window, rule.amount, &rule.subject)?;
+        tx.execute("update spend_ceiling_window set amount = $2 where id = $1", params![window.id, rule.amount.minor()])?;
+    }
+    Ok(())
+}
+
+/// Writes down that the line counts in the windows.
+pub(crate) fn note(tx: &mut Tx<'_>, hold: &HoldId, line: &str, period: &str, windows: &[Window]) -> Result<(), DbError> {
+    let insert = "insert into spend_line_window (hold, line, period, ceiling) values ($1, $2, $3, $4)";
+    for window in windows {
+        tx.execute(insert, params![hold, line, period, window.id])?;
+    }
+    Ok(())
+}
+
+/// The windows that a line counts in.
+pub(crate) fn of_line(tx: &mut Tx<'_>, hold: &HoldId, line: &str, period: &str) -> Result<Vec<Window>, DbError> {
+    let select = "select w.* from spend_line_window l join spend_ceiling_window w on w.id = l.ceiling
+                  where l.hold = $1 and l.line = $2 and l.period = $3 order by w.id";
+    tx.query(select, params![hold, line, period])?.iter().map(from_row).collect()
+}
+
+/// Makes the line count in the windows of this moment. Answers the window that has no room; run it in a savepoint.
+///
+/// INVARIANT (ceiling): what was held on Monday and is charged on Tuesday is Tuesday's. A ceiling that was taken away since is left.
+pub(crate) fn bring_to_now(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine) -> Result<Option<Window>, DbError> {
+    for old in of_line(tx, &hold.id, &line.line, &line.period)? {
+        let rule = &old.rule;
+        let now = match read::find(tx, &rule.organisation, rule.scope, &rule.subject, rule.period)? {
+            Some(rule) => open_for(tx, env, &rule, env.now())?,
+            None => None,
+        };
+        if now.as_ref().is_some_and(|now| now.id == old.id) {
+            continue;
+        }
+        if let Some(now) = &now {
+            if now.currency() != line.amount.currency() || !pot::reserve(tx, env, now, line.amount, hold.id.as_str())? {
+                return Ok(Some(now.clone()));
+            }
+            note(tx, &hold.id, &line.line, &line.period, std::slice::from_ref(now))?;
+        }
+        pot::release(tx, env, &old, line.amount, hold.id.as_str())?;
+        let leave = "delete from spend_line_window where hold = $1 and line = $2 and period = $3 and ceiling = $4";
+        tx.execute(leave, params![hold.id, line.line, line.period, old.id])?;
+    }
+    Ok(None)
+}
+
+fn from_row(row: &Row) -> Result<Window, DbError> {
+    let currency: Currency = row.parse("currency")?;
+    Ok(Window {
+        id: row.get("id")?,
+        rule: Rule {
+            organisation: row.parse("organisation")?,
+            scope: row.parse("scope")?,
+            subject: row.get("subject")?,
+            period: row.parse("period")?,
+            amount: Money::from_minor(row.get("amount")?, currency),
+        },
+        ends: row.get("ends")?,
+    })
+}

@@ -1,0 +1,164 @@
+//! What may happen, as plain data: an operation is written into the log of the run in the write that it makes, so that a run which was
+//! killed can be told again.
+
+use purser_spend::calendar::Period;
+use purser_spend::ceiling::Scope;
+use serde::{Deserialize, Serialize};
+
+/// Agents of the one organisation. The second acts within the grant of the first; the third has a total.
+pub const AGENTS: usize = 3;
+pub const PROVIDERS: [&str; 2] = ["slipway", "other"];
+/// The third agent's total, in minor units.
+pub const TOTAL_MINOR: i64 = 400_000_00;
+pub const FIRST_CAP_MINOR: i64 = 3_000_00;
+/// The moment of the first operation, in seconds.
+const BEGIN_S: i64 = 1_795_435_200;
+/// Time from one operation to the next: a hold lives for twenty of them, a month has fifteen thousand.
+const STEP_S: i64 = 180;
+/// How far back an operation looks for something to repeat or to go on with.
+const RECENT: u64 = 24;
+
+pub const RULES: [(Scope, &str, Period); 5] = [
+    (Scope::Organisation, "", Period::Day),
+    (Scope::Project, "shop", Period::Week),
+    (Scope::Environment, "shop/production", Period::Month),
+    (Scope::Provider, "slipway", Period::Transaction),
+    (Scope::Category, "hosting", Period::Lifetime),
+];
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Act {
+    /// Under a key; its one or two lines are of this amount each.
+    Buy {
+        agent: usize,
+        provider: usize,
+        key: u64,
+        minor: i64,
+        lines: usize,
+    },
+    /// A provider charges a line of the purchase with that key.
+    Begin {
+        purchase: u64,
+        provider: usize,
+        key: u64,
+        line: usize,
+        minor: i64,
+    },
+    Finish {
+        charge: u64,
+        provider: usize,
+        captured: bool,
+    },
+    Release {
+        purchase: u64,
+    },
+    Expire,
+    Refund {
+        charge: u64,
+        provider: usize,
+        key: u64,
+        minor: i64,
+    },
+    FinishRefund {
+        refund: u64,
+        provider: usize,
+        given: bool,
+    },
+    Cap {
+        agent: usize,
+        minor: i64,
+    },
+    Ceiling {
+        rule: usize,
+        minor: Option<i64>,
+    },
+    Freeze {
+        agent: usize,
+        frozen: bool,
+    },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Op {
+    pub at_s: i64,
+    pub act: Act,
+}
+
+/// A small generator (splitmix64): the same seed tells the same life on every machine.
+pub struct Dice(u64);
+
+impl Dice {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
+    pub fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        (z ^ (z >> 31)) % bound
+    }
+
+    fn index(&mut self, bound: usize) -> usize {
+        usize::try_from(self.below(u64::try_from(bound).unwrap())).unwrap()
+    }
+
+    fn minor(&mut self, most: u64) -> i64 {
+        i64::try_from(self.below(most)).unwrap()
+    }
+}
+
+/// The operation with this number. Purchases, charges and refunds go by the numbers of the operations that may have made them.
+pub fn op(seed: u64, number: u64) -> Op {
+    let mut dice = Dice::new(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
+    // One in twelve is an earlier one over again: a retry, or a duplicate on its way since long.
+    if number > RECENT && dice.below(12) == 0 {
+        let first = op(seed, number - 1 - dice.below(RECENT));
+        let at_s = moment(&mut dice, number);
+        return Op { at_s, act: if dice.below(4) == 0 { another_body(first.act) } else { first.act } };
+    }
+    let at_s = moment(&mut dice, number);
+    let before = |dice: &mut Dice| number.saturating_sub(1 + dice.below(RECENT));
+    let provider = dice.index(2);
+    let act = match dice.below(100) {
+        0..30 => Act::Buy { agent: dice.index(AGENTS), provider, key: number, minor: 1 + dice.minor(40_00), lines: 1 + dice.index(2) },
+        30..58 => Act::Begin { purchase: before(&mut dice), provider, key: number, line: dice.index(2), minor: dice.minor(45_00) - 2 },
+        58..76 => Act::Finish { charge: before(&mut dice), provider, captured: dice.below(4) > 0 },
+        76..80 => Act::Release { purchase: before(&mut dice) },
+        80..83 => Act::Expire,
+        83..89 => Act::Refund { charge: before(&mut dice), provider, key: number, minor: dice.minor(30_00) - 1 },
+        89..94 => Act::FinishRefund { refund: before(&mut dice), provider, given: dice.below(4) > 0 },
+        94..96 => Act::Cap { agent: dice.index(AGENTS), minor: dice.minor(8_000_00) },
+        96..98 => rule_change(&mut dice),
+        _ => Act::Freeze { agent: dice.index(AGENTS), frozen: dice.below(3) == 0 },
+    };
+    Op { at_s, act }
+}
+
+fn rule_change(dice: &mut Dice) -> Act {
+    let rule = dice.index(RULES.len());
+    let most = match RULES[rule].2 {
+        Period::Transaction => 90_00,
+        Period::Day => 2_000_00,
+        Period::Week => 8_000_00,
+        Period::Month => 20_000_00,
+        Period::Lifetime => 1_000_000_00,
+    };
+    Act::Ceiling { rule, minor: (dice.below(3) > 0).then(|| dice.minor(most)) }
+}
+
+/// Clocks run on, and now and then jump to and fro by up to two days.
+fn moment(dice: &mut Dice, number: u64) -> i64 {
+    let jump = if dice.below(60) == 0 { dice.minor(4 * 86_400) - 2 * 86_400 } else { 0 };
+    BEGIN_S + i64::try_from(number).unwrap() * STEP_S + jump
+}
+
+fn another_body(act: Act) -> Act {
+    match act {
+        Act::Buy { agent, provider, key, minor, lines } => Act::Buy { agent, provider, key, minor: minor + 1, lines },
+        Act::Begin { purchase, provider, key, line, minor } => Act::Begin { purchase, provider, key, line, minor: minor + 1 },
+        Act::Refund { charge, provider, key, minor } => Act::Refund { charge, provider, key, minor: minor + 1 },
+        other => other,
+    }
+}
