@@ -149,7 +149,7 @@ fn live_and_be_killed(path: &std::path::Path, life: u64, time: Duration) -> Vec<
     let reader = std::thread::spawn(move || {
         let lines = BufReader::new(output).lines().map_while(Result::ok);
         // The last line may be torn off; a number that was cut short is another number.
-        let all: Vec<String> = lines.inspect(|_| drop(first.send(()))).collect();
+        let all: Vec<String> = lines.inspect(|_| _ = first.send(())).collect();
         all.iter().filter_map(|line| line.strip_prefix("done ")?.strip_suffix('.')?.parse().ok()).collect()
     });
     for _ in 0..20 {

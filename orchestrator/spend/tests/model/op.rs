@@ -13,8 +13,8 @@ pub const TOTAL_MINOR: i64 = 400_000_00;
 pub const FIRST_CAP_MINOR: i64 = 3_000_00;
 /// The moment of the first operation, in seconds.
 const BEGIN_S: i64 = 1_795_435_200;
-/// Time from one operation to the next: a hold lives for twenty of them, a month has fifteen thousand.
-const STEP_S: i64 = 180;
+/// Time from one operation to the next: a hold lives for sixty of them, a month has forty thousand.
+const STEP_S: i64 = 60;
 /// How far back an operation looks for something to repeat or to go on with.
 const RECENT: u64 = 24;
 
@@ -109,29 +109,51 @@ impl Dice {
     }
 }
 
+/// What kind of operation a number is, without its particulars: so that later ones find what they go on with.
+fn kind(seed: u64, number: u64) -> (Dice, u64) {
+    let mut dice = Dice::new(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
+    let kind = dice.below(108);
+    (dice, kind)
+}
+
+const BUY: std::ops::Range<u64> = 0..28;
+const BEGIN: std::ops::Range<u64> = 28..55;
+const REFUND: std::ops::Range<u64> = 80..88;
+
+/// An earlier operation of a kind, not long ago; any number where there is none.
+fn before(seed: u64, number: u64, dice: &mut Dice, wanted: &std::ops::Range<u64>) -> u64 {
+    let from = number.saturating_sub(1 + dice.below(RECENT / 2));
+    let found = (from.saturating_sub(RECENT)..=from).rev().find(|earlier| wanted.contains(&kind(seed, *earlier).1));
+    found.unwrap_or(from)
+}
+
 /// The operation with this number. Purchases, charges and refunds go by the numbers of the operations that may have made them.
 pub fn op(seed: u64, number: u64) -> Op {
-    let mut dice = Dice::new(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
-    // One in twelve is an earlier one over again: a retry, or a duplicate on its way since long.
-    if number > RECENT && dice.below(12) == 0 {
-        let first = op(seed, number - 1 - dice.below(RECENT));
-        let at_s = moment(&mut dice, number);
-        return Op { at_s, act: if dice.below(4) == 0 { another_body(first.act) } else { first.act } };
-    }
+    let (mut dice, kind) = kind(seed, number);
     let at_s = moment(&mut dice, number);
-    let before = |dice: &mut Dice| number.saturating_sub(1 + dice.below(RECENT));
-    let provider = dice.index(2);
-    let act = match dice.below(100) {
-        0..30 => Act::Buy { agent: dice.index(AGENTS), provider, key: number, minor: 1 + dice.minor(40_00), lines: 1 + dice.index(2) },
-        30..58 => Act::Begin { purchase: before(&mut dice), provider, key: number, line: dice.index(2), minor: dice.minor(45_00) - 2 },
-        58..76 => Act::Finish { charge: before(&mut dice), provider, captured: dice.below(4) > 0 },
-        76..80 => Act::Release { purchase: before(&mut dice) },
-        80..83 => Act::Expire,
-        83..89 => Act::Refund { charge: before(&mut dice), provider, key: number, minor: dice.minor(30_00) - 1 },
-        89..94 => Act::FinishRefund { refund: before(&mut dice), provider, given: dice.below(4) > 0 },
+    // Those who act near to each other mostly mean the same provider.
+    let near = usize::try_from(number / 64 % 2).unwrap();
+    let provider = if dice.below(12) == 0 { 1 - near } else { near };
+    let act = match kind {
+        0..28 => Act::Buy { agent: dice.index(AGENTS), provider, key: number, minor: 1 + dice.minor(40_00), lines: 1 + dice.index(2) },
+        28..55 => {
+            let purchase = before(seed, number, &mut dice, &BUY);
+            Act::Begin { purchase, provider, key: number, line: dice.index(2), minor: dice.minor(25_00) - 30 }
+        }
+        55..76 => Act::Finish { charge: before(seed, number, &mut dice, &BEGIN), provider, captured: dice.below(4) > 0 },
+        76..79 => Act::Release { purchase: before(seed, number, &mut dice, &BUY) },
+        79 => Act::Expire,
+        80..88 => Act::Refund { charge: before(seed, number, &mut dice, &BEGIN), provider, key: number, minor: dice.minor(12_00) - 30 },
+        88..94 => Act::FinishRefund { refund: before(seed, number, &mut dice, &REFUND), provider, given: dice.below(4) > 0 },
         94..96 => Act::Cap { agent: dice.index(AGENTS), minor: dice.minor(8_000_00) },
         96..98 => rule_change(&mut dice),
-        _ => Act::Freeze { agent: dice.index(AGENTS), frozen: dice.below(3) == 0 },
+        98 => Act::Freeze { agent: dice.index(AGENTS), frozen: dice.below(6) == 0 },
+        // An earlier one over again: a retry, or a duplicate on its way since long; now and then with another body.
+        _ if number > RECENT => {
+            let first = op(seed, number - 1 - dice.below(RECENT)).act;
+            if dice.below(4) == 0 { another_body(first) } else { first }
+        }
+        _ => Act::Expire,
     };
     Op { at_s, act }
 }
