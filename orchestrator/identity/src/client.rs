@@ -15,7 +15,7 @@ pub mod redirect_uri;
 mod register;
 
 pub(crate) use find::is_removed;
-pub use find::{client_find, clients_list};
+pub use find::{Listed, client_find, clients_list};
 pub use id::ClientId;
 pub use keys::KeySet;
 pub use manage::{ManageError, Managed, client_delete, client_read, client_remove, client_update};

@@ -6,6 +6,7 @@ mod delegation;
 mod device;
 mod organisation;
 mod presence;
+mod registrar;
 mod security;
 mod terms;
 mod tokens;
@@ -29,6 +30,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         workload::WORKLOADS,
         terms::TERMS_LEDGER,
         device::DEVICE_SIGN_ON,
+        registrar::REGISTRAR,
     ],
 };
 

@@ -4,6 +4,7 @@
 //! ([`form::SignedForm`] refuses those that do not), and every change ends in a redirect.
 
 pub mod agents;
+mod applications;
 mod approvals;
 mod bootstrap;
 pub mod browser;
@@ -29,6 +30,7 @@ mod spend;
 mod step_up;
 mod style;
 mod terms;
+mod workloads;
 
 pub(crate) use consent::show as consent_page;
 pub use failure::PageError;
@@ -81,6 +83,11 @@ pub fn router(front: Front) -> Router {
         .route("/revoke", get(revoke::get).post(revoke::post))
         .route("/approvals", get(approvals::list))
         .route("/approvals/{id}", get(approvals::get).post(approvals::decide))
+        .route("/applications", get(applications::get))
+        .route("/applications/end", post(applications::end))
+        .route("/applications/remove", post(applications::remove))
+        .route("/workloads", get(workloads::get).post(workloads::add))
+        .route("/workloads/{id}/remove", post(workloads::remove))
         .route("/limits", get(limits::get).post(limits::post))
         .route("/limits/ceilings", post(limits::ceiling_post))
         .route("/limits/zone", post(limits::zone_post))

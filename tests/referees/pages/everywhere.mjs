@@ -1,7 +1,7 @@
 // Every page that somebody can open, on a desk and on a phone.
 import { ISSUER, address, go, look, press, signIn, signedIn, story } from '../lib/stories.mjs';
 
-const PAGES = ['agents', 'approvals', 'limits', 'card', 'spend', 'terms', 'events', 'organisation', 'security', 'device'];
+const PAGES = ['agents', 'workloads', 'applications', 'approvals', 'limits', 'card', 'spend', 'terms', 'events', 'organisation', 'security', 'device'];
 
 for (const phone of [false, true]) {
   const place = phone ? 'phone' : 'desk';

@@ -3,27 +3,34 @@
 //! A consent is for one client **at one origin**. It is not remembered where the answer goes to a program on the person's own
 //! machine: any program there could pass for the client (RFC 8252, 8.6).
 
+use std::collections::BTreeMap;
+
 use purser_authority::Done;
 use purser_authority::Event;
 use purser_authority::Permit;
-use purser_authority::action::AuthorizationDecide;
+use purser_authority::action::{AuthorizationDecide, SecurityRead};
 use purser_db::{DbError, Tx, params};
 use purser_values::Timestamp;
 use purser_values::id::PersonId;
 
 use super::{Asked, sign_on};
-use crate::client::ClientId;
+use crate::client::{ClientId, client_find};
 use crate::realm::Realm;
 use crate::scope::Scope;
 
-/// One client that a person has let know something.
+/// One client that knows something of a person: asked for once and remembered, or signed on now, or both.
 #[derive(Clone, Debug)]
-pub struct Consent {
+pub struct Connected {
     pub client: ClientId,
-    /// The origin that answers go to.
-    pub redirect: String,
+    /// What the client calls itself, if it is registered here.
+    pub name: Option<String>,
+    /// The origins that answers go to, as far as they are remembered.
+    pub redirects: Vec<String>,
     pub scope: Scope,
-    pub accepted_at: Timestamp,
+    /// When the person last said yes, or it last signed on.
+    pub since: Timestamp,
+    /// Whether it has tokens that work.
+    pub signed_on: bool,
 }
 
 /// Whether all that is asked for was allowed before.
@@ -53,22 +60,42 @@ pub(super) fn remember(tx: &mut Tx<'_>, person: &PersonId, asked: &Asked, now: T
     tx.execute(upsert, params![person, asked.client.as_str(), asked.redirect_uri.form_source(), scope.to_string(), now]).map(drop)
 }
 
-/// The clients that a person has let know something, newest first.
+/// The clients that know something of a person, by their name. A program on the person's own machine and a device are never
+/// remembered, and yet they may be signed on for weeks: they are here too.
 ///
 /// # Errors
 /// When the store fails.
-pub fn consents_of(tx: &mut Tx<'_>, person: &PersonId) -> Result<Vec<Consent>, DbError> {
-    let select = "select client, redirect, scope, accepted_at from client_consent where person = $1 order by accepted_at desc, client";
-    let rows = tx.query(select, params![person])?;
-    let read = |row: &purser_db::Row| -> Result<Consent, DbError> {
-        Ok(Consent {
-            client: row.parse("client")?,
-            redirect: row.get("redirect")?,
-            scope: row.parse("scope")?,
-            accepted_at: row.get("accepted_at")?,
-        })
-    };
-    rows.iter().map(read).collect()
+pub fn connected_of(tx: &mut Tx<'_>, permit: &Permit<SecurityRead>, now: Timestamp) -> Result<Vec<Connected>, DbError> {
+    let Some(person) = permit.caller().person() else { return Ok(Vec::new()) };
+    let mut all: BTreeMap<String, Connected> = BTreeMap::new();
+    let select = "select client, redirect, scope, accepted_at from client_consent where person = $1 order by accepted_at desc, redirect";
+    for row in tx.query(select, params![person])? {
+        let client: ClientId = row.parse("client")?;
+        let one = all.entry(client.to_string()).or_insert_with(|| Connected::new(client));
+        one.redirects.push(row.get("redirect")?);
+        one.learns(&row.parse("scope")?, row.get("accepted_at")?);
+    }
+    for (sign_on, started_at) in sign_on::alive_of(tx, person, now)? {
+        let one = all.entry(sign_on.client.to_string()).or_insert_with(|| Connected::new(sign_on.client));
+        one.signed_on = true;
+        one.learns(&sign_on.facts.scope, started_at);
+    }
+    let mut all: Vec<Connected> = all.into_values().collect();
+    for one in all.iter_mut().filter(|one| !one.client.is_url()) {
+        one.name = client_find(tx, &one.client)?.map(|client| client.name().to_owned());
+    }
+    Ok(all)
+}
+
+impl Connected {
+    fn new(client: ClientId) -> Self {
+        Self { client, name: None, redirects: Vec::new(), scope: Scope::default(), since: Timestamp::from_secs(0), signed_on: false }
+    }
+
+    fn learns(&mut self, scope: &Scope, at: Timestamp) {
+        self.scope = self.scope.union(scope);
+        self.since = self.since.max(at);
+    }
 }
 
 /// `consent_end`: the client that the permit names is asked for anew, and its tokens end.

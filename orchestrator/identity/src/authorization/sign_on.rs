@@ -112,6 +112,19 @@ pub fn find(tx: &mut Tx<'_>, id: &SignOnId) -> Result<Option<SignOn>, DbError> {
     Ok(Some(SignOn { session_ended_at: row.get("session_ended_at")?, ..read(&row)? }))
 }
 
+/// The sign-ons of a person that are alive, newest first.
+pub(super) fn alive_of(tx: &mut Tx<'_>, person: &PersonId, now: Timestamp) -> Result<Vec<(SignOn, Timestamp)>, DbError> {
+    let select = "select sign_on.*, (select ended_at from session where session.id = sign_on.session) as session_ended_at
+                  from sign_on where person = $1 and ended_at is null and expires_at > $2 order by started_at desc, id";
+    let rows = tx.query(select, params![person, now])?;
+    let one = |row: &Row| -> Result<_, DbError> {
+        Ok((SignOn { session_ended_at: row.get("session_ended_at")?, ..read(row)? }, row.get("started_at")?))
+    };
+    let mut all = rows.iter().map(one).collect::<Result<Vec<_>, _>>()?;
+    all.retain(|(sign_on, _)| sign_on.is_alive(now));
+    Ok(all)
+}
+
 fn read(row: &Row) -> Result<SignOn, DbError> {
     Ok(SignOn {
         id: row.parse("id")?,
@@ -183,5 +196,4 @@ fn log_out(tx: &mut Tx<'_>, env: &Env, row: &Row) -> Result<(), DbError> {
 /// A session went on under another id.
 pub(crate) fn moved(tx: &mut Tx<'_>, from: &SessionId, to: &SessionId) -> Result<(), DbError> {
     tx.execute("update device_sign_on set session = $2 where session = $1", params![from, to])?;
-    tx.execute("update sign_on set session = $2 where session = $1", params![from, to]).map(drop)
-}
+    tx.execute("upd

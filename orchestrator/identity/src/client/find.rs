@@ -3,6 +3,8 @@
 use purser_authority::Permit;
 use purser_authority::action::ClientRead;
 use purser_db::{DbError, Row, Tx, params};
+use purser_values::Timestamp;
+use purser_values::name::Email;
 
 use super::{Client, ClientId};
 
@@ -20,13 +22,26 @@ pub(crate) fn is_removed(tx: &mut Tx<'_>, id: &ClientId) -> Result<bool, DbError
     Ok(tx.query_opt("select id from client where id = $1 and removed_at is not null", params![id.as_str()])?.is_some())
 }
 
+/// A client of an organisation, and how it came here.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    pub client: Client,
+    pub registered_at: Timestamp,
+    /// The person who made it known; those of before this was kept do not say.
+    pub registered_by: Option<Email>,
+}
+
 /// The clients of the caller's organisation, newest first.
 ///
 /// # Errors
 /// When the store fails.
-pub fn clients_list(tx: &mut Tx<'_>, permit: &Permit<ClientRead>) -> Result<Vec<Client>, DbError> {
-    let select = "select * from client where organisation = $1 and removed_at is null order by created_at desc, id";
-    tx.query(select, params![permit.caller().organisation()])?.iter().map(read).collect()
+pub fn clients_list(tx: &mut Tx<'_>, permit: &Permit<ClientRead>) -> Result<Vec<Listed>, DbError> {
+    let select = "select client.*, (select email from person where person.id = client.registered_by) as email
+                  from client where organisation = $1 and removed_at is null order by created_at desc, id";
+    let listed = |row: &Row| {
+        Ok(Listed { client: read(row)?, registered_at: row.get("created_at")?, registered_by: row.parse_opt("email")? })
+    };
+    tx.query(select, params![permit.caller().organisation()])?.iter().map(listed).collect()
 }
 
 pub(super) fn read(row: &Row) -> Result<Client, DbError> {

@@ -93,10 +93,10 @@ pub fn client_register(
     let id = ClientRegistrationId::mint(env);
     let metadata = json!(registration.metadata);
     let insert = "insert into client
-        (id, organisation, trust, metadata, secret_hash, registration_token_hash, peer, created_at, changed_at)
-        values ($1, $2, $3, $4, $5, $6, $7, $8, $8)";
-    let peer = &registration.peer;
-    tx.execute(insert, params![id, organisation, registration.trust.name(), metadata, secret_hash, token_hash, peer, now])?;
+        (id, organisation, trust, metadata, secret_hash, registration_token_hash, peer, created_at, changed_at, registered_by)
+        values ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9)";
+    let (peer, by) = (&registration.peer, permit.caller().person());
+    tx.execute(insert, params![id, organisation, registration.trust.name(), metadata, secret_hash, token_hash, peer, now, by])?;
     let event = Event::done(permit.verb(), permit.caller(), id.as_str());
     let event = event.with(json!({ "client_name": registration.metadata.client_name, "trust": registration.trust.name(), "peer": peer }));
     let client = Client {

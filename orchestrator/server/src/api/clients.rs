@@ -6,7 +6,7 @@ use http::StatusCode;
 use purser_authority::action::{ClientRead, ClientRegister, ClientRemove};
 use purser_authority::{Attempt, Denied, authorise};
 use purser_http::Problem;
-use purser_identity::client::{RawMetadata, Registration, Trust, client_register, client_remove, clients_list};
+use purser_identity::client::{RawMetadata, Registration, Trust, client_register, client_remove, clients_list, Listed};
 use purser_provisioning::{OpError, perform};
 use serde_json::{Value, json};
 
@@ -21,7 +21,7 @@ pub async fn list(State(api): State<Api>, called: Called) -> Result<Json<Value>,
         let permit = authorise::<ClientRead>(&context.caller, &context.facts(now, organisation.as_str()))?;
         Ok(clients_list(tx, &permit)?)
     });
-    let rows: Vec<Value> = found.await?.iter().map(|client| json!({ "client_id": client.id, "metadata": client.metadata })).collect();
+    let rows: Vec<Value> = found.await?.iter().map(shown).collect();
     Ok(Json(json!({ "clients": rows })))
 }
 
@@ -48,11 +48,16 @@ pub async fn remove(State(api): State<Api>, called: Called, Path(id): Path<Strin
     let attempt = Attempt::new("client_remove", &context.caller, id.as_str());
     perform(&api.app.core, attempt, move |tx| {
         let permit = authorise::<ClientRemove>(&context.caller, &context.facts(realm.env.now(), &gone))?;
-        client_remove(tx, &realm, &permit)
+        Ok::<_, ManageError>(client_remove(tx, &realm, &permit)?)
     })
     .await?;
     if let Ok(id) = id.parse() {
         api.clients.forget(&id);
     }
     Ok(StatusCode::NO_CONTENT)
+}
+
+fn shown(listed: &Listed) -> Value {
+    let Listed { client, registered_at, registered_by } = listed;
+    json!({ "client_id": client.id, "metadata": client.metadata, "registered_at": registered_at, "registered_by": registered_by })
 }
