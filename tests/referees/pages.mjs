@@ -5,5 +5,6 @@ import './pages/consent.mjs';
 import './pages/login.mjs';
 import './pages/linking.mjs';
 import './pages/others.mjs';
+import './pages/let-in.mjs';
 
 process.exit(0);

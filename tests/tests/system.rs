@@ -13,6 +13,8 @@ mod cap;
 mod confine;
 #[path = "system/crash.rs"]
 mod crash;
+#[path = "system/delegation.rs"]
+mod delegation;
 #[path = "system/freeze.rs"]
 mod freeze;
 #[path = "system/full_disk.rs"]

@@ -146,7 +146,7 @@ async fn a_person_lets_a_workload_in_on_a_page_after_confirming_that_they_are_th
     for shown in ["<q>CI of the shop</q>", "https://ci.example", "repository_id", "cap_minor", "10 minutes", "ada@example.test"] {
         assert!(page.body.contains(shown), "`{shown}` is not there: {}", page.body);
     }
-    let at = page.body.split("id=\"wtr_").nth(1).map(|rest| format!("wtr_{}", rest.split('"').next().unwrap()));
+    let at = page.body.split("id=\"wlt_").nth(1).map(|rest| format!("wlt_{}", rest.split('"').next().unwrap()));
     let at = at.unwrap_or_else(|| panic!("no trust on the page: {}", page.body));
     let remove = format!("/workloads/{at}/remove");
 

@@ -196,4 +196,5 @@ fn log_out(tx: &mut Tx<'_>, env: &Env, row: &Row) -> Result<(), DbError> {
 /// A session went on under another id.
 pub(crate) fn moved(tx: &mut Tx<'_>, from: &SessionId, to: &SessionId) -> Result<(), DbError> {
     tx.execute("update device_sign_on set session = $2 where session = $1", params![from, to])?;
-    tx.execute("upd
+    tx.execute("update sign_on set session = $2 where session = $1", params![from, to]).map(drop)
+}

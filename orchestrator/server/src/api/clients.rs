@@ -6,7 +6,7 @@ use http::StatusCode;
 use purser_authority::action::{ClientRead, ClientRegister, ClientRemove};
 use purser_authority::{Attempt, Denied, authorise};
 use purser_http::Problem;
-use purser_identity::client::{RawMetadata, Registration, Trust, client_register, client_remove, clients_list, Listed};
+use purser_identity::client::{Listed, RawMetadata, Registration, Trust, client_register, client_remove, clients_list};
 use purser_provisioning::{OpError, perform};
 use serde_json::{Value, json};
 
@@ -48,7 +48,7 @@ pub async fn remove(State(api): State<Api>, called: Called, Path(id): Path<Strin
     let attempt = Attempt::new("client_remove", &context.caller, id.as_str());
     perform(&api.app.core, attempt, move |tx| {
         let permit = authorise::<ClientRemove>(&context.caller, &context.facts(realm.env.now(), &gone))?;
-        Ok::<_, ManageError>(client_remove(tx, &realm, &permit)?)
+        client_remove(tx, &realm, &permit)
     })
     .await?;
     if let Ok(id) = id.parse() {
