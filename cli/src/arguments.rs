@@ -120,6 +120,9 @@ pub enum Command {
     /// For the operator: stop an organisation, or let it go on
     #[command(subcommand)]
     Organisation(OrganisationCommand),
+    /// For the operator: see the keys that sign, or put new ones in their place
+    #[command(subcommand)]
+    Keys(KeysCommand),
     /// For the operator: copy an installation that serves, without its keys
     Backup(Backup),
     /// For the operator: put a backup back where nothing is, and check it
@@ -538,6 +541,27 @@ pub struct OfOrganisation {
     pub config: PathBuf,
 }
 
+#[derive(Debug, Subcommand)]
+pub enum KeysCommand {
+    /// List every signing key, and what it does when
+    List(Configured),
+    /// Announce new signing keys; they sign in 25 hours, and what the old ones signed counts on
+    Rotate(KeysRotate),
+}
+
+#[derive(Debug, Args)]
+pub struct KeysRotate {
+    /// The configuration of `purser serve`
+    #[arg(long, value_name = "FILE")]
+    pub config: PathBuf,
+    /// Let the new keys sign in two seconds, announced or not: who keeps our keys must fetch them again
+    #[arg(long)]
+    pub now: bool,
+    /// The old keys may be in other hands: new keys sign in two seconds, and no token of the old ones is taken any more
+    #[arg(long, conflicts_with = "now")]
+    pub compromised: bool,
+}
+
 #[derive(Debug, Args)]
 pub struct Backup {
     /// The configuration of `purser serve`
@@ -612,6 +636,8 @@ impl Command {
             Self::Person(PersonCommand::Enable(_)) => "person enable",
             Self::Organisation(OrganisationCommand::Disable(_)) => "organisation disable",
             Self::Organisation(OrganisationCommand::Enable(_)) => "organisation enable",
+            Self::Keys(KeysCommand::List(_)) => "keys list",
+            Self::Keys(KeysCommand::Rotate(_)) => "keys rotate",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
             Self::Supervised(_) => "supervised",

@@ -30,7 +30,7 @@ mod workload;
 
 use serde_json::Value;
 
-use crate::arguments::{AgentCommand, Approval, Audit, Billing, Command, OrganisationCommand, PersonCommand, Terms};
+use crate::arguments::{AgentCommand, Approval, Audit, Billing, Command, KeysCommand, OrganisationCommand, PersonCommand, Terms};
 use crate::context::Context;
 use crate::outcome::{Failure, Success};
 
@@ -83,6 +83,8 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Person(PersonCommand::Enable(arguments)) => operator::person_enable(arguments).await,
         Command::Organisation(OrganisationCommand::Disable(arguments)) => operator::organisation_disable(arguments).await,
         Command::Organisation(OrganisationCommand::Enable(arguments)) => operator::organisation_enable(arguments).await,
+        Command::Keys(KeysCommand::List(arguments)) => operator::keys_list(arguments).await,
+        Command::Keys(KeysCommand::Rotate(arguments)) => operator::keys_rotate(arguments).await,
         Command::Backup(arguments) => backup::take(arguments),
         Command::Restore(arguments) => backup::restore(arguments).await,
         Command::Supervised(arguments) => Err(crate::up::supervised(arguments)),

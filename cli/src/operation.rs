@@ -84,6 +84,8 @@ pub const OPERATIONS: &[Operation] = &[
     row("person enable", "person_enable", Who::Machine),
     row("organisation disable", "organisation_disable", Who::Machine),
     row("organisation enable", "organisation_enable", Who::Machine),
+    row("keys list", "signing_key_list", Who::Machine),
+    row("keys rotate", "signing_key_rotate", Who::Machine),
     row("backup", "backup_take", Who::Machine),
     row("restore", "backup_restore", Who::Machine),
 ];

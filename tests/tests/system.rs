@@ -19,6 +19,8 @@ mod delegation;
 mod freeze;
 #[path = "system/full_disk.rs"]
 mod full_disk;
+#[path = "system/keys.rs"]
+mod keys;
 #[path = "system/link_slipway.rs"]
 mod link_slipway;
 #[path = "system/linking.rs"]

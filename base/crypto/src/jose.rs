@@ -7,9 +7,11 @@
 mod foreign;
 mod jwk;
 mod key;
+mod source;
 mod verify;
 
 pub use foreign::ForeignKeys;
 pub use jwk::Jwk;
 pub use key::{Algorithm, SigningKey};
+pub use source::KeySource;
 pub use verify::{JoseError, Verified, decode_unverified, decode_unverified_untyped, verify, verify_bytes, verify_untyped};

@@ -1,6 +1,6 @@
-//! `bootstrap`, `person disable`, `organisation disable`: what the operator does on the machine, beside the process that serves.
+//! `bootstrap`, `person disable`, `organisation disable`, `keys rotate`: what the operator does on the machine, beside the process that serves.
 
-use purser_server::operator::Operator;
+use purser_server::operator::{Haste, Operator};
 use purser_values::Env;
 use purser_values::error::Kind;
 use purser_values::id::OrganisationId;
@@ -8,7 +8,7 @@ use purser_values::name::Email;
 use serde_json::json;
 
 use super::serve;
-use crate::arguments::{Configured, OfOrganisation, OfPerson};
+use crate::arguments::{Configured, KeysRotate, OfOrganisation, OfPerson};
 use crate::outcome::{Failure, Success};
 
 pub(super) async fn bootstrap(arguments: &Configured) -> Result<Success, Failure> {
@@ -39,6 +39,38 @@ pub(super) async fn organisation_enable(arguments: &OfOrganisation) -> Result<Su
     open(&arguments.config).await?.organisation_enable(organisation(arguments)?).await?;
     let text = format!("{} is open again. No grant came back.", arguments.organisation);
     Ok(Success::new(json!({ "organisation": arguments.organisation, "disabled": false }), text))
+}
+
+pub(super) async fn keys_list(arguments: &Configured) -> Result<Success, Failure> {
+    let keys = open(&arguments.config).await?.signing_keys().await?;
+    let mut text = String::new();
+    for key in &keys {
+        let until = match (key.life.retired_at, key.life.leaves_at) {
+            (Some(retired), Some(leaves)) => format!(" until {retired}, leaves {leaves}"),
+            _ => String::new(),
+        };
+        let line = format!("{}  {:<5}  {:<9}  signs from {}{until}\n", key.kid, key.algorithm, key.state.name(), key.life.signs_from);
+        text.push_str(&line);
+    }
+    Ok(Success::new(json!({ "keys": keys }), text.trim_end().to_owned()))
+}
+
+pub(super) async fn keys_rotate(arguments: &KeysRotate) -> Result<Success, Failure> {
+    let haste = match (arguments.compromised, arguments.now) {
+        (true, _) => Haste::Compromised,
+        (_, true) => Haste::Now,
+        _ => Haste::Announced,
+    };
+    let done = open(&arguments.config).await?.signing_key_rotate(haste).await?;
+    let names = done.keys.join("\n");
+    let text = match haste {
+        Haste::Announced => {
+            format!("{names}\nPublished now, signs from {}; the old keys verify until {}.", done.signs_from, done.old_leave_at)
+        }
+        Haste::Now => format!("{names}\nSigns now; the old keys verify until {}.", done.old_leave_at),
+        Haste::Compromised => format!("{names}\nSigns now; the old keys are gone. Agents refresh their tokens by themselves."),
+    };
+    Ok(Success::new(json!({ "rotation": done }), text))
 }
 
 async fn open(config: &std::path::Path) -> Result<Operator, Failure> {

@@ -1,4 +1,4 @@
-//! The signed head of the chain, kept outside the database.
+//! The signed head of the chain, kept outside the database, with the public keys that verify it.
 
 use std::path::{Path, PathBuf};
 
@@ -16,7 +16,21 @@ pub struct Checkpoint {
     pub at: Timestamp,
 }
 
-/// The folder with the checkpoint and the public key that verifies it.
+/// The public keys that ever signed a checkpoint here, newest last.
+#[derive(Serialize)]
+pub(crate) struct KeySet {
+    pub keys: Vec<Jwk>,
+}
+
+/// What the file holds; versions before had one key in it.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum KeyFile {
+    Set { keys: Vec<Jwk> },
+    One(Jwk),
+}
+
+/// The folder with the checkpoint and the public keys that verify it.
 pub(crate) struct Folder(pub PathBuf);
 
 impl Folder {
@@ -28,13 +42,26 @@ impl Folder {
         self.0.join("checkpoint-key.json")
     }
 
-    pub fn write_key(&self, key: &Jwk) -> std::io::Result<()> {
+    /// Adds a key to those that verify. It is there before the first checkpoint that it signed.
+    pub fn add_key(&self, key: &Jwk) -> std::io::Result<()> {
         std::fs::create_dir_all(&self.0)?;
-        write_durably(&self.key(), serde_json::to_string_pretty(key)?.as_bytes())
+        let mut keys = match self.read_keys() {
+            Ok(set) => set.keys,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Vec::new(),
+            Err(e) => return Err(e),
+        };
+        if keys.contains(key) {
+            return Ok(());
+        }
+        keys.push(key.clone());
+        write_durably(&self.key(), serde_json::to_string_pretty(&KeySet { keys })?.as_bytes())
     }
 
-    pub fn read_key(&self) -> std::io::Result<Jwk> {
-        Ok(serde_json::from_slice(&std::fs::read(self.key())?)?)
+    pub fn read_keys(&self) -> std::io::Result<KeySet> {
+        Ok(match serde_json::from_slice(&std::fs::read(self.key())?)? {
+            KeyFile::Set { keys } => KeySet { keys },
+            KeyFile::One(key) => KeySet { keys: vec![key] },
+        })
     }
 
     pub fn write(&self, checkpoint: &Checkpoint, key: &SigningKey) -> std::io::Result<()> {
@@ -42,13 +69,23 @@ impl Folder {
         write_durably(&self.checkpoint(), text.as_bytes())
     }
 
-    /// The checkpoint, if there is one; an error when it is not signed by `key`.
-    pub fn read(&self, key: &Jwk) -> std::io::Result<Option<Checkpoint>> {
-        match std::fs::read_to_string(self.checkpoint()) {
-            Ok(text) => jose::verify(text.trim(), TYP, key).map(|v| Some(v.claims)).map_err(std::io::Error::other),
-            Err(e) if e.kind() == std::io::ErrorKind::NotFound => Ok(None),
-            Err(e) => Err(e),
-        }
+    /// The checkpoint, if there is one; an error when it is not signed by a key that `known` finds by its name.
+    pub fn read(&self, known: impl Fn(&str) -> Option<Jwk>) -> std::io::Result<Option<Checkpoint>> {
+        let text = match std::fs::read_to_string(self.checkpoint()) {
+            Ok(text) => text,
+            Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => return Err(e),
+        };
+        let text = text.trim();
+        let kid = jose::decode_unverified::<serde_json::Value>(text, TYP).map_err(std::io::Error::other)?.kid;
+        let key = kid.as_deref().and_then(known).ok_or_else(|| std::io::Error::other("it is signed by a key that is not ours"))?;
+        jose::verify(text, TYP, &key).map(|v| Some(v.claims)).map_err(std::io::Error::other)
+    }
+}
+
+impl KeySet {
+    pub fn find(&self, kid: &str) -> Option<Jwk> {
+        self.keys.iter().find(|key| key.thumbprint() == kid).cloned()
     }
 }
 

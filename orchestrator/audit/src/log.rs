@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use purser_crypto::jose::SigningKey;
+use purser_crypto::jose::KeySource;
 use purser_db::{Db, DbError, Engine, params};
 use purser_values::{Env, Sha256Digest};
 use tokio::sync::Notify;
@@ -36,20 +36,21 @@ pub struct Log {
 }
 
 impl Log {
-    /// Compares the database with the last checkpoint and starts the task that keeps both in step.
+    /// Compares the database with the last checkpoint, which any of our keys may have signed, and starts the task that keeps both in
+    /// step.
     ///
     /// # Errors
     /// When the database lacks what the checkpoint has seen ([`StartError::Cut`]), or either cannot be read.
-    pub async fn start(db: Db, env: Env, folder: PathBuf, key: SigningKey) -> Result<Self, StartError> {
+    pub async fn start(db: Db, env: Env, folder: PathBuf, keys: Arc<dyn KeySource>) -> Result<Self, StartError> {
         let folder = Folder(folder);
-        folder.write_key(key.public())?;
-        if let Some(checkpoint) = folder.read(key.public())? {
+        folder.add_key(keys.signing().public())?;
+        if let Some(checkpoint) = folder.read(|kid| keys.known(kid))? {
             compare(&db, checkpoint).await?;
         }
         let wake = Arc::new(Notify::new());
         // What was appended beside us, or just before a crash, is signed at once.
         wake.notify_one();
-        tokio::spawn(keep(db, env, folder, key, wake.clone()));
+        tokio::spawn(keep(db, env, folder, keys, wake.clone()));
         Ok(Self { wake })
     }
 
@@ -70,7 +71,7 @@ async fn compare(db: &Db, checkpoint: Checkpoint) -> Result<(), StartError> {
     if found == Some(checkpoint.hash) { Ok(()) } else { Err(StartError::Cut { seq }) }
 }
 
-async fn keep(db: Db, env: Env, folder: Folder, key: SigningKey, wake: Arc<Notify>) {
+async fn keep(db: Db, env: Env, folder: Folder, keys: Arc<dyn KeySource>, wake: Arc<Notify>) {
     let mut signed = 0;
     loop {
         match db.engine() {
@@ -82,7 +83,7 @@ async fn keep(db: Db, env: Env, folder: Folder, key: SigningKey, wake: Arc<Notif
             Engine::Postgres => sequence(&db).await,
         };
         match head {
-            Ok(head) if head.seq > signed => match write(&folder, &key, &env, head) {
+            Ok(head) if head.seq > signed => match write(&folder, &*keys, &env, head) {
                 Ok(()) => signed = head.seq,
                 Err(e) => tracing::error!(error = %e, "the audit checkpoint cannot be written"),
             },
@@ -104,6 +105,8 @@ async fn sequence(db: &Db) -> Result<Head, DbError> {
     }
 }
 
-fn write(folder: &Folder, key: &SigningKey, env: &Env, head: Head) -> std::io::Result<()> {
-    folder.write(&Checkpoint { seq: head.seq, hash: head.hash, at: env.now() }, key)
+fn write(folder: &Folder, keys: &dyn KeySource, env: &Env, head: Head) -> std::io::Result<()> {
+    let key = keys.signing();
+    folder.add_key(key.public())?;
+    folder.write(&Checkpoint { seq: head.seq, hash: head.hash, at: env.now() }, &key)
 }

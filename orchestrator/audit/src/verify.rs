@@ -97,8 +97,8 @@ pub async fn verify_files(database: &Path, audit: &Path, check: SignatureCheck) 
     }
     // The checkpoint is read first: entries that are added meanwhile lie behind it and do no harm.
     let folder = Folder(audit.to_owned());
-    let key = folder.read_key().map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
-    let checkpoint = folder.read(&key).map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
+    let checkpoint = folder.read_keys().and_then(|keys| folder.read(|kid| keys.find(kid)));
+    let checkpoint = checkpoint.map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
     let checkpoint = checkpoint.ok_or_else(|| VerifyError::Checkpoint("the file does not exist".to_owned()))?;
     let db = Db::open(&DbConfig::Sqlite { path: database.to_owned() }).await?;
     db.read(move |tx| verify_with(tx, Some(&checkpoint), check)).await

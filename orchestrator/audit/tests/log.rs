@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use purser_audit::{Log, StartError, VerifyError, append, verify_offline};
@@ -17,7 +18,7 @@ const TABLES: &[Migrations] = &[purser_audit::MIGRATIONS];
 async fn filled(data: &Path, key: &SigningKey, env: &Env) -> Db {
     let db = Db::open(&DbConfig::Sqlite { path: data.join("purser.db") }).await.unwrap();
     db.migrate(env, TABLES).await.unwrap();
-    let log = Log::start(db.clone(), env.clone(), data.join("audit"), key.clone()).await.unwrap();
+    let log = Log::start(db.clone(), env.clone(), data.join("audit"), Arc::new(key.clone())).await.unwrap();
     let organisation = OrganisationId::mint(env);
     for i in 0..5 {
         let event = Event::done("resource_add", &Caller::System, format!("res_{i}")).related(["shop.test"]).in_organisation(&organisation);
@@ -75,7 +76,7 @@ async fn a_cut_tail_is_found_and_the_log_does_not_start_over_it() {
     tamper(&db, "delete from audit_event where seq = 5").await;
     let error = verify_offline(data.path(), |_| Ok(false)).await.unwrap_err();
     assert!(matches!(error, VerifyError::Cut { last: 4, checkpoint: 5 }), "{error}");
-    let again = Log::start(db, env, data.path().join("audit"), key).await;
+    let again = Log::start(db, env, data.path().join("audit"), Arc::new(key)).await;
     assert!(matches!(again, Err(StartError::Cut { seq: 5 })));
 }
 
@@ -96,7 +97,7 @@ async fn writers_that_race_leave_one_unbroken_chain_on_both_engines() {
         let env = Env::system();
         let folder = tempfile::tempdir().unwrap();
         let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
-        let log = Log::start(db.clone(), env.clone(), folder.path().to_owned(), key).await.unwrap();
+        let log = Log::start(db.clone(), env.clone(), folder.path().to_owned(), Arc::new(key)).await.unwrap();
         let tasks: Vec<_> = (0..40)
             .map(|i| {
                 let (db, env) = (db.clone(), env.clone());

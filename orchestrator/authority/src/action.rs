@@ -115,6 +115,9 @@ actions! {
     PersonEnable = "person_enable" by NOBODY;
     OrganisationDisable = "organisation_disable" by NOBODY;
     OrganisationEnable = "organisation_enable" by NOBODY;
+    /// The operator's: see the signing keys, and put new ones in their place.
+    SigningKeyRead = "signing_key_read" by NOBODY;
+    SigningKeyRotate = "signing_key_rotate" by NOBODY;
     /// See which terms are in force and who accepted which text.
     TermsRead = "terms_read" by EVERYBODY;
     AgentRead = "agent_read" by EVERYBODY;

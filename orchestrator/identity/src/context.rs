@@ -95,7 +95,7 @@ fn access_claims(realm: &Realm, access_token: &str) -> Result<AccessClaims, Call
     let invalid = |_| CallerError::InvalidToken;
     let kid = jose::decode_unverified::<serde_json::Value>(access_token, ACCESS_TYPE).map_err(invalid)?.kid;
     let key = kid.as_deref().and_then(|kid| realm.keys.find(kid)).ok_or(CallerError::InvalidToken)?;
-    let claims = jose::verify::<AccessClaims>(access_token, ACCESS_TYPE, key).map_err(invalid)?.claims;
+    let claims = jose::verify::<AccessClaims>(access_token, ACCESS_TYPE, &key).map_err(invalid)?.claims;
     let ours = claims.iss == *realm.issuer && claims.aud == *realm.issuer && realm.env.now().as_secs() < claims.exp;
     if ours { Ok(claims) } else { Err(CallerError::InvalidToken) }
 }

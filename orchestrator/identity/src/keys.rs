@@ -1,16 +1,32 @@
-//! The orchestrator's own keys: those that sign, those that signed before, and the secret of its codes.
+//! The orchestrator's own keys: those that sign, those that will, those that did, and the secret of its codes.
 //!
 //! Ed25519 signs what agents, providers and auditors read; P-256 signs what OpenID clients read, because all of them know ES256.
-//! All are sealed in the database. Retired keys stay published, because grants that they signed must stay verifiable.
+//! All are sealed in the database. What a key does at a moment follows from the times in its row, so that every node goes over to
+//! the next one by itself; what changes in the rows, [`Keys::reload`] picks up.
+//!
+//! INVARIANT (key-before-signature): a key is published before it signs, and until the last thing that it signed can have ended. Its
+//! public half is kept for ever, because records that it signed must stay verifiable.
 
-use std::sync::Arc;
+mod leave;
+mod life;
+mod list;
+mod ring;
+mod rotate;
 
-use purser_crypto::jose::{Algorithm, JoseError, Jwk, SigningKey};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use purser_crypto::jose::{Algorithm, JoseError, Jwk, KeySource, SigningKey};
 use purser_crypto::mac;
 use purser_crypto::seal::{Keyring, SealError};
 use purser_db::{DbError, Tx, params};
 use purser_values::{Env, Secret};
 use serde::Serialize;
+
+pub use leave::signing_key_sweep;
+pub use life::{KeyLife, KeyState};
+pub use list::{ListedKey, signing_key_list};
+use ring::{Ring, Rows};
+pub use rotate::{Haste, RotateError, Rotation, signing_key_rotate};
 
 const MAC_NAME: &str = "codes";
 
@@ -20,24 +36,26 @@ pub enum KeysError {
     Seal(#[from] SealError),
     #[error("a key cannot be made or read: {0}")]
     Key(#[from] JoseError),
+    #[error("the stored key `{0}` is not the one that was sealed")]
+    Altered(String),
     #[error(transparent)]
     Db(#[from] DbError),
 }
 
-/// The keys of one orchestrator, cheap to clone.
+/// The keys of one orchestrator, cheap to clone; all clones change together.
 #[derive(Clone)]
 pub struct Keys(Arc<Inner>);
 
 struct Inner {
-    active: SigningKey,
-    es256: SigningKey,
-    published: Vec<Jwk>,
+    env: Env,
+    keyring: Keyring,
+    ring: RwLock<Arc<Ring>>,
     codes: Secret<Vec<u8>>,
 }
 
 impl std::fmt::Debug for Keys {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Keys({:?})", self.0.active)
+        write!(f, "Keys({:?})", self.active())
     }
 }
 
@@ -47,94 +65,93 @@ impl Keys {
     /// # Errors
     /// When the store fails or a key does not open.
     pub fn load(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Self, KeysError> {
-        let rows = tx.query("select kid, sealed, public, retired_at from signing_key order by created_at desc, kid", params![])?;
-        let mut published = Vec::with_capacity(rows.len() + 1);
-        let (mut active, mut es256) = (None, None);
-        for row in &rows {
-            let public: Jwk = row.json("public")?;
-            let alg = public.algorithm();
-            published.push(public);
-            let place = match alg {
-                Algorithm::EdDsa => &mut active,
-                Algorithm::Es256 => &mut es256,
-            };
-            if place.is_none() && row.get::<Option<i64>>("retired_at")?.is_none() {
-                let sealed: Vec<u8> = row.get("sealed")?;
-                let pkcs8 = keyring.open(&key_purpose(&row.get::<String>("kid")?), &sealed)?;
-                *place = Some(SigningKey::from_pkcs8(alg, &pkcs8)?);
-            }
-        }
-        let mut made = |found: Option<SigningKey>, alg| match found {
-            Some(key) => Ok(key),
-            None => {
-                let key = add_key(tx, env, keyring, alg)?;
-                published.insert(0, key.public().clone());
-                Ok::<_, KeysError>(key)
+        let ring = match Rows::read(tx, keyring, None)?.complete() {
+            Ok(ring) => ring,
+            Err(missing) => {
+                let now = env.now();
+                for alg in missing {
+                    ring::add(tx, env, keyring, alg, now)?;
+                }
+                Rows::read(tx, keyring, None)?.complete().map_err(|_| DbError::NoRow)?
             }
         };
-        let (active, es256) = (made(active, Algorithm::EdDsa)?, made(es256, Algorithm::Es256)?);
-        Ok(Self(Arc::new(Inner { active, es256, published, codes: code_secret(tx, env, keyring)? })))
+        let codes = code_secret(tx, env, keyring)?;
+        Ok(Self(Arc::new(Inner { env: env.clone(), keyring: keyring.clone(), ring: RwLock::new(Arc::new(ring)), codes })))
     }
 
-    /// Whether the keys in use open with this key-encryption key. Nothing is kept of them.
+    /// Reads what the store has now; answers whether anything changed. When it fails, the keys stay as they are.
+    ///
+    /// # Errors
+    /// When the store fails, or a row is not what was sealed.
+    pub fn reload(&self, tx: &mut Tx<'_>) -> Result<bool, KeysError> {
+        let before = self.ring();
+        let ring = Rows::read(tx, &self.0.keyring, Some(&before))?.complete().map_err(|_| DbError::NoRow)?;
+        let changed = !ring.is_same(&before);
+        if changed {
+            *self.0.ring.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(ring);
+        }
+        Ok(changed)
+    }
+
+    /// Whether the keys open with this key-encryption key. Nothing is kept of them.
     ///
     /// # Errors
     /// When one does not, or there is none.
     pub fn opens(tx: &mut Tx<'_>, keyring: &Keyring) -> Result<(), KeysError> {
-        let rows = tx.query("select kid, sealed from signing_key where retired_at is null", params![])?;
-        if rows.is_empty() {
-            return Err(DbError::NoRow.into());
-        }
-        for row in &rows {
-            keyring.open(&key_purpose(&row.get::<String>("kid")?), &row.get::<Vec<u8>>("sealed")?)?;
-        }
+        Rows::read(tx, keyring, None)?.complete().map_err(|_| DbError::NoRow)?;
         Ok(())
     }
 
-    /// Makes new signing keys and retires those in use, which stay published.
-    ///
-    /// # Errors
-    /// As [`Keys::load`].
-    pub fn rotate(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Self, KeysError> {
-        tx.execute("update signing_key set retired_at = $1 where retired_at is null", params![env.now()])?;
-        Self::load(tx, env, keyring)
-    }
-
-    /// A compact JWS by the active Ed25519 key.
+    /// A compact JWS by the Ed25519 key that signs now.
     ///
     /// # Errors
     /// When the claims do not serialise.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
-        self.0.active.sign(typ, claims)
+        self.sign_with(Algorithm::EdDsa, typ, claims)
     }
 
-    /// A compact JWS by the active key of an algorithm.
+    /// A compact JWS by the key of an algorithm that signs now.
     ///
     /// # Errors
     /// When the claims do not serialise.
     pub fn sign_with(&self, alg: Algorithm, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
-        let key = match alg {
-            Algorithm::EdDsa => &self.0.active,
-            Algorithm::Es256 => &self.0.es256,
-        };
-        key.sign(typ, claims)
+        self.ring().signer(alg, self.0.env.now()).sign(typ, claims)
     }
 
     /// The Ed25519 key that signs now.
     #[must_use]
-    pub fn active(&self) -> &SigningKey {
-        &self.0.active
+    pub fn active(&self) -> SigningKey {
+        self.ring().signer(Algorithm::EdDsa, self.0.env.now()).clone()
     }
 
-    /// All public keys, newest first, for the key set.
+    /// The public keys of the key set now, newest first.
     #[must_use]
-    pub fn published(&self) -> &[Jwk] {
-        &self.0.published
+    pub fn published(&self) -> Vec<Jwk> {
+        self.ring().published(self.0.env.now()).map(|(key, _)| key.clone()).collect()
     }
 
+    /// The same with the times of each.
     #[must_use]
-    pub fn find(&self, kid: &str) -> Option<&Jwk> {
-        self.0.published.iter().find(|key| key.kid.as_deref() == Some(kid))
+    pub fn lives(&self) -> Vec<(Jwk, KeyLife)> {
+        self.ring().published(self.0.env.now()).map(|(key, life)| (key.clone(), life)).collect()
+    }
+
+    /// All public keys that there ever were, newest first: for records, which outlive the key set.
+    #[must_use]
+    pub fn kept(&self) -> Vec<Jwk> {
+        self.ring().kept().cloned().collect()
+    }
+
+    /// The key of that name, when a token of it can be alive.
+    #[must_use]
+    pub fn find(&self, kid: &str) -> Option<Arc<Jwk>> {
+        self.ring().of_tokens(kid, self.0.env.now())
+    }
+
+    /// The key of that name, when it is in the key set: for what may be older than a token gets.
+    #[must_use]
+    pub fn find_published(&self, kid: &str) -> Option<Jwk> {
+        self.ring().published(self.0.env.now()).map(|(key, _)| key).find(|key| key.kid.as_deref() == Some(kid)).cloned()
     }
 
     /// HMAC under the secret of codes and form tokens. `purpose` keeps uses apart.
@@ -146,16 +163,20 @@ impl Keys {
         }
         mac::hmac_sha256(self.0.codes.expose(), &framed)
     }
+
+    fn ring(&self) -> Arc<Ring> {
+        self.0.ring.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
-fn add_key(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring, alg: Algorithm) -> Result<SigningKey, KeysError> {
-    let key = SigningKey::generate(alg)?;
-    let kid = key.public().thumbprint();
-    let sealed = keyring.seal(env, &key_purpose(&kid), key.pkcs8().expose())?;
-    let public = serde_json::json!(key.public());
-    let insert = "insert into signing_key (kid, sealed, public, created_at) values ($1, $2, $3, $4)";
-    tx.execute(insert, params![kid, sealed, public, env.now()])?;
-    Ok(key)
+impl KeySource for Keys {
+    fn signing(&self) -> SigningKey {
+        self.active()
+    }
+
+    fn known(&self, kid: &str) -> Option<Jwk> {
+        self.ring().kept().find(|key| key.kid.as_deref() == Some(kid)).cloned()
+    }
 }
 
 fn code_secret(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Secret<Vec<u8>>, KeysError> {
@@ -168,8 +189,4 @@ fn code_secret(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Secret<V
     let sealed = keyring.seal(env, &purpose, secret.expose())?;
     tx.execute("insert into identity_secret (name, sealed) values ($1, $2)", params![MAC_NAME, sealed])?;
     Ok(secret)
-}
-
-fn key_purpose(kid: &str) -> String {
-    format!("signing-key/{kid}")
 }

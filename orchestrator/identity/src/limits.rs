@@ -110,3 +110,17 @@ pub const INVITATIONS_PER_ORGANISATION_DAY: i64 = 200;
 pub const INVITATIONS_PER_ADDRESS_DAY: i64 = 5;
 /// Life of the first owner's link, in seconds.
 pub const BOOTSTRAP_LIFE_S: i64 = 86_400;
+/// Time for which a client may use a fetched key set without asking again, in seconds.
+pub const KEY_SET_FRESH_S: i64 = 300;
+/// Longest time for which a provider may trust a key that it has fetched, in seconds.
+pub const KEY_TRUST_S: i64 = 86_400;
+/// Time between a signing key's publication and its first signature, in seconds: whoever keeps our keys for as long as we allow has
+/// the new one by then.
+pub const KEY_HEAD_START_S: i64 = KEY_TRUST_S + 3_600;
+/// The same in an emergency: time in which every node reads the new key from the store.
+pub const KEY_SETTLE_S: i64 = 2;
+/// Time for which a key stays published after its last signature, in seconds: the longest life of what it signed.
+pub const KEY_VERIFIES_S: i64 = GRANT_LIFE_MAX_S;
+/// Time after its last signature in which a token of a key is still taken, in seconds: whoever steals a retired key later makes
+/// nothing of it.
+pub const KEY_TOKENS_S: i64 = purser_values::limits::ACCESS_TOKEN_LIFE_S + CLOCK_SKEW_S;

@@ -4,6 +4,7 @@ mod approval;
 mod clients;
 mod delegation;
 mod device;
+mod keys;
 mod organisation;
 mod presence;
 mod registrar;
@@ -31,6 +32,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         terms::TERMS_LEDGER,
         device::DEVICE_SIGN_ON,
         registrar::REGISTRAR,
+        keys::KEYS,
     ],
 };
 

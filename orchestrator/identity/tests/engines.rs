@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use purser_authority::action::{
-    AgentDelegate, AgentFreeze, AgentRead, AgentThaw, GrantDecide, GrantRequest, GrantRevoke, SignIn, TokenIssue,
+    AgentDelegate, AgentFreeze, AgentRead, AgentThaw, GrantDecide, GrantRequest, GrantRevoke, SignIn, SigningKeyRotate, TokenIssue,
 };
 use purser_authority::{Action, Caller, Denied, Done, Facts, GrantScope, Permit, Reach, Role, authorise};
 use purser_crypto::jose::{self, Algorithm, SigningKey};
@@ -18,6 +18,8 @@ use purser_identity::grant::{self, Derive, DeriveError, Derived, GrantRecord, Re
 use purser_identity::grant_request::{
     Accept, Ask, AskedScope, Asker, DecideError, Decided, Decision, device_authorization_start, device_decision,
 };
+use purser_identity::keys::{Haste, signing_key_rotate};
+use purser_identity::limits::KEY_SETTLE_S;
 use purser_identity::session::Place;
 use purser_identity::sign_in::{CodeUse, CodeUseError, Origin, sign_in_code_send, sign_in_code_use};
 use purser_identity::terms::{TermsDocument, terms_in_force, terms_keep};
@@ -317,18 +319,21 @@ async fn of_two_refreshes_at_once_by_the_same_key_one_answer_works_and_a_late_re
 #[tokio::test]
 async fn a_grant_is_a_record_that_anybody_can_verify_with_the_public_key_also_after_a_rotation() {
     each_engine(MIGRATIONS, |db| async {
-        let mut world = World::new(db).await;
+        let world = World::new(db).await;
         let (person, agent_key) = (world.person("ada@example.test").await, key());
         let tokens = world.granted(&person, &agent_key).await;
-        let keys = world.write(|tx, realm| Keys::rotate(tx, &realm.env, &realm.keyring)).await.unwrap();
-        assert_ne!(keys.active().public(), world.realm.keys.active().public());
-        world.realm.keys = keys;
+        let before = world.realm.keys.active();
+        let permit = |realm: &Realm| allowed::<SigningKeyRotate>(&Caller::Operator, realm, "x");
+        let _events = world.write(move |tx, realm| signing_key_rotate(tx, realm, &permit(realm), Haste::Now)).await.unwrap();
+        world.write(|tx, realm| realm.keys.reload(tx)).await.unwrap();
+        world.clock.advance_secs(KEY_SETTLE_S);
+        assert_ne!(before.public(), world.realm.keys.active().public());
         assert!(world.call(&tokens, &agent_key).await.is_ok(), "a token of the retired key");
 
         let id = tokens.agent.as_ref().unwrap().grant.clone();
         let grant = world.write(move |tx, _| grant::find(tx, &id)).await.unwrap().unwrap();
         let kid = jose::decode_unverified::<serde_json::Value>(&grant.record, "grant+jwt").unwrap().kid.unwrap();
-        let record = jose::verify::<GrantRecord>(&grant.record, "grant+jwt", world.realm.keys.find(&kid).unwrap()).unwrap().claims;
+        let record = jose::verify::<GrantRecord>(&grant.record, "grant+jwt", &world.realm.keys.find_published(&kid).unwrap()).unwrap().claims;
         assert_eq!((&record.scope, &record.terms), (&grant.scope, &grant.terms));
         assert_eq!(record.agent.jkt, agent_key.public().thumbprint());
         assert_eq!(record.terms[0].sha256, Sha256Digest::of(b"1"));

@@ -18,6 +18,7 @@ use serde_json::Value;
 use crate::agent_control::{self, AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::charges::{self, Rails};
+use crate::signing_keys::sweep_keys;
 use crate::{account_link, client_logout, deploy, freeze, notice, refunds, resource};
 
 /// Every kind of saga that this version can run.
@@ -102,7 +103,7 @@ const CHARGE_LATE_S: i64 = 60;
 const KEEP_S: i64 = 30 * 86_400;
 
 /// What time alone makes due: run-out codes and proofs, holds nobody charged, renewals, charges and refunds without an outcome, refunds
-/// that did not come.
+/// that did not come, signing keys that begin or leave.
 /// Runs for ever; spawn it.
 pub async fn housekeeping(app: App) {
     loop {
@@ -147,6 +148,7 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
     if late > 0 {
         app.core.jobs.notify_one();
     }
+    sweep_keys(&app.core, &app.realm).await?;
     batches(app, "grant_end", agent_control::grant_end).await?;
     batches(app, "hold_expire", purser_spend::hold::expire).await?;
     batches(app, "refund_dispute", due::overdue).await?;

@@ -8,7 +8,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use purser_client::{Discovery, DiscoveryError, ProviderClient, ProviderEndpoint, Signer};
-use purser_crypto::jose::{Jwk, SigningKey};
+use purser_crypto::jose::{Jwk, KeySource};
 use purser_db::DbError;
 use purser_http::Fetcher;
 use purser_identity::terms::{self, TermsDocument};
@@ -73,16 +73,17 @@ pub struct Gateway(Arc<Inner>);
 
 struct Inner {
     fetcher: Fetcher,
-    key: SigningKey,
+    keys: Arc<dyn KeySource>,
     env: Env,
     configured: Vec<Configured>,
     known: RwLock<HashMap<ProviderName, Arc<Provider>>>,
 }
 
 impl Gateway {
+    /// `keys` is asked for every call: what signs today does not sign tomorrow.
     #[must_use]
-    pub fn new(fetcher: Fetcher, key: SigningKey, env: Env, configured: Vec<Configured>) -> Self {
-        Self(Arc::new(Inner { fetcher, key, env, configured, known: RwLock::default() }))
+    pub fn new(fetcher: Fetcher, keys: Arc<dyn KeySource>, env: Env, configured: Vec<Configured>) -> Self {
+        Self(Arc::new(Inner { fetcher, keys, env, configured, known: RwLock::default() }))
     }
 
     #[must_use]
@@ -157,7 +158,7 @@ impl Gateway {
                 body,
             });
         }
-        let signer = Signer { secret: configured.secret.clone(), key: self.0.key.clone(), env: self.0.env.clone() };
+        let signer = Signer { secret: configured.secret.clone(), keys: self.0.keys.clone(), env: self.0.env.clone() };
         let client = ProviderClient::new(self.0.fetcher.clone(), ProviderEndpoint::from(&manifest), signer);
         let services = client.services().await?;
         let (env, name, display) = (core.env.clone(), configured.name.clone(), manifest.display_name.clone());

@@ -52,7 +52,7 @@ pub async fn trace(app: &App, caller: &Caller, of: String) -> Result<Value, OpEr
                     return Err(Denied::NotFound.into());
                 }
             }
-            tell(tx, keys.published(), organisation, &of, found)
+            tell(tx, &keys.kept(), organisation, &of, found)
         })
         .await
 }

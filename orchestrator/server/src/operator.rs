@@ -1,18 +1,24 @@
-//! What the operator does beside the process that serves: the first owner's link, and stopping a person or an organisation.
+//! What the operator does beside the process that serves: the first owner's link, stopping a person or an organisation, and new signing
+//! keys.
 //!
 //! Each is one write into the database that the other process reads with its every call, so that it bites within a moment there. The
 //! jobs that follow are found and run by that process.
 
-use purser_authority::action::{BootstrapMint, OrganisationEnable, PersonEnable};
+use std::time::Duration;
+
+use purser_authority::action::{BootstrapMint, OrganisationEnable, PersonEnable, SigningKeyRead, SigningKeyRotate};
 use purser_authority::{Attempt, Caller, Denied, Facts, authorise};
 use purser_db::{Db, DbConfig, DbError};
 use purser_identity::bootstrap::{BootstrapError, BootstrapLink, bootstrap_mint};
+use purser_identity::keys::{ListedKey, RotateError, Rotation, signing_key_list, signing_key_rotate};
 use purser_identity::organisation::{DisableError, organisation_enable, person_enable};
 use purser_identity::{Keys, Realm, person};
 use purser_provisioning::{organisation_disable, perform_beside, person_disable};
 use purser_values::Env;
 use purser_values::id::{GrantId, OrganisationId, PersonId};
 use purser_values::name::Email;
+
+pub use purser_identity::keys::Haste;
 
 use crate::config::Config;
 use crate::serve::{ServeError, TABLES, keyring, part};
@@ -97,6 +103,39 @@ impl Operator {
             organisation_enable(tx, &authorise::<OrganisationEnable>(&Caller::Operator, &Facts::new(env.now(), id.as_str()))?)
         })
         .await
+    }
+
+    /// Every signing key that there ever was.
+    ///
+    /// # Errors
+    /// When the store fails or a key does not open.
+    pub async fn signing_keys(&self) -> Result<Vec<ListedKey>, RotateError> {
+        let realm = self.realm.clone();
+        let read = move |tx: &mut purser_db::Tx<'_>| {
+            let permit = authorise::<SigningKeyRead>(&Caller::Operator, &Facts::new(realm.env.now(), &realm.issuer))?;
+            Ok(signing_key_list(tx, &realm, &permit)?)
+        };
+        self.db.read(read).await
+    }
+
+    /// Puts new signing keys in the place of those that sign. Every node that serves picks them up by itself; where they sign at once,
+    /// the answer comes when they do.
+    ///
+    /// # Errors
+    /// When the last rotation has not come to its end.
+    pub async fn signing_key_rotate(&self, haste: Haste) -> Result<Rotation, RotateError> {
+        let realm = self.realm.clone();
+        let attempt = Attempt::new("signing_key_rotate", &Caller::Operator, &*realm.issuer);
+        let rotation = perform_beside(&self.db, &self.realm.env, attempt, move |tx| {
+            let permit = authorise::<SigningKeyRotate>(&Caller::Operator, &Facts::new(realm.env.now(), &realm.issuer))?;
+            signing_key_rotate(tx, &realm, &permit, haste)
+        })
+        .await?;
+        if haste != Haste::Announced {
+            let left = rotation.signs_from.as_micros() - self.realm.env.now().as_micros();
+            tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or_default())).await;
+        }
+        Ok(rotation)
     }
 
     async fn person(&self, email: Email) -> Result<PersonId, DisableError> {

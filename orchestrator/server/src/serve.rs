@@ -82,6 +82,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     tokio::spawn(purser_provisioning::jobs(&app, &rails, mail).run());
     tokio::spawn(app.gateway.clone().keep_fresh(app.core.clone()));
     tokio::spawn(purser_provisioning::housekeeping(app.clone()));
+    tokio::spawn(purser_provisioning::follow_keys(app.core.db.clone(), app.realm.keys.clone()));
     let (core, realm) = (app.core.clone(), app.realm.clone());
     let front = Front {
         core: app.core.clone(),
@@ -156,7 +157,7 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let proof_nonces = if config.require_dpop_nonce { NonceRule::Required } else { NonceRule::Offered };
     let realm = Realm::new(env.clone(), keyring.clone(), keys.clone(), config.public_url.as_str(), config.sign_up());
     let realm = Realm { proof_nonces, ..realm };
-    let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), keys.active().clone()).await?;
+    let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), Arc::new(keys.clone())).await?;
     let core = Core { db: db.clone(), env: env.clone(), keyring, audit, jobs: Arc::new(Notify::new()) };
     let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;
     let mut configured = Vec::with_capacity(config.providers.len());
@@ -164,7 +165,7 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
         let secret = read_secret(&provider.signing_secret_file)?;
         configured.push(Configured { name: provider.name.clone(), url: provider.url.clone(), secret });
     }
-    let gateway = Gateway::new(fetcher, keys.active().clone(), env.clone(), configured);
+    let gateway = Gateway::new(fetcher, Arc::new(keys.clone()), env.clone(), configured);
     let bundles = Bundles::open(config.data.join("uploads")).map_err(|e| part("data")(&e))?;
     let rails = if config.sandbox.rail { Rails::new(vec![Arc::new(SandboxRail::new(db))]) } else { Rails::default() };
     let mut app = App::new(core, realm, gateway, bundles, config.public_url.clone());

@@ -136,7 +136,7 @@ async fn a_clients_own_token_is_nobodys_and_has_no_scope_that_was_not_registered
     let access = tokens["access_token"].as_str().unwrap();
     let keys = &world.front.realm.keys;
     let kid = jose::decode_unverified::<Value>(access, "at+jwt").unwrap().kid.unwrap();
-    let said = jose::verify::<Value>(access, "at+jwt", keys.find(&kid).unwrap()).unwrap().claims;
+    let said = jose::verify::<Value>(access, "at+jwt", &keys.find(&kid).unwrap()).unwrap().claims;
     assert_eq!((&said["sub"], &said["client_id"], &said["aud"]), (&json!(client.id), &json!(client.id), &json!("http://localhost:4000")));
     assert!(said.get("org").is_none() && said.get("act").is_none() && said.get("scope").is_none(), "{said}");
     for scope in ["openid", "introspect", "admin"] {

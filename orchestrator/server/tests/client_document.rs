@@ -245,7 +245,7 @@ async fn a_person_signs_out_on_a_page_and_the_clients_are_told() {
     let token = told[0].strip_prefix("logout_token=").unwrap();
     let keys = &world.front.realm.keys;
     let kid = jose::decode_unverified::<Value>(token, "logout+jwt").unwrap().kid.unwrap();
-    let said = jose::verify::<Value>(token, "logout+jwt", keys.find(&kid).unwrap()).unwrap().claims;
+    let said = jose::verify::<Value>(token, "logout+jwt", &keys.find(&kid).unwrap()).unwrap().claims;
     assert_eq!((&said["aud"], &said["iss"]), (&json!(client.id), &json!("http://localhost:4000")));
     assert!(said["events"]["http://schemas.openid.net/event/backchannel-logout"].is_object() && said.get("nonce").is_none(), "{said}");
     assert!(

@@ -160,11 +160,11 @@ async fn a_person_with_a_passkey_signs_the_grant_and_anybody_can_check_it() {
     assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
     let tokens = agent.poll(&asked).await.1;
     let id = tokens["grant_id"].as_str().unwrap().parse().unwrap();
-    let keys = world.front.realm.keys.published().to_vec();
+    let keys = world.front.realm.keys.published();
     let grant = world.front.core.db.read(move |tx| purser_identity::grant::find(tx, &id)).await.unwrap().unwrap();
     assert_eq!(record_verify(&grant.record, &keys), Ok(true));
     let other = World::new().await;
-    assert_eq!(record_verify(&grant.record, other.front.realm.keys.published()), Err(ConsentFault::Record));
+    assert_eq!(record_verify(&grant.record, &other.front.realm.keys.published()), Err(ConsentFault::Record));
 
     // The log alone proves it too, and a forged statement in it is found.
     let check = |tx: &mut purser_db::Tx<'_>| verify_with(tx, None, consent_in_event);
@@ -196,7 +196,7 @@ async fn a_person_may_accept_without_signing_after_proving_that_they_are_there()
     assert_eq!(ada.submit(&done, 1, &[], None).await.status, StatusCode::SEE_OTHER);
     let tokens = agent.poll(&asked).await.1;
     let id = tokens["grant_id"].as_str().unwrap().parse().unwrap();
-    let keys = world.front.realm.keys.published().to_vec();
+    let keys = world.front.realm.keys.published();
     let grant = world.front.core.db.read(move |tx| purser_identity::grant::find(tx, &id)).await.unwrap().unwrap();
     assert_eq!(record_verify(&grant.record, &keys), Ok(false));
 }

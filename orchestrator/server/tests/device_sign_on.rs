@@ -76,7 +76,7 @@ async fn a_client_on_a_device_signs_a_person_on() {
     assert_eq!((tokens["token_type"].as_str(), tokens["scope"].as_str()), (Some("Bearer"), Some("openid email offline_access")));
     let id = tokens["id_token"].as_str().unwrap();
     let kid = jose::decode_unverified::<Value>(id, "JWT").unwrap().kid.unwrap();
-    let id = jose::verify::<IdClaims>(id, "JWT", world.front.realm.keys.find(&kid).unwrap()).unwrap().claims;
+    let id = jose::verify::<IdClaims>(id, "JWT", &world.front.realm.keys.find(&kid).unwrap()).unwrap().claims;
     assert_eq!((id.aud.as_str(), id.nonce.as_deref()), (client.id.as_str(), None));
     let (_, who) = world.userinfo(tokens["access_token"].as_str().unwrap()).await;
     assert_eq!((&who["sub"], &who["email"]), (&json!(id.sub), &json!("ada@example.test")));

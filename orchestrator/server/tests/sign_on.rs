@@ -16,7 +16,7 @@ use world::client::{Back, CALLBACK, query};
 fn id_claims(world: &World, token: &str) -> IdClaims {
     let keys = &world.front.realm.keys;
     let kid = jose::decode_unverified::<Value>(token, "JWT").unwrap().kid.unwrap();
-    jose::verify::<IdClaims>(token, "JWT", keys.find(&kid).unwrap()).unwrap().claims
+    jose::verify::<IdClaims>(token, "JWT", &keys.find(&kid).unwrap()).unwrap().claims
 }
 
 #[tokio::test]

@@ -1,8 +1,10 @@
 //! One provider as the orchestrator speaks to it.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
-use purser_crypto::jose::SigningKey;
+use purser_crypto::jose::KeySource;
 use purser_http::{FetchLimits, Fetched, Fetcher};
 use purser_values::{Env, Secret};
 use purser_wire::error::ErrorBody;
@@ -34,8 +36,8 @@ impl From<&Manifest> for ProviderEndpoint {
 #[derive(Clone, Debug)]
 pub struct Signer {
     pub secret: Secret<String>,
-    /// The key whose public half is at `v2/provisioning/public_keys`.
-    pub key: SigningKey,
+    /// The key that signs at the moment of a call; its public half is at `v2/provisioning/public_keys`.
+    pub keys: Arc<dyn KeySource>,
     pub env: Env,
 }
 
@@ -89,7 +91,7 @@ impl ProviderClient {
             Ok(())
         };
         let request = v2::Request { method: method.as_str(), url: url.as_str(), body: &body };
-        let signature = v2::sign(&self.signer.key, request, &self.signer.env).map_err(|e| unsendable(&e))?;
+        let signature = v2::sign(&self.signer.keys.signing(), request, &self.signer.env).map_err(|e| unsendable(&e))?;
         put(HeaderName::from_static(purser_wire::header::SIGNATURE_V2), &signature, true)?;
         let signature = hmac::sign(&self.signer.secret, &body, self.signer.env.now());
         put(HeaderName::from_static(purser_wire::header::SIGNATURE), &signature, true)?;

@@ -1,4 +1,4 @@
-//! The orchestrator's public keys: given, or fetched and kept for five minutes.
+//! The orchestrator's public keys: given, or fetched and kept for five minutes. A key that is new there is fetched when it is first met.
 
 use std::sync::Arc;
 
@@ -12,8 +12,10 @@ use url::Url;
 
 /// How long fetched keys are used, in seconds.
 const FRESH_S: i64 = 300;
-/// How soon an unknown key name may cause another fetch, in seconds: strangers choose key names.
+/// How often unknown key names may cause a fetch, in seconds for one, and how many may at once: strangers choose key names, and an
+/// orchestrator that changes its key in an emergency signs with the new one seconds later.
 const RETRY_S: i64 = 5;
+const RETRIES: i64 = 3;
 
 /// Where the keys come from; cheap to clone.
 #[derive(Clone, Debug)]
@@ -29,7 +31,20 @@ enum Source {
 struct Cache {
     keys: Option<PublicKeys>,
     fetched_at: Option<Timestamp>,
-    tried_at: Option<Timestamp>,
+    /// Fetches that are still free, as counted at a moment.
+    retries: Option<(i64, Timestamp)>,
+}
+
+impl Cache {
+    /// Takes one of the fetches that are free now, if there is one.
+    fn may_try(&mut self, now: Timestamp) -> bool {
+        let (free, at) = self.retries.unwrap_or((RETRIES, now));
+        let earned = (now.as_secs() - at.as_secs()).max(0) / RETRY_S;
+        let at = if earned > 0 || now < at { now } else { at };
+        let free = free.saturating_add(earned).min(RETRIES);
+        self.retries = Some(((free - 1).max(0), at));
+        free > 0
+    }
 }
 
 /// No key of that name can be had.
@@ -71,10 +86,10 @@ impl OrchestratorKeys {
         if let (true, Some(key)) = (fresh, &known) {
             return Ok(key.clone());
         }
-        if cache.tried_at.is_some_and(|at| now < at.plus_secs(RETRY_S) && at <= now) && cache.keys.is_some() {
+        // without any keys, somebody of ours is waiting for them
+        if !cache.may_try(now) && cache.keys.is_some() {
             return known.ok_or(KeyError::Unknown);
         }
-        cache.tried_at = Some(now);
         match fetch(fetcher, url).await {
             Ok(keys) => {
                 let key = keys.find(kid, now).ok_or(KeyError::Unknown);
@@ -94,4 +109,19 @@ async fn fetch(fetcher: &Fetcher, url: &Url) -> Result<PublicKeys, String> {
         return Err(format!("the answer has status {}", answer.status.as_u16()));
     }
     serde_json::from_slice(&answer.body).map_err(|_| "the answer is not a key document".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_few_fetches_are_free_at_once_and_then_one_every_five_seconds() {
+        let mut cache = Cache::default();
+        let mut tries = |s| cache.may_try(Timestamp::from_secs(s));
+        assert_eq!([0, 0, 1, 1, 4].map(&mut tries), [true, true, true, false, false]);
+        assert_eq!([5, 6, 9, 10, 11].map(&mut tries), [true, false, false, true, false]);
+        assert_eq!([1_000, 1_000, 1_000, 1_001].map(&mut tries), [true, true, true, false]);
+        assert_eq!([500, 504, 505].map(&mut tries), [false, false, true], "a clock that was set back");
+    }
 }

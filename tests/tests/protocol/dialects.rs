@@ -55,7 +55,7 @@ impl Fake {
 
     fn client(&self) -> ProviderClient {
         let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
-        let signer = Signer { secret: "whsec_dialects".to_owned().into(), key, env: Env::system() };
+        let signer = Signer { secret: "whsec_dialects".to_owned().into(), keys: std::sync::Arc::new(key), env: Env::system() };
         let endpoint = ProviderEndpoint { base_url: self.base_url.clone(), token_url: self.base_url.join("oauth/token").unwrap() };
         ProviderClient::new(self.fetcher.clone(), endpoint, signer)
     }

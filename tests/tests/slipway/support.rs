@@ -87,7 +87,7 @@ impl World {
         let server = tokio::spawn(async move { axum::serve(listener, served).await.unwrap() });
         stub.trust(cloud.manifest.keys.iter().map(|key| serde_json::from_value(key.clone()).unwrap()).collect());
         let fetcher = Fetcher::new(vec![Origin::of(&config.public_url).unwrap()]).unwrap();
-        let signer = Signer { secret: SECRET.to_owned().into(), key: stub.attestor().key, env: Env::system() };
+        let signer = Signer { secret: SECRET.to_owned().into(), keys: std::sync::Arc::new(stub.attestor().key), env: Env::system() };
         let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&cloud.manifest), signer);
         let edge_http = edge.http_addr;
         Self { folder, config, stub, cloud, app, client, edge_http, running: Some(edge), server }

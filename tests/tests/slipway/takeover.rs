@@ -236,7 +236,7 @@ async fn another_key_in_the_orchestrators_place_changes_and_redeems_nothing() {
     let code = parameter(&accept(&mut ada, &page, "new").await, "code").unwrap();
     // the shared secret has leaked, the key has not
     let stranger = SigningKey::generate(Algorithm::EdDsa).unwrap();
-    let signer = Signer { secret: SECRET.to_owned().into(), key: stranger.clone(), env: Env::system() };
+    let signer = Signer { secret: SECRET.to_owned().into(), keys: std::sync::Arc::new(stranger.clone()), env: Env::system() };
     let fetcher = Fetcher::new(vec![Origin::of(&world.config.public_url).unwrap()]).unwrap();
     let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&world.cloud.manifest), signer);
     let grant =

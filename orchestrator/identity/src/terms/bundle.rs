@@ -137,7 +137,7 @@ pub fn terms_export(tx: &mut Tx<'_>, realm: &Realm, permit: &Permit<TermsRead>) 
         acceptances: Vec::new(),
         documents: Vec::new(),
         grants: BTreeMap::new(),
-        keys: realm.keys.published().to_vec(),
+        keys: realm.keys.kept(),
     };
     let mut bodies = BTreeMap::new();
     for acceptance in accepted(tx, &organisation)? {

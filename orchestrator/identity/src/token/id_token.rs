@@ -79,7 +79,7 @@ const fn algorithm(alg: TokenAlgorithm) -> Algorithm {
 #[must_use]
 pub fn id_token_hint(realm: &Realm, token: &str) -> Option<IdClaims> {
     let kid = jose::decode_unverified::<serde_json::Value>(token, TYPE).ok()?.kid?;
-    let claims = jose::verify::<IdClaims>(token, TYPE, realm.keys.find(&kid)?).ok()?.claims;
+    let claims = jose::verify::<IdClaims>(token, TYPE, &realm.keys.find_published(&kid)?).ok()?.claims;
     (claims.iss == *realm.issuer).then_some(claims)
 }
 

@@ -54,7 +54,8 @@ pub(super) fn known(tx: &mut Tx<'_>, realm: &Realm, text: &str) -> Result<Option
 /// An access token that has not run out.
 fn access(realm: &Realm, text: &str) -> Option<Known> {
     let kid = jose::decode_unverified::<Value>(text, ACCESS_TYPE).ok()?.kid;
-    let claims = jose::verify::<Value>(text, ACCESS_TYPE, realm.keys.find(kid.as_deref()?)?).ok()?.claims;
+    let key = realm.keys.find(kid.as_deref()?)?;
+    let claims = jose::verify::<Value>(text, ACCESS_TYPE, &key).ok()?.claims;
     if claims["iss"] != *realm.issuer || claims["exp"].as_i64()? <= realm.env.now().as_secs() {
         return None;
     }

@@ -152,7 +152,7 @@ impl PresentedSignOn {
         let invalid = |_| SignOnTokenError::InvalidToken;
         let kid = jose::decode_unverified::<serde_json::Value>(access_token, TYPE).map_err(invalid)?.kid;
         let key = kid.as_deref().and_then(|kid| realm.keys.find(kid)).ok_or(SignOnTokenError::InvalidToken)?;
-        let claims = jose::verify::<SignOnClaims>(access_token, TYPE, key).map_err(invalid)?.claims;
+        let claims = jose::verify::<SignOnClaims>(access_token, TYPE, &key).map_err(invalid)?.claims;
         if claims.iss != *realm.issuer || claims.aud != *realm.issuer || realm.env.now().as_secs() >= claims.exp {
             return Err(SignOnTokenError::InvalidToken);
         }

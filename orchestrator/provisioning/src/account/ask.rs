@@ -183,7 +183,7 @@ fn request(app: &App, seeker: Seeker<'_>, provider: &Provider, row: &Account, un
         iat: now.as_secs(),
         exp: now.plus_secs(ASSERTION_LIFE_S).as_secs(),
     };
-    let assertion = assertion.sign(app.realm.keys.active()).map_err(StepError::transient)?;
+    let assertion = assertion.sign(&app.realm.keys.active()).map_err(StepError::transient)?;
     let organisation = Orchestrator::new(row.organisation.as_str(), row.organisation.as_str());
     let secret = link.secret(seals(app)).map_err(StepError::transient)?;
     let id = row.request.parse().map_err(|e| permanent("request_unusable", Kind::Internal, format!("{e}"), None))?;

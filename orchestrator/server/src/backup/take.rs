@@ -46,7 +46,8 @@ pub fn take(config: &Config, to: &Path, env: &Env) -> Result<Manifest, BackupErr
 /// By name: the process that serves replaces the file by a rename, in the middle of which a listing of the folder can miss it.
 fn checkpoint(from: &Path, to: &Path) -> Result<(), BackupError> {
     empty_folder(to)?;
-    for name in ["checkpoint-key.json", "checkpoint.jws"] {
+    // The checkpoint first: keys are only ever added to the other file, so that it holds the one that signed.
+    for name in ["checkpoint.jws", "checkpoint-key.json"] {
         let source = from.join(name);
         if !source.exists() {
             return Err(BackupError::NoCheckpoint(source));

@@ -4,10 +4,14 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::IntoResponse;
+use http::header;
 use purser_identity::authorization::code::{ACR_MAILED_CODE, ACR_PHISHING_RESISTANT};
 use purser_identity::authorization::details::GRANT_TYPE;
+use purser_identity::limits::{KEY_SET_FRESH_S, KEY_TRUST_S};
 use purser_identity::scope::OF_PERSONS;
 use purser_identity::token;
+use purser_values::Timestamp;
 use purser_wire::keys::{PublicKey, PublicKeys};
 use serde_json::{Value, json};
 
@@ -15,9 +19,6 @@ use super::clients::Registration;
 use super::resource::PROOF_ALGORITHMS;
 use super::{introspect, revoke};
 use crate::front::Front;
-
-/// How long a provider may trust a key that it has fetched, in seconds.
-const KEY_TRUST_S: i64 = 86_400;
 
 /// How clients prove themselves, at every endpoint that asks for it.
 const AUTHENTICATION: [&str; 4] = ["none", "client_secret_basic", "client_secret_post", "private_key_jwt"];
@@ -71,12 +72,19 @@ pub async fn server(State(front): State<Front>) -> Json<Value> {
     Json(metadata)
 }
 
-pub async fn jwks(State(front): State<Front>) -> Json<Value> {
-    Json(json!({ "keys": front.realm.keys.published() }))
+pub async fn jwks(State(front): State<Front>) -> impl IntoResponse {
+    (fresh(), Json(json!({ "keys": front.realm.keys.published() })))
 }
 
-pub async fn public_keys(State(front): State<Front>) -> Json<PublicKeys> {
-    let expires_at = front.realm.env.now().plus_secs(KEY_TRUST_S);
-    let public_keys = front.realm.keys.published().iter().filter_map(|key| PublicKey::new(key, expires_at)).collect();
-    Json(PublicKeys { public_keys })
+pub async fn public_keys(State(front): State<Front>) -> impl IntoResponse {
+    let trusted_until = front.realm.env.now().plus_secs(KEY_TRUST_S);
+    let lives = front.realm.keys.lives();
+    let until = |leaves_at: Option<Timestamp>| leaves_at.map_or(trusted_until, |at| at.min(trusted_until));
+    let public_keys = lives.iter().filter_map(|(key, life)| PublicKey::new(key, until(life.leaves_at))).collect();
+    (fresh(), Json(PublicKeys { public_keys }))
+}
+
+/// A new key is published for much longer than this before it signs, save in an emergency.
+fn fresh() -> [(header::HeaderName, String); 1] {
+    [(header::CACHE_CONTROL, format!("public, max-age={KEY_SET_FRESH_S}"))]
 }

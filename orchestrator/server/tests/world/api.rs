@@ -19,7 +19,7 @@ use super::{Agent, Browser, World, answer};
 /// The API beside the pages, without a provider.
 pub fn router(front: &Front, folder: &std::path::Path) -> axum::Router {
     let fetcher = purser_http::Fetcher::new(vec![]).unwrap();
-    router_with(front, folder, Gateway::new(fetcher, front.realm.keys.active().clone(), front.core.env.clone(), vec![]))
+    router_with(front, folder, Gateway::new(fetcher, std::sync::Arc::new(front.realm.keys.clone()), front.core.env.clone(), vec![]))
 }
 
 pub fn router_with(front: &Front, folder: &std::path::Path, gateway: Gateway) -> axum::Router {

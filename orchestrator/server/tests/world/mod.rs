@@ -111,7 +111,8 @@ impl World {
         let keyring = Keyring::from_bytes(&Secret::new([9; 32])).unwrap();
         let (e, k) = (env.clone(), keyring.clone());
         let keys = db.write(move |tx| Keys::load(tx, &e, &k)).await.unwrap();
-        let audit = purser_audit::Log::start(db.clone(), env.clone(), folder.path().join("audit"), keys.active().clone()).await.unwrap();
+        let audit = purser_audit::Log::start(db.clone(), env.clone(), folder.path().join("audit"), Arc::new(keys.clone())).await.unwrap();
+        tokio::spawn(purser_provisioning::follow_keys(db.clone(), keys.clone()));
         let realm = Realm::new(env.clone(), keyring.clone(), keys, url, sign_up);
         let core = Core { db: db.clone(), env: env.clone(), keyring: keyring.clone(), audit, jobs: Arc::default() };
         let mail = folder.path().join("mail");

@@ -1,0 +1,86 @@
+//! How many tokens a second: ours beside npm `oidc-provider`, in turn on the same machine, from this one load generator.
+//!
+//! `cargo xtask bench token` builds and runs it. Both servers run as they ship: ours with SQLite, durable, with its log and its audit
+//! entries; the other in memory. Every connection asks, waits for the answer and asks again; proofs are signed before the clock runs.
+//! One JSON object goes to stdout.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement stops at the first surprise")]
+
+#[path = "token/connection.rs"]
+mod connection;
+#[path = "token/disk.rs"]
+mod disk;
+#[path = "token/load.rs"]
+mod load;
+#[path = "token/servers.rs"]
+mod servers;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::load::{Kind, Measured, Side};
+use crate::servers::Servers;
+
+const CONNECTIONS: usize = 16;
+const WARM_UP: Duration = Duration::from_millis(500);
+
+fn main() {
+    let argument = |at: usize, usual: u64| std::env::args().nth(at).map_or(usual, |text| text.parse().expect("a number"));
+    let (rounds, window) = (argument(1, 5), Duration::from_millis(argument(2, 4_000)));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    runtime.block_on(async move {
+        let mut servers = Servers::start(CONNECTIONS).await;
+        let before = disk::flush_us(&servers.folder());
+        let mut all: BTreeMap<String, Vec<Measured>> = BTreeMap::new();
+        for round in 1..=rounds {
+            for (kind, side) in [
+                (Kind::ClientCredentials, Side::Ours),
+                (Kind::ClientCredentials, Side::Theirs),
+                (Kind::Refresh, Side::Ours),
+                (Kind::Refresh, Side::Theirs),
+                (Kind::AgentRefresh, Side::Ours),
+            ] {
+                let measured = servers.load(kind, side, WARM_UP, window).await;
+                let name = format!("{}_{}", kind.name(), side.name());
+                eprintln!("round {round} of {rounds}: {name}: {:.0}/s, p99 {} us, {:.0} us of CPU each", measured.rate, measured.p99_us, measured.cpu_us);
+                all.entry(name).or_default().push(measured);
+            }
+        }
+        let after = disk::flush_us(&servers.folder());
+        println!("{}", summary(rounds, &all, before, after));
+    });
+}
+
+fn summary(rounds: u64, all: &BTreeMap<String, Vec<Measured>>, before: u64, after: u64) -> Value {
+    let mut metrics = serde_json::Map::new();
+    for (name, measured) in all {
+        metrics.insert(format!("{name}_per_s"), json!(median(measured.iter().map(|m| m.rate)).round()));
+        metrics.insert(format!("{name}_p50_us"), json!(median(measured.iter().map(|m| m.p50_us as f64))));
+        metrics.insert(format!("{name}_p99_us"), json!(median(measured.iter().map(|m| m.p99_us as f64))));
+        metrics.insert(format!("{name}_cpu_us"), json!(median(measured.iter().map(|m| m.cpu_us)).round()));
+    }
+    metrics.insert("connections".to_owned(), json!(CONNECTIONS));
+    metrics.insert("fdatasync_us_before".to_owned(), json!(before));
+    metrics.insert("fdatasync_us_after".to_owned(), json!(after));
+    let ratio = |ours: &str, theirs: &str| {
+        let per_round = all[ours].iter().zip(&all[theirs]).map(|(ours, theirs)| ours.rate / theirs.rate);
+        (median(per_round) * 100.0).round() / 100.0
+    };
+    json!({
+        "name": "token",
+        "rounds": rounds,
+        "metrics": metrics,
+        "ratios": {
+            "client_credentials_vs_oidc_provider": ratio("client_credentials_ours", "client_credentials_theirs"),
+            "refresh_vs_oidc_provider": ratio("refresh_ours", "refresh_theirs"),
+            "agent_refresh_vs_oidc_provider": ratio("agent_refresh_ours", "refresh_theirs"),
+        },
+    })
+}
+
+fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut all: Vec<f64> = values.collect();
+    all.sort_by(f64::total_cmp);
+    all.get(all.len() / 2).copied().unwrap_or_default()
+}

@@ -1,0 +1,213 @@
+//! The two servers, and what the load needs of them: clients, refresh tokens, agents under grants.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use purser_crypto::jose::{Algorithm, SigningKey};
+use purser_tests::{Agent, Ask, Choice, Person, binaries, browser, processes};
+use purser_values::Secret;
+use serde::Deserialize;
+
+use crate::load::{self, Holder, Kind, Measured, Side};
+
+const PATIENCE: Duration = Duration::from_secs(120);
+/// The kernel counts a process's time in hundredths of a second.
+const TICK: Duration = Duration::from_millis(10);
+
+#[derive(Deserialize)]
+struct Ready {
+    pid: u32,
+    ours: Endpoint,
+    theirs: Endpoint,
+}
+
+#[derive(Deserialize)]
+struct Endpoint {
+    token_endpoint: String,
+    machine: Machine,
+    refresh: Vec<SignOn>,
+}
+
+#[derive(Deserialize)]
+struct Machine {
+    authorization: String,
+    resource: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SignOn {
+    refresh_token: String,
+    client_id: String,
+    pkcs8: String,
+}
+
+struct Loaded {
+    pid: u32,
+    url: String,
+    machine: Machine,
+    sign_ons: Vec<Holder>,
+    agents: Vec<Holder>,
+}
+
+pub struct Servers {
+    children: Vec<Child>,
+    ours: Loaded,
+    theirs: Loaded,
+    connections: usize,
+    folder: tempfile::TempDir,
+}
+
+impl Servers {
+    pub async fn start(connections: usize) -> Self {
+        let named = |name| binaries::named(name, || None).unwrap_or_else(|| panic!("{name} names no program"));
+        let (purser, node) = (named("PURSER_BIN"), named("PURSER_NODE"));
+        let modules = PathBuf::from(std::env::var_os("PURSER_REFEREES").expect("PURSER_REFEREES names the packages"));
+        let folder = tempfile::tempdir().unwrap();
+        let (serve, issuer) = serve(&purser, folder.path()).await;
+        let mail = folder.path().join("mail");
+        let mut ada = Person::at(&issuer, &mail, "grace");
+        let mut agents = Vec::new();
+        for number in 0..connections {
+            let agent = Agent::at(&purser, &issuer, &folder.path().join(format!("agent-{number}")), "load");
+            agent.login(&mut ada, Ask { irreversible: false, export: false }, &Choice::USUAL).await;
+            let refresh_token = agent.session()["refresh_token"].as_str().unwrap().to_owned();
+            agents.push(Holder { key: agent.proof().key, refresh_token, client_id: None });
+        }
+        let scripts = folder.path().join("referees");
+        copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("referees"), &scripts);
+        std::os::unix::fs::symlink(modules, scripts.join("node_modules")).unwrap();
+        let said = folder.path().join("ready.json");
+        let mut command = Command::new(node);
+        command.arg(scripts.join("bench_tokens.mjs")).arg(connections.to_string()).env("NODE_ENV", "production");
+        command.env("ISSUER", &issuer).env("MAILBOX", &mail).stdin(Stdio::null()).stdout(File::create(&said).unwrap());
+        let mut oracle = command.spawn().unwrap();
+        let ready: Ready = processes::until("the other server", PATIENCE, async || {
+            assert!(oracle.try_wait().unwrap().is_none(), "the other server ended");
+            serde_json::from_str(fs::read_to_string(&said).ok()?.lines().next()?).ok()
+        })
+        .await;
+        let ours = Loaded::new(serve.id(), ready.ours, agents);
+        let theirs = Loaded::new(ready.pid, ready.theirs, Vec::new());
+        Self { children: vec![serve, oracle], ours, theirs, connections, folder }
+    }
+
+    pub fn folder(&self) -> PathBuf {
+        self.folder.path().to_owned()
+    }
+
+    /// One window of load against one of the two.
+    pub async fn load(&mut self, kind: Kind, side: Side, warm_up: Duration, window: Duration) -> Measured {
+        let connections = self.connections;
+        let server = match side {
+            Side::Ours => &mut self.ours,
+            Side::Theirs => &mut self.theirs,
+        };
+        let holders = match kind {
+            Kind::ClientCredentials => Vec::new(),
+            Kind::Refresh => std::mem::take(&mut server.sign_ons),
+            Kind::AgentRefresh => std::mem::take(&mut server.agents),
+        };
+        let proofs: Vec<_> = holders.iter().map(|holder| load::proofs(&holder.key, &server.url, warm_up + window)).collect();
+        let began = Instant::now() + warm_up;
+        let ends = began + window;
+        let before = (tokio::time::sleep_until(began.into()), server.pid);
+        let clock = tokio::spawn(async move {
+            before.0.await;
+            let at_start = cpu(before.1);
+            tokio::time::sleep_until(ends.into()).await;
+            cpu(before.1) - at_start
+        });
+        let mut took = Vec::new();
+        if kind == Kind::ClientCredentials {
+            let one = |_| {
+                let (url, authorization, resource) = (server.url.clone(), server.machine.authorization.clone(), server.machine.resource.clone());
+                tokio::spawn(load::client_credentials(url, authorization, resource, began, ends))
+            };
+            for task in (0..connections).map(one).collect::<Vec<_>>() {
+                took.extend(task.await.unwrap());
+            }
+        } else {
+            let url = server.url.clone();
+            let one = |(holder, proofs)| tokio::spawn(load::refresh(url.clone(), holder, proofs, began, ends));
+            let mut kept = Vec::new();
+            for task in holders.into_iter().zip(proofs).map(one).collect::<Vec<_>>() {
+                let (latencies, holder) = task.await.unwrap();
+                took.extend(latencies);
+                kept.push(holder);
+            }
+            match kind {
+                Kind::AgentRefresh => server.agents = kept,
+                _ => server.sign_ons = kept,
+            }
+        }
+        load::measured(took, window, clock.await.unwrap())
+    }
+}
+
+impl Drop for Servers {
+    fn drop(&mut self) {
+        for child in &mut self.children {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+impl Loaded {
+    fn new(pid: u32, endpoint: Endpoint, agents: Vec<Holder>) -> Self {
+        let holder = |it: SignOn| Holder { key: key(&it.pkcs8), refresh_token: it.refresh_token, client_id: Some(it.client_id) };
+        let sign_ons = endpoint.refresh.into_iter().map(holder).collect();
+        Self { pid, url: endpoint.token_endpoint, machine: endpoint.machine, sign_ons, agents }
+    }
+}
+
+fn key(pem: &str) -> SigningKey {
+    let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
+    SigningKey::from_pkcs8(Algorithm::Es256, &Secret::new(STANDARD.decode(body).unwrap())).unwrap()
+}
+
+/// Our orchestrator alone, as `purser serve` runs it.
+async fn serve(purser: &Path, folder: &Path) -> (Child, String) {
+    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
+    let (at, issuer) = (folder.display(), format!("http://localhost:{port}"));
+    let config = format!(
+        "profile = \"sandbox\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"{issuer}\"\ndatabase = \"sqlite:{at}/purser.db\"\n\
+         data = \"{at}/data\"\nkeys = \"{at}/keys\"\n[mail]\nfolder = \"{at}/mail\"\n[sandbox]\nrail = true\nopen_sign_up = true\n\
+         [registration]\nopen = true\n"
+    );
+    fs::create_dir_all(folder.join("data")).unwrap();
+    fs::create_dir_all(folder.join("mail")).unwrap();
+    let path = folder.join("orchestrator.toml");
+    fs::write(&path, config).unwrap();
+    let log = File::create(folder.join("serve.log")).unwrap();
+    let mut command = Command::new(purser);
+    command.arg("serve").arg("--config").arg(path).env_remove("RUST_LOG");
+    let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
+    let ready = format!("{issuer}/readyz");
+    processes::until("the orchestrator", PATIENCE, async || {
+        browser::client().get(&ready).send().await.ok().filter(|answer| answer.status() == 200).map(drop)
+    })
+    .await;
+    (child, issuer)
+}
+
+/// What a process and its threads have used of the processors.
+fn cpu(pid: u32) -> Duration {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
+    let fields: Vec<&str> = stat.rsplit_once(')').unwrap().1.split_whitespace().collect();
+    let ticks: u32 = fields[11].parse::<u32>().unwrap() + fields[12].parse::<u32>().unwrap();
+    TICK * ticks
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).unwrap();
+    for entry in fs::read_dir(from).unwrap().flatten() {
+        let target = to.join(entry.file_name());
+        if entry.path().is_dir() { copy(&entry.path(), &target) } else { fs::copy(entry.path(), target).map(drop).unwrap() }
+    }
+}
