@@ -43,7 +43,10 @@ fn main() {
             ] {
                 let measured = servers.load(kind, side, WARM_UP, window).await;
                 let name = format!("{}_{}", kind.name(), side.name());
-                eprintln!("round {round} of {rounds}: {name}: {:.0}/s, p99 {} us, {:.0} us of CPU each", measured.rate, measured.p99_us, measured.cpu_us);
+                eprintln!(
+                    "round {round} of {rounds}: {name}: {:.0}/s, p99 {} us, {:.0} us of CPU each",
+                    measured.rate, measured.p99_us, measured.cpu_us
+                );
                 all.entry(name).or_default().push(measured);
             }
         }

@@ -3,7 +3,7 @@
 // Argument: how many refresh tokens.
 import { exportPKCS8 } from 'jose';
 import { startOracle } from './lib/oracle.mjs';
-import { Target } from './lib/target.mjs';
+import { CALLBACK, Target } from './lib/target.mjs';
 import { Person } from './lib/person.mjs';
 import { Browser } from './lib/browser.mjs';
 
@@ -13,8 +13,12 @@ const api = 'https://api.example.test';
 
 console.error = console.warn = console.info = () => undefined;
 
-const oracle = await startOracle({ api });
+// The other server's clients are configured: those that are registered lie in its memory with the tokens, which push them out.
+const machine = { client_id: 'machine', client_secret: 'a secret of a client in a measurement', token_endpoint_auth_method: 'client_secret_basic', grant_types: ['client_credentials'], response_types: [], redirect_uris: [] };
+const application = { client_id: 'public', token_endpoint_auth_method: 'none', grant_types: ['authorization_code', 'refresh_token'], response_types: ['code'], redirect_uris: [CALLBACK] };
+const oracle = await startOracle({ api, clients: [machine, application] });
 const theirs = await new Target('theirs', oracle.issuer, () => new Browser(oracle.issuer)).start();
+theirs.clients.set('machine', machine).set('public', application);
 const ours = await new Target('ours', ISSUER, () => new Person(ISSUER, MAILBOX, 'ada@example.test')).start();
 
 async function prepare(target, resource) {

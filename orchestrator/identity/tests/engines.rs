@@ -333,7 +333,8 @@ async fn a_grant_is_a_record_that_anybody_can_verify_with_the_public_key_also_af
         let id = tokens.agent.as_ref().unwrap().grant.clone();
         let grant = world.write(move |tx, _| grant::find(tx, &id)).await.unwrap().unwrap();
         let kid = jose::decode_unverified::<serde_json::Value>(&grant.record, "grant+jwt").unwrap().kid.unwrap();
-        let record = jose::verify::<GrantRecord>(&grant.record, "grant+jwt", &world.realm.keys.find_published(&kid).unwrap()).unwrap().claims;
+        let record =
+            jose::verify::<GrantRecord>(&grant.record, "grant+jwt", &world.realm.keys.find_published(&kid).unwrap()).unwrap().claims;
         assert_eq!((&record.scope, &record.terms), (&grant.scope, &grant.terms));
         assert_eq!(record.agent.jkt, agent_key.public().thumbprint());
         assert_eq!(record.terms[0].sha256, Sha256Digest::of(b"1"));

@@ -134,7 +134,8 @@ async fn a_new_key_is_published_then_signs_and_the_old_one_verifies_until_the_lo
 async fn of_rotations_at_once_one_wins_and_the_others_say_when_its_keys_sign() {
     each_engine(MIGRATIONS, |db| async {
         let node = Node::on(db).await;
-        let both: Vec<_> = (0..4).map(|_| node.clone()).map(|node| tokio::spawn(async move { node.rotate(Haste::Announced).await })).collect();
+        let both: Vec<_> =
+            (0..4).map(|_| node.clone()).map(|node| tokio::spawn(async move { node.rotate(Haste::Announced).await })).collect();
         let mut won = 0;
         for outcome in both {
             match outcome.await.unwrap() {

@@ -80,10 +80,9 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     let needed = app.core.db.read(purser_provisioning::store::deployment::unfinished).await?;
     app.bundles.keep_only(&needed.into_iter().collect()).map_err(|e| part("data/uploads")(&e))?;
     tokio::spawn(purser_provisioning::jobs(&app, &rails, mail).run());
-    tokio::spawn(app.gateway.clone().keep_fresh(app.core.clone()));
     tokio::spawn(purser_provisioning::housekeeping(app.clone()));
     tokio::spawn(purser_provisioning::follow_keys(app.core.db.clone(), app.realm.keys.clone()));
-    let (core, realm) = (app.core.clone(), app.realm.clone());
+    let (core, realm, gateway) = (app.core.clone(), app.realm.clone(), app.gateway.clone());
     let front = Front {
         core: app.core.clone(),
         realm: app.realm.clone(),
@@ -109,6 +108,8 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     let router = router.layer(from_fn_with_state(config.trusted_proxies.clone(), request_id::accept));
     let router = if config.is_sandbox() { router.layer(SetResponseHeaderLayer::overriding(PROFILE, SANDBOX)) } else { router };
     let listener = bind(config.listen).await?;
+    // Not before we can be asked: a provider fetches our keys when it is first called.
+    tokio::spawn(gateway.keep_fresh(core.clone()));
     let (drain, notice) = (ops.drain.clone(), Duration::from_secs(config.drain_notice_s));
     if let Some(address) = config.metrics_listen {
         let router = purser_http::harden::harden(ops.probes().merge(ops.numbers()), env);

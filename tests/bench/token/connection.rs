@@ -21,7 +21,13 @@ impl Connection {
         let port: u16 = host.split(':').nth(1).unwrap().parse().unwrap();
         let stream = TcpStream::connect(SocketAddr::from(([127, 0, 0, 1], port))).await.unwrap();
         stream.set_nodelay(true).unwrap();
-        Self { stream, buffer: Vec::with_capacity(16_384), request: Vec::with_capacity(4_096), host: host.to_owned(), path: format!("/{path}") }
+        Self {
+            stream,
+            buffer: Vec::with_capacity(16_384),
+            request: Vec::with_capacity(4_096),
+            host: host.to_owned(),
+            path: format!("/{path}"),
+        }
     }
 
     /// Posts a form and answers the body; everything but 200 is the end.

@@ -1,7 +1,6 @@
 //! The two servers, and what the load needs of them: clients, refresh tokens, agents under grants.
 
 use std::fs::{self, File};
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -9,6 +8,7 @@ use std::time::{Duration, Instant};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use purser_crypto::jose::{Algorithm, SigningKey};
+use purser_tests::system::Run;
 use purser_tests::{Agent, Ask, Choice, Person, binaries, browser, processes};
 use purser_values::Secret;
 use serde::Deserialize;
@@ -68,8 +68,8 @@ impl Servers {
         let (purser, node) = (named("PURSER_BIN"), named("PURSER_NODE"));
         let modules = PathBuf::from(std::env::var_os("PURSER_REFEREES").expect("PURSER_REFEREES names the packages"));
         let folder = tempfile::tempdir().unwrap();
-        let (serve, issuer) = serve(&purser, folder.path()).await;
-        let mail = folder.path().join("mail");
+        let (up, run, pid) = up(&purser, folder.path()).await;
+        let (issuer, mail) = (run.orchestrator.url, run.mail);
         let mut ada = Person::at(&issuer, &mail, "grace");
         let mut agents = Vec::new();
         for number in 0..connections {
@@ -91,9 +91,9 @@ impl Servers {
             serde_json::from_str(fs::read_to_string(&said).ok()?.lines().next()?).ok()
         })
         .await;
-        let ours = Loaded::new(serve.id(), ready.ours, agents);
+        let ours = Loaded::new(pid, ready.ours, agents);
         let theirs = Loaded::new(ready.pid, ready.theirs, Vec::new());
-        Self { children: vec![serve, oracle], ours, theirs, connections, folder }
+        Self { children: vec![oracle, up], ours, theirs, connections, folder }
     }
 
     pub fn folder(&self) -> PathBuf {
@@ -125,7 +125,8 @@ impl Servers {
         let mut took = Vec::new();
         if kind == Kind::ClientCredentials {
             let one = |_| {
-                let (url, authorization, resource) = (server.url.clone(), server.machine.authorization.clone(), server.machine.resource.clone());
+                let (url, authorization, resource) =
+                    (server.url.clone(), server.machine.authorization.clone(), server.machine.resource.clone());
                 tokio::spawn(load::client_credentials(url, authorization, resource, began, ends))
             };
             for task in (0..connections).map(one).collect::<Vec<_>>() {
@@ -152,7 +153,7 @@ impl Servers {
 impl Drop for Servers {
     fn drop(&mut self) {
         for child in &mut self.children {
-            let _ = child.kill();
+            processes::signal(child.id(), "TERM");
             let _ = child.wait();
         }
     }
@@ -171,29 +172,24 @@ fn key(pem: &str) -> SigningKey {
     SigningKey::from_pkcs8(Algorithm::Es256, &Secret::new(STANDARD.decode(body).unwrap())).unwrap()
 }
 
-/// Our orchestrator alone, as `purser serve` runs it.
-async fn serve(purser: &Path, folder: &Path) -> (Child, String) {
-    let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
-    let (at, issuer) = (folder.display(), format!("http://localhost:{port}"));
-    let config = format!(
-        "profile = \"sandbox\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"{issuer}\"\ndatabase = \"sqlite:{at}/purser.db\"\n\
-         data = \"{at}/data\"\nkeys = \"{at}/keys\"\n[mail]\nfolder = \"{at}/mail\"\n[sandbox]\nrail = true\nopen_sign_up = true\n\
-         [registration]\nopen = true\n"
-    );
-    fs::create_dir_all(folder.join("data")).unwrap();
-    fs::create_dir_all(folder.join("mail")).unwrap();
-    let path = folder.join("orchestrator.toml");
-    fs::write(&path, config).unwrap();
-    let log = File::create(folder.join("serve.log")).unwrap();
+/// Our system, as `purser up` runs it; the cloud beside the orchestrator has nothing to do.
+async fn up(purser: &Path, folder: &Path) -> (Child, Run, u32) {
+    let log = File::create(folder.join("up.log")).unwrap();
     let mut command = Command::new(purser);
-    command.arg("serve").arg("--config").arg(path).env_remove("RUST_LOG");
+    command.args(["up", "--json", "--data"]).arg(folder.join("system")).env_remove("RUST_LOG");
     let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap();
-    let ready = format!("{issuer}/readyz");
-    processes::until("the orchestrator", PATIENCE, async || {
-        browser::client().get(&ready).send().await.ok().filter(|answer| answer.status() == 200).map(drop)
+    let said = folder.join("system/run.json");
+    let run: Run = processes::until("the system", PATIENCE, async || serde_json::from_str(&fs::read_to_string(&said).ok()?).ok()).await;
+    let catalogue = format!("{}/v1/catalog", run.orchestrator.url);
+    processes::until("the catalogue", PATIENCE, async || {
+        let answer = browser::client().get(&catalogue).send().await.ok()?;
+        answer.text().await.ok().filter(|text| text.contains("slipway")).map(drop)
     })
     .await;
-    (child, issuer)
+    let below = processes::descendants(child.id());
+    let serves = |it: &&processes::Process| it.command.contains("orchestrator.toml") && it.command.contains("serve");
+    let pid = below.iter().filter(serves).map(|it| it.pid).max().expect("an orchestrator that serves");
+    (child, run, pid)
 }
 
 /// What a process and its threads have used of the processors.

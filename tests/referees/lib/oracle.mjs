@@ -3,11 +3,12 @@
 import http from 'node:http';
 import { Provider, errors, interactionPolicy } from 'oidc-provider';
 
-export async function startOracle({ api }) {
+export async function startOracle({ api, clients = [] }) {
   const server = http.createServer();
   await new Promise((done) => server.listen(0, '127.0.0.1', done));
   const issuer = `http://localhost:${server.address().port}`;
   const provider = new Provider(issuer, {
+    clients,
     scopes: ['openid', 'email', 'profile', 'offline_access'],
     claims: { openid: ['sub'], email: ['email', 'email_verified'], profile: ['name'] },
     clientDefaults: { id_token_signed_response_alg: 'ES256', token_endpoint_auth_method: 'client_secret_basic' },

@@ -41,13 +41,14 @@ async fn a_running_system_changes_its_keys_and_the_next_command_of_every_agent_w
     let announced = operator(&world, &["rotate"]);
     processes::until("the announced keys", Duration::from_secs(5), async || (key_set(&world).await.len() == 4).then_some(())).await;
     assert!(first.contains(&signer(&agent)), "{announced}");
+    let mut deployed = Value::Null;
     for (n, how) in ["--now", "--compromised", "--now"].into_iter().enumerate() {
         let rotated = operator(&world, &["rotate", how]);
         let new: Vec<&str> = rotated["rotation"]["keys"].as_array().unwrap().iter().map(|kid| kid.as_str().unwrap()).collect();
         // slipway has never seen the key that signs this
         site::write_worker(&agent.site, &format!("light {n}"));
-        agent.must(&["deploy", "."]).await;
-        agent.must(&["add", "slipway/workers", "--name", &format!("spare{n}")]).await;
+        deployed = agent.must(&["deploy", "."]).await;
+        agent.must(&["rotate", "workers"]).await;
         let signed = signer(&agent);
         match how {
             // its token is good until it ends
@@ -76,6 +77,6 @@ async fn a_running_system_changes_its_keys_and_the_next_command_of_every_agent_w
         assert!(verified["confirmed_by_grants"].as_i64().unwrap() >= 1, "{verified}");
     }
     agent.must(&["audit", "verify", "--data", &world.system.dir.display().to_string()]).await;
-    let traced = agent.must(&["trace", "workers"]).await;
+    let traced = agent.must(&["trace", deployed["code_digest"].as_str().unwrap()]).await;
     assert!(traced["events"].as_array().is_some_and(|events| !events.is_empty()), "{traced}");
 }

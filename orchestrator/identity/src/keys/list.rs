@@ -5,9 +5,9 @@ use purser_authority::action::SigningKeyRead;
 use purser_db::Tx;
 use serde::Serialize;
 
+use super::KeysError;
 use super::life::{KeyLife, KeyState};
 use super::ring::Rows;
-use super::KeysError;
 use crate::realm::Realm;
 
 #[derive(Clone, Debug, Serialize)]

@@ -11,9 +11,9 @@ use purser_values::error::{Kind, PublicError};
 use serde::Serialize;
 use serde_json::json;
 
+use super::KeysError;
 use super::life::KeyState;
 use super::ring::{self, ALGORITHMS, Held, Rows};
-use super::KeysError;
 use crate::limits::{KEY_HEAD_START_S, KEY_SETTLE_S, KEY_VERIFIES_S};
 use crate::realm::Realm;
 
