@@ -35,7 +35,7 @@ impl World {
         let configured = Configured { name: name.parse().unwrap(), url: url.parse().unwrap(), secret: Secret::new("shared".to_owned()) };
         let fetcher = purser_http::Fetcher::new(vec![at.to_string().parse().unwrap()]).unwrap();
         let (core, realm) = (&self.front.core, &self.front.realm);
-        let gateway = Gateway::new(fetcher, realm.keys.active().clone(), core.env.clone(), vec![configured.clone()]);
+        let gateway = Gateway::new(fetcher, std::sync::Arc::new(realm.keys.clone()), core.env.clone(), vec![configured.clone()]);
         gateway.refresh(core, &configured).await.unwrap();
         let api = api::router_with(&self.front, self.folder.path(), gateway);
         Provider { key, env: self.env.clone(), issuer: realm.issuer.to_string(), api }
