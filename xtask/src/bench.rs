@@ -1,6 +1,8 @@
 //! `cargo xtask bench`: measurements in release, one per name, ending with one JSON object on stdout.
 
+mod machine;
 mod story;
+mod token;
 
 use clap::{Args, ValueEnum};
 
@@ -15,19 +17,22 @@ pub struct Options {
     /// End with one JSON object on stdout instead of a table
     #[arg(long)]
     json: bool,
-    /// How often to repeat it
-    #[arg(long, default_value_t = 20)]
-    runs: u32,
+    /// How often to repeat it: 20 stories, 5 rounds of tokens
+    #[arg(long)]
+    runs: Option<u32>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
 enum Name {
     /// From acceptance to the first answer on the new domain, and resident memory of both daemons
     Story,
+    /// Tokens a second under 16 connections, beside npm `oidc-provider`
+    Token,
 }
 
 pub fn run(house: &House, options: &Options) -> Outcome<()> {
     match options.name {
-        Name::Story => story::run(house, options.runs.max(1), options.json),
+        Name::Story => story::run(house, options.runs.unwrap_or(20).max(1), options.json),
+        Name::Token => token::run(house, options.runs.unwrap_or(5).max(1), options.json),
     }
 }

@@ -43,8 +43,14 @@ pub struct Referees {
     pub chromium: PathBuf,
 }
 
-pub fn referees(house: &House) -> Outcome<Referees> {
+/// The npm packages of the referees, and the Node that they run on.
+pub fn oauth_server(house: &House) -> Outcome<(PathBuf, PathBuf)> {
     let axe = npm::install(house, "tests/peers/referees", "axe-core/axe.js")?;
     let modules = axe.ancestors().nth(2).map_or_else(|| axe.clone(), std::path::Path::to_path_buf);
-    Ok(Referees { modules, node: wrangler::node(house)?, python: python::install(house, "python")?, chromium: chromium::install(house)? })
+    Ok((modules, wrangler::node(house)?))
+}
+
+pub fn referees(house: &House) -> Outcome<Referees> {
+    let (modules, node) = oauth_server(house)?;
+    Ok(Referees { modules, node, python: python::install(house, "python")?, chromium: chromium::install(house)? })
 }

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::Path;
 
 use serde_json::{Value, json};
 
+use super::machine;
 use crate::demo::story::{Step, Story, Told, Who};
 use crate::demo::system::System;
 use crate::demo::{self};
@@ -36,7 +36,7 @@ pub fn run(house: &House, runs: u32, as_json: bool) -> Outcome<()> {
     let memory = memory(system.run.pid);
     let summary = json!({
         "name": "story",
-        "machine": machine(),
+        "machine": machine::describe(),
         "rounds": runs,
         "metrics": {
             "accept_to_live_ms": percentile(&accept_to_live, 50),
@@ -112,15 +112,6 @@ fn descends(mut pid: u32, from: u32) -> bool {
 
 fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
     status.lines().find_map(|line| line.strip_prefix(name)).map(str::trim)
-}
-
-fn machine() -> Value {
-    let model = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
-    let model =
-        model.lines().find_map(|line| line.strip_prefix("model name")).map(|rest| rest.trim_start_matches([' ', '\t', ':']).to_owned());
-    let cores = std::thread::available_parallelism().map_or(1, usize::from);
-    let kernel = fs::read_to_string(Path::new("/proc/sys/kernel/osrelease")).unwrap_or_default();
-    json!({ "cores": cores, "cpu": model, "kernel": kernel.trim() })
 }
 
 fn table(accept_to_live: &[u64], shares: &serde_json::Map<String, Value>, memory: &BTreeMap<String, u64>) {
