@@ -5,6 +5,8 @@
 mod backup;
 #[path = "operate/check_config.rs"]
 mod check_config;
+#[path = "operate/company.rs"]
+mod company;
 #[path = "operate/installation.rs"]
 mod installation;
 #[path = "operate/owner.rs"]

@@ -1,7 +1,9 @@
 //! Values that go into a statement.
 
 use purser_values::id::Id;
-use purser_values::name::{DomainName, Email, EnvironmentName, HostName, ProjectName, ProviderName, ResourceName, ServiceName, ServiceRef};
+use purser_values::name::{
+    ConnectionName, DomainName, Email, EnvironmentName, HostName, ProjectName, ProviderName, ResourceName, ServiceName, ServiceRef,
+};
 use purser_values::{Currency, Month, Sha256Digest, Timestamp};
 
 /// One bound value or one column: the four types that both engines share.
@@ -89,6 +91,7 @@ as_text!(
     DomainName,
     ProjectName,
     EnvironmentName,
+    ConnectionName,
     ProviderName,
     ServiceName,
     ServiceRef,

@@ -140,6 +140,8 @@ registry! {
     InvitationId = Invitation "inv";
     /// A person's signed-in browser session.
     SessionId = Session "ses";
+    /// A person's account at their company's OpenID provider, connected with their login here.
+    SsoIdentityId = SsoIdentity "sso";
     /// A person's passkey.
     PasskeyId = Passkey "psk";
     /// Software that acts for a person.

@@ -136,6 +136,10 @@ name!(
     ProviderName, "a provider name", "1 to 48 lower-case letters, digits and hyphens, no hyphen at either end", |s| slug(s, 48)
 );
 name!(
+    /// The name of a company's OpenID provider in the configuration, as in `/sign-in/sso/acme`.
+    ConnectionName, "the name of a connection", "1 to 48 lower-case letters, digits and hyphens, no hyphen at either end", |s| slug(s, 48)
+);
+name!(
     /// The provider's own id of one of its services, as in `workers:paid`.
     ServiceName, "a service id", "1 to 64 lower-case letters, digits and `-_:.`", service
 );

@@ -72,6 +72,9 @@ actions! {
     TotpAdd = "totp_add" by EVERYBODY, step_up;
     TotpRemove = "totp_remove" by EVERYBODY, step_up;
     EmailChange = "email_change" by EVERYBODY, step_up;
+    /// Connect one's login with an account at a company's OpenID provider, and undo it.
+    SsoLink = "sso_link" by EVERYBODY, step_up;
+    SsoUnlink = "sso_unlink" by EVERYBODY, step_up;
     /// Start a device flow: ask a person for a grant.
     GrantRequest = "grant_request" by EVERYBODY, agents, anonymous;
     /// Accept or deny an agent's request; raises authority, so never an agent.

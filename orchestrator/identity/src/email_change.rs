@@ -17,6 +17,7 @@ use crate::realm::Realm;
 use crate::security_link::{self, Undoable};
 use crate::session::Session;
 use crate::sign_in::{CodeSendError, CodeUseError};
+use crate::sso::SsoRequired;
 
 #[derive(Debug, thiserror::Error)]
 pub enum EmailChangeError {
@@ -29,6 +30,8 @@ pub enum EmailChangeError {
     #[error(transparent)]
     Use(#[from] CodeUseError),
     #[error(transparent)]
+    Sso(#[from] SsoRequired),
+    #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
     Db(#[from] DbError),
@@ -40,6 +43,7 @@ impl EmailChangeError {
             Self::Denied(e) => Some(e),
             Self::Send(e) => Some(e),
             Self::Use(e) => Some(e),
+            Self::Sso(e) => Some(e),
             Self::Db(e) => Some(e),
             Self::Taken | Self::Seal(_) => None,
         }
@@ -80,6 +84,7 @@ pub fn email_change_begin(
     new: &Email,
 ) -> Result<Done<()>, EmailChangeError> {
     own(permit, session)?;
+    neither_from_nor_into_a_company(realm, &session.member.person.email, new)?;
     let mail = mailed_code::send(tx, realm, session, Purpose::EmailChange, new)?;
     Ok(Done::quiet(()).and_job(mail))
 }
@@ -101,6 +106,7 @@ pub fn email_change_confirm(
         Used::Wrong { tries_left } => return Ok(Done::quiet(Changed::Wrong { tries_left })),
         Used::Right { email } => email,
     };
+    neither_from_nor_into_a_company(realm, &person.email, &new)?;
     if person::by_email(tx, &new)?.is_some_and(|holder| holder != person.id) {
         return Err(EmailChangeError::Taken);
     }
@@ -117,6 +123,13 @@ pub fn email_change_confirm(
     let event =
         Event::done(permit.verb(), permit.caller(), person.id.as_str()).with(serde_json::json!({ "old": person.email, "new": new }));
     Ok(Done::with_event(Changed::To(new), event).and_job(mail))
+}
+
+/// An address that a company signs in is the company's to give: nobody takes one by mail, and nobody leaves the company's sign-in by
+/// another address.
+fn neither_from_nor_into_a_company(realm: &Realm, old: &Email, new: &Email) -> Result<(), SsoRequired> {
+    realm.sso.refuse_others(old)?;
+    realm.sso.refuse_others(new)
 }
 
 fn own(permit: &Permit<EmailChange>, session: &Session) -> Result<(), Denied> {

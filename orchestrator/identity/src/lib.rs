@@ -34,6 +34,7 @@ mod security_link;
 pub mod session;
 pub mod sign_in;
 mod sign_up;
+pub mod sso;
 pub mod step_up;
 mod sweep;
 pub mod terms;

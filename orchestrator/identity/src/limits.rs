@@ -40,6 +40,21 @@ pub const RECOVERY_OPEN_S: i64 = 7 * 86_400;
 /// Time for which a mailed link undoes a change of address, in seconds; what was added so long before the change goes with it.
 pub const UNDO_LIFE_S: i64 = 7 * 86_400;
 pub const UNDO_BEFORE_S: i64 = 86_400;
+/// Time from sending a person to their company's sign-in to the answer, and to the proof of a login that exists, in seconds.
+pub const SSO_ATTEMPT_LIFE_S: i64 = 600;
+/// How long ago a company may have asked who somebody is for a sign-in here, in seconds: as long as a session lives.
+pub const SSO_MAX_AGE_S: i64 = purser_values::limits::SESSION_LIFE_S;
+/// Sign-ins with a company that one peer may have begun and not ended at a time: all of an office may come from one address.
+pub const SSO_ATTEMPTS_PER_PEER: i64 = 300;
+/// Longest life that an ID token of a company's may still have, in seconds.
+pub const ID_TOKEN_FOREIGN_LIFE_S: i64 = 86_400;
+/// Longest `sub` (OpenID Connect Core 1.0, 2), and most and longest groups, `amr` and `acr` that are kept.
+pub const SSO_SUBJECT_CHARS: usize = 255;
+pub const SSO_GROUPS: usize = 1_000;
+pub const SSO_WORDS: usize = 16;
+pub const SSO_WORD_CHARS: usize = 256;
+/// Connected company accounts of one person.
+pub const SSO_IDENTITIES: usize = 10;
 /// Longest name of a browser that the list of sessions keeps, in characters.
 pub const BROWSER_NAME_CHARS: usize = 200;
 /// Undecided grant requests of one peer at a time.

@@ -13,7 +13,9 @@ mod switch;
 pub use create::{OrganisationError, organisation_create, organisation_rename};
 pub use disable::{DisableError, organisation_disable, organisation_enable, person_disable, person_enable};
 pub use members::{MemberRow, members_list};
+pub(crate) use remove::end_membership;
 pub use remove::{Removed, member_leave, member_remove};
+pub(crate) use role_set::ends_grants;
 pub use role_set::{RoleSet, member_role_set};
 pub use switch::session_switch;
 

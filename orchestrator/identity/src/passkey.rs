@@ -31,6 +31,7 @@ use purser_values::error::{Kind, PublicError};
 use purser_values::id::{PasskeyId, PersonId};
 
 use crate::limits::{PASSKEY_NAME_CHARS, PASSKEYS};
+use crate::sso::SsoRequired;
 
 #[derive(Debug, thiserror::Error)]
 pub enum PasskeyError {
@@ -52,6 +53,8 @@ pub enum PasskeyError {
     #[error("the name of a passkey has 1 to {PASSKEY_NAME_CHARS} visible characters")]
     Name,
     #[error(transparent)]
+    Sso(#[from] SsoRequired),
+    #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
     Db(#[from] DbError),
@@ -68,6 +71,7 @@ impl PublicError for PasskeyError {
             Self::OnFile => "passkey_on_file",
             Self::TooMany => "too_many_passkeys",
             Self::Name => "passkey_name",
+            Self::Sso(e) => e.code(),
             Self::Seal(_) => "internal",
             Self::Db(e) => e.code(),
         }
@@ -78,6 +82,7 @@ impl PublicError for PasskeyError {
             Self::Over | Self::Unknown | Self::Refused(_) | Self::Copied => Kind::Unauthenticated,
             Self::OnFile | Self::TooMany => Kind::Conflict,
             Self::Name => Kind::Invalid,
+            Self::Sso(e) => e.kind(),
             Self::Seal(_) => Kind::Internal,
             Self::Db(e) => e.kind(),
         }
@@ -85,6 +90,7 @@ impl PublicError for PasskeyError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Denied(e) => e.hint(),
+            Self::Sso(e) => e.hint(),
             Self::Over => Some("load the page again".to_owned()),
             Self::Unknown | Self::Refused(_) => Some("try another passkey, or a code by mail".to_owned()),
             Self::Copied => Some("remove it on the security page, and add it anew".to_owned()),

@@ -11,6 +11,7 @@ use purser_values::id::OrganisationId;
 use purser_values::name::{Email, HostName, ProviderName};
 
 use crate::keys::Keys;
+use crate::sso::Connections;
 
 /// Who may become a person here by signing in, without an invitation.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +59,8 @@ pub struct Realm {
     pub issuer: Arc<str>,
     pub sign_up: Arc<SignUp>,
     pub proof_nonces: NonceRule,
+    /// The companies through which people sign in.
+    pub sso: Connections,
 }
 
 impl Realm {
@@ -70,6 +73,7 @@ impl Realm {
             issuer: public_url.trim_end_matches('/').into(),
             sign_up: Arc::new(sign_up),
             proof_nonces: NonceRule::default(),
+            sso: Connections::default(),
         }
     }
 

@@ -9,6 +9,7 @@ mod organisation;
 mod presence;
 mod registrar;
 mod security;
+mod sso;
 mod terms;
 mod tokens;
 mod workload;
@@ -33,6 +34,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         device::DEVICE_SIGN_ON,
         registrar::REGISTRAR,
         keys::KEYS,
+        sso::SSO,
     ],
 };
 

@@ -129,6 +129,7 @@ pub fn security_undo(tx: &mut Tx<'_>, realm: &Realm, link: &str) -> Result<Done<
         tx.execute("update person set email = $2 where id = $1", params![id, old])?;
         // Whoever changed the address may have left a way in behind.
         let since = at.plus_secs(-UNDO_BEFORE_S);
+        tx.execute("delete from sso_identity where person = $1 and linked_at >= $2", params![id, since])?;
         passkeys_removed = tx.execute("delete from passkey where person = $1 and created_at >= $2", params![id, since])?;
         if tx.execute("delete from totp where person = $1 and created_at >= $2", params![id, since])? > 0 {
             tx.execute("delete from recovery_code where person = $1", params![id])?;

@@ -21,6 +21,8 @@ use purser_values::id::{OrganisationId, PersonId, SessionId};
 use crate::keys::Keys;
 use crate::limits::RECOVERY_OPEN_S;
 use crate::person::{self, Member};
+use crate::realm::Realm;
+use crate::sso::SsoFacts;
 
 /// The prefix of session cookies.
 const PREFIX: &str = "pur_ss";
@@ -39,6 +41,8 @@ pub struct Session {
     pub expires_at: Timestamp,
     /// Whether a recovery of the person's login runs.
     pub recovering: bool,
+    /// What their company said, where they signed in through it.
+    pub sso: Option<SsoFacts>,
 }
 
 impl Session {
@@ -65,21 +69,30 @@ impl Session {
     }
 }
 
-/// The session of a cookie, if it is valid now and the person still belongs to the organisation.
+/// The session of a cookie, if it is valid now and the person still belongs to the organisation. Where a company signs its people in,
+/// a session that began in another way is none, from the moment on at which the operator says so.
 ///
 /// # Errors
 /// When the store fails.
-pub fn session_of(tx: &mut Tx<'_>, now: Timestamp, cookie: &str) -> Result<Option<Session>, DbError> {
+pub fn session_of(tx: &mut Tx<'_>, realm: &Realm, cookie: &str) -> Result<Option<Session>, DbError> {
     if !token::is_well_formed(cookie, PREFIX) {
         return Ok(None);
     }
-    let select = "select id, person, organisation, signed_in_at, present_at, expires_at, (select count(*) from recovery r
+    let now = realm.env.now();
+    let select = "select id, person, organisation, signed_in_at, present_at, expires_at, sso, (select count(*) from recovery r
                     where r.person = session.person and r.ended_at is null and r.ready_at > $3) as recoveries
                   from session where token_hash = $1 and ended_at is null and expires_at > $2";
     let open = now.plus_secs(-RECOVERY_OPEN_S);
     let Some(row) = tx.query_opt(select, params![token::hash(cookie), now, open])? else { return Ok(None) };
     let (organisation, person): (OrganisationId, PersonId) = (row.parse("organisation")?, row.parse("person")?);
     let Some(member) = person::member(tx, &organisation, &person)? else { return Ok(None) };
+    let sso = match row.get::<Option<String>>("sso")? {
+        Some(_) => Some(row.json::<SsoFacts>("sso")?),
+        None => None,
+    };
+    if !realm.sso.let_in(&member.person.email, sso.as_ref().map(|facts| &facts.connection)) {
+        return Ok(None);
+    }
     let memberships = person::memberships(tx, &person)?;
     Ok(Some(Session {
         id: row.parse("id")?,
@@ -89,5 +102,6 @@ pub fn session_of(tx: &mut Tx<'_>, now: Timestamp, cookie: &str) -> Result<Optio
         present_at: row.get("present_at")?,
         expires_at: row.get("expires_at")?,
         recovering: row.get::<i64>("recoveries")? > 0,
+        sso,
     }))
 }

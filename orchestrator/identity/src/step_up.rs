@@ -1,7 +1,7 @@
 //! Proving once more that it is oneself, before something that raises authority, lets money out or changes who can get in.
 //!
-//! INVARIANT (strongest-counts): whoever has a passkey or an app proves it with that. A code by mail proves it only of a person
-//! who has neither: whoever reads a mailbox is not yet the person.
+//! INVARIANT (strongest-counts): whoever has a passkey, an app or a company that signs them in proves it with that. A code by mail
+//! proves it only of a person who has none: whoever reads a mailbox is not yet the person.
 
 mod code;
 mod passkey;
@@ -15,26 +15,32 @@ pub use totp::step_up_totp;
 use purser_db::{DbError, Tx, params};
 use purser_values::id::PersonId;
 
+use crate::realm::Realm;
+use crate::sso;
+
 /// What a person can prove it with, besides their mailbox.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Methods {
     pub passkey: bool,
     pub totp: bool,
+    /// The sign-in of a company that their login is connected with.
+    pub sso: bool,
 }
 
 impl Methods {
     /// Whether there is something stronger than a mailbox.
     #[must_use]
     pub const fn is_strong(self) -> bool {
-        self.passkey || self.totp
+        self.passkey || self.totp || self.sso
     }
 }
 
 /// # Errors
 /// When the store fails.
-pub fn methods(tx: &mut Tx<'_>, person: &PersonId) -> Result<Methods, DbError> {
+pub fn methods(tx: &mut Tx<'_>, realm: &Realm, person: &PersonId) -> Result<Methods, DbError> {
     let count = "select (select count(*) from passkey where person = $1) as passkeys,
                         (select count(*) from totp where person = $1 and confirmed_at is not null) as apps";
     let row = tx.query_one(count, params![person])?;
-    Ok(Methods { passkey: row.get::<i64>("passkeys")? > 0, totp: row.get::<i64>("apps")? > 0 })
+    let sso = !sso::confirming(tx, realm, person)?.is_empty();
+    Ok(Methods { passkey: row.get::<i64>("passkeys")? > 0, totp: row.get::<i64>("apps")? > 0, sso })
 }

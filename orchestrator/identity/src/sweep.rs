@@ -24,6 +24,7 @@ pub fn sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), DbError> {
     tx.execute("delete from passkey_challenge where expires_at < $1", params![now])?;
     tx.execute("delete from totp_try where at < $1", params![old])?;
     tx.execute("delete from security_link where expires_at < $1", params![old])?;
+    tx.execute("delete from sso_attempt where expires_at < $1", params![old])?;
     tx.execute("delete from presence_code where expires_at < $1", params![old])?;
     tx.execute("delete from session where expires_at < $1", params![old])?;
     tx.execute("delete from person_token where expires_at < $1", params![old])?;

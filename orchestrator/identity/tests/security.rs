@@ -70,7 +70,7 @@ impl World {
             sign_in_code_use(tx, realm, allowed::<SignIn>(&Caller::Anonymous, realm), &attempt, &code, Place::default(), None)
         });
         let CodeUse::SignedIn(signed_in) = used.await.unwrap().value else { panic!("the code is right") };
-        let find = move |tx: &mut Tx<'_>, realm: &Realm| session_of(tx, realm.env.now(), signed_in.session.expose());
+        let find = move |tx: &mut Tx<'_>, realm: &Realm| session_of(tx, realm, signed_in.session.expose());
         self.write::<_, DbError>(find).await.unwrap().unwrap()
     }
 

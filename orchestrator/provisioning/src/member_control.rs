@@ -99,7 +99,7 @@ pub fn organisation_disable(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &Or
     Ok(done.map(|_| ended))
 }
 
-fn end_grants_of<E: From<DbError> + From<Denied>>(
+pub(crate) fn end_grants_of<E: From<DbError> + From<Denied>>(
     tx: &mut Tx<'_>,
     env: &Env,
     caller: &Caller,

@@ -3,8 +3,10 @@
 //! Sandbox parts (a mailbox folder, the sandbox rail, open sign-up) are refused unless the file says `profile = "sandbox"`.
 
 mod check;
+mod sso;
 
 pub use check::{Findings, check};
+pub use sso::{SignInConfig, SsoConfig};
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,7 +15,7 @@ use std::path::{Path, PathBuf};
 use purser_http::{Fetcher, Origin};
 use purser_identity::SignUp;
 use purser_notify::MailConfig;
-use purser_values::name::{HostName, ProviderName};
+use purser_values::name::{ConnectionName, HostName, ProviderName};
 use serde::Deserialize;
 use url::Url;
 
@@ -52,6 +54,9 @@ pub struct Config {
     pub sandbox: SandboxConfig,
     #[serde(default)]
     pub sign_up: SignUpConfig,
+    /// The companies through which people sign in.
+    #[serde(default)]
+    pub sign_in: SignInConfig,
     #[serde(default)]
     pub providers: Vec<ProviderConfig>,
     /// Who may register OAuth clients without a person.
@@ -158,6 +163,8 @@ pub enum ConfigError {
     OpenKeys { path: PathBuf },
     #[error("`sign_up.domains` goes with `sign_up.mode = \"domains\"`, and the other way round")]
     SignUpDomains,
+    #[error("`sign_in.sso` with the name `{name}`: {why}")]
+    Sso { name: ConnectionName, why: &'static str },
 }
 
 impl Config {
@@ -195,6 +202,7 @@ impl Config {
         found.extend(twice("clients", self.clients.iter().map(|client| client.id.to_string())));
         found.extend(self.unreachable());
         found.extend(self.open_keys());
+        found.extend(self.sign_in.refusals(self.is_sandbox()).into_iter().map(|(name, why)| ConfigError::Sso { name, why }));
         found
     }
 
@@ -365,6 +373,35 @@ mod tests {
             }
         }
         assert!(seen >= 2, "there are no examples");
+    }
+
+    #[test]
+    fn a_company_that_could_vouch_for_too_much_or_proves_nothing_is_refused() {
+        let acme = "[[sign_in.sso]]\nname = \"acme\"\nissuer = \"https://id.acme.test\"\nclient_id = \"purser\"\n\
+                    client_secret_file = \"/s\"\nallowed_domains = [\"acme.test\"]\nrequired = true\n";
+        let with = |text: &str| check(&format!("{PRODUCTION}\n{text}"));
+        assert_eq!(with(acme).unwrap().sign_in.sso[0].connection().label, "acme");
+        let roles = "organisation = \"org_00000000000000000000000000\"\n[[sign_in.sso.role]]\ngroup = \"platform\"\nrole = \"admin\"\n";
+        with(&format!("{acme}{roles}")).unwrap();
+        let second = acme.replace("\"acme\"", "\"other\"").replace("id.acme", "id.other");
+        for bad in [
+            acme.replace("https://id", "http://id"),
+            acme.replace("id.acme.test", "127.0.0.1:8443"),
+            acme.replace("id.acme.test", "id.acme.test?tenant=1"),
+            acme.replace("[\"acme.test\"]", "[]"),
+            acme.replace("client_secret_file = \"/s\"\n", ""),
+            acme.replace("client_secret_file", "private_key_jwt = true\nclient_secret_file"),
+            roles.replace("organisation = \"org_00000000000000000000000000\"\n", acme),
+            format!("{acme}default_role = \"member\""),
+            format!("{acme}organisation = \"org_00000000000000000000000000\"\ndefault_role = \"owner\""),
+            format!("{acme}{second}"),
+            format!("{acme}{}", second.replace("id.other", "id.acme").replace("required = true", "")),
+            format!("{acme}{}", second.replace("\"other\"", "\"acme\"").replace("required = true", "")),
+        ] {
+            let found = with(&bad).unwrap_err();
+            assert!(matches!(found, ConfigError::Sso { .. }), "{found}: {bad}");
+        }
+        assert!(with(&format!("{acme}organisation = \"Acme\"")).is_err(), "a name that anybody can give an organisation was taken");
     }
 
     #[test]

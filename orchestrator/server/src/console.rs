@@ -27,6 +27,7 @@ mod security;
 pub mod session;
 mod sign_in;
 mod spend;
+mod sso;
 mod step_up;
 mod style;
 mod terms;
@@ -51,12 +52,16 @@ pub fn router(front: Front) -> Router {
         .route("/sign-in", get(sign_in::get).post(sign_in::post))
         .route("/sign-in/code", get(sign_in::code_get).post(sign_in::code_post))
         .route("/sign-in/passkey", post(sign_in::passkey_post))
+        .route("/sign-in/prove", post(sso::prove))
+        .route("/sign-in/sso/{name}", post(sso::begin))
+        .route("/sign-in/sso/{name}/callback", get(sso::callback))
         .route("/sign-out", post(sign_in::sign_out))
         .route("/step-up", get(step_up::get))
         .route("/step-up/mail", post(step_up::mail))
         .route("/step-up/code", post(step_up::code))
         .route("/step-up/passkey", post(step_up::passkey))
         .route("/step-up/app", post(step_up::app))
+        .route("/step-up/sso", post(step_up::sso))
         .route("/step-up/recovery", post(step_up::recovery))
         .route("/step-up/recovery/mail", post(step_up::recovery_mail))
         .route("/step-up/recovery/code", post(step_up::recovery_code))
@@ -68,6 +73,8 @@ pub fn router(front: Front) -> Router {
         .route("/security/app/remove", post(security::app_remove))
         .route("/security/email", post(security::email_begin))
         .route("/security/email/confirm", post(security::email_confirm))
+        .route("/security/sso/{name}/link", post(security::sso_link))
+        .route("/security/sso/{id}/unlink", post(security::sso_unlink))
         .route("/security/sessions/end", post(security::sessions_end))
         .route("/security/undo", get(security::undo_get).post(security::undo_post))
         .route("/device", get(consent::get).post(consent::post))

@@ -6,6 +6,7 @@ use purser_values::name::ProviderName;
 
 use crate::oidc::{Clients, Decisions};
 use crate::peer::TrustedProxies;
+use crate::sso::Sso;
 
 /// State of the routers of `oidc` and `console`, cheap to clone.
 #[derive(Clone)]
@@ -19,6 +20,7 @@ pub struct Front {
     /// The providers that the operator has configured, whether they have answered yet or not.
     pub configured: Vec<ProviderName>,
     pub proxies: TrustedProxies,
+    pub sso: Sso,
 }
 
 impl Front {

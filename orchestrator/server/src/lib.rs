@@ -13,6 +13,7 @@ pub mod operator;
 pub mod ops;
 pub mod peer;
 mod serve;
+pub mod sso;
 pub mod unknown;
 
 pub use config::Config;

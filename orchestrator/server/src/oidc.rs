@@ -22,6 +22,7 @@ mod revoke;
 mod token;
 mod userinfo;
 
+pub(crate) use clients::Kept;
 pub use clients::{ClientError, Clients, ConfiguredClient, Registration, Rules};
 pub(crate) use consent::path as consent_path;
 pub use decisions::Decisions;

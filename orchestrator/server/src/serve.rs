@@ -25,11 +25,12 @@ use tokio::sync::Notify;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::api::Api;
-use crate::config::Config;
+use crate::config::{Config, SsoConfig};
 use crate::front::Front;
 use crate::oidc::{Clients, Decisions, Registration, Rules};
 use crate::ops::drain::Patience;
 use crate::ops::{Ops, drain, metrics, request_id};
+use crate::sso::Sso;
 use crate::{api, console, oidc, operator, unknown};
 
 /// The tables of the orchestrator, in the order in which they are made.
@@ -72,7 +73,7 @@ pub(crate) fn part(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Displa
 /// # Errors
 /// When a part cannot be opened or the address cannot be listened on.
 pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
-    let clients = clients(&config)?;
+    let (clients, sso) = (clients(&config)?, sso(&config)?);
     let core_parts = open(&config, &env).await?;
     let (app, rails, mail) = core_parts;
     let engine = purser_provisioning::sagas(&app);
@@ -91,6 +92,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         clients: clients.clone(),
         configured: app.gateway.names(),
         proxies: config.trusted_proxies.clone(),
+        sso,
     };
     let state = Api { app, engine, rails, clients };
     let router = oidc::router(front.clone())
@@ -157,7 +159,8 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let keys = db.write(move |tx| Keys::load(tx, &load_env, &load_ring)).await.map_err(|e| part("keys")(&e))?;
     let proof_nonces = if config.require_dpop_nonce { NonceRule::Required } else { NonceRule::Offered };
     let realm = Realm::new(env.clone(), keyring.clone(), keys.clone(), config.public_url.as_str(), config.sign_up());
-    let realm = Realm { proof_nonces, ..realm };
+    let sso = config.sign_in.sso.iter().map(SsoConfig::connection).collect();
+    let realm = Realm { proof_nonces, sso, ..realm };
     let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), Arc::new(keys.clone())).await?;
     let core = Core { db: db.clone(), env: env.clone(), keyring, audit, jobs: Arc::new(Notify::new()) };
     let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;
@@ -194,6 +197,15 @@ pub(crate) fn clients(config: &Config) -> Result<Clients, ServeError> {
     let allowed = config.fetch_allow.iter().filter(|origin| !providers.contains(origin)).cloned().collect();
     let fetcher = Fetcher::new(allowed).map_err(|e| part("fetch_allow")(&e))?;
     Ok(Clients::new(fetcher, rules, configured))
+}
+
+/// How the companies are asked. Their own origins may be private.
+fn sso(config: &Config) -> Result<Sso, ServeError> {
+    let issuers = config.sign_in.sso.iter().filter_map(SsoConfig::origin);
+    let allow = config.fetch_allow.iter().cloned().chain(issuers).collect();
+    let fetcher = Fetcher::new(allow).map_err(|e| part("sign_in.sso")(&e))?;
+    let clients = config.sign_in.sso.iter().map(|one| Ok((one.name.clone(), one.client(read_secret)?)));
+    Ok(Sso::new(fetcher, config.is_sandbox(), clients.collect::<Result<Vec<_>, ServeError>>()?))
 }
 
 fn transport(config: &Config) -> Result<Transport, ServeError> {

@@ -160,7 +160,7 @@ fn spawn(purser: &Path, folder: &Path) -> Child {
     command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn().unwrap()
 }
 
-fn built() -> Option<PathBuf> {
+pub fn built() -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
     own.ancestors().skip(1).map(|above| above.join("purser")).find(|path| path.is_file())
 }

@@ -1,9 +1,9 @@
 //! Key sets of other issuers, who may sign with RSA too (RFC 7518, 3.3), and statements signed with them.
 //!
-//! The algorithm is the key's own here as well: an RSA key verifies RS256 and nothing else, from 2048 bits on, so neither `none` nor
-//! a MAC under a public key is ever tried.
+//! The algorithm is the key's own here as well: an RSA key verifies RS256, or PS256 where it says so, and nothing else, from 2048
+//! bits on, so neither `none` nor a MAC under a public key is ever tried.
 
-use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RSA_PSS_2048_8192_SHA256, RsaParameters, RsaPublicKeyComponents};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -33,7 +33,30 @@ enum Public {
     Rsa {
         n: Vec<u8>,
         e: Vec<u8>,
+        scheme: Rsa,
     },
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Rsa {
+    Rs256,
+    Ps256,
+}
+
+impl Rsa {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Rs256 => "RS256",
+            Self::Ps256 => "PS256",
+        }
+    }
+
+    fn parameters(self) -> &'static RsaParameters {
+        match self {
+            Self::Rs256 => &RSA_PKCS1_2048_8192_SHA256,
+            Self::Ps256 => &RSA_PSS_2048_8192_SHA256,
+        }
+    }
 }
 
 #[derive(Deserialize)]
@@ -58,9 +81,12 @@ fn usable(key: &Value) -> Option<ForeignKey> {
     let kid = key["kid"].as_str().map(str::to_owned);
     if key["kty"] == "RSA" {
         let part = |name: &str| key[name].as_str().and_then(b64url_decode);
-        let fits = key.get("alg").is_none_or(|alg| alg == "RS256");
-        let (n, e) = (part("n")?, part("e")?);
-        return fits.then_some(ForeignKey { kid, public: Public::Rsa { n, e } });
+        let scheme = match key.get("alg").map(Value::as_str) {
+            None | Some(Some("RS256")) => Rsa::Rs256,
+            Some(Some("PS256")) => Rsa::Ps256,
+            Some(_) => return None,
+        };
+        return Some(ForeignKey { kid, public: Public::Rsa { n: part("n")?, e: part("e")?, scheme } });
     }
     Some(ForeignKey { kid, public: Public::Curve(serde_json::from_value(key.clone()).ok()?) })
 }
@@ -71,6 +97,14 @@ impl ForeignKeys {
     /// # Errors
     /// [`JoseError::Key`] when no key of the set is meant, so that a newer set may help; else what is wrong with the token.
     pub fn verify<T: DeserializeOwned>(&self, token: &str, types: &[&str]) -> Result<T, JoseError> {
+        self.verify_named(token, types).map(|(claims, _)| claims)
+    }
+
+    /// [`ForeignKeys::verify`] with the name of the algorithm, for those who hash something else as the signature does (`at_hash`).
+    ///
+    /// # Errors
+    /// As [`ForeignKeys::verify`].
+    pub fn verify_named<T: DeserializeOwned>(&self, token: &str, types: &[&str]) -> Result<(T, String), JoseError> {
         let parts = split(token)?;
         let header = header(&parts, |found| is_one_or_none(found, types))?;
         let meant = |key: &&ForeignKey| header.kid.is_none() || key.kid == header.kid;
@@ -78,15 +112,18 @@ impl ForeignKeys {
         for key in self.0.iter().filter(meant) {
             let checked = match &key.public {
                 Public::Curve(jwk) if jwk.algorithm().is_named(&header.alg) => verify_bytes(jwk, parts.signed.as_bytes(), &parts.signature),
-                Public::Rsa { n, e } if header.alg == "RS256" => {
+                Public::Rsa { n, e, scheme } if header.alg == scheme.name() => {
                     let public = RsaPublicKeyComponents { n: n.as_slice(), e: e.as_slice() };
-                    let checked = public.verify(&RSA_PKCS1_2048_8192_SHA256, parts.signed.as_bytes(), &parts.signature);
+                    let checked = public.verify(scheme.parameters(), parts.signed.as_bytes(), &parts.signature);
                     checked.map_err(|_| JoseError::Signature)
                 }
                 _ => Err(JoseError::Header),
             };
             match checked {
-                Ok(()) => return Ok(read(parts, header)?.claims),
+                Ok(()) => {
+                    let alg = header.alg.clone();
+                    return Ok((read(parts, header)?.claims, alg));
+                }
                 Err(e) => refused = e,
             }
         }

@@ -58,7 +58,7 @@ impl SignedInFacts {
             session: session.id.clone(),
             auth_time: session.signed_in_at,
             acr: acr.to_owned(),
-            amr: amr.iter().map(|&how| how.to_owned()).collect(),
+            amr: session.sso.as_ref().map_or_else(|| amr.iter().map(|&how| how.to_owned()).collect(), |sso| sso.amr.clone()),
             scope,
             nonce,
         })

@@ -7,7 +7,7 @@ use purser_authority::{Action, Permit};
 use purser_authority::{Caller, Denied, Done, Event, Role};
 use purser_db::{Tx, params};
 use purser_values::Timestamp;
-use purser_values::id::PersonId;
+use purser_values::id::{OrganisationId, PersonId};
 use serde::Serialize;
 
 use super::{MemberError, keep_an_owner, may_give, member_of};
@@ -46,7 +46,19 @@ pub fn member_leave(tx: &mut Tx<'_>, now: Timestamp, permit: &Permit<MemberLeave
 
 fn end<A: Action>(tx: &mut Tx<'_>, now: Timestamp, permit: &Permit<A>, person: &PersonId) -> Result<Done<Removed>, MemberError> {
     let target = member_of(tx, permit.caller(), person)?;
-    let organisation = &target.organisation.id;
+    let (sessions, tokens) = end_membership(tx, now, &target.organisation.id, person)?;
+    let facts = serde_json::json!({ "role": target.role, "email": target.person.email, "sessions": sessions, "tokens": tokens });
+    let event = Event::done(permit.verb(), permit.caller(), person.as_str()).with(facts);
+    Ok(Done::with_event(Removed { person: target.person, role: target.role, sessions, tokens }, event))
+}
+
+/// Answers how many sessions and tokens ended with it.
+pub(crate) fn end_membership(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    organisation: &OrganisationId,
+    person: &PersonId,
+) -> Result<(u64, u64), MemberError> {
     tx.execute("delete from membership where organisation = $1 and person = $2", params![organisation, person])?;
     keep_an_owner(tx, organisation)?;
     let sessions = "update session set ended_at = $3 where organisation = $1 and person = $2 and ended_at is null and expires_at > $3";
@@ -58,7 +70,5 @@ fn end<A: Action>(tx: &mut Tx<'_>, now: Timestamp, permit: &Permit<A>, person: &
     let offers =
         "update invitation set revoked_at = $3 where organisation = $1 and invited_by = $2 and accepted_at is null and revoked_at is null";
     tx.execute(offers, params![organisation, person, now])?;
-    let facts = serde_json::json!({ "role": target.role, "email": target.person.email, "sessions": sessions, "tokens": tokens });
-    let event = Event::done(permit.verb(), permit.caller(), person.as_str()).with(facts);
-    Ok(Done::with_event(Removed { person: target.person, role: target.role, sessions, tokens }, event))
+    Ok((sessions, tokens))
 }

@@ -17,11 +17,15 @@ pub struct RoleSet {
 }
 
 impl RoleSet {
-    /// Whether the new role may not make grants: then those it made end, or agents would go on doing what the person no longer may.
     #[must_use]
     pub fn ends_grants(&self) -> bool {
-        !GrantDecide::RULE.persons.contains(&self.role)
+        ends_grants(self.role)
     }
+}
+
+/// Whether a role may not make grants: then those that were made end, or agents would go on doing what the person no longer may.
+pub(crate) fn ends_grants(role: Role) -> bool {
+    !GrantDecide::RULE.persons.contains(&role)
 }
 
 /// Sets the role of the person that the permit is for. The role that they have already changes nothing.

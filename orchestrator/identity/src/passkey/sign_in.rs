@@ -35,8 +35,10 @@ pub fn sign_in_passkey(
     let challenge = challenge::take(tx, realm, Purpose::SignIn { browser }, &answer.assertion.client_data_json)?;
     let passkey = assert(tx, realm, None, &challenge, answer)?;
     let member = person::home(tx, &passkey.person)?.ok_or(PasskeyError::Unknown)?;
+    realm.sso.refuse_others(&member.person.email)?;
     recovery::cancel(tx, &member.person.id, realm.env.now(), "passkey")?;
-    let (session, id) = session::start(tx, &realm.env, &member, Begin { method: "passkey", present: true, place })?;
+    let (session, id) =
+        session::start(tx, &realm.env, &member, Begin { method: "passkey", present_at: Some(realm.env.now()), sso: None, place })?;
     let caller = Caller::Person {
         person: member.person.id.clone(),
         organisation: member.organisation.id.clone(),

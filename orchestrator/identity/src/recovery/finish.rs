@@ -49,19 +49,25 @@ pub fn recovery_finish(
     let passkeys = tx.execute("delete from passkey where person = $1", params![person.id])?;
     let apps = tx.execute("delete from totp where person = $1", params![person.id])?;
     tx.execute("delete from recovery_code where person = $1", params![person.id])?;
+    let identities = tx.execute("delete from sso_identity where person = $1", params![person.id])?;
     cancel(tx, &person.id, now, "finished")?;
     let end = "update session set ended_at = $3 where person = $1 and id <> $2 and ended_at is null";
     tx.execute(end, params![person.id, session.id, now])?;
     let (cookie, session) = session::renew(tx, &realm.env, session, now)?.ok_or(Denied::Anonymous)?;
     let mail = realm
-        .notice(&person.email, "Your login was recovered", "Your passkeys and your app were removed, as you asked a day ago or longer.")
+        .notice(
+            &person.email,
+            "Your login was recovered",
+            "Your passkeys, your app and your company's sign-in were removed, as you asked a day ago or longer.",
+        )
         .map_err(CodeSendError::from)?;
     let event = Event::done("recovery_finish", &session.caller(), person.id.as_str())
-        .with(serde_json::json!({ "passkeys_removed": passkeys, "apps_removed": apps }));
+        .with(serde_json::json!({ "passkeys_removed": passkeys, "apps_removed": apps, "identities_removed": identities }));
     Ok(Done::with_event(StepUp::Done(SteppedUp { session, cookie }), event).and_job(mail))
 }
 
 fn ready(tx: &mut Tx<'_>, realm: &Realm, session: &Session) -> Result<(), StepUpError> {
+    realm.sso.refuse_others(&session.member.person.email)?;
     match recovery_of(tx, &session.member.person.id, realm.env.now())? {
         Recovery::Ready { .. } => Ok(()),
         Recovery::None | Recovery::Waiting { .. } => Err(StepUpError::Stronger),

@@ -24,6 +24,7 @@ pub fn recovery_start(
     session: &Session,
 ) -> Result<Done<Timestamp>, StepUpError> {
     own(&permit, session)?;
+    realm.sso.refuse_others(&session.member.person.email)?;
     let (now, person) = (realm.env.now(), &session.member.person);
     match recovery_of(tx, &person.id, now)? {
         Recovery::Waiting { ready_at } => return Ok(Done::quiet(ready_at)),

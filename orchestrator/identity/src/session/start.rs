@@ -10,6 +10,7 @@ use super::{PREFIX, Session};
 use crate::authorization::sign_on;
 use crate::limits::BROWSER_NAME_CHARS;
 use crate::person::Member;
+use crate::sso::SsoFacts;
 
 /// Where a browser is, as the list of sessions tells it to the person.
 #[derive(Clone, Copy, Debug, Default)]
@@ -26,8 +27,10 @@ pub struct Place<'a> {
 pub(crate) struct Begin<'a> {
     /// `email_code`, `passkey`, …: for the list of sessions.
     pub method: &'static str,
-    /// Whether this sign-in proves that the person is there.
-    pub present: bool,
+    /// Since when the person is there, as far as this sign-in proves it.
+    pub present_at: Option<Timestamp>,
+    /// What the person's company said, where it signed them in.
+    pub sso: Option<&'a SsoFacts>,
     pub place: Place<'a>,
 }
 
@@ -44,11 +47,12 @@ pub(crate) fn start(tx: &mut Tx<'_>, env: &Env, member: &Member, begin: Begin<'_
             }
         }
     }
-    let insert = "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+    let insert = "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser,
+                  sso) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
     let browser = begin.place.browser.map(|name| name.chars().filter(|c| !c.is_control()).take(BROWSER_NAME_CHARS).collect::<String>());
-    let (person, organisation, present_at) = (&member.person.id, &member.organisation.id, begin.present.then_some(now));
-    tx.execute(insert, params![id, digest, person, organisation, now, present_at, until, begin.method, begin.place.peer, browser])?;
+    let (person, organisation, present_at) = (&member.person.id, &member.organisation.id, begin.present_at);
+    let sso = begin.sso.map(|facts| serde_json::json!(facts).to_string());
+    tx.execute(insert, params![id, digest, person, organisation, now, present_at, until, begin.method, begin.place.peer, browser, sso])?;
     Ok((plain, id))
 }
 
@@ -66,8 +70,9 @@ pub(crate) fn renew(
     }
     let (plain, digest) = token::mint(env, PREFIX);
     let id = SessionId::mint(env);
-    let copy = "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser)
-                select $2, $3, person, organisation, signed_in_at, $4, expires_at, method, peer, browser from session where id = $1";
+    let copy =
+        "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser, sso)
+                select $2, $3, person, organisation, signed_in_at, $4, expires_at, method, peer, browser, sso from session where id = $1";
     tx.execute(copy, params![old.id, id, digest, present_at])?;
     sign_on::moved(tx, &old.id, &id)?;
     Ok(Some((plain, Session { id, present_at: Some(present_at), recovering: false, ..old.clone() })))

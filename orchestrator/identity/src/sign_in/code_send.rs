@@ -17,11 +17,14 @@ use crate::limits::{
 };
 use crate::realm::Realm;
 use crate::sign_up::{self, Ticket};
+use crate::sso::SsoRequired;
 
 #[derive(Debug, thiserror::Error)]
 pub enum CodeSendError {
     #[error("too many sign-in codes were asked for")]
     TooMany,
+    #[error(transparent)]
+    Sso(#[from] SsoRequired),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
@@ -32,6 +35,7 @@ impl PublicError for CodeSendError {
     fn code(&self) -> &'static str {
         match self {
             Self::TooMany => "too_many_codes",
+            Self::Sso(e) => e.code(),
             Self::Seal(_) => "internal",
             Self::Db(e) => e.code(),
         }
@@ -39,12 +43,17 @@ impl PublicError for CodeSendError {
     fn kind(&self) -> Kind {
         match self {
             Self::TooMany => Kind::RateLimited,
+            Self::Sso(e) => e.kind(),
             Self::Seal(_) => Kind::Internal,
             Self::Db(e) => e.kind(),
         }
     }
     fn hint(&self) -> Option<String> {
-        matches!(self, Self::TooMany).then(|| "use the newest code in your mailbox, or wait a quarter of an hour".to_owned())
+        match self {
+            Self::TooMany => Some("use the newest code in your mailbox, or wait a quarter of an hour".to_owned()),
+            Self::Sso(e) => e.hint(),
+            Self::Seal(_) | Self::Db(_) => None,
+        }
     }
 }
 
@@ -81,6 +90,7 @@ pub fn sign_in_code_send(
     email: &Email,
     origin: Origin<'_>,
 ) -> Result<Done<CodeSent>, CodeSendError> {
+    realm.sso.refuse_others(email)?;
     let now = realm.env.now();
     let browser = origin.mark.and_then(|mark| known_browser::number(&realm.keys, now, email, mark));
     let posture = match browser {

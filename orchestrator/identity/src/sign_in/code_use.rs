@@ -14,6 +14,7 @@ use crate::person::Member;
 use crate::realm::Realm;
 use crate::session::{self, Begin, Place};
 use crate::sign_up::{self, Entered, Ticket};
+use crate::sso::SsoRequired;
 use crate::step_up;
 
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +24,8 @@ pub enum CodeUseError {
     #[error("`{0}` is not a code of six or ten digits")]
     NotACode(String),
     #[error(transparent)]
+    Sso(#[from] SsoRequired),
+    #[error(transparent)]
     Db(#[from] DbError),
 }
 
@@ -31,6 +34,7 @@ impl PublicError for CodeUseError {
         match self {
             Self::NoAttempt => "sign_in_over",
             Self::NotACode(_) => "not_a_code",
+            Self::Sso(e) => e.code(),
             Self::Db(e) => e.code(),
         }
     }
@@ -38,6 +42,7 @@ impl PublicError for CodeUseError {
         match self {
             Self::NoAttempt => Kind::Unauthenticated,
             Self::NotACode(_) => Kind::Invalid,
+            Self::Sso(e) => e.kind(),
             Self::Db(e) => e.kind(),
         }
     }
@@ -45,6 +50,7 @@ impl PublicError for CodeUseError {
         match self {
             Self::NoAttempt => Some("ask for a new code".to_owned()),
             Self::NotACode(_) => Some("type the digits from the mail".to_owned()),
+            Self::Sso(e) => e.hint(),
             Self::Db(_) => None,
         }
     }
@@ -97,13 +103,15 @@ pub fn sign_in_code_use(
         return Ok(Done::quiet(CodeUse::Wrong { tries_left: SIGN_IN_CODE_TRIES - row.get::<i64>("tries")? }));
     }
     tx.execute("update sign_in_code set used_at = $2 where attempt = $1", params![digest, now])?;
-    // Between the mail and now the address may have lost its admission.
+    // Between the mail and now the address may have lost its admission, or its company signs it in.
+    realm.sso.refuse_others(&email)?;
     let admission = sign_up::admission(tx, realm, &email, ticket)?.ok_or(CodeUseError::NoAttempt)?;
     let mut done = sign_up::enter(tx, &realm.env, &email, &admission)?.ok_or(CodeUseError::NoAttempt)?;
     let Entered { member, fresh, by_ticket } = done.value;
     // Whoever has something stronger than a mailbox is not there before they have shown it.
-    let present = !step_up::methods(tx, &member.person.id)?.is_strong();
-    let (session, id) = session::start(tx, &realm.env, &member, Begin { method: "email_code", present, place })?;
+    let present = !step_up::methods(tx, realm, &member.person.id)?.is_strong();
+    let (session, id) =
+        session::start(tx, &realm.env, &member, Begin { method: "email_code", present_at: present.then_some(now), sso: None, place })?;
     let caller = Caller::Person {
         person: member.person.id.clone(),
         organisation: member.organisation.id.clone(),

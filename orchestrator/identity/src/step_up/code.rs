@@ -13,13 +13,14 @@ use crate::realm::Realm;
 use crate::recovery;
 use crate::session::{self, Session};
 use crate::sign_in::{CodeSendError, CodeUseError};
+use crate::sso::SsoRequired;
 use crate::totp::TotpError;
 
 #[derive(Debug, thiserror::Error)]
 pub enum StepUpError {
     #[error(transparent)]
     Denied(#[from] Denied),
-    #[error("a code by mail is not enough where there is a passkey or an app")]
+    #[error("a code by mail is not enough where there is a passkey, an app or a company's sign-in")]
     Stronger,
     #[error(transparent)]
     Send(#[from] CodeSendError),
@@ -29,6 +30,8 @@ pub enum StepUpError {
     Passkey(#[from] PasskeyError),
     #[error(transparent)]
     Totp(#[from] TotpError),
+    #[error(transparent)]
+    Sso(#[from] SsoRequired),
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -41,6 +44,7 @@ impl StepUpError {
             Self::Use(e) => Some(e),
             Self::Passkey(e) => Some(e),
             Self::Totp(e) => Some(e),
+            Self::Sso(e) => Some(e),
             Self::Db(e) => Some(e),
             Self::Stronger => None,
         }
@@ -55,7 +59,10 @@ impl PublicError for StepUpError {
         self.public().map_or(Kind::Forbidden, PublicError::kind)
     }
     fn hint(&self) -> Option<String> {
-        self.public().map_or_else(|| Some("use the passkey or the app; if both are lost, begin a recovery".to_owned()), PublicError::hint)
+        self.public().map_or_else(
+            || Some("use the passkey, the app or the company's sign-in; if all are lost, begin a recovery".to_owned()),
+            PublicError::hint,
+        )
     }
 }
 
@@ -80,7 +87,7 @@ pub struct SteppedUp {
 /// [`StepUpError::Stronger`] when a mailbox is not enough, or too many codes.
 pub fn step_up_code_send(tx: &mut Tx<'_>, realm: &Realm, permit: Permit<StepUpAction>, session: &Session) -> Result<Done<()>, StepUpError> {
     own(&permit, session)?;
-    if methods(tx, &session.member.person.id)?.is_strong() {
+    if methods(tx, realm, &session.member.person.id)?.is_strong() {
         return Err(StepUpError::Stronger);
     }
     let mail = mailed_code::send(tx, realm, session, Purpose::StepUp, &session.member.person.email)?;
@@ -99,7 +106,7 @@ pub fn step_up_code_use(
     code: &str,
 ) -> Result<Done<StepUp>, StepUpError> {
     own(&permit, session)?;
-    if methods(tx, &session.member.person.id)?.is_strong() {
+    if methods(tx, realm, &session.member.person.id)?.is_strong() {
         return Err(StepUpError::Stronger);
     }
     match mailed_code::take(tx, realm, session, Purpose::StepUp, code)? {

@@ -149,6 +149,8 @@ fn files(config: &Config, table: &Table, findings: &mut Findings) {
     }
     let mut secrets: Vec<(&str, &Path)> =
         config.providers.iter().map(|p| ("signing_secret_file", p.signing_secret_file.as_path())).collect();
+    let sso = config.sign_in.sso.iter().filter_map(|one| one.client_secret_file.as_deref());
+    secrets.extend(sso.map(|file| ("sign_in.sso.client_secret_file", file)));
     if let MailConfig::Smtp(smtp) = &config.mail {
         secrets.extend(smtp.password_file.as_deref().map(|file| ("mail.password_file", file)));
         if let Some(file) = smtp.ca_file.as_deref().filter(|file| !file.is_file()) {

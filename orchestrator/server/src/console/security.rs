@@ -3,11 +3,13 @@
 mod app;
 mod email;
 mod passkeys;
+mod sso;
 mod undo;
 
 pub use app::{app_begin, app_confirm, app_remove};
 pub use email::{email_begin, email_confirm};
 pub use passkeys::{passkey_add, passkey_new, passkey_remove};
+pub use sso::{sso_link, sso_unlink};
 pub use undo::{undo_get, undo_post};
 
 use askama::Template;
@@ -18,6 +20,7 @@ use purser_authority::{Attempt, Facts, authorise};
 use purser_db::DbError;
 use purser_identity::passkey::{Passkey, passkeys_list};
 use purser_identity::session::{SessionRow, sessions_end_others, sessions_list};
+use purser_identity::sso::{Connection, Identity, identities_list};
 use purser_identity::totp;
 use purser_provisioning::perform;
 use purser_values::id::SessionId;
@@ -27,6 +30,7 @@ use super::failure::PageError;
 use super::form::SignedForm;
 use super::page::{Page, PageContext};
 use super::session::SignedIn;
+use super::sign_in::Company;
 use crate::front::Front;
 
 #[derive(Template)]
@@ -37,7 +41,18 @@ pub struct Security {
     passkeys: Vec<PasskeyView>,
     /// Since when there is an app.
     app: Option<String>,
+    identities: Vec<IdentityView>,
+    /// Companies that are not connected yet.
+    companies: Vec<Company>,
     sessions: Vec<SessionView>,
+}
+
+struct IdentityView {
+    id: String,
+    label: String,
+    email: String,
+    linked_at: String,
+    used_at: Option<String>,
 }
 
 struct PasskeyView {
@@ -62,14 +77,19 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Res
     let person = session.member.person.clone();
     let permit = authorise::<SecurityRead>(&session.caller(), &Facts::new(now, person.id.as_str()))?;
     let looked = front.core.db.read::<_, DbError, _>(move |tx| {
-        Ok((passkeys_list(tx, &permit)?, totp::confirmed_at(tx, &person.id)?, sessions_list(tx, &permit, now)?))
+        let ways = (passkeys_list(tx, &permit)?, totp::confirmed_at(tx, &person.id)?, identities_list(tx, &permit)?);
+        Ok((ways, sessions_list(tx, &permit, now)?))
     });
-    let (passkeys, app, sessions) = looked.await?;
+    let ((passkeys, app, identities), sessions) = looked.await?;
+    let connected = |one: &&Connection| identities.iter().any(|identity| identity.issuer == one.issuer);
+    let companies = front.realm.sso.iter().filter(|one| !connected(one)).map(Company::from).collect();
     Ok(Page::ok(Security {
         ctx: PageContext::of(&front, &session, "Security"),
         email: session.member.person.email.to_string(),
         passkeys: passkeys.into_iter().map(passkey_view).collect(),
         app: app.map(|at| at.to_string()),
+        companies,
+        identities: identities.into_iter().map(|identity| identity_view(&front, identity)).collect(),
         sessions: sessions.into_iter().map(|row| session_view(row, &session.id)).collect(),
     }))
 }
@@ -81,6 +101,18 @@ fn passkey_view(passkey: Passkey) -> PasskeyView {
         added_at: passkey.created_at.for_people(),
         used_at: passkey.last_used_at.map(|at| at.for_people()),
         backed_up: passkey.backed_up,
+    }
+}
+
+fn identity_view(front: &Front, identity: Identity) -> IdentityView {
+    // one that the operator took away is shown by its issuer
+    let label = front.realm.sso.iter().find(|one| one.issuer == identity.issuer).map(|one| one.label.clone());
+    IdentityView {
+        id: identity.id.to_string(),
+        label: label.unwrap_or(identity.issuer),
+        email: identity.email.to_string(),
+        linked_at: identity.linked_at.for_people(),
+        used_at: identity.last_used_at.map(|at| at.for_people()),
     }
 }
 

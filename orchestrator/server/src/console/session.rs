@@ -29,6 +29,6 @@ impl FromRequestParts<Front> for SignedIn {
 /// The session of a request, if there is one.
 pub async fn find(front: &Front, headers: &HeaderMap) -> Result<Option<Session>, DbError> {
     let Some(value) = cookie::read(front, headers, cookie::SESSION) else { return Ok(None) };
-    let now = front.realm.env.now();
-    front.core.db.read(move |tx| session_of(tx, now, value.expose())).await
+    let realm = front.realm.clone();
+    front.core.db.read(move |tx| session_of(tx, &realm, value.expose())).await
 }

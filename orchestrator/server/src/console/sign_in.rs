@@ -12,6 +12,7 @@ use purser_identity::limits::KNOWN_BROWSER_LIFE_S;
 use purser_identity::passkey::{AssertionAnswer, PasskeyError, sign_in_options, sign_in_passkey};
 use purser_identity::session::{Place, session_end};
 use purser_identity::sign_in::{CodeSendError, CodeUse, CodeUseError, Origin, SignedIn, sign_in_code_send, sign_in_code_use};
+use purser_identity::sso::Connection;
 use purser_provisioning::perform;
 use purser_values::limits::{SESSION_LIFE_S, SIGN_IN_CODE_LIFE_S};
 use purser_values::name::Email;
@@ -20,7 +21,7 @@ use serde::Deserialize;
 use super::failure::PageError;
 use super::form::{OpenForm, SignedForm, browser, open_token};
 use super::page::{Page, PageContext};
-use super::{cookie, next, script, session};
+use super::{cookie, next, script, session, sso};
 use crate::front::Front;
 use crate::peer::Peer;
 
@@ -40,6 +41,19 @@ struct EmailPage {
     wrong: Option<String>,
     /// What a passkey is asked for with.
     options: String,
+    companies: Vec<Company>,
+}
+
+/// A company through which people sign in.
+pub struct Company {
+    pub name: String,
+    pub label: String,
+}
+
+impl From<&Connection> for Company {
+    fn from(connection: &Connection) -> Self {
+        Self { name: connection.name.to_string(), label: connection.label.clone() }
+    }
 }
 
 #[derive(Template)]
@@ -75,6 +89,9 @@ pub async fn post(
         Ok(email) => email,
         Err(e) => return Ok(email_page(&front, &headers, next, form.email, Some(format!("{e}")))),
     };
+    if let Some(connection) = front.realm.sso.required_for(&email) {
+        return sso::leave_for(&front, &headers, peer, connection, next, Some(email.as_str())).await;
+    }
     let (realm, mark, ticket) = (front.realm.clone(), cookie::read(&front, &headers, cookie::KNOWN), next::ticket(&next));
     let sent = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, email.as_str()), move |tx| {
         let permit =
@@ -153,11 +170,11 @@ pub async fn passkey_post(
     Ok(let_in(&front, &signed_in, &next))
 }
 
-fn browser_name(headers: &HeaderMap) -> Option<String> {
+pub(super) fn browser_name(headers: &HeaderMap) -> Option<String> {
     headers.get(header::USER_AGENT).and_then(|v| v.to_str().ok()).map(str::to_owned)
 }
 
-fn let_in(front: &Front, signed_in: &SignedIn, next: &str) -> Response {
+pub(super) fn let_in(front: &Front, signed_in: &SignedIn, next: &str) -> Response {
     // Where the link that led here is used up, the page behind it has nothing to say any more.
     let on = if signed_in.by_ticket { "/organisation" } else { next };
     let mut response = Redirect::to(on).into_response();
@@ -185,7 +202,8 @@ fn email_page(front: &Front, headers: &HeaderMap, next: String, email: String, w
     let mut ctx = PageContext::anonymous(front, "Sign in");
     ctx.csrf = open_token(front, &browser);
     let options = sign_in_options(&front.realm, &browser).to_string();
-    let mut response = Page(status, EmailPage { ctx, next, email, wrong, options }).into_response();
+    let companies = front.realm.sso.iter().map(Company::from).collect();
+    let mut response = Page(status, EmailPage { ctx, next, email, wrong, options, companies }).into_response();
     put(&mut response, set);
     script::allow(front, response)
 }
@@ -204,7 +222,7 @@ fn to_code(next: &str) -> Response {
     Redirect::to(&format!("/sign-in/code?{query}")).into_response()
 }
 
-fn put(response: &mut Response, cookie: Option<HeaderValue>) {
+pub(super) fn put(response: &mut Response, cookie: Option<HeaderValue>) {
     if let Some(cookie) = cookie {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }

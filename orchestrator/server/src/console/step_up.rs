@@ -2,7 +2,11 @@
 //!
 //! Whatever page or form answers `step_up_required` leads here by itself ([`ask`], called by the layer that renders refusals).
 
+mod company;
 mod resume;
+
+pub(super) use company::by_company;
+pub use company::sso;
 
 use askama::Template;
 use axum::body::Bytes;
@@ -18,6 +22,7 @@ use purser_identity::passkey::{AssertionAnswer, PasskeyError};
 use purser_identity::recovery::{Recovery, recovery_code_send, recovery_finish, recovery_of, recovery_start};
 use purser_identity::session::Session;
 use purser_identity::sign_in::CodeUseError;
+use purser_identity::sso::confirming;
 use purser_identity::step_up::{
     Methods, StepUp, StepUpError, SteppedUp, methods, step_up_code_send, step_up_code_use, step_up_passkey, step_up_passkey_options,
     step_up_totp,
@@ -25,13 +30,14 @@ use purser_identity::step_up::{
 use purser_identity::totp::TotpError;
 use purser_provisioning::perform;
 use purser_values::limits::SESSION_LIFE_S;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use self::resume::{FORM_BYTES, Resume};
 use super::failure::PageError;
 use super::form::SignedForm;
 use super::page::{Page, PageContext};
 use super::session::SignedIn;
+use super::sign_in::Company;
 use super::{cookie, next, script, session};
 use crate::front::Front;
 
@@ -42,7 +48,11 @@ struct StepUpPage {
     methods: Methods,
     /// What a passkey is asked for with.
     options: String,
+    /// The companies that can say that it is the person.
+    companies: Vec<Company>,
     recovery: RecoveryView,
+    /// Whether a recovery is a way at all: it is none where only a company signs in.
+    recoverable: bool,
     /// Whether a code is on its way.
     sent: bool,
     wrong: Option<String>,
@@ -63,12 +73,12 @@ struct DonePage {
 }
 
 /// Where the person goes on to: a page, or a form that is kept.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Going {
     #[serde(default)]
-    next: String,
+    pub(super) next: String,
     #[serde(default)]
-    resume: String,
+    pub(super) resume: String,
 }
 
 pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(going): Query<Going>) -> Result<Response, PageError> {
@@ -200,16 +210,18 @@ async fn page(
     let looked = front.core.db.read::<_, DbError, _>(move |tx| {
         let person = &of.member.person.id;
         let recovery = recovery_of(tx, person, realm.env.now())?;
-        Ok((methods(tx, person)?, step_up_passkey_options(tx, &realm, &of)?.to_string(), recovery))
+        let companies: Vec<Company> = confirming(tx, &realm, person)?.into_iter().map(Company::from).collect();
+        Ok((methods(tx, &realm, person)?, step_up_passkey_options(tx, &realm, &of)?.to_string(), companies, recovery))
     });
-    let (methods, options, recovery) = looked.await?;
+    let (methods, options, companies, recovery) = looked.await?;
+    let recoverable = front.realm.sso.required_for(&session.member.person.email).is_none();
     let recovery = match recovery {
         Recovery::None => RecoveryView::None,
         Recovery::Waiting { ready_at } => RecoveryView::Waiting(ready_at.for_people()),
         Recovery::Ready { .. } => RecoveryView::Ready,
     };
     let ctx = PageContext::of(front, session, "Is it you?");
-    let response = Page(status, StepUpPage { ctx, methods, options, recovery, sent, wrong, going }).into_response();
+    let response = Page(status, StepUpPage { ctx, methods, options, companies, recovery, recoverable, sent, wrong, going }).into_response();
     Ok(if methods.passkey { script::allow(front, response) } else { response })
 }
 

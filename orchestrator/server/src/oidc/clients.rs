@@ -24,7 +24,7 @@ use purser_values::error::{Kind, PublicError};
 use tokio::sync::Semaphore;
 use url::Url;
 
-use self::kept::Kept;
+pub(crate) use self::kept::Kept;
 
 /// How long a client of the store is used without another look, in seconds: what another node removed is refused within it.
 const KEEP_S: i64 = 1;

@@ -5,6 +5,7 @@
 
 mod api;
 pub mod client;
+pub mod company;
 pub mod helper;
 pub mod key;
 pub mod provider;
@@ -34,6 +35,7 @@ use purser_provisioning::{Core, client_logout, perform};
 use purser_server::front::Front;
 use purser_server::oidc::{Clients, Decisions, Registration, Rules};
 use purser_server::peer::TrustedProxies;
+use purser_server::sso::Sso;
 use purser_server::{console, oidc, unknown};
 use purser_values::env::TestClock;
 use purser_values::{Env, Secret, Sha256Digest};
@@ -98,6 +100,16 @@ impl World {
         self.api = api::router(&self.front, self.folder.path());
     }
 
+    /// Lets people sign in through these companies, from now on.
+    pub fn sign_in_through(&mut self, companies: &[&company::Company]) {
+        let allow = companies.iter().map(|one| one.origin()).collect();
+        let clients = companies.iter().map(|one| (one.connection().name, one.client()));
+        self.front.sso = Sso::new(purser_http::Fetcher::new(allow).unwrap(), true, clients);
+        self.front.realm.sso = companies.iter().map(|one| one.connection()).collect();
+        self.router = console::router(self.front.clone()).merge(oidc::router(self.front.clone()));
+        self.api = api::router(&self.front, self.folder.path());
+    }
+
     async fn made_of(
         db: Db,
         (env, clock): (Env, Arc<TestClock>),
@@ -131,6 +143,7 @@ impl World {
             clients,
             configured: Vec::new(),
             proxies: TrustedProxies::default(),
+            sso: no_companies(),
         };
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
@@ -263,6 +276,10 @@ impl World {
     }
 }
 
+fn no_companies() -> Sso {
+    Sso::new(purser_http::Fetcher::new(vec![]).unwrap(), true, [])
+}
+
 /// Everybody may register clients in the sandbox; what is on this machine is fetched there too.
 fn clients(sandbox: bool, allow: Vec<purser_http::fetch::Origin>) -> Clients {
     let registration = if sandbox { Registration::Open } else { Registration::Closed };
@@ -314,6 +331,11 @@ fn attribute(tag: &str, name: &str) -> Option<String> {
 }
 
 impl Browser {
+    /// Goes on with the world as it is now.
+    pub fn follow(&mut self, world: &World) {
+        self.router = world.router.clone();
+    }
+
     pub async fn get(&mut self, path: &str) -> Answer {
         self.send(Method::GET, path, None).await
     }
