@@ -3,7 +3,13 @@
 //! `cargo xtask bench token` builds and runs it. Both servers run as they ship: ours with SQLite, durable, with its log and its audit
 //! entries; the other in memory. Every connection asks, waits for the answer and asks again; proofs are signed before the clock runs.
 //! One JSON object goes to stdout.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a measurement stops at the first surprise")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a measurement stops at the first surprise, and prints"
+)]
 
 #[path = "token/connection.rs"]
 mod connection;

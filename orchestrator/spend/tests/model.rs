@@ -3,7 +3,13 @@
 //!
 //! Each write takes a seat in the order of all writes; the oracle is told the operations in that order. Ordinary runs do 50,000 operations
 //! on SQLite and 5,000 on PostgreSQL; with PURSER_DEEP twenty times as many.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test; its child tells it on standard output how far it came"
+)]
 
 #[path = "model/ledger.rs"]
 mod ledger;
@@ -120,7 +126,7 @@ async fn a_process_that_is_killed_loses_nothing_that_it_answered_and_makes_nothi
     let mut told = 0;
     for life in 0..if deep() { 40 } else { 5 } {
         let acknowledged = live_and_be_killed(&path, life, Duration::from_millis(300 + dice.below(700)));
-        let log = db.read::<_, DbError, _>(|tx| log(tx)).await.unwrap();
+        let log = db.read::<_, DbError, _>(log).await.unwrap();
         for n in acknowledged {
             assert!(log.iter().any(|(at, ..)| *at == n), "the write {n} was answered and is lost");
         }

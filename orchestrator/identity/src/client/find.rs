@@ -38,9 +38,8 @@ pub struct Listed {
 pub fn clients_list(tx: &mut Tx<'_>, permit: &Permit<ClientRead>) -> Result<Vec<Listed>, DbError> {
     let select = "select client.*, (select email from person where person.id = client.registered_by) as email
                   from client where organisation = $1 and removed_at is null order by created_at desc, id";
-    let listed = |row: &Row| {
-        Ok(Listed { client: read(row)?, registered_at: row.get("created_at")?, registered_by: row.parse_opt("email")? })
-    };
+    let listed =
+        |row: &Row| Ok(Listed { client: read(row)?, registered_at: row.get("created_at")?, registered_by: row.parse_opt("email")? });
     tx.query(select, params![permit.caller().organisation()])?.iter().map(listed).collect()
 }
 

@@ -80,7 +80,10 @@ mod tests {
     #[test]
     fn claims_are_lines_and_what_is_left_empty_narrows_nothing() {
         let mut typed = Typed { claims: " a = b=c \n\n repository_id=7".to_owned(), ..Typed::usual() };
-        assert_eq!(typed.claims().unwrap(), BTreeMap::from([("a".to_owned(), "b=c".to_owned()), ("repository_id".to_owned(), "7".to_owned())]));
+        assert_eq!(
+            typed.claims().unwrap(),
+            BTreeMap::from([("a".to_owned(), "b=c".to_owned()), ("repository_id".to_owned(), "7".to_owned())])
+        );
         assert_eq!(typed.details().unwrap(), r#"[{"type":"purser_grant"}]"#);
         for wrong in ["nonsense", "a=1\na=2"] {
             wrong.clone_into(&mut typed.claims);
