@@ -7,6 +7,9 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+/// Longest text that is read as an amount: more than any 64-bit number needs.
+const DECIMAL_CHARS: usize = 24;
+
 /// An ISO 4217 currency that has a smallest unit.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -24,7 +27,7 @@ pub struct Money {
 pub enum MoneyError {
     #[error("`{0}` is not an ISO 4217 currency with a smallest unit")]
     Currency(String),
-    #[error("`{0}` is not an amount")]
+    #[error("`{0}` is not an amount: write digits alone, with a point before the cents, such as 12 or 12.50")]
     Amount(String),
     #[error("amounts in {0} and {1} do not mix")]
     Mixed(Currency, Currency),
@@ -156,6 +159,7 @@ impl Money {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
         let decimal = |s: &str| s.bytes().all(|b| b.is_ascii_digit());
         if whole.is_empty()
+            || text.len() > DECIMAL_CHARS
             || !decimal(whole)
             || !decimal(fraction)
             || fraction.len() > digits

@@ -23,12 +23,20 @@ pub(super) async fn run(context: &Context) -> Result<Success, Failure> {
         }
     }
     let nothing = parts.len() == 1;
+    parts.extend(list(&data, "accounts").iter().filter(|account| account["waits_for"].is_object()).map(waiting));
     if data["frozen"] == true {
         parts.push("This agent is frozen: only a person can thaw it.".to_owned());
     }
     parts.push(super::spend::caps(&data["spend"]));
     let success = Success::new(data, parts.join("\n\n"));
     Ok(if nothing { success.next("purser add PROVIDER/SERVICE") } else { success })
+}
+
+/// What keeps everything else at this provider from going on.
+fn waiting(account: &Value) -> String {
+    let on = &account["waits_for"];
+    let (provider, person, until, url) = (text(account, "provider"), text(on, "person"), text(on, "until"), text(on, "url"));
+    format!("The account at {provider} waits for {person} until {until}:\n  {url}")
 }
 
 const SECTIONS: [(&str, &str, &[&str]); 3] = [

@@ -2,13 +2,15 @@
 
 use purser_authority::action::{ProjectCreate, ProjectRead};
 use purser_authority::{Attempt, Caller, Denied, Done, Event, Facts, authorise};
-use purser_identity::standing;
+use purser_db::{DbError, Tx};
+use purser_identity::{Realm, person, standing};
 use purser_values::name::{EnvironmentName, ProjectName};
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
+use crate::store::link::{self, Status};
 use crate::store::project::{self, Project};
 use crate::store::{account, deployment, resource};
 use crate::variables::own_project;
@@ -37,7 +39,7 @@ pub async fn project_create(app: &App, caller: &Caller, name: ProjectName) -> Re
 /// # Errors
 /// When the caller may not look, or there is no such project.
 pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environment: EnvironmentName) -> Result<Value, OpError> {
-    let (env, caller) = (app.core.env.clone(), caller.clone());
+    let (env, realm, caller) = (app.core.env.clone(), app.realm.clone(), caller.clone());
     app.core
         .db
         .read(move |tx| {
@@ -54,10 +56,13 @@ pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environ
                     "variables": variables, "agent": r.agent, "saga": r.saga, "created_at": r.created_at,
                 }));
             }
-            let accounts: Vec<Value> = account::list(tx, &found.organisation)?
-                .into_iter()
-                .map(|a| json!({"id": a.id, "provider": a.provider, "provider_account": a.provider_account, "since": a.created_at}))
-                .collect();
+            let mut accounts = Vec::new();
+            for a in account::list(tx, &found.organisation)? {
+                let waits = waits_for(tx, &realm, &a)?;
+                accounts.push(json!({
+                    "id": a.id, "provider": a.provider, "provider_account": a.provider_account, "since": a.created_at, "waits_for": waits,
+                }));
+            }
             let deployments: Vec<Value> = deployment::in_environment(tx, &found.id, &environment, DEPLOYMENTS)?
                 .into_iter()
                 .map(|d| json!({"id": d.id, "script": d.script, "state": d.state, "code_digest": d.code_digest, "urls": d.urls, "domain": d.domain, "at": d.created_at}))
@@ -68,4 +73,16 @@ pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environ
             }))
         })
         .await
+}
+
+/// The person who has to act before there is an account, and where.
+fn waits_for(tx: &mut Tx<'_>, realm: &Realm, account: &account::Account) -> Result<Option<Value>, DbError> {
+    let Some(attempt) = link::find(tx, &account.id)? else { return Ok(None) };
+    if attempt.is_late(realm.env.now()) || !matches!(attempt.status, Status::Waiting | Status::Information) {
+        return Ok(None);
+    }
+    let asked = person::member(tx, &attempt.organisation, &attempt.person)?;
+    Ok(Some(json!({
+        "person": asked.map(|member| member.person.email), "url": realm.url(&format!("/link/{}", attempt.request)), "until": attempt.expires_at,
+    })))
 }

@@ -1,6 +1,8 @@
 //! A backup of what serves, and putting it back.
 
 use std::fs;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::Path;
 
 use super::installation::{Installation, configure, free_port};
 
@@ -30,7 +32,7 @@ async fn a_backup_of_what_serves_is_put_back_elsewhere_verifies_and_serves() {
     let restore = || installation.run(&["restore", "--config", &config, "--from", &to]);
     let (exit, refused) = restore();
     assert_eq!((exit, refused["error"]["code"].as_str()), (5, Some("backup_key_missing")), "{refused}");
-    fs::create_dir_all(other.join("keys")).unwrap();
+    folder_for_keys(&other);
     let kek = other.join("keys/kek.hex");
     write_private(&kek, &"ab".repeat(32));
     let (exit, refused) = restore();
@@ -62,7 +64,7 @@ async fn a_backup_that_was_changed_is_not_put_back() {
     await_checkpoint(&installation).await;
     installation.run(&["backup", "--config", &installation.config(), "--to", &to]);
     configure(&other, free_port(), free_port());
-    fs::create_dir_all(other.join("keys")).unwrap();
+    folder_for_keys(&other);
     write_private(&other.join("keys/kek.hex"), &fs::read_to_string(installation.folder.join("keys/kek.hex")).unwrap());
     let database = backup.join("purser.db");
     let mut bytes = fs::read(&database).unwrap();
@@ -75,6 +77,10 @@ async fn a_backup_that_was_changed_is_not_put_back() {
     fs::remove_file(backup.join("backup.json")).unwrap();
     let (exit, refused) = installation.run(&["restore", "--config", &config, "--from", &to]);
     assert_eq!((exit, refused["error"]["code"].as_str()), (5, Some("backup_unfinished")), "{refused}");
+}
+
+fn folder_for_keys(installation: &Path) {
+    fs::DirBuilder::new().mode(0o700).create(installation.join("keys")).unwrap();
 }
 
 /// It is signed beside the requests, and a busy disk takes its time.

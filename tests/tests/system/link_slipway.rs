@@ -66,6 +66,8 @@ async fn an_owner_who_cut_the_connection_links_the_same_account_again_while_the_
     .await;
     assert_eq!(waiting.exit, 8, "{}", waiting.stdout);
     let url = waiting.json["error"]["details"]["url"].as_str().unwrap();
+    let told = &agent.must(&["status"]).await["accounts"][0]["waits_for"];
+    assert_eq!((told["url"].as_str(), told["person"].as_str()), (Some(url), Some("ada@example.test")), "{told}");
     let page = ada.open(&path_of(url)).await;
     let link = link_on(&page);
     assert!(link.starts_with(world.system.run.cloud.provisioning.as_str()), "{link}");

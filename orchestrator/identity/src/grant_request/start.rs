@@ -9,7 +9,7 @@ use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::GrantRequestId;
 use purser_values::limits::{CAP_MAX_MINOR, DEVICE_CODE_LIFE_S};
-use purser_values::{Money, Secret, Timestamp};
+use purser_values::{Currency, Money, Secret, Timestamp};
 
 use super::{AskedScope, Asker, UserCode};
 use crate::agent::AgentName;
@@ -29,8 +29,10 @@ pub enum StartError {
     TooWide,
     #[error("`{0}` is no action that an agent can be granted")]
     Action(String),
-    #[error("the cap or the life asked for is out of range")]
-    Range,
+    #[error("a cap that is asked for is out of range")]
+    Cap,
+    #[error("the life that is asked for is out of range")]
+    Life,
     #[error(transparent)]
     Denied(#[from] Denied),
     #[error(transparent)]
@@ -43,7 +45,7 @@ impl PublicError for StartError {
     fn code(&self) -> &'static str {
         match self {
             Self::TooMany => "too_many_requests",
-            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Range => "invalid_scope",
+            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Cap | Self::Life => "invalid_scope",
             Self::Denied(e) => e.code(),
             Self::Proof(e) => e.code(),
             Self::Db(e) => e.code(),
@@ -52,7 +54,7 @@ impl PublicError for StartError {
     fn kind(&self) -> Kind {
         match self {
             Self::TooMany => Kind::RateLimited,
-            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Range => Kind::Invalid,
+            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Cap | Self::Life => Kind::Invalid,
             Self::Denied(e) => e.kind(),
             Self::Proof(e) => e.kind(),
             Self::Db(e) => e.kind(),
@@ -63,9 +65,8 @@ impl PublicError for StartError {
             Self::TooMany => Some("wait until a person has answered, or until the older requests run out".to_owned()),
             Self::Empty(what) => Some(format!("name at least one {what}")),
             Self::TooWide => Some("ask for less in one grant".to_owned()),
-            Self::Range => {
-                Some(format!("a cap is 0 to {CAP_MAX_MINOR} minor units, a life {GRANT_LIFE_MIN_S} to {GRANT_LIFE_MAX_S} seconds"))
-            }
+            Self::Cap => Some(format!("write 0 to {}", Money::from_minor(CAP_MAX_MINOR, Currency::USD))),
+            Self::Life => Some(format!("write {} seconds to {} days", GRANT_LIFE_MIN_S, GRANT_LIFE_MAX_S / 86_400)),
             Self::Action(_) => Some("leave `actions` out to ask for all that agents can be granted".to_owned()),
             Self::Denied(e) => e.hint(),
             Self::Proof(e) => e.hint(),
@@ -172,8 +173,11 @@ impl AskedScope {
         }
         let mut ceilings = std::iter::once(&self.cap).chain(self.caps.values()).chain(&self.total);
         let in_range = |m: &Money| m.currency() == self.cap.currency() && (0..=CAP_MAX_MINOR).contains(&m.minor());
-        if !ceilings.all(in_range) || !(GRANT_LIFE_MIN_S..=GRANT_LIFE_MAX_S).contains(&self.life_s) {
-            return Err(StartError::Range);
+        if !ceilings.all(in_range) {
+            return Err(StartError::Cap);
+        }
+        if !(GRANT_LIFE_MIN_S..=GRANT_LIFE_MAX_S).contains(&self.life_s) {
+            return Err(StartError::Life);
         }
         Ok(())
     }
