@@ -139,7 +139,10 @@ fn a_process_that_stops_after_any_step_is_taken_up_where_it_stopped() {
         let probe: purser_flow::Probe = Arc::new(move |_, step, _| {
             if step == stop_after {
                 let _ = stopped.send(());
-                std::thread::sleep(Duration::from_secs(3600));
+                // for good: what this process would still do must not happen
+                loop {
+                    std::thread::park();
+                }
             }
         });
         let engine = Engine::builder().with(definition(&trail, Fault::None)).probe(probe).build(db.clone(), env.clone());

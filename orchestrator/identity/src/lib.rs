@@ -10,6 +10,7 @@
 
 pub mod agent;
 pub mod approval;
+mod audience;
 pub mod authorization;
 pub mod bootstrap;
 pub mod client;

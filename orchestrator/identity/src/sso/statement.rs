@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::{Connection, SsoError, SsoFacts};
+use crate::audience::Audience;
 use crate::limits::{CLOCK_SKEW_S, ID_TOKEN_FOREIGN_LIFE_S, SSO_GROUPS, SSO_MAX_AGE_S, SSO_SUBJECT_CHARS, SSO_WORD_CHARS, SSO_WORDS};
 
 /// What the token must answer.
@@ -38,23 +39,6 @@ struct Claims {
     amr: Option<Vec<String>>,
     #[serde(flatten)]
     rest: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Audience {
-    /// As the only one: we trust no other audience that a token could be for.
-    fn is(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(one) => one == wanted,
-            Self::Many(many) => matches!(many.as_slice(), [one] if one == wanted),
-        }
-    }
 }
 
 /// A token whose signature and claims answer our request.

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use super::Trust;
+use crate::audience::Audience;
 use crate::limits::{CLOCK_SKEW_S, WORKLOAD_TOKEN_LIFE_S};
 
 /// What the `typ` of such a token may be, if it says one.
@@ -82,23 +83,6 @@ struct Claims {
     jti: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
-impl Audience {
-    /// As the only audience: who names others too could have been asked by them to.
-    fn is(&self, wanted: &str) -> bool {
-        match self {
-            Self::One(one) => one == wanted,
-            Self::Many(many) => matches!(many.as_slice(), [one] if one == wanted),
-        }
-    }
 }
 
 /// A token whose signature and claims fit the trust. It counts once it is consumed.
