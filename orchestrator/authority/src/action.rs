@@ -167,6 +167,8 @@ actions! {
     EventRead = "event_read" by EVERYBODY, agents, while_frozen;
     /// A provider takes money from a payment token.
     ChargeCreate = "charge_create" by NOBODY, providers;
+    /// A provider sets money aside for use that has not accrued yet.
+    UsageHold = "usage_hold" by NOBODY, providers;
     /// A provider gives back what it charged.
     RefundCreate = "refund_create" by NOBODY, providers;
     /// A provider tells what happened at its side.

@@ -11,5 +11,5 @@ mod store;
 
 pub use keep::keep;
 pub use query::{get, list, providers, search};
-pub use service::{CredentialField, Listing, Period, Price, ProviderListing};
+pub use service::{CredentialField, Listing, Meter, Period, Price, ProviderListing};
 pub use store::MIGRATIONS;

@@ -15,6 +15,18 @@ pub enum Period {
     Year,
 }
 
+/// What use of one kind costs beyond what the price includes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    pub meter: String,
+    /// How much of it each period's price includes.
+    pub included: u64,
+    /// The amount is for so many units.
+    pub per: u64,
+    #[serde(flatten)]
+    pub amount: Money,
+}
+
 /// What a service costs.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
@@ -29,6 +41,9 @@ pub enum Price {
         unit: Option<String>,
         refundable: bool,
         irreversible: bool,
+        /// What use costs on top; empty where nothing is metered.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        metered: Vec<Meter>,
     },
     /// Comes with a plan and costs nothing of its own.
     Included,

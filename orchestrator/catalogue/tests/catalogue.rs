@@ -20,6 +20,7 @@ fn listing(service: &str, category: &str, description: &str) -> Listing {
             unit: None,
             refundable: false,
             irreversible: false,
+            metered: Vec::new(),
         },
         parents: Vec::new(),
         configuration_schema: None,

@@ -152,13 +152,14 @@ pub fn price(price: &Price) -> String {
         Price::Free => "free".to_owned(),
         Price::Included => "included in a plan".to_owned(),
         Price::Unknown { .. } => "no price is known".to_owned(),
-        Price::Known { amount, period, irreversible, .. } => {
+        Price::Known { amount, period, irreversible, metered, .. } => {
             let again = match period {
                 purser_catalogue::Period::Once => "once",
                 purser_catalogue::Period::Month => "every month",
                 purser_catalogue::Period::Year => "every year",
             };
-            format!("at most {amount} {again}{}", if *irreversible { ", cannot be undone" } else { "" })
+            let use_too = if metered.is_empty() { "" } else { ", and what use costs beyond what that includes, within the caps" };
+            format!("at most {amount} {again}{use_too}{}", if *irreversible { ", cannot be undone" } else { "" })
         }
     }
 }

@@ -1,6 +1,6 @@
 //! The protocol's services in the catalogue's words.
 
-use purser_catalogue::{CredentialField, Listing, Period, Price};
+use purser_catalogue::{CredentialField, Listing, Meter, Period, Price};
 use purser_db::{DbError, Tx};
 use purser_values::Env;
 use purser_values::name::{ProviderName, ServiceName, ServiceRef};
@@ -47,7 +47,8 @@ fn price(service: &Service) -> Price {
             _ => return Price::Unknown { text: "a period that is not known".to_owned() },
         };
         let (unit, refundable, irreversible) = (price.unit.clone(), price.refundable, price.irreversible);
-        return Price::Known { amount: price.amount, period, unit, refundable, irreversible };
+        let metered = price.metered.iter().map(|m| Meter { meter: m.meter.clone(), included: m.included, per: m.per, amount: m.amount });
+        return Price::Known { amount: price.amount, period, unit, refundable, irreversible, metered: metered.collect() };
     }
     match &service.pricing {
         Pricing::Free => Price::Free,

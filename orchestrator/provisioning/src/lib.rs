@@ -34,6 +34,7 @@ mod sso;
 pub mod status;
 pub mod store;
 pub mod trace;
+pub mod usage;
 pub mod variables;
 pub mod visible;
 mod workload;

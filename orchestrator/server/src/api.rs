@@ -104,6 +104,7 @@ routes! {
     post "/v1/workload_trusts/{id}/remove" => workloads::remove;
     post "/v2/provisioning/charges" => providers::charge;
     post "/v2/provisioning/charges/{id}/refunds" => providers::refund;
+    post "/v2/provisioning/usage_holds" => providers::usage_hold;
     post "/v2/provisioning/events" => providers::event;
     post "/v2/provisioning/account_requests/{id}/confirm" => providers::account_confirm;
 }

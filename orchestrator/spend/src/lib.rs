@@ -40,6 +40,7 @@ pub mod statement;
 mod store;
 pub mod token;
 mod total;
+pub mod usage;
 pub mod verify;
 
 pub use share::Share;

@@ -14,6 +14,10 @@ pub const ALERT_THRESHOLDS: [i64; 2] = [80, 100];
 pub const RENEWAL_AHEAD_S: i64 = 3 * 86_400;
 /// How long after it was due a renewal's money stays set aside, in seconds.
 pub const RENEWAL_GRACE_S: i64 = 7 * 86_400;
+/// How long money that was set aside for use stays so after the last block, in seconds: a period and the time to charge it.
+pub const USAGE_LIFE_S: i64 = 40 * 86_400;
+/// Most blocks of use in one period of one line.
+pub const USAGE_BLOCKS: u32 = 10_000;
 /// Wait before a charge that was begun and not finished is taken up again, in seconds.
 pub const CHARGE_RESUME_S: i64 = 30;
 /// How long an order that was undone waits for its refund before the provider is shown as owing it, in seconds.

@@ -11,6 +11,8 @@ pub enum Recurs {
     Once,
     Month,
     Year,
+    /// Nothing at once: use is set aside in blocks ([`crate::usage`]).
+    Metered,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,6 +58,7 @@ impl Recurs {
             Self::Once => "once",
             Self::Month => "month",
             Self::Year => "year",
+            Self::Metered => "metered",
         }
     }
 
@@ -63,7 +66,7 @@ impl Recurs {
     #[must_use]
     pub const fn months(self) -> Option<i32> {
         match self {
-            Self::Once => None,
+            Self::Once | Self::Metered => None,
             Self::Month => Some(1),
             Self::Year => Some(12),
         }
@@ -73,6 +76,6 @@ impl Recurs {
 impl std::str::FromStr for Recurs {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        [Self::Once, Self::Month, Self::Year].into_iter().find(|r| r.name() == s).ok_or_else(|| format!("`{s}` is not a period"))
+        [Self::Once, Self::Month, Self::Year, Self::Metered].into_iter().find(|r| r.name() == s).ok_or_else(|| format!("`{s}` is not a period"))
     }
 }

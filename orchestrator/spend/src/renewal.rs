@@ -12,19 +12,43 @@ use serde_json::json;
 use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::share::{self, Ceiling, Full};
 use crate::token::TokenState;
-use crate::{ceiling, freeze, limits, token};
+use crate::{ceiling, freeze, ledger, limits, token};
 
-/// After a line was charged: when it is due next.
+/// After a line was charged: when it is due next. Due dates are counted from the first charge, so that what began on the 31st is due on
+/// the last day of a shorter month and on the 31st again after it.
 pub(crate) fn note(tx: &mut Tx<'_>, hold: &Hold, line: &HeldLine, charged_at: Timestamp) -> Result<(), DbError> {
     let Some(months) = line.recurs.months() else { return Ok(()) };
-    let select = "select next_at from spend_renewal where hold = $1 and line = $2";
-    let due = match tx.query_opt(select, params![hold.id, line.line])? {
-        Some(row) => row.get::<Timestamp>("next_at")?,
-        None => charged_at,
+    let select = "select anchor, number from spend_renewal where hold = $1 and line = $2";
+    let (anchor, number) = match tx.query_opt(select, params![hold.id, line.line])? {
+        Some(row) => (row.get::<Timestamp>("anchor")?, row.get::<i64>("number")? + 1),
+        None => (charged_at, 1),
     };
-    let upsert = "insert into spend_renewal (hold, line, next_at, state) values ($1, $2, $3, 'waiting')
-                  on conflict (hold, line) do update set next_at = $3, state = 'waiting'";
-    tx.execute(upsert, params![hold.id, line.line, due.plus_months(months)]).map(drop)
+    let due = anchor.plus_months(i32::try_from(number).unwrap_or(i32::MAX).saturating_mul(months));
+    let upsert = "insert into spend_renewal (hold, line, next_at, state, anchor, number) values ($1, $2, $3, 'waiting', $4, $5)
+                  on conflict (hold, line) do update set next_at = $3, state = 'waiting', number = $5";
+    tx.execute(upsert, params![hold.id, line.line, due, anchor, number]).map(drop)
+}
+
+/// Tries again to set aside what is due and was refused, or was not looked at in time. Tells whether it is set aside now.
+pub(crate) fn catch_up(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str) -> Result<bool, DbError> {
+    let select = "select next_at from spend_renewal where hold = $1 and line = $2 and state <> 'reserved' and next_at <= $3";
+    let Some(row) = tx.query_opt(select, params![hold.id, line, env.now()])? else { return Ok(false) };
+    if try_one(tx, env, hold, line, row.get("next_at")?)?.is_some() {
+        return Ok(false);
+    }
+    tx.execute("update spend_renewal set state = 'reserved' where hold = $1 and line = $2", params![hold.id, line])?;
+    Ok(true)
+}
+
+/// The time of a hold is over: what was set aside for a period and not charged is not any more. Tells whether the hold has anything that
+/// comes again; then nothing is left to charge, and it can be set aside anew.
+pub(crate) fn lapse(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbError> {
+    tx.execute("update spend_renewal set state = 'refused' where hold = $1 and state = 'reserved'", params![hold])?;
+    if tx.query_opt("select 1 as one from spend_renewal where hold = $1 limit 1", params![hold])?.is_none() {
+        return Ok(false);
+    }
+    tx.execute("update spend_hold set state = 'settled' where id = $1", params![hold])?;
+    Ok(true)
 }
 
 /// Sets money aside for what is due soon, a batch at a time. Answers how many were looked at; call again until it is none.
@@ -55,6 +79,13 @@ pub fn reserve(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
     Ok(done)
 }
 
+/// A hold that holds something again stays open at least until then.
+pub(crate) fn keep_open(tx: &mut Tx<'_>, hold: &HoldId, until: Timestamp) -> Result<(), DbError> {
+    let reopen = "update spend_hold set expires_at = case when state = 'open' and expires_at > $2 then expires_at else $2 end, state = 'open'
+                  where id = $1";
+    tx.execute(reopen, params![hold, until]).map(drop)
+}
+
 enum Stop {
     Full(Full),
     Store(DbError),
@@ -68,7 +99,8 @@ impl From<DbError> for Stop {
 
 /// Holds the line's amount in the month it is due in, or tells why not.
 fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) -> Result<Option<&'static str>, DbError> {
-    let works = token::of_hold(tx, &hold.id)?.is_some_and(|token| token.state == TokenState::Active && token.expires_at > due);
+    let needed = due.max(env.now());
+    let works = token::of_hold(tx, &hold.id)?.is_some_and(|token| token.state == TokenState::Active && token.expires_at > needed);
     if !works {
         return Ok(Some("payment_token_ended"));
     }
@@ -77,10 +109,10 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
     }
     let all = hold::lines(tx, hold)?;
     let first = all.iter().find(|held| held.line == line).ok_or(DbError::NoRow)?;
-    let month = due.month();
+    let (period, month) = (due.month(), needed.month());
     let shares = share::of_hold(tx, &hold.id)?;
     // What one ceiling gave must not stay taken when another is full.
-    let taken = tx.savepoint(|tx| share::reserve(tx, env, &hold.facts(&shares), due, first.amount, hold.id.as_str())?.map_err(Stop::Full));
+    let taken = tx.savepoint(|tx| share::reserve(tx, env, &hold.facts(&shares), needed, first.amount, hold.id.as_str())?.map_err(Stop::Full));
     let windows = match taken {
         Ok(windows) => windows,
         Err(Stop::Store(e)) => return Err(e),
@@ -91,12 +123,16 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
         }
         Err(Stop::Full(_)) => return Ok(Some("cap_reached")),
     };
+    // What was set aside for this period before, and given back, is set aside anew.
+    let leave = "delete from spend_line_window where hold = $1 and line = $2 and period = $3";
+    tx.execute(leave, params![hold.id, line, period.to_string()])?;
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
-                  values ($1, $2, $3, $3, $4, $5, $6, $7)";
-    ceiling::note(tx, &hold.id, line, &month.to_string(), &windows)?;
+                  values ($1, $2, $3, $8, $4, $5, $6, $7)
+                  on conflict (hold, line, period) do update set state = $7, month = $8 where spend_hold_line.state = 'released'";
+    ceiling::note(tx, &hold.id, line, &period.to_string(), &windows)?;
     let (amount, recurs) = (first.amount.minor(), first.recurs.name());
-    tx.execute(insert, params![hold.id, line, month, first.description, amount, recurs, LineState::Open.name()])?;
-    let reopen = "update spend_hold set state = 'open', expires_at = $2 where id = $1";
-    tx.execute(reopen, params![hold.id, due.plus_secs(limits::RENEWAL_GRACE_S)])?;
+    ledger::once(tx.execute(insert, params![hold.id, line, period, first.description, amount, recurs, LineState::Open.name(), month])?)?;
+    keep_open(tx, &hold.id, due.max(env.now()).plus_secs(limits::RENEWAL_GRACE_S))?;
+    token::extend(tx, &hold.id, due.plus_secs(limits::RECURRING_TOKEN_LIFE_S))?;
     Ok(None)
 }

@@ -143,5 +143,10 @@ create table spend_zone (organisation {text} primary key, zone {text} not null){
 alter table spend_hold add column environment {text};
 alter table spend_hold add column categories {text} not null default '[]'";
 
+/// Due dates are counted from the first charge of a line.
+const RENEWALS: &str = "alter table spend_renewal add column anchor {int};
+alter table spend_renewal add column number {int} not null default 0;
+update spend_renewal set anchor = next_at";
+
 pub const MIGRATIONS: Migrations =
-    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS] };
+    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS] };

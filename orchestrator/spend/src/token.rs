@@ -114,6 +114,12 @@ pub(crate) fn end_of_hold(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbErro
     Ok(tx.execute("update payment_token set state = 'revoked' where hold = $1 and state = 'active'", params![hold])? > 0)
 }
 
+/// A token of what comes again lives on with it.
+pub(crate) fn extend(tx: &mut Tx<'_>, hold: &HoldId, until: Timestamp) -> Result<(), DbError> {
+    let update = "update payment_token set expires_at = $2 where hold = $1 and state = 'active' and expires_at < $2";
+    tx.execute(update, params![hold, until]).map(drop)
+}
+
 /// The token of a hold that was charged to the last line is spent.
 pub(crate) fn spent_of_hold(tx: &mut Tx<'_>, hold: &HoldId) -> Result<(), DbError> {
     tx.execute("update payment_token set state = 'spent' where hold = $1 and state = 'active'", params![hold]).map(drop)

@@ -22,6 +22,7 @@ use purser_wire::event::{self, ProviderEvent};
 use purser_wire::header::IDEMPOTENCY_KEY;
 use purser_wire::keys::{self, PublicKey, PublicKeys};
 use purser_wire::refund::RefundRequest;
+use purser_wire::usage::{self, UsageHoldRequest};
 use purser_wire::signature::{SignatureError, message};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -59,6 +60,8 @@ struct State {
     captured: HashMap<String, Vec<Money>>,
     /// Charge to what it took and was not given back.
     charges: HashMap<String, Money>,
+    /// Token to the blocks of use that are set aside.
+    held: HashMap<String, HashMap<String, Money>>,
     /// What was given back, in the order in which it came.
     refunds: Vec<Money>,
     /// Refunds get no answer for now.
@@ -176,7 +179,7 @@ impl Shared {
             return reply(StatusCode::OK, &json!(PublicKeys { public_keys }));
         }
         let refunded = refunded_charge(&path).map(str::to_owned);
-        if parts.method != Method::POST || (path != charge::PATH && path != event::PATH && refunded.is_none()) {
+        if parts.method != Method::POST || (![charge::PATH, event::PATH, usage::PATH].contains(&path.as_str()) && refunded.is_none()) {
             return refuse(StatusCode::NOT_FOUND, "not_found");
         }
         let Ok(body) = Limited::new(body, JSON_BODY_BYTES).collect().await.map(http_body_util::Collected::to_bytes) else {
@@ -195,6 +198,7 @@ impl Shared {
             Some(_) if state.is_deaf => return refuse(StatusCode::SERVICE_UNAVAILABLE, "deaf"),
             Some(charge) => state.refund(charge, &body),
             None if path == charge::PATH => state.charge(&body),
+            None if path == usage::PATH => state.usage_hold(&body),
             None => state.event(&body),
         };
         match answer {
@@ -253,6 +257,20 @@ impl State {
         *left = rest;
         self.refunds.push(request.amount);
         Some(json!({"id": format!("rfd_{}", self.answers.len()), "status": "succeeded"}))
+    }
+
+    fn usage_hold(&mut self, body: &[u8]) -> Option<Value> {
+        let request: UsageHoldRequest = serde_json::from_slice(body).ok()?;
+        let token = request.payment_token.expose();
+        let pays = self.tokens.get(token) == Some(&true);
+        let held = self.held.entry(token.clone()).or_default();
+        let sum: i64 = held.values().map(|m| m.minor()).sum();
+        let fits = request.amount.is_positive() && sum.saturating_add(request.amount.minor()) <= MAX_MINOR;
+        if !pays || !fits || request.block == 0 {
+            return Some(json!({"status": "refused", "code": "over_limit"}));
+        }
+        held.insert(usage::block_period(&request.period, request.block), request.amount);
+        Some(json!({"status": "reserved"}))
     }
 
     fn event(&mut self, body: &[u8]) -> Option<Value> {

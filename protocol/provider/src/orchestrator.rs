@@ -17,6 +17,7 @@ use purser_wire::event::{self, EventReceipt, ProviderEvent};
 use purser_wire::id::{AccountRequestId, ChargeId, IdempotencyKey};
 use purser_wire::refund::{self, RefundRequest, RefundResponse};
 use purser_wire::signature::message;
+use purser_wire::usage::{self, UsageHoldRequest, UsageHoldResponse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -66,6 +67,14 @@ impl OrchestratorClient {
     /// See [`OrchestratorError`]. A declined or refused charge is an answer, not an error.
     pub async fn charge(&self, request: &ChargeRequest, key: &IdempotencyKey) -> Result<ChargeResponse, OrchestratorError> {
         self.send(&self.at(charge::PATH)?, request, key).await
+    }
+
+    /// Sets money aside for use that has not accrued yet.
+    ///
+    /// # Errors
+    /// See [`OrchestratorError`]. A refused block is an answer, not an error.
+    pub async fn usage_hold(&self, request: &UsageHoldRequest, key: &IdempotencyKey) -> Result<UsageHoldResponse, OrchestratorError> {
+        self.send(&self.at(usage::PATH)?, request, key).await
     }
 
     /// Gives back what was charged, or a part of it. Keep `charge` (the orchestrator's id) and the key before the first attempt.

@@ -237,7 +237,24 @@ impl From<Pricing> for Value {
 
 open_enum! {
     /// How often an amount is due.
-    Period { Month = "month", Year = "year", Once = "once", }
+    Period {
+        Month = "month", Year = "year", Once = "once",
+        /// Nothing at once: use is set aside in blocks and charged afterwards ([`crate::usage`]).
+        Metered = "metered",
+    }
+}
+
+/// Extension: what use of one kind costs beyond what the price includes, in each period.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Meter {
+    /// `requests`, `cpu_ms`, `storage_byte_hours` or a word of the provider's own.
+    pub meter: String,
+    /// How much of it the period's price includes.
+    pub included: u64,
+    /// The amount is for so many units; what is used in part is rated in part.
+    pub per: u64,
+    #[serde(flatten)]
+    pub amount: Money,
 }
 
 /// Extension: a price in numbers. The quote, not this, is what may be charged.
@@ -254,6 +271,9 @@ pub struct Price {
     /// Whether the purchase cannot be undone. What a price does not say counts as irreversible.
     #[serde(default = "yes")]
     pub irreversible: bool,
+    /// What use costs on top. Without it a quote must have no metered line.
+    #[serde(default, skip_serializing_if = "Vec::is_empty", deserialize_with = "plain::or_default")]
+    pub metered: Vec<Meter>,
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ pub mod resource;
 pub mod signature;
 pub mod text;
 pub mod token;
+pub mod usage;
 
 mod open;
 mod plain;

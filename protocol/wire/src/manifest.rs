@@ -71,6 +71,7 @@ open_enum! {
         Quotes = "quotes",
         Charges = "charges",
         Refunds = "refunds",
+        UsageHolds = "usage_holds",
         Events = "events",
         Endpoints = "endpoints",
         AgentCredentials = "agent_credentials",

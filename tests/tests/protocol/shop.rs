@@ -104,6 +104,7 @@ impl Provider for Shop {
             unit: None,
             refundable: false,
             irreversible: false,
+            metered: Vec::new(),
         };
         let gold = json!({"id": GOLD, "description": "golden greetings", "categories": ["messaging"], "kind": "plan",
             "pricing": Pricing::paid("USD 5.00 a month"), "price": price});

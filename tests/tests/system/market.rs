@@ -215,6 +215,7 @@ impl Provider for Stall {
             unit: None,
             refundable: false,
             irreversible: false,
+            metered: Vec::new(),
         };
         let gold = json!({"id": "gold", "description": "golden greetings", "categories": ["messaging"], "kind": "deployable",
             "pricing": Pricing::paid("USD 5.00 a month"), "price": price});

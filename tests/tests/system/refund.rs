@@ -162,6 +162,7 @@ impl Provider for Taker {
             unit: None,
             refundable: false,
             irreversible: false,
+            metered: Vec::new(),
         };
         let gold = json!({"id": "gold", "description": "gold", "categories": ["messaging"], "kind": "plan",
             "pricing": Pricing::paid("USD 5.00 a month"), "price": price});

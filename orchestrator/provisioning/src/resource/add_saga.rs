@@ -187,13 +187,17 @@ async fn get_quote(app: App, cx: StepCx, mut state: AddState) -> Result<AddState
 
 /// What a quote asks for beyond the listing: money that comes again where it does not, or sooner, or that cannot be undone.
 fn differs(price: &Price, quote: &Quote) -> Option<String> {
-    let Price::Known { period, irreversible, .. } = price else { return None };
+    let Price::Known { period, irreversible, metered, .. } = price else { return None };
     let listed = match period {
         purser_catalogue::Period::Once => Period::Once,
         purser_catalogue::Period::Month => Period::Month,
         purser_catalogue::Period::Year => Period::Year,
     };
-    if let Some(line) = quote.lines.iter().find(|line| line.period != Period::Once && line.period != listed) {
+    let by_use = |line: &&purser_wire::quote::QuoteLine| line.period == Period::Metered;
+    if quote.lines.iter().any(|line| by_use(&line) && (metered.is_empty() || !line.amount.is_zero())) {
+        return Some("the provider quotes metered use for what it lists without a price for use".to_owned());
+    }
+    if let Some(line) = quote.lines.iter().find(|line| line.period != Period::Once && line.period != listed && !by_use(line)) {
         return Some(format!("the provider quotes a price per {} for what it lists per {listed}", line.period));
     }
     (quote.irreversible && !irreversible).then(|| "the provider quotes as final what it lists as refundable".to_owned())
@@ -533,6 +537,7 @@ fn accepted(quote: &Quote) -> Result<AcceptedQuote, OpError> {
             Period::Once => Recurs::Once,
             Period::Month => Recurs::Month,
             Period::Year => Recurs::Year,
+            Period::Metered => Recurs::Metered,
             Period::Other(_) => return Err(OpError::Invalid("the quote has a period that is not known".to_owned())),
         };
         Ok(Line { id: line.id.to_string(), description: line.description.clone(), amount: line.amount, recurs })

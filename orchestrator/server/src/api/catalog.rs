@@ -39,9 +39,15 @@ pub(super) fn price(price: &Price) -> Value {
         Price::Free => json!({"kind": "free"}),
         Price::Included => json!({"kind": "included"}),
         Price::Unknown { text } => json!({"kind": "unknown", "text": text}),
-        Price::Known { amount, period, unit, refundable, irreversible } => json!({
-            "kind": "known", "amount": amount.decimal(), "amount_minor": amount.minor(), "currency": amount.currency(), "period": period,
-            "unit": unit, "refundable": refundable, "irreversible": irreversible,
-        }),
+        Price::Known { amount, period, unit, refundable, irreversible, metered } => {
+            let mut price = json!({
+                "kind": "known", "amount": amount.decimal(), "amount_minor": amount.minor(), "currency": amount.currency(), "period": period,
+                "unit": unit, "refundable": refundable, "irreversible": irreversible,
+            });
+            if !metered.is_empty() {
+                price["metered"] = json!(metered);
+            }
+            price
+        }
     }
 }

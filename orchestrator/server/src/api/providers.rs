@@ -12,12 +12,14 @@ use purser_provisioning::link::link_confirm;
 use purser_provisioning::perform;
 use purser_provisioning::provider_events::provider_event;
 use purser_provisioning::refunds::refund_create;
+use purser_provisioning::usage::usage_hold as usage_hold_create;
 use purser_values::name::ProviderName;
 use purser_wire::account_confirmation::{AccountConfirmation, AccountConfirmed};
 use purser_wire::charge::{ChargeRequest, ChargeResponse};
 use purser_wire::event::{EventReceipt, ProviderEvent};
 use purser_wire::refund::{RefundRequest, RefundResponse};
 use purser_wire::signature::message::{self, Message};
+use purser_wire::usage::{UsageHoldRequest, UsageHoldResponse};
 
 use super::Api;
 
@@ -44,6 +46,19 @@ pub async fn refund(
     let (provider, key) = signed(&api, &method, &uri, &headers, &body).await?;
     let request: RefundRequest = purser_http::extract::parse_json(&body)?;
     Ok(Json(refund_create(&api.app, &api.rails, &provider, &charge, &request, &key).await?))
+}
+
+/// Money for use that has not accrued yet.
+pub async fn usage_hold(
+    State(api): State<Api>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<UsageHoldResponse>, Problem> {
+    let (provider, _) = signed(&api, &method, &uri, &headers, &body).await?;
+    let request: UsageHoldRequest = purser_http::extract::parse_json(&body)?;
+    Ok(Json(usage_hold_create(&api.app, &provider, &request).await?))
 }
 
 pub async fn event(

@@ -6,25 +6,49 @@ use purser_values::{Env, Money, Month};
 use super::{ChargeAsk, Refusal};
 use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::quote::Recurs;
-use crate::{ceiling, share};
+use crate::{ceiling, renewal, share};
 
 /// The line that the charge names: the period's own, else the first period's.
 ///
+/// Where the money for a period that is due was refused when it was to be set aside, it is tried again now: a person may have made room.
 /// A hold ends at its time, whether or not the sweep has come by.
 pub fn choose(tx: &mut Tx<'_>, env: &Env, hold: &Hold, ask: &ChargeAsk) -> Result<Result<HeldLine, Refusal>, DbError> {
-    let lines: Vec<HeldLine> = hold::lines(tx, hold)?.into_iter().filter(|line| line.line == ask.line).collect();
-    let named = ask.period.as_deref().and_then(|period| lines.iter().find(|line| line.period == period));
+    let mut lines = lines_of(tx, hold, ask)?;
+    let missing = named(&lines, ask).is_none_or(|line| line.state == LineState::Released);
+    if missing && renewal::catch_up(tx, env, hold, &ask.line)? {
+        lines = lines_of(tx, hold, ask)?;
+    }
+    let named = named(&lines, ask);
     let open = lines.iter().find(|line| line.state == LineState::Open && (ask.period.is_none() || line.period.is_empty()));
     let Some(line) = named.or(open).or(lines.first()) else { return Ok(Err(Refusal::LineUnknown)) };
     let another_period = named.is_none() && ask.period.is_some() && line.recurs != Recurs::Once;
     Ok(match line.state {
-        LineState::Open if hold.expires_at <= env.now() => Err(Refusal::HoldExpired),
+        LineState::Open if hold_over(tx, env, hold)? => Err(Refusal::HoldExpired),
         LineState::Open => Ok(line.clone()),
         LineState::Charging => Err(Refusal::LineBusy),
         LineState::Charged if another_period => Err(Refusal::NotReserved),
         LineState::Charged => Err(Refusal::LineCharged),
         LineState::Released => Err(Refusal::LineReleased),
     })
+}
+
+fn lines_of(tx: &mut Tx<'_>, hold: &Hold, ask: &ChargeAsk) -> Result<Vec<HeldLine>, DbError> {
+    Ok(hold::lines(tx, hold)?.into_iter().filter(|line| line.line == ask.line).collect())
+}
+
+/// The period's own line. A provider whose clock is a little before ours may name the month before the one that we set aside for.
+fn named<'a>(lines: &'a [HeldLine], ask: &ChargeAsk) -> Option<&'a HeldLine> {
+    let period = ask.period.as_deref()?;
+    let own = lines.iter().find(|line| line.period == period);
+    own.or_else(|| {
+        let next = period.parse::<Month>().ok()?.end().month().to_string();
+        lines.iter().find(|line| line.period == next && line.state == LineState::Open && line.recurs.months().is_some())
+    })
+}
+
+/// Setting a period aside again gave the hold more time than the caller's copy says.
+fn hold_over(tx: &mut Tx<'_>, env: &Env, hold: &Hold) -> Result<bool, DbError> {
+    Ok(hold::find(tx, &hold.id)?.ok_or(DbError::NoRow)?.expires_at <= env.now())
 }
 
 /// Whether the amount is what the line allows.
@@ -43,8 +67,12 @@ pub fn fits(line: &HeldLine, amount: Money) -> Result<(), Refusal> {
 /// Makes the line count in the month, and in each ceiling's period, in which it is charged.
 ///
 /// INVARIANT (cap, ceiling): money held in November and charged in December is December's; without room there the charge is refused.
+/// Use is what it was set aside for: what accrued in November counts in November, whenever it is charged.
 pub fn bring_to_now(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine) -> Result<Result<(), Refusal>, DbError> {
     let month = env.now().month();
+    if line.recurs == Recurs::Metered {
+        return Ok(Ok(()));
+    }
     if line.month != month
         && let Err(refusal) = bring_to_month(tx, env, hold, line, month)?
     {

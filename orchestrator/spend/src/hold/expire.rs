@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::find;
 use super::release::give_back;
-use crate::{limits, token};
+use crate::{limits, renewal, token};
 
 /// Releases holds whose time is over, a batch at a time. Answers how many; call again until it is none.
 ///
@@ -22,7 +22,10 @@ pub fn expire(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
         let id: HoldId = row.parse("id")?;
         let hold = find(tx, &id)?.ok_or(DbError::NoRow)?;
         let given_back = give_back(tx, env, &hold)?;
-        token::end_of_hold(tx, &hold.id)?;
+        // What comes again can be paid later, once a person has made room: then the money is set aside anew, and not before.
+        if !renewal::lapse(tx, &hold.id)? {
+            token::end_of_hold(tx, &hold.id)?;
+        }
         done = done.and_event(
             Event::done("hold_expire", &Caller::System, id.as_str())
                 .in_organisation(&hold.spender.organisation)

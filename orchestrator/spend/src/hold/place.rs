@@ -11,6 +11,7 @@ use super::{Hold, HoldError, HoldState, Purchase, read, write};
 use crate::ceiling::Rule;
 use crate::method::{self, MethodState, PaymentMethod};
 use crate::pot::{self, Position, Pot as _};
+use crate::quote::Recurs;
 use crate::share::{self, Ceiling, Full};
 use crate::spender::{self, Spender};
 use crate::{cap, ceiling, freeze, limits, total};
@@ -134,6 +135,9 @@ fn sum(purchase: &Purchase) -> Result<Money, HoldError> {
     let currency = lines.first().map(|line| line.amount.currency()).ok_or(HoldError::Quote("it has no lines"))?;
     if lines.len() > limits::QUOTE_LINES {
         return Err(HoldError::Quote("it has too many lines"));
+    }
+    if lines.iter().any(|line| line.recurs == Recurs::Metered && !line.amount.is_zero()) {
+        return Err(HoldError::Quote("a metered line costs something at once"));
     }
     if lines.iter().any(|line| line.amount.minor() < 0) {
         return Err(HoldError::Quote("a line is negative"));

@@ -5,7 +5,7 @@ use purser_values::{Month, Sha256Digest};
 use serde_json::json;
 
 use super::{Hold, LineState};
-use crate::quote::Quote;
+use crate::quote::{Quote, Recurs};
 use crate::{ledger, limits};
 
 /// The hold under the caller's key, which is bound to the purchase by its digest.
@@ -25,13 +25,14 @@ pub fn hold(tx: &mut Tx<'_>, hold: &Hold, key: &str, digest: &Sha256Digest) -> R
     ledger::once(tx.execute(insert, &[who, what].concat())?)
 }
 
-/// The lines of the quote, for their first period.
+/// The lines of the quote, for their first period. A metered one has nothing to charge until use is set aside for it.
 pub fn first_lines(tx: &mut Tx<'_>, hold: &Hold, quote: &Quote, month: Month) -> Result<(), DbError> {
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
                   values ($1, $2, '', $3, $4, $5, $6, $7)";
     for line in &quote.lines {
         let description: String = line.description.chars().take(limits::TEXT_CHARS).collect();
-        let (minor, recurs, state) = (line.amount.minor(), line.recurs.name(), LineState::Open.name());
+        let state = if line.recurs == Recurs::Metered { LineState::Charged } else { LineState::Open };
+        let (minor, recurs, state) = (line.amount.minor(), line.recurs.name(), state.name());
         tx.execute(insert, params![hold.id, line.id, month, description, minor, recurs, state])?;
     }
     Ok(())

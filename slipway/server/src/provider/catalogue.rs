@@ -81,7 +81,7 @@ fn domain() -> Result<Service, ParseWireIdError> {
     let about = "Registers one exact domain name for a year and answers for it. A registration cannot be undone.";
     Ok(Service {
         kind: Some(ServiceKind::Deployable),
-        price: Some(Price { amount: YEARLY, period: Period::Year, unit: Some("domain".to_owned()), refundable: false, irreversible: true }),
+        price: Some(Price { amount: YEARLY, period: Period::Year, unit: Some("domain".to_owned()), refundable: false, irreversible: true, metered: Vec::new() }),
         credentials_schema: Some(schema(&[(DOMAIN, "the registered name", false)])),
         ..service(Ours::Domain, about, vec![Category::Cdn], Pricing::Paid(vec![PaidEntry::freeform(text)]), configuration)?
     })
@@ -89,7 +89,7 @@ fn domain() -> Result<Service, ParseWireIdError> {
 
 /// A price by the month that can be ended at any time. That something is free is said in numbers too: an unknown price is never bought.
 const fn monthly(amount: Money) -> Price {
-    Price { amount, period: Period::Month, unit: None, refundable: false, irreversible: false }
+    Price { amount, period: Period::Month, unit: None, refundable: false, irreversible: false, metered: Vec::new() }
 }
 
 fn service(
