@@ -513,6 +513,20 @@ pub enum PersonCommand {
     Disable(OfPerson),
     /// Let the person sign in again; no grant comes back
     Enable(OfPerson),
+    /// Free an address that somebody else has now at the company; the login of its last holder ends, unless told otherwise
+    SsoForget(SsoForget),
+}
+
+#[derive(Debug, Args)]
+pub struct SsoForget {
+    #[command(flatten)]
+    pub person: OfPerson,
+    /// The login goes on under this address, which its holder has now
+    #[arg(long, value_name = "EMAIL", conflicts_with = "same_person")]
+    pub now_at: Option<String>,
+    /// It is the same person with another account at the company: the login stays, and is connected anew
+    #[arg(long)]
+    pub same_person: bool,
 }
 
 #[derive(Debug, Args)]
@@ -634,6 +648,7 @@ impl Command {
             Self::Bootstrap(_) => "bootstrap",
             Self::Person(PersonCommand::Disable(_)) => "person disable",
             Self::Person(PersonCommand::Enable(_)) => "person enable",
+            Self::Person(PersonCommand::SsoForget(_)) => "person sso-forget",
             Self::Organisation(OrganisationCommand::Disable(_)) => "organisation disable",
             Self::Organisation(OrganisationCommand::Enable(_)) => "organisation enable",
             Self::Keys(KeysCommand::List(_)) => "keys list",

@@ -82,6 +82,7 @@ pub const OPERATIONS: &[Operation] = &[
     row("bootstrap", "bootstrap_mint", Who::Machine),
     row("person disable", "person_disable", Who::Machine),
     row("person enable", "person_enable", Who::Machine),
+    row("person sso-forget", "sso_forget", Who::Machine),
     row("organisation disable", "organisation_disable", Who::Machine),
     row("organisation enable", "organisation_enable", Who::Machine),
     row("keys list", "signing_key_list", Who::Machine),

@@ -20,6 +20,8 @@ const issuer = `http://localhost:${server.address().port}`;
 const client = (name, more) => ({
   client_id: name,
   redirect_uris: [`${purser}/sign-in/sso/${name}/callback`],
+  backchannel_logout_uri: `${purser}/sign-in/sso/${name}/logout`,
+  backchannel_logout_session_required: true,
   grant_types: ['authorization_code'],
   response_types: ['code'],
   ...more,
@@ -38,7 +40,7 @@ function provider(name, more, algorithm) {
     clientAuthMethods: ['client_secret_basic', 'private_key_jwt'],
     cookies: { keys: ['a key for signing cookies in a test'] },
     findAccount: (ctx, id) => ({ accountId: id, claims: () => ({ sub: id, ...people[id] }) }),
-    features: { devInteractions: { enabled: false }, userinfo: { enabled: true } },
+    features: { devInteractions: { enabled: false }, userinfo: { enabled: true }, backchannelLogout: { enabled: true } },
     interactions: { policy: interactionPolicy.base(), url: (ctx, interaction) => `/${name}/interaction/${interaction.uid}` },
     // Its guard against addresses of one's own network is right, and here all is on one machine.
     fetch: (url, { dispatcher, ...options }) => fetch(url, options),
@@ -63,7 +65,10 @@ const providers = {
     'PS256',
   ),
 };
-for (const one of Object.values(providers)) one.on('grant.error', (ctx, error) => console.error(error.message, error.error_detail ?? error));
+for (const one of Object.values(providers)) {
+  one.on('grant.error', (ctx, error) => console.error(error.message, error.error_detail ?? error));
+  one.on('backchannel.error', (ctx, error, client) => console.error('logout', client.clientId, error));
+}
 const inner = Object.fromEntries(Object.entries(providers).map(([name, one]) => [name, one.callback()]));
 
 server.on('request', (request, response) => {

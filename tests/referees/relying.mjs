@@ -167,21 +167,28 @@ await check('logout at the wish of the client, and word to it where it may be re
     request.on('end', () => (heard.push(new URLSearchParams(body).get('logout_token')), response.end()));
   });
   await new Promise((done) => receiver.listen(Number(process.env.RECEIVER_PORT ?? 0), '127.0.0.1', done));
-  const uri = `http://127.0.0.1:${receiver.address().port}/logout`;
+  // Only an address that the operator lists may be on this machine, and no other is taken at registration.
+  const reachable = !ISSUER || Boolean(process.env.RECEIVER_PORT);
+  const uri = reachable ? `http://127.0.0.1:${receiver.address().port}/logout` : 'https://client.example.test/logout';
   const config = await register({ token_endpoint_auth_method: 'client_secret_basic', post_logout_redirect_uris: ['https://client.example.test/bye'], backchannel_logout_uri: uri, backchannel_logout_session_required: true });
   const who = person();
   const tokens = await signIn(config, { who });
   const url = client.buildEndSessionUrl(config, { id_token_hint: tokens.id_token, post_logout_redirect_uri: 'https://client.example.test/bye', state: 'farewell' });
   const page = await leave(who, url);
   assert.equal(page.away?.href, 'https://client.example.test/bye?state=farewell');
-  // Only an address that the operator lists may be on this machine; without one there is nobody to tell.
-  if (ISSUER && !process.env.RECEIVER_PORT) return receiver.close();
+  if (!reachable) return receiver.close();
   for (const end = Date.now() + 10_000; heard.length === 0 && Date.now() < end;) await new Promise((done) => setTimeout(done, 50));
   receiver.close();
-  const { payload } = await jwtVerify(heard[0] ?? '', createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri)), { issuer, audience: config.clientMetadata().client_id, typ: 'logout+jwt' });
-  assert.ok(payload.events['http://schemas.openid.net/event/backchannel-logout']);
-  assert.equal(payload.sid, tokens.claims().sid);
-  assert.equal(payload.nonce, undefined);
+  assert.equal(heard.length, 1);
+  const seen = new Set();
+  const validate = loggedOut(createRemoteJWKSet(new URL(config.serverMetadata().jwks_uri)), config.clientMetadata().client_id, seen);
+  const said = await validate(heard[0]);
+  assert.deepEqual([said.sub, said.sid], [tokens.claims().sub, tokens.claims().sid]);
+  // What a careful client refuses: the same word again, an ID token in its place, and one changed letter.
+  await assert.rejects(validate(heard[0]), /before/);
+  await assert.rejects(validate(tokens.id_token));
+  const [head, body, signature] = heard[0].split('.');
+  await assert.rejects(validate([head, body, signature.replace(/^./, (it) => (it === 'A' ? 'B' : 'A'))].join('.')));
 });
 
 if (ISSUER) {
@@ -215,6 +222,20 @@ if (ISSUER) {
     assert.ok(payload.act.act, 'the chain of actors is nested');
     await assert.rejects(exchange({ type: 'purser_grant', cap_minor: 1_000_00 }), (it) => ['invalid_authorization_details', 'invalid_scope', 'invalid_target'].includes(it.error));
   });
+}
+
+// The whole of OpenID Connect Back-Channel Logout 1.0, 2.6.
+function loggedOut(keys, audience, seen) {
+  return async (token) => {
+    const { payload, protectedHeader } = await jwtVerify(token, keys, { issuer, audience, typ: 'logout+jwt', maxTokenAge: '2m', clockTolerance: 5, requiredClaims: ['iat', 'exp', 'jti', 'events'] });
+    assert.notEqual(protectedHeader.alg, 'none');
+    assert.deepEqual(payload.events, { 'http://schemas.openid.net/event/backchannel-logout': {} });
+    assert.ok(payload.sub || payload.sid, 'nobody is named');
+    assert.ok(!('nonce' in payload), 'a nonce is forbidden');
+    assert.ok(!seen.has(payload.jti), 'this came before');
+    seen.add(payload.jti);
+    return payload;
+  };
 }
 
 async function agent() {

@@ -9,6 +9,8 @@ mod check_config;
 mod company;
 #[path = "operate/installation.rs"]
 mod installation;
+#[path = "operate/logout.rs"]
+mod logout;
 #[path = "operate/owner.rs"]
 mod owner;
 #[path = "operate/restart.rs"]

@@ -1,6 +1,6 @@
-//! `bootstrap`, `person disable`, `organisation disable`, `keys rotate`: what the operator does on the machine, beside the process that serves.
+//! `bootstrap`, `person disable`, `person sso-forget`, `organisation disable`, `keys rotate`: what the operator does on the machine, beside the process that serves.
 
-use purser_server::operator::{Haste, Operator};
+use purser_server::operator::{Haste, Operator, Recycled};
 use purser_values::Env;
 use purser_values::error::Kind;
 use purser_values::id::OrganisationId;
@@ -8,7 +8,7 @@ use purser_values::name::Email;
 use serde_json::json;
 
 use super::serve;
-use crate::arguments::{Configured, KeysRotate, OfOrganisation, OfPerson};
+use crate::arguments::{Configured, KeysRotate, OfOrganisation, OfPerson, SsoForget};
 use crate::outcome::{Failure, Success};
 
 pub(super) async fn bootstrap(arguments: &Configured) -> Result<Success, Failure> {
@@ -27,6 +27,18 @@ pub(super) async fn person_enable(arguments: &OfPerson) -> Result<Success, Failu
     open(&arguments.config).await?.person_enable(email(&arguments.email)?).await?;
     let text = format!("{} may sign in again. No grant came back.", arguments.email);
     Ok(Success::new(json!({ "email": arguments.email, "disabled": false }), text))
+}
+
+pub(super) async fn sso_forget(arguments: &SsoForget) -> Result<Success, Failure> {
+    let SsoForget { person, now_at, same_person } = arguments;
+    let (of, grants_end) = (&person.email, "Its agents' grants ended, and its sign-ins.");
+    let (recycled, text) = match (now_at, same_person) {
+        (Some(to), _) => (Recycled::Moved { to: email(to)? }, format!("The login of {of} goes on as {to}, and {of} is free.")),
+        (None, true) => (Recycled::SamePerson, format!("The login of {of} is connected anew at the next sign-in at the company.")),
+        (None, false) => (Recycled::Left, format!("The login of {of} ended for good, and {of} is free. {grants_end}")),
+    };
+    let grants = open(&person.config).await?.sso_forget(email(of)?, recycled).await?;
+    Ok(Success::new(json!({ "email": of, "now_at": now_at, "same_person": same_person, "grants": grants }), text))
 }
 
 pub(super) async fn organisation_disable(arguments: &OfOrganisation) -> Result<Success, Failure> {

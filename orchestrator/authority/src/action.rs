@@ -75,6 +75,10 @@ actions! {
     /// Connect one's login with an account at a company's OpenID provider, and undo it.
     SsoLink = "sso_link" by EVERYBODY, step_up;
     SsoUnlink = "sso_unlink" by EVERYBODY, step_up;
+    /// A company says that somebody signed out there.
+    SsoLogout = "sso_logout" by NOBODY, anonymous;
+    /// The operator's: part a login from a company account or an address that changed hands.
+    SsoForget = "sso_forget" by NOBODY;
     /// Start a device flow: ask a person for a grant.
     GrantRequest = "grant_request" by EVERYBODY, agents, anonymous;
     /// Accept or deny an agent's request; raises authority, so never an agent.

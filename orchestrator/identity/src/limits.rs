@@ -48,6 +48,9 @@ pub const SSO_MAX_AGE_S: i64 = purser_values::limits::SESSION_LIFE_S;
 pub const SSO_ATTEMPTS_PER_PEER: i64 = 300;
 /// Longest life that an ID token of a company's may still have, in seconds.
 pub const ID_TOKEN_FOREIGN_LIFE_S: i64 = 86_400;
+/// How old a company's word of a logout may be, in seconds, and its longest `jti`, in characters.
+pub const LOGOUT_FOREIGN_AGE_S: i64 = 300;
+pub const LOGOUT_JTI_CHARS: usize = 255;
 /// Longest `sub` (OpenID Connect Core 1.0, 2), and most and longest groups, `amr` and `acr` that are kept.
 pub const SSO_SUBJECT_CHARS: usize = 255;
 pub const SSO_GROUPS: usize = 1_000;

@@ -2,6 +2,7 @@
 
 mod approval;
 mod clients;
+mod company_logout;
 mod delegation;
 mod device;
 mod keys;
@@ -35,6 +36,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         registrar::REGISTRAR,
         keys::KEYS,
         sso::SSO,
+        company_logout::COMPANY_LOGOUT,
     ],
 };
 

@@ -10,7 +10,7 @@ mod start;
 pub use end::{SessionEndError, session_end, sessions_end_others};
 pub use list::{SessionRow, sessions_list};
 pub use start::Place;
-pub(crate) use start::{Begin, renew, start};
+pub(crate) use start::{Begin, follow, renew, start};
 
 use purser_authority::Caller;
 use purser_crypto::{constant_time_eq, encoding, token};

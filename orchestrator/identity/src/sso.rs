@@ -16,7 +16,9 @@ mod connection;
 mod error;
 mod groups;
 mod identity;
+mod logout;
 mod prove;
+mod release;
 mod sign_in;
 mod statement;
 mod step_up;
@@ -25,7 +27,9 @@ pub use attempt::{Begin, Begun, Purpose, Returned, sso_begin, sso_return};
 pub use connection::{Connection, Connections, RoleRule, SsoRequired};
 pub use error::SsoError;
 pub use identity::{Identity, confirming, identities_list, sso_link, sso_unlink};
+pub use logout::{LogoutStatement, sso_logout};
 pub use prove::{Pending, Proof, Proven, pending_methods, pending_open, pending_options, pending_seal, sso_prove};
+pub use release::{Recycled, sso_forget};
 pub use sign_in::{Let, Lost, SsoSignIn, sso_sign_in};
 pub use statement::{Expected, Statement, Vouched};
 pub use step_up::sso_step_up;
@@ -38,6 +42,11 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SsoFacts {
     pub connection: ConnectionName,
+    /// Whose account there it was, and in which session there, as far as the company says. Absent in sessions from before.
+    #[serde(default)]
+    pub subject: Option<String>,
+    #[serde(default)]
+    pub sid: Option<String>,
     /// When the person proved to the company who they are, if it says.
     pub auth_time: Option<Timestamp>,
     pub acr: Option<String>,

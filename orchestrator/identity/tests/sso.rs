@@ -32,7 +32,14 @@ fn acme() -> Connection {
 }
 
 fn ada(realm: &Realm) -> Vouched {
-    let facts = SsoFacts { connection: acme().name, auth_time: Some(realm.env.now()), acr: None, amr: vec!["mfa".to_owned()] };
+    let facts = SsoFacts {
+        connection: acme().name,
+        subject: None,
+        sid: None,
+        auth_time: Some(realm.env.now()),
+        acr: None,
+        amr: vec!["mfa".to_owned()],
+    };
     Vouched { subject: "a-1".to_owned(), email: "ada@acme.test".parse().unwrap(), groups: vec![], facts }
 }
 

@@ -8,6 +8,7 @@ use purser_authority::{Attempt, Caller, Done};
 use purser_db::DbError;
 use purser_db::jobs::{Handler, Job, JobFailure, NewJob, Runner};
 use purser_flow::Engine;
+use purser_http::Fetcher;
 use purser_identity::authorization::sign_on::{LOGOUT_JOB, log_out_ended};
 use purser_notify::Transport;
 use purser_spend::alert::{self, Alert};
@@ -33,9 +34,9 @@ pub fn sagas(app: &App) -> Engine {
         .build(app.core.db.clone(), app.core.env.clone())
 }
 
-/// Every kind of job that this version can run.
+/// Every kind of job that this version can run. `strangers` fetches what clients name: it reaches no provider, although we do.
 #[must_use]
-pub fn jobs(app: &App, rails: &Rails, mail: Transport) -> Runner {
+pub fn jobs(app: &App, rails: &Rails, mail: Transport, strangers: Fetcher) -> Runner {
     let mut handlers: HashMap<&'static str, Handler> = HashMap::new();
     handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(app.core.keyring.clone(), mail));
     let control = app.clone();
@@ -91,7 +92,7 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport) -> Runner {
             Box::pin(async move { send_alert(app, job).await })
         }),
     );
-    handlers.insert(LOGOUT_JOB, client_logout::handler(app.realm.clone(), app.gateway.fetcher().clone()));
+    handlers.insert(LOGOUT_JOB, client_logout::handler(app.realm.clone(), strangers));
     Runner::new(app.core.db.clone(), app.core.env.clone(), handlers, app.core.jobs.clone())
 }
 

@@ -51,6 +51,6 @@ pub use gateway::{Configured, Gateway};
 pub use member_control::{OffBoarded, member_leave, member_remove, member_role_set, organisation_disable, person_disable};
 pub use perform::{perform, perform_beside};
 pub use signing_keys::follow_keys;
-pub use sso::{SsoProven, sso_prove, sso_sign_in};
+pub use sso::{SsoProven, sso_forget, sso_prove, sso_sign_in};
 pub use store::MIGRATIONS;
 pub use workload::{WorkloadError, workload_exchange};

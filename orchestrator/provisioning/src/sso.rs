@@ -1,14 +1,16 @@
 //! Sign-in through a company where the domains meet: groups that are gone take along what was granted by them.
 
-use purser_authority::action::SignIn;
-use purser_authority::{Caller, Done, Permit};
+use purser_authority::action::{SignIn, SsoForget};
+use purser_authority::{Caller, Done, Facts, Permit, authorise};
 use purser_db::Tx;
 use purser_identity::Realm;
 use purser_identity::Ticket;
+use purser_identity::organisation::DisableError;
 use purser_identity::session::Place;
-use purser_identity::sso::{self, Connection, Let, Lost, Pending, Proof, Proven, SsoError, SsoSignIn, Vouched};
+use purser_identity::sso::{self, Connection, Let, Lost, Pending, Proof, Proven, Recycled, SsoError, SsoSignIn, Vouched};
+use purser_values::id::{GrantId, PersonId};
 
-use crate::member_control::end_grants_of;
+use crate::member_control::{end_grants_of, person_disable};
 
 /// What became of a first proof of a login, or that it was wrong.
 #[derive(Debug)]
@@ -55,6 +57,31 @@ pub fn sso_prove(
             Ok(with_ended(tx, realm, Done { value: outcome, events, jobs }, lost)?.map(SsoProven::Let))
         }
     }
+}
+
+/// `sso_forget`: with what somebody had who left, in the same write. Answers the grants that ended.
+///
+/// # Errors
+/// See [`SsoError`].
+pub fn sso_forget(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    caller: &Caller,
+    person: &PersonId,
+    recycled: &Recycled,
+) -> Result<Done<Vec<GrantId>>, SsoError> {
+    let permit = authorise::<SsoForget>(caller, &Facts::new(realm.env.now(), person.as_str()))?;
+    let mut done = Done::quiet(Vec::new());
+    if *recycled == Recycled::Left {
+        let stopped = person_disable(tx, &realm.env, caller, person).map_err(|e| match e {
+            DisableError::Denied(e) => SsoError::Denied(e),
+            DisableError::Db(e) => SsoError::Db(e),
+        })?;
+        done.value = done.absorb(stopped);
+    }
+    let parted = sso::sso_forget(tx, realm, &permit, recycled)?;
+    done.absorb(parted);
+    Ok(done)
 }
 
 /// INVARIANT (off-boarded): in the same write.

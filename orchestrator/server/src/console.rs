@@ -26,6 +26,7 @@ mod script;
 mod security;
 pub mod session;
 mod sign_in;
+pub mod signed_out;
 mod spend;
 mod sso;
 mod step_up;

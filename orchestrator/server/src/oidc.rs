@@ -4,6 +4,7 @@ mod asked;
 mod authorize;
 mod client_auth;
 mod clients;
+mod company_logout;
 mod consent;
 mod decisions;
 mod device_authorization;
@@ -53,6 +54,7 @@ pub fn router(front: Front) -> Router {
         .merge(pages)
         .merge(proven)
         .route(introspect::PATH, post(introspect::post))
+        .route("/sign-in/sso/{name}/logout", post(company_logout::post))
         .route("/oauth/register", post(register::post))
         .route("/oauth/register/{client_id}", get(register::get).put(register::put).delete(register::delete))
         .route("/.well-known/oauth-authorization-server", get(metadata::server))

@@ -12,13 +12,15 @@ use purser_db::{Db, DbConfig, DbError};
 use purser_identity::bootstrap::{BootstrapError, BootstrapLink, bootstrap_mint};
 use purser_identity::keys::{ListedKey, RotateError, Rotation, signing_key_list, signing_key_rotate};
 use purser_identity::organisation::{DisableError, organisation_enable, person_enable};
+use purser_identity::sso::SsoError;
 use purser_identity::{Keys, Realm, person};
-use purser_provisioning::{organisation_disable, perform_beside, person_disable};
+use purser_provisioning::{organisation_disable, perform_beside, person_disable, sso_forget};
 use purser_values::Env;
 use purser_values::id::{GrantId, OrganisationId, PersonId};
 use purser_values::name::Email;
 
 pub use purser_identity::keys::Haste;
+pub use purser_identity::sso::Recycled;
 
 use crate::config::Config;
 use crate::serve::{ServeError, TABLES, keyring, part};
@@ -80,6 +82,18 @@ impl Operator {
             person_enable(tx, &authorise::<PersonEnable>(&Caller::Operator, &Facts::new(env.now(), person.as_str()))?)
         })
         .await
+    }
+
+    /// Parts a login from an address or a company account that changed hands. The answer is the grants that ended.
+    ///
+    /// # Errors
+    /// When nobody has this address, or the new one is another's.
+    pub async fn sso_forget(&self, email: Email, recycled: Recycled) -> Result<Vec<GrantId>, SsoError> {
+        let person = self.db.read::<_, SsoError, _>(move |tx| Ok(person::by_email(tx, &email)?)).await?.ok_or(Denied::NotFound)?;
+        let realm = self.realm.clone();
+        let attempt = Attempt::new("sso_forget", &Caller::Operator, person.as_str());
+        let forget = move |tx: &mut purser_db::Tx<'_>| sso_forget(tx, &realm, &Caller::Operator, &person, &recycled);
+        perform_beside(&self.db, &self.realm.env, attempt, forget).await
     }
 
     /// Stops an organisation. The answer is the grants that ended.

@@ -4,6 +4,7 @@
 //! All of it goes through the guarded fetcher, which may speak to the issuer's own origin because the operator named it.
 
 mod ask;
+mod logout;
 mod metadata;
 
 use std::collections::HashMap;

@@ -216,3 +216,49 @@ async fn strangers_register_nowhere_but_where_they_may_and_not_without_end() {
         assert_eq!(world.register(bad).await.1["error"], error);
     }
 }
+
+#[tokio::test]
+async fn an_address_that_could_never_be_reached_is_refused_when_it_is_registered_and_named() {
+    let world = World::new().await;
+    let mut ada = world.person("ada@example.test").await;
+    let (terminal, token) = world.terminal(&mut ada).await;
+    let kept = world.client(json!({})).await;
+    let own = format!("/oauth/register/{}", kept.id);
+    let bearer = format!("Bearer {}", kept.information["registration_access_token"].as_str().unwrap());
+    let reached = [
+        "https://169.254.169.254/latest/meta-data",
+        "https://10.1.2.3/x",
+        "https://[::1]/x",
+        "https://[fd00::7]/x",
+        "https://[::ffff:127.0.0.1]/x",
+        "https://2130706433/x",
+        "https://localhost./x",
+        "https://a.localhost:8443/x",
+        "http://app.example/x",
+        "http://127.0.0.1:9/x",
+    ];
+    for name in ["jwks_uri", "backchannel_logout_uri"] {
+        for address in reached {
+            let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none" });
+            metadata[name] = json!(address);
+            let (status, said) = world.register(metadata.clone()).await;
+            let by_person = world.api(Some((&terminal, &token)), "POST", "/v1/clients", "application/json", metadata.to_string()).await;
+            metadata["client_id"] = json!(kept.id);
+            let headers = [("authorization", bearer.as_str()), ("content-type", "application/json")];
+            let changed = world.request("PUT", &own, &headers, metadata.to_string()).await;
+            let changed = (changed.status, serde_json::from_str::<Value>(&changed.body).unwrap());
+            for (status, error, text) in [
+                (status, &said["error"], &said["error_description"]),
+                (changed.0, &changed.1["error"], &changed.1["error_description"]),
+                (by_person.0, &by_person.1["code"], &by_person.1["detail"]),
+            ] {
+                assert_eq!((status, error.as_str()), (StatusCode::BAD_REQUEST, Some("invalid_client_metadata")), "{address}: {text}");
+                let text = text.as_str().unwrap();
+                assert!(text.contains(name) && text.contains("cannot be reached"), "{address}: {text}");
+            }
+        }
+        let mut metadata = json!({ "redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": "none" });
+        metadata[name] = json!("https://app.example/x");
+        assert_eq!(world.register(metadata).await.0, StatusCode::CREATED);
+    }
+}

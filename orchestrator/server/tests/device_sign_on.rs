@@ -236,7 +236,7 @@ async fn the_agents_flow_is_what_it_was() {
 async fn registered(world: &World, peer: &str) -> Result<String, RegisterError> {
     let raw: RawMetadata =
         serde_json::from_value(json!({ "client_name": "TV", "grant_types": [DEVICE], "token_endpoint_auth_method": "none" })).unwrap();
-    let metadata = raw.checked(Trust::Open, false).unwrap();
+    let metadata = raw.well_formed(Trust::Open, false).unwrap();
     let (realm, registration) = (world.front.realm.clone(), Registration { metadata, trust: Trust::Open, peer: peer.to_owned() });
     let made = perform(&world.front.core, Attempt::new("client_register", &Caller::Anonymous, "TV"), move |tx| {
         let permit = authorise::<ClientRegister>(&Caller::Anonymous, &Facts::new(realm.env.now(), "TV"))?;

@@ -4,10 +4,12 @@
 mod world;
 
 use http::StatusCode;
-use purser_authority::Role;
+use purser_authority::{Attempt, Caller, Role};
 use purser_db::{DbError, params};
 use purser_identity::SignUp;
+use purser_identity::sso::{Recycled, SsoError};
 use purser_values::id::OrganisationId;
+use purser_values::name::Email;
 use serde_json::{Value, json};
 use world::company::{Asked, Company};
 use world::key::Key;
@@ -312,4 +314,68 @@ async fn a_company_that_cannot_be_asked_anew_locks_nobody_out_of_what_asks_for_i
     let asked = ada.get("/step-up?next=/card").await;
     assert!(!asked.body.contains("/step-up/sso"), "{}", asked.body);
     assert_eq!(ada.step_up(&world, ADA, &asked).await.location(), "/card");
+}
+
+/// What the operator does with a login whose address changed hands.
+async fn forgets(world: &World, email: &'static str, recycled: Recycled) -> Result<usize, SsoError> {
+    let of: Email = email.parse().unwrap();
+    let person = world.front.core.db.read::<_, DbError, _>(move |tx| purser_identity::person::by_email(tx, &of)).await.unwrap().unwrap();
+    let (realm, attempt) = (world.front.realm.clone(), Attempt::new("sso_forget", &Caller::Operator, person.as_str()));
+    let forget = move |tx: &mut purser_db::Tx<'_>| purser_provisioning::sso_forget(tx, &realm, &Caller::Operator, &person, &recycled);
+    purser_provisioning::perform(&world.front.core, attempt, forget).await.map(|grants| grants.len())
+}
+
+#[tokio::test]
+async fn the_operator_frees_an_address_that_changed_hands_and_its_new_holder_begins_with_nothing() {
+    let mut world = World::new().await;
+    let company = Company::start("acme", &world.env).await;
+    world.sign_in_through(&[&company]);
+    let mut ada = world.browser();
+    signed_in(&company.sign_in(&mut ada, "ada", &[]).await);
+    let (agent, tokens) = world.granted(&mut ada).await;
+    let next = [("email", json!(ADA))];
+    refused(&company.sign_in(&mut world.browser(), "ada-2", &next).await, "sso_other_account");
+
+    assert_eq!(forgets(&world, ADA, Recycled::Left).await.unwrap(), 1);
+    assert!(!is_in(&mut ada).await, "the last holder is still in");
+    assert!(world.call(&agent, tokens["access_token"].as_str().unwrap()).await.is_err(), "their agent acts on");
+    world.clock.advance_secs(1);
+    assert!(world.mail_to(ADA).await.iter().any(|mail| mail.contains("The address is free")));
+    assert_eq!(events(&world, "sso_forget").await.len(), 1);
+    let mut new = world.browser();
+    signed_in(&company.sign_in(&mut new, "ada-2", &next).await);
+    let page = new.get("/agents").await;
+    assert!(page.status == StatusCode::OK && !page.body.contains("Builder"), "{}", page.body);
+    // the last holder does not come back by their account there, whatever address it has now
+    refused(&company.sign_in(&mut world.browser(), "ada", &[("email", json!("ada.old@acme.test"))]).await, "sso_not_admitted");
+}
+
+#[tokio::test]
+async fn a_login_goes_on_under_its_holders_new_address_or_with_their_new_account() {
+    let mut world = World::new().await;
+    let company = Company::start("acme", &world.env).await;
+    world.sign_in_through(&[&company]);
+    let mut ada = world.browser();
+    signed_in(&company.sign_in(&mut ada, "ada", &[]).await);
+    let (agent, tokens) = world.granted(&mut ada).await;
+    world.person(EVE).await;
+    // never onto another's address
+    assert!(matches!(forgets(&world, ADA, Recycled::Moved { to: EVE.parse().unwrap() }).await, Err(SsoError::AddressTaken)));
+    let married = "ada.king@acme.test";
+    assert_eq!(forgets(&world, ADA, Recycled::Moved { to: married.parse().unwrap() }).await.unwrap(), 0);
+    assert!(world.call(&agent, tokens["access_token"].as_str().unwrap()).await.is_ok(), "their agent was stopped");
+    world.clock.advance_secs(1);
+    assert!(world.mail_to(married).await.iter().any(|mail| mail.contains("has this address now")));
+    let mut other = world.browser();
+    signed_in(&company.sign_in(&mut other, "ada-2", &[("email", json!(ADA))]).await);
+    assert!(!other.get("/agents").await.body.contains("Builder"), "the new holder has what the last one left");
+    let mut ada = world.browser();
+    signed_in(&company.sign_in(&mut ada, "ada", &[("email", json!(married))]).await);
+    assert!(ada.get("/agents").await.body.contains("Builder"));
+    // the same person with another account there
+    refused(&company.sign_in(&mut world.browser(), "ada-3", &[("email", json!(married))]).await, "sso_other_account");
+    assert_eq!(forgets(&world, "ada.king@acme.test", Recycled::SamePerson).await.unwrap(), 0);
+    let mut ada = world.browser();
+    signed_in(&company.sign_in(&mut ada, "ada-3", &[("email", json!(married))]).await);
+    assert!(ada.get("/agents").await.body.contains("Builder"));
 }

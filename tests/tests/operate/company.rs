@@ -41,7 +41,7 @@ impl Drop for Company {
 }
 
 /// What is needed, or nothing, said loudly.
-fn peers() -> Option<(PathBuf, PathBuf)> {
+pub fn peers() -> Option<(PathBuf, PathBuf)> {
     let modules = std::env::var_os("PURSER_REFEREES").map(PathBuf::from).filter(|path| path.is_dir());
     if modules.is_none() {
         eprintln!("NOT TESTED: PURSER_REFEREES is not set; run `cargo xtask test`");
@@ -88,6 +88,15 @@ impl Scene {
         );
         let text = fs::read_to_string(&path).unwrap().replace("required = true", &more);
         fs::write(&path, text).unwrap();
+        self.installation.start_again().await;
+    }
+
+    /// Lets everybody of the company in, with their own organisation, and lets them come in other ways too.
+    async fn open(&mut self) {
+        let path = self.installation.folder.join("orchestrator.toml");
+        let text = fs::read_to_string(&path).unwrap().replace("required = true", "required = false");
+        fs::write(&path, text.replace("[sandbox]\nrail = true", "[sandbox]\nrail = true\nopen_sign_up = true")).unwrap();
+        self.installation.stop();
         self.installation.start_again().await;
     }
 
@@ -169,13 +178,8 @@ async fn people_come_in_through_a_certified_openid_provider_and_nobody_else_does
 /// The other client there proves itself with our key, which the company fetches, and signs with PS256.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_company_without_a_shared_secret_checks_our_key() {
-    let Some(scene) = Scene::start().await else { return };
-    let path = scene.installation.folder.join("orchestrator.toml");
-    let text = fs::read_to_string(&path).unwrap().replace("required = true", "required = false");
-    fs::write(&path, text.replace("[sandbox]\nrail = true", "[sandbox]\nrail = true\nopen_sign_up = true")).unwrap();
-    let mut scene = scene;
-    scene.installation.stop();
-    scene.installation.start_again().await;
+    let Some(mut scene) = Scene::start().await else { return };
+    scene.open().await;
     let (mut ada, page) = scene.sign_in("keyed", "ada").await;
     assert!(page.status == 200 && page.path == "/security" && page.text().contains("ada@acme.test"), "{} {}", page.path, page.text());
     // connecting the other company asks her there anew
@@ -194,6 +198,40 @@ async fn a_company_without_a_shared_secret_checks_our_key() {
     let connect = gone.body.split("/security/sso/").find_map(|rest| rest.split('"').next().filter(|it| it.ends_with("/link"))).unwrap();
     let leave = ada.browser.press(&gone.form(&format!("/security/sso/{connect}")), "").await;
     assert!(leave.body.contains("prompt=login"), "{}", leave.body);
+}
+
+/// Signing out at the company ends every session here that followed from that one there, and whoever signs out here is shown the way.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_signs_out_at_the_company_is_out_here_and_who_signs_out_here_is_asked_about_it() {
+    let Some(mut scene) = Scene::start().await else { return };
+    scene.open().await;
+    let mut there = scene.there();
+    let mut laptop = scene.installation.person("ada");
+    let page = laptop.browser.open("/sign-in?next=/security").await;
+    let page = scene.by(&mut laptop, &page, "/sign-in/sso/acme", "ada", &mut there).await;
+    assert_eq!(page.path, "/security", "{}", page.text());
+    // another browser of hers here, through the same session there
+    let mut phone = scene.installation.person("ada");
+    let page = phone.browser.open("/sign-in?next=/security").await;
+    assert_eq!(scene.by(&mut phone, &page, "/sign-in/sso/acme", "", &mut there).await.path, "/security");
+    // and a colleague
+    let (mut grace, page) = scene.sign_in("acme", "grace").await;
+    assert_eq!(page.path, "/security");
+
+    let page = laptop.browser.open("/security").await;
+    let out = laptop.browser.press(&page.form("/sign-out"), "").await;
+    assert!(out.text().contains("Sign out at acme too"), "{}", out.text());
+    let to = out.body.split("class=\"button\" href=\"").nth(1).unwrap().split('"').next().unwrap().replace("&#38;", "&");
+    let asked = there.open(to.strip_prefix(&scene.company.url).unwrap()).await;
+    let xsrf = asked.body.split("name=\"xsrf\" value=\"").nth(1).unwrap_or_else(|| panic!("{} {}", asked.status, asked.body));
+    let xsrf = xsrf.split('"').next().unwrap();
+    let done = there.post("/acme/session/end/confirm", &format!("xsrf={xsrf}&logout=yes")).await;
+    assert_eq!(done.status, 200, "{}", done.body);
+    purser_tests::processes::until("the phone to be out", std::time::Duration::from_secs(20), async || {
+        phone.browser.open("/security").await.path.starts_with("/sign-in").then_some(())
+    })
+    .await;
+    assert_eq!(grace.browser.open("/security").await.path, "/security", "a colleague is out too");
 }
 
 fn organisation(page: &Page) -> String {

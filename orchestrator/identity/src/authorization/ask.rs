@@ -240,7 +240,7 @@ mod tests {
 
     fn client() -> Client {
         let raw = RawMetadata { redirect_uris: Some(vec!["https://c.test/cb".to_owned()]), ..RawMetadata::default() };
-        let metadata = raw.checked(Trust::Open, false).unwrap();
+        let metadata = raw.well_formed(Trust::Open, false).unwrap();
         Client { id: "cli_c".parse().unwrap(), trust: Trust::Open, organisation: None, metadata, secret_hash: None }
     }
 

@@ -72,7 +72,7 @@ pub fn read(id: &ClientId, body: &[u8], plain_http: bool) -> Result<Client, Docu
     if raw.client_secret.is_some() {
         return Err(DocumentError::Unreadable("it publishes a secret".to_owned()));
     }
-    let metadata = raw.checked(Trust::Document, plain_http)?;
+    let metadata = raw.well_formed(Trust::Document, plain_http)?;
     Ok(Client { id: id.clone(), trust: Trust::Document, organisation: None, metadata, secret_hash: None })
 }
 

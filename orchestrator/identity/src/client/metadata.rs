@@ -146,11 +146,31 @@ impl RawMetadata {
         serde_json::from_slice(body).map_err(|e| wrong("body", format!("it is not client metadata: {e}")))
     }
 
-    /// Checks everything. `plain_http` allows http addresses for the client's own endpoints, in a sandbox.
+    /// [`RawMetadata::well_formed`], and what we fetch for the client can be fetched, as far as the addresses tell: `reachable` says
+    /// why one never can be.
     ///
     /// # Errors
     /// The first thing that is not acceptable.
-    pub fn checked(self, trust: Trust, plain_http: bool) -> Result<ClientMetadata, MetadataError> {
+    pub fn checked(
+        self,
+        trust: Trust,
+        plain_http: bool,
+        reachable: impl Fn(&Url) -> Result<(), &'static str>,
+    ) -> Result<ClientMetadata, MetadataError> {
+        let metadata = self.well_formed(trust, plain_http)?;
+        for (what, url) in [("jwks_uri", &metadata.jwks_uri), ("backchannel_logout_uri", &metadata.backchannel_logout_uri)] {
+            if let Some(why) = url.as_ref().and_then(|url| reachable(url).err()) {
+                return Err(wrong(what, format!("it cannot be reached from here: {why}")));
+            }
+        }
+        Ok(metadata)
+    }
+
+    /// Checks what it says. `plain_http` allows http addresses for the client's own endpoints, in a sandbox.
+    ///
+    /// # Errors
+    /// The first thing that is not acceptable.
+    pub fn well_formed(self, trust: Trust, plain_http: bool) -> Result<ClientMetadata, MetadataError> {
         let grant_types = grant_types(self.grant_types, trust)?;
         let by_code = grant_types.contains(&GrantType::AuthorizationCode);
         let redirect_uris = addresses(self.redirect_uris).map_err(MetadataError::RedirectUri)?;
@@ -293,7 +313,7 @@ mod tests {
     use serde_json::json;
 
     fn check(value: Value, trust: Trust) -> Result<ClientMetadata, MetadataError> {
-        serde_json::from_value::<RawMetadata>(value).unwrap().checked(trust, false)
+        serde_json::from_value::<RawMetadata>(value).unwrap().well_formed(trust, false)
     }
 
     #[test]

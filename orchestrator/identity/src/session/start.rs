@@ -48,11 +48,13 @@ pub(crate) fn start(tx: &mut Tx<'_>, env: &Env, member: &Member, begin: Begin<'_
         }
     }
     let insert = "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser,
-                  sso) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
+                  sso, sso_subject, sso_sid) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     let browser = begin.place.browser.map(|name| name.chars().filter(|c| !c.is_control()).take(BROWSER_NAME_CHARS).collect::<String>());
     let (person, organisation, present_at) = (&member.person.id, &member.organisation.id, begin.present_at);
     let sso = begin.sso.map(|facts| serde_json::json!(facts).to_string());
-    tx.execute(insert, params![id, digest, person, organisation, now, present_at, until, begin.method, begin.place.peer, browser, sso])?;
+    let (subject, sid) = (begin.sso.and_then(|facts| facts.subject.as_deref()), begin.sso.and_then(|facts| facts.sid.as_deref()));
+    let (method, peer) = (begin.method, begin.place.peer);
+    tx.execute(insert, params![id, digest, person, organisation, now, present_at, until, method, peer, browser, sso, subject, sid])?;
     Ok((plain, id))
 }
 
@@ -71,9 +73,16 @@ pub(crate) fn renew(
     let (plain, digest) = token::mint(env, PREFIX);
     let id = SessionId::mint(env);
     let copy =
-        "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser, sso)
-                select $2, $3, person, organisation, signed_in_at, $4, expires_at, method, peer, browser, sso from session where id = $1";
+        "insert into session (id, token_hash, person, organisation, signed_in_at, present_at, expires_at, method, peer, browser, sso,
+                sso_subject, sso_sid)
+                select $2, $3, person, organisation, signed_in_at, $4, expires_at, method, peer, browser, sso, sso_subject, sso_sid from session where id = $1";
     tx.execute(copy, params![old.id, id, digest, present_at])?;
     sign_on::moved(tx, &old.id, &id)?;
     Ok(Some((plain, Session { id, present_at: Some(present_at), recovering: false, ..old.clone() })))
+}
+
+/// The company was asked anew: from here on the session goes with the one that the person has there now.
+pub(crate) fn follow(tx: &mut Tx<'_>, session: &SessionId, facts: &SsoFacts) -> Result<(), DbError> {
+    let update = "update session set sso = $2, sso_subject = $3, sso_sid = $4 where id = $1";
+    tx.execute(update, params![session, serde_json::json!(facts).to_string(), facts.subject, facts.sid]).map(drop)
 }

@@ -43,6 +43,8 @@ pub enum SsoError {
     OtherSubject,
     #[error("the account at the company, or another one there, is connected with a login already")]
     Linked,
+    #[error("the new address is the one of another login")]
+    AddressTaken,
     #[error("this is the account of somebody else at the company")]
     OtherPerson,
     #[error("the company did not ask who you are just now")]
@@ -94,6 +96,7 @@ impl PublicError for SsoError {
             Self::NotAdmitted => "sso_not_admitted",
             Self::OtherSubject => "sso_other_account",
             Self::Linked => "sso_linked",
+            Self::AddressTaken => "email_taken",
             Self::OtherPerson => "sso_other_person",
             Self::Stale => "sso_stale",
             Self::TooManyIdentities => "too_many_sso_accounts",
@@ -111,7 +114,7 @@ impl PublicError for SsoError {
             Self::Unavailable => Kind::Unavailable,
             Self::Over | Self::Refused | Self::NoKey | Self::Signature(_) | Self::Answer(_) | Self::Stale => Kind::Unauthenticated,
             Self::Unverified | Self::Domain | Self::NotAdmitted | Self::OtherPerson => Kind::Forbidden,
-            Self::OtherSubject | Self::Linked | Self::TooManyIdentities => Kind::Conflict,
+            Self::OtherSubject | Self::Linked | Self::AddressTaken | Self::TooManyIdentities => Kind::Conflict,
             _ => Kind::Internal,
         }
     }
@@ -126,6 +129,7 @@ impl PublicError for SsoError {
             Self::NotAdmitted => "ask an admin of your organisation to let you in: by a group at the company, or by an invitation",
             Self::OtherSubject => "ask whoever runs this installation: the address may have had another holder",
             Self::Linked | Self::TooManyIdentities => "look at the security page, and disconnect the other one first",
+            Self::AddressTaken => "free that one first, or take another",
             Self::OtherPerson => "sign in there with the account that is connected with your login here",
             Self::Stale => "sign in there anew when you are asked",
             other => return other.inner().and_then(PublicError::hint),

@@ -37,6 +37,7 @@ struct Claims {
     auth_time: Option<i64>,
     acr: Option<String>,
     amr: Option<Vec<String>>,
+    sid: Option<String>,
     #[serde(flatten)]
     rest: Map<String, Value>,
 }
@@ -48,6 +49,7 @@ pub struct Statement {
     auth_time: Option<Timestamp>,
     acr: Option<String>,
     amr: Vec<String>,
+    sid: Option<String>,
     rest: Map<String, Value>,
 }
 
@@ -101,6 +103,7 @@ impl Statement {
             auth_time: claims.auth_time.map(|at| Timestamp::from_secs(at.min(now))),
             acr: claims.acr.filter(word),
             amr: claims.amr.unwrap_or_default().into_iter().filter(word).take(SSO_WORDS).collect(),
+            sid: claims.sid.filter(word),
             rest: claims.rest,
         })
     }
@@ -145,7 +148,14 @@ impl Statement {
             Some(Value::String(one)) => vec![one.clone()],
             _ => Vec::new(),
         };
-        let facts = SsoFacts { connection: connection.name.clone(), auth_time: self.auth_time, acr: self.acr, amr: self.amr };
+        let facts = SsoFacts {
+            connection: connection.name.clone(),
+            subject: Some(self.subject.clone()),
+            sid: self.sid,
+            auth_time: self.auth_time,
+            acr: self.acr,
+            amr: self.amr,
+        };
         Ok(Vouched { subject: self.subject, email, groups, facts })
     }
 }

@@ -8,7 +8,7 @@ use purser_values::Timestamp;
 use super::{Connection, SsoError, Vouched, identity};
 use crate::limits::CLOCK_SKEW_S;
 use crate::realm::Realm;
-use crate::session::Session;
+use crate::session::{self, Session};
 use crate::step_up::{SteppedUp, finish, own};
 
 /// Makes the session anew.
@@ -31,5 +31,10 @@ pub fn sso_step_up(
         return Err(SsoError::Stale);
     }
     identity::used(tx, &known.id, realm.env.now())?;
-    Ok(finish(tx, realm, permit, session, "sso")?)
+    let mut done = finish(tx, realm, permit, session, "sso")?;
+    if session.sso.as_ref().is_some_and(|facts| facts.connection == connection.name) {
+        session::follow(tx, &done.value.session.id, &vouched.facts)?;
+        done.value.session.sso = Some(vouched.facts.clone());
+    }
+    Ok(done)
 }

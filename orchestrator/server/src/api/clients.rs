@@ -30,7 +30,7 @@ pub async fn register(
     called: Called,
     purser_http::extract::Json(raw): purser_http::extract::Json<RawMetadata>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let metadata = raw.checked(Trust::Organisation, api.clients.rules().sandbox)?;
+    let metadata = raw.checked(Trust::Organisation, api.clients.rules().sandbox, |url| api.clients.reachable(url))?;
     let (context, realm) = (called.context, api.app.realm.clone());
     let organisation = context.caller.organisation().ok_or(Denied::Anonymous)?.to_string();
     let attempt = Attempt::new("client_register", &context.caller, organisation.as_str());

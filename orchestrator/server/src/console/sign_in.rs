@@ -6,11 +6,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use purser_authority::action::SignIn;
 use purser_authority::{Attempt, Caller, Facts, authorise};
-use purser_db::DbError;
 use purser_http::extract::Query;
 use purser_identity::limits::KNOWN_BROWSER_LIFE_S;
 use purser_identity::passkey::{AssertionAnswer, PasskeyError, sign_in_options, sign_in_passkey};
-use purser_identity::session::{Place, session_end};
+use purser_identity::session::Place;
 use purser_identity::sign_in::{CodeSendError, CodeUse, CodeUseError, Origin, SignedIn, sign_in_code_send, sign_in_code_use};
 use purser_identity::sso::Connection;
 use purser_provisioning::perform;
@@ -21,7 +20,7 @@ use serde::Deserialize;
 use super::failure::PageError;
 use super::form::{OpenForm, SignedForm, browser, open_token};
 use super::page::{Page, PageContext};
-use super::{cookie, next, script, session, sso};
+use super::{cookie, next, script, session, signed_out, sso};
 use crate::front::Front;
 use crate::peer::Peer;
 
@@ -188,10 +187,11 @@ pub(super) fn let_in(front: &Front, signed_in: &SignedIn, next: &str) -> Respons
 pub struct Nothing {}
 
 pub async fn sign_out(State(front): State<Front>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
-    let (session, env) = (signed.session, front.realm.env.clone());
-    let attempt = Attempt::new("session_end", &session.caller(), session.id.as_str());
-    perform::<_, DbError, _>(&front.core, attempt, move |tx| session_end(tx, &env, &session)).await?;
-    let mut response = Redirect::to("/sign-in").into_response();
+    let company = signed_out::end(&front, signed.session).await?;
+    let mut response = match company {
+        Some(company) => signed_out::page(&front, Some(company)),
+        None => Redirect::to("/sign-in").into_response(),
+    };
     put(&mut response, cookie::clear(&front, cookie::SESSION));
     Ok(response)
 }

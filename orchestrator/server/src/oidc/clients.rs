@@ -108,6 +108,20 @@ impl Clients {
         self.0.fetcher.trusts(url)
     }
 
+    /// What reaches the addresses that clients name, and no provider's.
+    #[must_use]
+    pub fn fetcher(&self) -> Fetcher {
+        self.0.fetcher.clone()
+    }
+
+    /// Why an address of a client's can never be fetched, as far as its text tells.
+    ///
+    /// # Errors
+    /// The reason, in words.
+    pub fn reachable(&self, url: &Url) -> Result<(), &'static str> {
+        self.0.fetcher.check(url)
+    }
+
     /// The client of that name.
     ///
     /// # Errors

@@ -7,19 +7,15 @@ use askama::Template;
 use axum::extract::{FromRequest as _, RawQuery, Request, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode, header};
-use purser_authority::Attempt;
-use purser_db::DbError;
 use purser_identity::client::{ClientId, RedirectUri};
 use purser_identity::parameters::{Parameters, ParametersError};
-use purser_identity::session::session_end;
 use purser_identity::token::id_token_hint;
-use purser_provisioning::perform;
 use serde::Deserialize;
 
 use super::consent::with_form_target;
 use super::form::Form;
 use crate::console::page::{Page, PageContext};
-use crate::console::{PageError, SignedForm, cookie, session};
+use crate::console::{PageError, SignedForm, cookie, session, signed_out};
 use crate::front::Front;
 
 #[derive(Template)]
@@ -29,12 +25,6 @@ struct LogoutPage {
     client: Option<String>,
     /// The parameters of the request, to be checked again with the answer.
     query: String,
-}
-
-#[derive(Template)]
-#[template(path = "signed_out.html")]
-struct SignedOutPage {
-    ctx: PageContext,
 }
 
 /// What a client asks for, as far as it can be believed.
@@ -64,7 +54,7 @@ pub async fn post(request: Request) -> Result<Response, PageError> {
 
 async fn ask(front: &Front, headers: &HeaderMap, query: &str, parameters: &Parameters) -> Result<Response, PageError> {
     let asked = read(front, parameters).await?;
-    let Some(session) = session::find(front, headers).await? else { return Ok(done(front, &asked)) };
+    let Some(session) = session::find(front, headers).await? else { return Ok(done(front, &asked, None)) };
     let ctx = PageContext::of(front, &session, "Sign out?");
     let page = Page::ok(LogoutPage { ctx, client: asked.client, query: query.to_owned() }).into_response();
     Ok(match asked.back {
@@ -84,10 +74,8 @@ pub async fn confirm(State(front): State<Front>, signed: SignedForm<Confirm>) ->
     let SignedForm { session, form } = signed;
     let parameters = Parameters::parse(form.query.as_bytes()).map_err(unreadable)?;
     let asked = read(&front, &parameters).await?;
-    let env = front.realm.env.clone();
-    let attempt = Attempt::new("session_end", &session.caller(), session.id.as_str());
-    perform::<_, DbError, _>(&front.core, attempt, move |tx| session_end(tx, &env, &session)).await?;
-    let mut response = done(&front, &asked);
+    let company = signed_out::end(&front, session).await?;
+    let mut response = done(&front, &asked, company);
     if let Some(cookie) = cookie::clear(&front, cookie::SESSION) {
         response.headers_mut().append(header::SET_COOKIE, cookie);
     }
@@ -95,14 +83,14 @@ pub async fn confirm(State(front): State<Front>, signed: SignedForm<Confirm>) ->
 }
 
 /// Back to the client, or to a page that says that it is over.
-fn done(front: &Front, asked: &Asked) -> Response {
+fn done(front: &Front, asked: &Asked, company: Option<signed_out::Company>) -> Response {
     match &asked.back {
         Some((uri, state)) => {
             let state: Vec<_> = state.iter().map(|state| ("state", state.as_str())).collect();
             let to = if state.is_empty() { uri.to_string() } else { uri.with(&state) };
             Redirect::to(&to).into_response()
         }
-        None => Page::ok(SignedOutPage { ctx: PageContext::anonymous(front, "Signed out") }).into_response(),
+        None => signed_out::page(front, company),
     }
 }
 

@@ -40,7 +40,7 @@ pub async fn post(
     let rules = front.clients.rules();
     let trust = rules.admits(bearer(&headers)?.as_ref());
     let trust = trust.ok_or_else(|| OAuthError::invalid_token("clients do not register here without a token of the operator's"))?;
-    let metadata = read(&headers, &body)?.checked(trust, rules.sandbox)?;
+    let metadata = read(&headers, &body)?.checked(trust, rules.sandbox, |url| front.clients.reachable(url))?;
     let (realm, registration) = (front.realm.clone(), Registration { metadata, trust, peer });
     let attempt = Attempt::new("client_register", &Caller::Anonymous, registration.peer.clone());
     let registered = perform(&front.core, attempt, move |tx| {
@@ -98,7 +98,7 @@ fn changed(front: &Front, known: &Client, raw: RawMetadata) -> Result<ClientMeta
     if raw.client_secret.as_ref().is_some_and(|secret| !known.has_secret(secret)) {
         return Err(OAuthError::invalid_request("a client does not choose its secret"));
     }
-    Ok(raw.checked(known.trust, front.clients.rules().sandbox)?)
+    Ok(raw.checked(known.trust, front.clients.rules().sandbox, |url| front.clients.reachable(url))?)
 }
 
 fn read(headers: &HeaderMap, body: &Bytes) -> Result<RawMetadata, OAuthError> {

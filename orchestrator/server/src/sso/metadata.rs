@@ -26,6 +26,8 @@ pub(super) struct Known {
     pub authorization_endpoint: Url,
     pub token_endpoint: Url,
     pub userinfo_endpoint: Option<Url>,
+    /// Where a person signs out there (OpenID Connect RP-Initiated Logout 1.0).
+    pub end_session_endpoint: Option<Url>,
     /// Whether it takes a secret in the body only.
     pub secret_in_body: bool,
     /// Whether its answers name it (RFC 9207).
@@ -39,6 +41,7 @@ struct Metadata {
     authorization_endpoint: Url,
     token_endpoint: Url,
     userinfo_endpoint: Option<Url>,
+    end_session_endpoint: Option<Url>,
     jwks_uri: Url,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
     #[serde(default)]
@@ -82,6 +85,7 @@ impl Sso {
             self.is_usable(endpoint)?;
         }
         let userinfo_endpoint = metadata.userinfo_endpoint.filter(|url| self.is_usable(url).is_ok());
+        let end_session_endpoint = metadata.end_session_endpoint.filter(|url| self.is_usable(url).is_ok());
         let keys = self.json(&metadata.jwks_uri, HeaderMap::new()).await?;
         let methods = metadata.token_endpoint_auth_methods_supported.unwrap_or_default();
         let takes = |method: &str| methods.iter().any(|one| one == method);
@@ -89,6 +93,7 @@ impl Sso {
             authorization_endpoint: metadata.authorization_endpoint,
             token_endpoint: metadata.token_endpoint,
             userinfo_endpoint,
+            end_session_endpoint,
             secret_in_body: takes("client_secret_post") && !takes("client_secret_basic"),
             names_itself: metadata.authorization_response_iss_parameter_supported,
             keys,

@@ -49,6 +49,8 @@ pub struct State_ {
     pub checks_pkce: bool,
     pub is_down: bool,
     pub names_itself: bool,
+    /// Whether it has a page for signing out.
+    pub says_goodbye: bool,
     /// Makes the ID token from its claims.
     pub forge: Forge,
 }
@@ -66,6 +68,7 @@ impl Company {
             checks_pkce: true,
             is_down: false,
             names_itself: false,
+            says_goodbye: true,
             forge: Arc::new(|claims, key| key.sign("JWT", claims).unwrap()),
         }));
         let company = Self { url, name, required: false, confirms: true, organisation: None, roles: vec![], state };
@@ -169,9 +172,10 @@ async fn metadata(State(company): State<Company>) -> (StatusCode, Json<Value>) {
     let url = &company.url;
     let state = company.state.lock().unwrap();
     let status = if state.is_down { StatusCode::BAD_GATEWAY } else { StatusCode::OK };
+    let goodbye = state.says_goodbye.then(|| format!("{url}/bye"));
     let metadata = json!({
         "issuer": url, "authorization_endpoint": format!("{url}/authorize?tenant=1"), "token_endpoint": format!("{url}/token"),
-        "jwks_uri": format!("{url}/keys"), "userinfo_endpoint": format!("{url}/userinfo"),
+        "end_session_endpoint": goodbye, "jwks_uri": format!("{url}/keys"), "userinfo_endpoint": format!("{url}/userinfo"),
         "authorization_response_iss_parameter_supported": state.names_itself,
     });
     (status, Json(metadata))

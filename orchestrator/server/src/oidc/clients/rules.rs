@@ -74,7 +74,7 @@ impl ConfiguredClient {
             let keys = raw.jwks.is_some() || raw.jwks_uri.is_some();
             raw.token_endpoint_auth_method = Some(if keys { "private_key_jwt" } else { "none" }.to_owned());
         }
-        let metadata = raw.checked(Trust::Operator, sandbox).map_err(|e| fail(e.to_string()))?;
+        let metadata = raw.well_formed(Trust::Operator, sandbox).map_err(|e| fail(e.to_string()))?;
         let shares = matches!(metadata.token_endpoint_auth_method, AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost);
         let secret_hash = match &self.secret_file {
             Some(path) if shares => Some(token::hash(read_secret(path).map_err(fail)?.expose())),

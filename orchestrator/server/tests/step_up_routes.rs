@@ -1,0 +1,233 @@
+//! What waits for a person who proved within five minutes that they are there, on every page and route that does it; and what never
+//! waits. A new way to do one of these things belongs into this table.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod world;
+
+use http::StatusCode;
+use purser_authority::{Caller, STEP_UP_S};
+use purser_db::{DbError, params};
+use purser_identity::approval::{ApprovalError, Ask, approval_request};
+use purser_values::Sha256Digest;
+use purser_values::id::PersonId;
+use serde_json::{Value, json};
+use world::company::Company;
+use world::{Agent, Answer, Browser, World};
+
+const REQUEST: &str = "{}";
+
+/// An owner with everything that can be raised, five minutes after they proved that they are there.
+struct Scene {
+    world: World,
+    ada: Browser,
+    terminal: (Agent, String),
+    agent: String,
+    grant: String,
+    member: String,
+    identity: String,
+    approval: String,
+    /// The consent page of another agent.
+    consent: Answer,
+}
+
+async fn scene(seconds: i64) -> Scene {
+    let mut world = World::new().await;
+    let mut company = Company::start("acme", &world.env).await;
+    company.confirms = false;
+    world.sign_in_through(&[&company]);
+    let mut ada = world.browser();
+    let done = company.sign_in(&mut ada, "ada", &[]).await;
+    assert_eq!(done.status, StatusCode::SEE_OTHER, "{}", done.body);
+    let (agent, tokens) = world.granted(&mut ada).await;
+    world.resource(&agent, &tokens, "slipway").await;
+    let member = colleague(&world, &agent, &tokens).await;
+    let approval = approval(&world, &agent, &tokens).await;
+    let terminal = world.terminal(&mut ada).await;
+    let asked = world.agent().ask(&[("project", "blog"), ("providers", "slipway")]).await;
+    let consent = ada.get(&format!("/device?user_code={}", asked["user_code"].as_str().unwrap())).await;
+    let security = ada.get("/security").await.body;
+    let identity = security.split("/security/sso/sso_").nth(1).unwrap().split('/').next().unwrap();
+    let id = |name: &str| tokens[name].as_str().unwrap().to_owned();
+    let (agent, grant, identity) = (id("agent_id"), id("grant_id"), format!("sso_{identity}"));
+    let page = ada.get("/agents").await;
+    let frozen = ada.post(&format!("/agents/{agent}/freeze"), &page.form(1).1).await;
+    assert_eq!(frozen.status, StatusCode::SEE_OTHER, "{}", frozen.body);
+    let ceiling = [("scope", "organisation"), ("subject", ""), ("period", "month"), ("amount", "50"), ("currency", "USD")];
+    let csrf = page.form(1).1.into_iter().find(|(name, _)| name == "csrf").unwrap();
+    let fields = ceiling.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain([csrf]).collect::<Vec<_>>();
+    assert_eq!(ada.post("/limits/ceilings", &fields).await.status, StatusCode::SEE_OTHER);
+    world.clock.advance_secs(seconds);
+    Scene { world, ada, terminal, agent, grant, member, identity, approval, consent }
+}
+
+async fn colleague(world: &World, agent: &Agent, tokens: &Value) -> String {
+    let Caller::Agent { organisation, .. } = world.caller(agent, tokens).await else { panic!("an agent calls") };
+    let id = PersonId::mint(&world.env);
+    let joins = id.clone();
+    let join = move |tx: &mut purser_db::Tx<'_>| {
+        tx.execute("insert into person (id, email, created_at) values ($1, $2, 0)", params![joins, "cal@example.test"])?;
+        let insert = "insert into membership (organisation, person, role, created_at) values ($1, $2, 'auditor', 0)";
+        tx.execute(insert, params![organisation, joins])
+    };
+    world.front.core.db.write::<_, DbError, _>(join).await.unwrap();
+    id.to_string()
+}
+
+async fn approval(world: &World, agent: &Agent, tokens: &Value) -> String {
+    let context = world.call(agent, tokens["access_token"].as_str().unwrap()).await.unwrap();
+    let realm = world.front.realm.clone();
+    let ask = move |tx: &mut purser_db::Tx<'_>| {
+        let permit = purser_authority::authorise(&context.caller, &context.facts(realm.env.now(), "x"))?;
+        let ask = Ask {
+            verb: "resource_add".to_owned(),
+            request: REQUEST.to_owned(),
+            summary: "add it".to_owned(),
+            facts: Value::Null,
+            reason: "it is needed".to_owned(),
+            second_person: false,
+        };
+        approval_request(tx, &realm, &permit, &ask)
+    };
+    world.front.core.db.write::<_, ApprovalError, _>(ask).await.unwrap().value.id.to_string()
+}
+
+impl Scene {
+    async fn press(&mut self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let mut all = vec![self.ada.get("/agents").await.form(0).1.into_iter().find(|(name, _)| name == "csrf").unwrap()];
+        all.extend(fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        self.ada.post(path, &all).await
+    }
+
+    /// Everything on the pages that raises authority, lets money out or changes who can get in: what it is, and what came of it.
+    async fn raised_on_pages(&mut self) -> Vec<(&'static str, Answer)> {
+        let Self { agent, member, identity, approval, consent, .. } = self;
+        let (agent, member, identity, approval, consent) =
+            (agent.clone(), member.clone(), identity.clone(), approval.clone(), consent.clone());
+        let (thaw, role) = (format!("/agents/{agent}/thaw"), format!("/organisation/members/{member}/role"));
+        let (unlink, approve) = (format!("/security/sso/{identity}/unlink"), format!("/approvals/{approval}"));
+        let digest = Sha256Digest::of(REQUEST.as_bytes()).to_string();
+        let terms = self.ada.get("/terms").await.body;
+        let seen = terms.split("name=\"seen\" value=\"").nth(1).map_or("", |rest| rest.split('"').next().unwrap()).to_owned();
+        let grant = self.grant.clone();
+        let mut found = vec![
+            ("accept a grant", self.ada.submit(&consent, 1, &[], Some(("decision", "accept"))).await),
+            ("add a passkey", self.ada.get("/security/passkeys").await),
+        ];
+        let workload = [&WORKLOAD[..], &[("grant", grant.as_str())]].concat();
+        let pass = "psk_00000000000000000000000000";
+        let remove = format!("/security/passkeys/{pass}/remove");
+        let ceiling = |amount| [("scope", "organisation"), ("subject", ""), ("period", "month"), ("amount", amount), ("currency", "USD")];
+        let (raised, none) = (ceiling("60"), ceiling(""));
+        let forms: [(&str, &str, &[(&str, &str)]); 17] = [
+            ("thaw", &thaw, &[]),
+            ("raise a cap", "/limits", &[("agent", &agent), ("provider", ""), ("amount", "500.00")]),
+            ("raise a ceiling", "/limits/ceilings", &raised),
+            ("take a ceiling away", "/limits/ceilings", &none),
+            ("change the zone of the months", "/limits/zone", &[("zone", "Europe/Vienna")]),
+            ("add a card", "/card", &[("card", "4242")]),
+            ("invite an approver", "/organisation/invitations", &[("email", "dee@example.test"), ("role", "member")]),
+            ("make a colleague an approver", &role, &[("role", "admin")]),
+            ("approve", &approve, &[("digest", &digest), ("decision", "approve")]),
+            ("let workloads in", "/workloads", &workload),
+            ("accept terms", "/terms", &[("provider", "slipway"), ("seen", &seen)]),
+            ("remove a passkey", &remove, &[]),
+            ("add an app", "/security/app", &[]),
+            ("remove an app", "/security/app/remove", &[]),
+            ("change the address", "/security/email", &[("email", "ada@home.test")]),
+            ("disconnect a company", &unlink, &[]),
+            ("connect a company", "/security/sso/acme/link", &[]),
+        ];
+        for (what, path, fields) in forms {
+            found.push((what, self.press(path, fields).await));
+        }
+        found
+    }
+
+    async fn call(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        let who = Some((&self.terminal.0, self.terminal.1.as_str()));
+        self.world.api(who, "POST", path, "application/json", body.to_string()).await
+    }
+
+    /// The same by the API, for a person's terminal.
+    async fn raised_by_calls(&self) -> Vec<(&'static str, (StatusCode, Value))> {
+        let role = format!("/v1/organisation/members/{}/role", self.member);
+        let decide = format!("/v1/approvals/{}/decide", self.approval);
+        let digest = Sha256Digest::of(REQUEST.as_bytes());
+        let workload = json!({
+            "grant": self.grant, "name": "CI", "issuer": "https://ci.example", "audience": "purser", "subject": "repo:acme/shop",
+            "authorization_details": [{ "type": "purser_grant" }], "life_s": 600,
+        });
+        let mut found = Vec::new();
+        for (path, body) in [
+            ("/v1/payment_methods", json!({})),
+            ("/v1/terms_acceptances", json!({})),
+            ("/v1/variables/export", json!({ "project": "shop", "environment": "development" })),
+            ("/v1/organisation/invitations", json!({ "email": "eli@example.test", "role": "member" })),
+            ("/v1/clients", json!({ "redirect_uris": ["https://app.test/cb"] })),
+            ("/v1/workload_trusts", workload),
+        ] {
+            found.push((path, self.call(path, body).await));
+        }
+        found.push(("decide", self.call(&decide, json!({ "approve": true, "digest": digest })).await));
+        found.push(("role", self.call(&role, json!({ "role": "admin" })).await));
+        found
+    }
+}
+
+const WORKLOAD: [(&str, &str); 5] =
+    [("name", "CI"), ("issuer", "https://ci.example.test"), ("subject", "repo:acme/shop"), ("audience", "purser"), ("minutes", "10")];
+
+#[tokio::test]
+async fn everything_that_raises_waits_for_a_person_who_was_there_within_five_minutes() {
+    let mut scene = scene(STEP_UP_S).await;
+    for (what, answer) in scene.raised_on_pages().await {
+        let waits = answer.status == StatusCode::FORBIDDEN && answer.body.contains("Is it you?");
+        let leads = answer.status == StatusCode::SEE_OTHER && answer.location().starts_with("/step-up");
+        assert!(waits || leads, "{what}: {} {}", answer.status, answer.body);
+    }
+    for (what, (status, answer)) in scene.raised_by_calls().await {
+        assert_eq!((status, answer["code"].as_str()), (StatusCode::FORBIDDEN, Some("step_up_required")), "{what}: {answer}");
+        assert!(answer["details"]["url"].as_str().is_some_and(|url| url.starts_with("http://localhost:4000/")), "{what}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn nothing_of_it_waits_a_second_earlier() {
+    let mut scene = scene(STEP_UP_S - 3).await;
+    for (what, (_, answer)) in scene.raised_by_calls().await {
+        assert_ne!(answer["code"], "step_up_required", "{what}: {answer}");
+    }
+    for (what, answer) in scene.raised_on_pages().await {
+        assert!(!answer.body.contains("Is it you?"), "{what}: {}", answer.body);
+    }
+}
+
+#[tokio::test]
+async fn what_stops_or_lowers_never_waits() {
+    let mut scene = scene(1_800).await;
+    let (agent, grant, approval) = (scene.agent.clone(), scene.grant.clone(), scene.approval.clone());
+    let digest = Sha256Digest::of(REQUEST.as_bytes()).to_string();
+    let (freeze, revoke, approve) =
+        (format!("/agents/{agent}/freeze"), format!("/grants/{grant}/revoke"), format!("/approvals/{approval}"));
+    let lower: [(&str, &[(&str, &str)]); 7] = [
+        (&freeze, &[]),
+        ("/limits", &[("agent", &agent), ("provider", ""), ("amount", "1.00")]),
+        ("/limits/ceilings", &[("scope", "organisation"), ("subject", ""), ("period", "month"), ("amount", "5"), ("currency", "USD")]),
+        (&approve, &[("digest", &digest), ("decision", "deny")]),
+        (&revoke, &[]),
+        ("/security/sessions/end", &[]),
+        ("/sign-out", &[]),
+    ];
+    for (path, fields) in lower {
+        let done = scene.press(path, fields).await;
+        let well = matches!(done.status, StatusCode::SEE_OTHER | StatusCode::OK) && !done.body.contains("Is it you?");
+        assert!(well, "{path}: {} {}", done.status, done.body);
+    }
+}
+
+#[tokio::test]
+async fn a_terminal_freezes_without_being_asked_again() {
+    let scene = scene(STEP_UP_S + 1).await;
+    let frozen = scene.call(&format!("/v1/agents/{}/freeze", scene.agent), json!({})).await;
+    assert_eq!(frozen.0, StatusCode::OK, "{}", frozen.1);
+}
