@@ -13,7 +13,8 @@ use clap::{Args, Parser, Subcommand};
     propagate_version = true,
     max_term_width = 110,
     disable_help_subcommand = true,
-    subcommand_required = true
+    subcommand_required = true,
+    after_help = "`purser help COMMAND` says more about one of them."
 )]
 pub struct Arguments {
     #[command(flatten)]
@@ -434,6 +435,9 @@ pub struct TermsExport {
     /// The file to write
     #[arg(long, value_name = "FILE", default_value = "purser-terms.json")]
     pub output: PathBuf,
+    /// Replace the file if there is one
+    #[arg(long)]
+    pub force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -76,7 +76,7 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Audit(Audit::Verify) => audit::verify(context).await,
         Command::Conformance(arguments) => conformance::run(arguments).await,
         Command::Up(arguments) => crate::up::run(context, arguments).await,
-        Command::Serve(arguments) => serve::run(arguments).await,
+        Command::Serve(arguments) => serve::run(context, arguments).await,
         Command::CheckConfig(arguments) => check_config::run(arguments),
         Command::Bootstrap(arguments) => operator::bootstrap(arguments).await,
         Command::Person(PersonCommand::Disable(arguments)) => operator::person_disable(arguments).await,
@@ -109,6 +109,12 @@ fn text(value: &Value, name: &str) -> String {
 /// A member as a list; what is not there is an empty one.
 fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A time as people read it: to the minute, in UTC. What is no time is left as it is.
+fn when(value: &Value, name: &str) -> String {
+    let text = text(value, name);
+    text.parse::<purser_values::Timestamp>().map_or(text, purser_values::Timestamp::to_the_minute)
 }
 
 /// Money as people read it, from any object that names amount and currency.

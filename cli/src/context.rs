@@ -29,13 +29,15 @@ pub struct Context {
     pub words: &'static str,
     /// Whether the one envelope has been printed, by a command that goes on.
     pub announced: Cell<bool>,
+    /// Whether whoever reads our stderr reads JSON, one object a line.
+    pub logs_json: Cell<bool>,
 }
 
 impl Context {
     #[must_use]
     pub fn new(words: &'static str, global: Global) -> Self {
         let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        Self { env: Env::system(), global, folder, profile: RefCell::new(None), words, announced: Cell::new(false) }
+        Self { env: Env::system(), global, folder, profile: RefCell::new(None), words, announced: Cell::new(false), logs_json: Cell::new(false) }
     }
 
     /// # Errors

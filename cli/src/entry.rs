@@ -4,19 +4,19 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory as _, Parser as _};
+use clap::Parser as _;
 use purser_values::error::Kind;
 use serde_json::json;
 
 use crate::arguments::{Arguments, Command};
 use crate::context::Context;
 use crate::outcome::{self, Failure, Meta, Success};
-use crate::{command, operation, screen};
+use crate::{command, operation, screen, usage};
 
 /// Runs the command of this process.
 #[must_use]
 pub fn main() -> ExitCode {
-    let typed = operation::expand(std::env::args_os().collect());
+    let typed = operation::expand(usage::help(std::env::args_os().collect()));
     match Arguments::try_parse_from(&typed) {
         Ok(arguments) => run(arguments),
         Err(error) => usage(&error, &typed),
@@ -53,6 +53,7 @@ fn print(context: &Context, outcome: &Result<Success, Failure>) {
         return screen::result(&outcome::envelope(context.words, outcome, &context.meta()));
     }
     match outcome {
+        _ if context.logs_json.get() => log(context, outcome),
         Ok(_) if context.global.json => {}
         Ok(done) => success(done),
         Err(failure) => complain(failure),
@@ -71,11 +72,22 @@ pub(crate) fn success(done: &Success) {
     }
 }
 
+/// The last line of a process whose log is JSON.
+fn log(context: &Context, outcome: &Result<Success, Failure>) {
+    let timestamp = context.env.now();
+    let line = match outcome {
+        Ok(done) => json!({ "timestamp": timestamp, "level": "INFO", "message": done.text, "target": module_path!() }),
+        Err(failure) => json!({
+            "timestamp": timestamp, "level": "ERROR", "message": failure.message, "code": failure.code, "hint": failure.advice(),
+            "target": module_path!(),
+        }),
+    };
+    screen::note(&line.to_string());
+}
+
 fn complain(failure: &Failure) {
     screen::note(&format!("error: {} ({})", failure.message, failure.code));
-    if let Some(hint) = &failure.hint {
-        screen::note(&format!("hint: {hint}"));
-    }
+    screen::note(&format!("hint: {}", failure.advice()));
 }
 
 /// Whether `--json` was typed before the `--` that ends our own flags: asked of words that could not be parsed.
@@ -83,69 +95,35 @@ fn wants_json(typed: &[OsString]) -> bool {
     typed.iter().take_while(|word| *word != "--").any(|word| word == "--json")
 }
 
-/// The command that was meant, as far as the words name one.
-fn words(typed: &[OsString]) -> String {
-    let mut here = Arguments::command();
-    let mut words = Vec::new();
-    for word in typed.iter().skip(1).filter_map(|word| word.to_str()) {
-        let Some(next) = here.find_subcommand(word).filter(|found| !found.is_hide_set()).cloned() else { continue };
-        words.push(next.get_name().to_owned());
-        here = next;
-    }
-    words.join(" ")
-}
-
-fn words_and_space(typed: &[OsString]) -> String {
-    let words = words(typed);
-    if words.is_empty() { words } else { words + " " }
-}
-
-/// What is wrong, in one line.
-fn said(error: &clap::Error, text: &str) -> String {
-    match error.kind() {
-        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => "a command is missing".to_owned(),
-        _ => {
-            let message = text.trim().trim_start_matches("error: ");
-            let first = message.split_once("\n\n").map_or(message, |(first, _)| first);
-            first.split_whitespace().collect::<Vec<_>>().join(" ")
-        }
-    }
-}
-
 /// Help, version, and words that mean nothing.
 fn usage(error: &clap::Error, typed: &[OsString]) -> ExitCode {
-    let json = wants_json(typed);
-    let asked = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
     let text = error.render().to_string();
-    if !json {
-        if asked {
-            screen::result(text.trim_end());
-        } else {
-            screen::note(text.trim_end());
-        }
-        return ExitCode::from(if asked { 0 } else { Kind::Invalid.exit_code() });
-    }
-    let outcome = if asked {
-        Ok(Success::new(json!({ "text": text }), String::new()))
-    } else {
-        Err(Failure::new(Kind::Invalid, "USAGE", said(error, &text)).hint(format!("run `purser {}--help`", words_and_space(typed))))
+    let outcome = match error.kind() {
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => Ok(Success::new(json!({ "text": text }), text.trim_end())),
+        _ => Err(usage::failure(error, typed)),
     };
-    screen::result(&outcome::envelope(&words(typed), &outcome, &Meta::default()));
+    if wants_json(typed) {
+        screen::result(&outcome::envelope(&usage::command(typed), &outcome, &Meta::default()));
+        return ExitCode::from(exit_code(&outcome));
+    }
+    match &outcome {
+        Ok(asked) => screen::result(&asked.text),
+        Err(failure) => {
+            if error.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+                screen::note(&format!("{}\n", text.trim_end()));
+            }
+            complain(failure);
+            if let Some(line) = failure.details["usage"].as_str() {
+                screen::note(&format!("usage: {line}"));
+            }
+        }
+    }
     ExitCode::from(exit_code(&outcome))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn words_that_cannot_be_parsed_still_name_their_command() {
-        let typed = |text: &str| words(&text.split(' ').map(OsString::from).collect::<Vec<_>>());
-        assert_eq!(typed("purser --json status --bogus"), "status");
-        assert_eq!(typed("purser agent freeze"), "agent freeze");
-        assert_eq!(typed("purser --json bogus"), "");
-        assert_eq!(typed("purser supervised"), "", "what is for ourselves is not shown");
-    }
 
     #[test]
     fn the_flags_of_another_command_are_its_own() {

@@ -21,6 +21,12 @@ pub enum FileError {
     Foreign { path: PathBuf },
     #[error("`{path}` is not what it should be: {why}")]
     Malformed { path: PathBuf, why: String },
+    #[error("there is a file `{path}` already")]
+    Taken { path: PathBuf },
+    #[error("`{path}` is a folder, and a file is to be written")]
+    Folder { path: PathBuf },
+    #[error("there is no folder `{path}` to write into")]
+    NoFolder { path: PathBuf },
 }
 
 impl PublicError for FileError {
@@ -30,6 +36,8 @@ impl PublicError for FileError {
             Self::Exposed { .. } => "FILE_EXPOSED",
             Self::Foreign { .. } => "FILE_FOREIGN",
             Self::Malformed { .. } => "FILE_MALFORMED",
+            Self::Taken { .. } => "FILE_TAKEN",
+            Self::Folder { .. } | Self::NoFolder { .. } => "FILE_PLACE",
         }
     }
 
@@ -40,7 +48,8 @@ impl PublicError for FileError {
             Self::Io { cause, .. } if is_in_the_way(cause.kind()) => Kind::Conflict,
             Self::Io { .. } => Kind::Internal,
             Self::Exposed { .. } | Self::Foreign { .. } => Kind::Forbidden,
-            Self::Malformed { .. } => Kind::Invalid,
+            Self::Malformed { .. } | Self::Folder { .. } | Self::NoFolder { .. } => Kind::Invalid,
+            Self::Taken { .. } => Kind::Conflict,
         }
     }
 
@@ -48,10 +57,17 @@ impl PublicError for FileError {
         match self {
             Self::Io { cause, .. } if cause.kind() == io::ErrorKind::StorageFull => Some("free some space; nothing was changed".to_owned()),
             Self::Io { cause, .. } if is_in_the_way(cause.kind()) => Some("name another place, or move away what is there".to_owned()),
-            Self::Io { .. } => None,
+            Self::Io { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
+                Some("choose a place that is yours, or ask its owner for the right".to_owned())
+            }
+            Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => Some("check the path: a folder of it is missing".to_owned()),
+            Self::Io { .. } => Some("check the path and the disk; nothing was changed".to_owned()),
             Self::Exposed { path } => Some(format!("take the others' rights away: `chmod go-rwx {}`", path.display())),
             Self::Foreign { .. } => Some("choose a folder of your own".to_owned()),
             Self::Malformed { path, .. } => Some(format!("move `{}` away and try again", path.display())),
+            Self::Taken { .. } => Some("name another file, or replace it with `--force`".to_owned()),
+            Self::Folder { path } => Some(format!("name a file in it: `{}/FILE`", path.display())),
+            Self::NoFolder { path } => Some(format!("make it first: `mkdir -p {}`", path.display())),
         }
     }
 }
@@ -107,6 +123,24 @@ pub fn write_private(env: &Env, path: &Path, bytes: &[u8]) -> Result<(), FileErr
     written.map_err(io_error(path, "written"))
 }
 
+/// Whether a file can be written there: asked before anything is fetched or changed for it.
+///
+/// # Errors
+/// When it is a folder, its folder is not there, or there is such a file and it is not to be replaced.
+pub fn free_for(path: &Path, replace: bool) -> Result<(), FileError> {
+    if path.is_dir() {
+        return Err(FileError::Folder { path: path.to_owned() });
+    }
+    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !parent.is_dir() {
+        return Err(FileError::NoFolder { path: parent.to_owned() });
+    }
+    if !replace && path.symlink_metadata().is_ok() {
+        return Err(FileError::Taken { path: path.to_owned() });
+    }
+    Ok(())
+}
+
 /// Reads a file that holds a secret; one that others may read is refused, as it may be theirs already.
 ///
 /// # Errors
@@ -160,6 +194,18 @@ mod tests {
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "something was left beside it");
         fs::set_permissions(&path, Permissions::from_mode(0o640)).unwrap();
         assert!(matches!(read_private(&path), Err(FileError::Exposed { .. })));
+    }
+
+    #[test]
+    fn nothing_is_replaced_unasked_and_no_folder_is_taken_for_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("report.json");
+        assert!(free_for(&path, false).is_ok());
+        fs::write(&path, "mine").unwrap();
+        assert!(matches!(free_for(&path, false), Err(FileError::Taken { .. })));
+        assert!(free_for(&path, true).is_ok());
+        assert!(matches!(free_for(folder.path(), true), Err(FileError::Folder { .. })));
+        assert!(matches!(free_for(&folder.path().join("no/report.json"), true), Err(FileError::NoFolder { .. })));
     }
 
     #[test]

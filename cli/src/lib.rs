@@ -20,4 +20,5 @@ pub mod project;
 mod qr;
 pub mod screen;
 pub mod up;
+pub mod usage;
 pub mod variables;

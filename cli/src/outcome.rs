@@ -1,6 +1,6 @@
 //! What a command came to, and the envelope that programs read.
 
-use purser_values::error::{Kind, PublicError};
+use purser_values::error::{Kind, PublicError, advice};
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -88,6 +88,14 @@ impl Failure {
     }
 }
 
+impl Reason {
+    /// What to do about it, always.
+    #[must_use]
+    pub fn advice(&self) -> &str {
+        self.hint.as_deref().unwrap_or_else(|| advice::of(&self.code, self.kind))
+    }
+}
+
 impl std::ops::Deref for Failure {
     type Target = Reason;
 
@@ -129,8 +137,7 @@ pub struct Meta {
 struct ErrorBody<'a> {
     code: &'a str,
     message: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<&'a str>,
+    hint: &'a str,
     details: &'a Value,
 }
 
@@ -172,7 +179,7 @@ pub fn envelope(command: &str, outcome: &Result<Success, Failure>, meta: &Meta) 
             error: Some(ErrorBody {
                 code: &failure.code,
                 message: &failure.message,
-                hint: failure.hint.as_deref(),
+                hint: failure.advice(),
                 details: &failure.details,
             }),
             meta,

@@ -57,11 +57,28 @@ pub fn confirm(question: &str) -> bool {
 /// Columns padded to their widest cell; the last is left as it is.
 #[must_use]
 pub fn table(rows: &[Vec<String>]) -> String {
+    aligned(rows, &[])
+}
+
+/// Rows under their names; the columns `right` hold amounts, which line up at their ends. Nothing where there are no rows.
+#[must_use]
+pub fn columns(names: &[&str], right: &[usize], rows: Vec<Vec<String>>) -> String {
+    if rows.is_empty() {
+        return String::new();
+    }
+    let head = names.iter().map(|name| (*name).to_owned()).collect();
+    aligned(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), right)
+}
+
+fn aligned(rows: &[Vec<String>], right: &[usize]) -> String {
     let columns = rows.iter().map(Vec::len).max().unwrap_or(0);
     let width = |c: usize| rows.iter().filter_map(|row| row.get(c)).map(|cell| cell.chars().count()).max().unwrap_or(0);
     let widths: Vec<usize> = (0..columns).map(width).collect();
     let line = |row: &Vec<String>| {
-        let cells: Vec<String> = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}")).collect();
+        let cell = |(c, (cell, width)): (usize, (&String, &usize))| {
+            if right.contains(&c) { format!("{cell:>width$}") } else { format!("{cell:<width$}") }
+        };
+        let cells: Vec<String> = row.iter().zip(&widths).enumerate().map(cell).collect();
         cells.join("  ").trim_end().to_owned()
     };
     rows.iter().map(line).collect::<Vec<_>>().join("\n")
@@ -80,5 +97,12 @@ mod tests {
     fn columns_line_up_and_lines_have_no_tail() {
         let rows = [vec!["a".to_owned(), "b".to_owned()], vec!["long".to_owned(), String::new()]];
         assert_eq!(table(&rows), "a     b\nlong");
+    }
+
+    #[test]
+    fn amounts_line_up_at_their_ends() {
+        let rows = vec![vec!["a".to_owned(), "USD 5.00".to_owned()], vec!["b".to_owned(), "USD 100.00".to_owned()]];
+        assert_eq!(columns(&["at", "cap"], &[1], rows), "at         cap\na     USD 5.00\nb   USD 100.00");
+        assert_eq!(columns(&["at"], &[], Vec::new()), "");
     }
 }

@@ -8,6 +8,7 @@ use http::{HeaderMap, StatusCode, header};
 use purser_values::limits::JSON_BODY_BYTES;
 use serde::de::DeserializeOwned;
 
+use crate::misfit::{self, Misfit};
 use crate::problem::Problem;
 
 /// A JSON body of bounded size.
@@ -51,18 +52,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Form<T> {
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
         expect_type(request.headers(), "application/x-www-form-urlencoded")?;
         let body = read_body(request, JSON_BODY_BYTES).await?;
-        serde_urlencoded::from_bytes(&body)
-            .map(Self)
-            .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "invalid_body", format!("the form is not what is expected: {e}")))
+        misfit::urlencoded(&body).map(Self).map_err(|e| unfit("invalid_body", &e))
     }
 }
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        serde_urlencoded::from_str(parts.uri.query().unwrap_or_default())
-            .map(Self)
-            .map_err(|e| Problem::new(StatusCode::BAD_REQUEST, "invalid_query", format!("the parameters are not what is expected: {e}")))
+        misfit::urlencoded(parts.uri.query().unwrap_or_default().as_bytes()).map(Self).map_err(|e| unfit("invalid_query", &e))
     }
 }
 
@@ -91,18 +88,26 @@ pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem>
     })
 }
 
-/// Parses JSON and says where it is wrong, without repeating what was sent.
+/// Parses JSON and says what is wrong where.
 ///
 /// # Errors
 /// 400 when the bytes are not JSON of the expected shape.
 pub fn parse_json<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(body).map_err(|e| {
-        let what = match e.classify() {
-            serde_json::error::Category::Data => format!("the body is JSON of another shape: {e}"),
-            _ => format!("the body is not JSON: line {}, column {}", e.line(), e.column()),
-        };
-        Problem::new(StatusCode::BAD_REQUEST, "invalid_body", what)
-    })
+    misfit::json(body).map_err(|e| unfit("invalid_body", &e))
+}
+
+/// The same of JSON that was read already.
+///
+/// # Errors
+/// 400 when it has not the expected shape.
+pub fn parse_value<T: DeserializeOwned>(value: serde_json::Value) -> Result<T, Problem> {
+    misfit::value(value).map_err(|e| unfit("invalid_body", &e))
+}
+
+fn unfit(code: &str, misfit: &Misfit) -> Problem {
+    Problem::new(StatusCode::BAD_REQUEST, code, misfit.to_string())
+        .hint("correct what is named and send it again: nothing was changed")
+        .fact("errors", vec![misfit.member()])
 }
 
 fn expect_type(headers: &HeaderMap, expected: &str) -> Result<(), Problem> {

@@ -8,6 +8,8 @@ pub mod extract;
 pub mod fetch;
 pub mod harden;
 pub mod listen;
+pub mod log;
+pub mod misfit;
 pub mod peer;
 pub mod places;
 pub mod problem;

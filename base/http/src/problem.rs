@@ -2,7 +2,7 @@
 
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
-use purser_values::error::{Kind, PublicError};
+use purser_values::error::{Kind, PublicError, advice};
 use serde_json::{Map, Value};
 
 /// The body of every error of our own APIs. Kept small: it is the `Err` of most handlers.
@@ -67,9 +67,7 @@ impl Problem {
         put("status", self.status.as_u16().into());
         put("code", self.code.as_str().into());
         put("detail", self.detail.as_str().into());
-        if let Some(hint) = &self.hint {
-            put("hint", hint.as_str().into());
-        }
+        put("hint", self.hint.as_deref().unwrap_or_else(|| advice::of(&self.code, Kind::of_http_status(self.status.as_u16()))).into());
         if let Some(id) = request_id {
             put("request_id", id.into());
         }
@@ -88,7 +86,7 @@ impl<E: PublicError> From<E> for Problem {
         }
         let status = StatusCode::from_u16(error.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut problem = Self::new(status, error.code(), error.to_string());
-        problem.hint = error.hint();
+        problem.hint = Some(error.advice());
         if let Some(details) = error.details() {
             problem = problem.fact("details", details);
         }

@@ -3,6 +3,8 @@
 //! The kind decides the HTTP status, the exit code of the command line and whether to try again, in one exhaustive match,
 //! so that the three never disagree. The message (`Display`) says what happened; the hint says what to do.
 
+pub mod advice;
+
 /// The classes of failure that callers can tell apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
@@ -47,6 +49,24 @@ impl Kind {
             Self::Internal => 500,
             Self::Provider => 502,
             Self::Unavailable => 503,
+        }
+    }
+
+    /// The kind that a status alone tells of.
+    #[must_use]
+    pub const fn of_http_status(status: u16) -> Self {
+        match status {
+            401 => Self::Unauthenticated,
+            402 => Self::Payment,
+            403 => Self::Forbidden,
+            404 | 410 => Self::NotFound,
+            409 | 412 => Self::Conflict,
+            413 => Self::TooLarge,
+            429 => Self::RateLimited,
+            502 => Self::Provider,
+            503 | 504 => Self::Unavailable,
+            400..=499 => Self::Invalid,
+            _ => Self::Internal,
         }
     }
 
@@ -97,9 +117,13 @@ pub trait PublicError: std::error::Error {
     /// Stable, lower case with underscores; `docs/errors/` has a row for each.
     fn code(&self) -> &'static str;
     fn kind(&self) -> Kind;
-    /// What the reader can do about it.
+    /// What the reader can do about it, where the error knows more than its code says.
     fn hint(&self) -> Option<String> {
         None
+    }
+    /// What the reader can do about it, always: what everybody who shows an error shows.
+    fn advice(&self) -> String {
+        self.hint().unwrap_or_else(|| advice::of(self.code(), self.kind()).to_owned())
     }
     /// Facts for programs: limits, ids, what is left. Never a secret.
     fn details(&self) -> Option<serde_json::Value> {

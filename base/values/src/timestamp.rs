@@ -70,6 +70,15 @@ impl Timestamp {
         }
     }
 
+    /// For columns, where seconds are noise: `2026-11-23 06:56 UTC`.
+    #[must_use]
+    pub fn to_the_minute(self) -> String {
+        match jiff::Timestamp::from_microsecond(self.0) {
+            Ok(t) => t.strftime("%Y-%m-%d %H:%M UTC").to_string(),
+            Err(_) => self.to_string(),
+        }
+    }
+
     /// The calendar month in UTC that holds this moment.
     #[must_use]
     pub fn month(self) -> Month {
@@ -187,6 +196,7 @@ mod tests {
     fn people_read_seconds_and_the_zone() {
         let t: Timestamp = "2026-11-23T07:56:21.766856+01:00".parse().unwrap();
         assert_eq!(t.for_people(), "2026-11-23 06:56:21 UTC");
+        assert_eq!(t.to_the_minute(), "2026-11-23 06:56 UTC");
     }
 
     #[test]

@@ -30,22 +30,6 @@ pub fn kind_named(name: &str) -> Option<Kind> {
     KINDS.iter().copied().find(|kind| kind.name() == name)
 }
 
-fn kind_of_status(status: u16) -> Kind {
-    match status {
-        401 => Kind::Unauthenticated,
-        402 => Kind::Payment,
-        403 => Kind::Forbidden,
-        404 | 410 => Kind::NotFound,
-        409 | 412 => Kind::Conflict,
-        413 => Kind::TooLarge,
-        429 => Kind::RateLimited,
-        502 => Kind::Provider,
-        503 | 504 => Kind::Unavailable,
-        400..=499 => Kind::Invalid,
-        _ => Kind::Internal,
-    }
-}
-
 pub(super) fn failure(answer: &Answer) -> Failure {
     let status = answer.status.as_u16();
     let document = answer.json();
@@ -56,7 +40,7 @@ pub(super) fn failure(answer: &Answer) -> Failure {
             "access_denied" => Kind::Forbidden,
             "invalid_grant" | "expired_token" | "invalid_token" => Kind::Unauthenticated,
             "temporarily_unavailable" => Kind::Unavailable,
-            _ => kind_of_status(status),
+            _ => Kind::of_http_status(status),
         };
         let code = text("code").unwrap_or(error);
         let message = text("error_description").unwrap_or_else(|| format!("the orchestrator answered `{code}`"));
@@ -66,9 +50,9 @@ pub(super) fn failure(answer: &Answer) -> Failure {
     }
     let Some(code) = text("code") else {
         let message = format!("the orchestrator answered with status {status} and no reason");
-        return Failure::new(kind_of_status(status), "UNEXPECTED_ANSWER", message).hint("check that the URL is an orchestrator's");
+        return Failure::new(Kind::of_http_status(status), "UNEXPECTED_ANSWER", message).hint("check that the URL is an orchestrator's");
     };
-    from_parts(&document, &code, kind_of_status(status))
+    from_parts(&document, &code, Kind::of_http_status(status))
 }
 
 /// A failure from a problem document, or from the `error` member of a saga, which has the same form.
@@ -127,7 +111,7 @@ mod tests {
     #[test]
     fn every_kind_is_found_by_its_status() {
         for kind in KINDS.iter().filter(|k| **k != Kind::NeedsPerson) {
-            assert_eq!(kind_of_status(kind.http_status()), *kind);
+            assert_eq!(Kind::of_http_status(kind.http_status()), *kind);
         }
     }
 }

@@ -1,9 +1,9 @@
 //! `agent`: a person's own commands.
 
 use purser_values::id::AgentId;
-use serde_json::json;
+use serde_json::{Value, json};
 
-use super::{list, text};
+use super::{list, text, when};
 use crate::arguments::{Freeze, Thaw};
 use crate::context::{Context, address};
 use crate::operation::Who;
@@ -12,12 +12,22 @@ use crate::screen;
 
 pub(super) async fn list_agents(context: &Context) -> Result<Success, Failure> {
     let data = context.api(Who::Person)?.get(&["v1", "agents"], &[]).await?;
-    let rows: Vec<Vec<String>> = list(&data, "agents")
-        .iter()
-        .map(|a| vec![text(a, "id"), text(a, "name"), if a["frozen"] == true { "frozen" } else { "" }.to_owned()])
-        .collect();
-    let text = if rows.is_empty() { "There are no agents yet.".to_owned() } else { screen::table(&rows) };
+    let rows: Vec<Vec<String>> = list(&data, "agents").iter().map(row).collect();
+    let text =
+        if rows.is_empty() { "There are no agents yet.".to_owned() } else { screen::columns(&["name", "state", "grant until", "id"], &[], rows) };
     Ok(Success::new(data, text))
+}
+
+fn row(agent: &Value) -> Vec<String> {
+    let held: Vec<&Value> = list(agent, "grants").iter().filter(|grant| grant["in_force"] == true).collect();
+    let state = match (agent["frozen"] == true, held.is_empty()) {
+        (true, _) => "frozen",
+        (false, true) => "no grant",
+        (false, false) => "acting",
+    };
+    // the text of a time sorts as the time does
+    let until = held.iter().map(|grant| when(&grant["scope"], "expires_at")).max().unwrap_or_default();
+    vec![text(agent, "name"), state.to_owned(), until, text(agent, "id")]
 }
 
 pub(super) async fn freeze(context: &Context, arguments: &Freeze) -> Result<Success, Failure> {
@@ -28,7 +38,7 @@ pub(super) async fn freeze(context: &Context, arguments: &Freeze) -> Result<Succ
         list(&data, member).iter().map(|v| v.as_str().map_or_else(|| text(v, "provider"), str::to_owned)).collect()
     };
     let (confirmed, missing) = (names("confirmed"), names("not_confirmed"));
-    let mut lines = vec![format!("`{id}` is frozen since {}.", text(&data, "frozen_at"))];
+    let mut lines = vec![format!("`{id}` is frozen since {}.", when(&data, "frozen_at"))];
     if !confirmed.is_empty() {
         lines.push(format!("confirmed      {}", confirmed.join(", ")));
     }

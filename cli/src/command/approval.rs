@@ -4,7 +4,7 @@ use purser_values::error::Kind;
 use purser_values::id::ApprovalId;
 use serde_json::{Value, json};
 
-use super::{list, text};
+use super::{list, text, when};
 use crate::api::Api;
 use crate::arguments::{ApprovalAsk, ApprovalDecide, ApprovalShow};
 use crate::context::Context;
@@ -31,9 +31,9 @@ pub(super) async fn show(context: &Context, arguments: &ApprovalShow) -> Result<
 
 pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
     let data = context.api(Who::Either)?.get(&["v1", "approvals"], &[]).await?;
-    let row = |a: &Value| vec![text(a, "id"), text(a, "state"), text(&a["request"], "service"), text(a, "reason")];
+    let row = |a: &Value| vec![text(&a["request"], "service"), text(a, "state"), when(a, "expires_at"), text(a, "reason"), text(a, "id")];
     let rows: Vec<Vec<String>> = list(&data, "approvals").iter().map(row).collect();
-    let text = if rows.is_empty() { "Nothing was asked for.".to_owned() } else { screen::table(&rows) };
+    let text = if rows.is_empty() { "Nothing was asked for.".to_owned() } else { screen::columns(&["service", "state", "until", "why", "id"], &[], rows) };
     Ok(Success::new(data, text))
 }
 
@@ -105,7 +105,7 @@ fn describe(approval: &Value) -> String {
         lines.push(format!("price      {}", super::catalog::price(price)));
     }
     lines.push(format!("why        {}", text(approval, "reason")));
-    lines.push(format!("until      {}", text(approval, "expires_at")));
+    lines.push(format!("until      {}", when(approval, "expires_at")));
     lines.push(format!("digest     {}", text(approval, "digest")));
     lines.join("\n")
 }

@@ -36,6 +36,8 @@ async fn pull(context: &Context, project: &Project, arguments: &EnvArguments) ->
         Some(output) => context.folder.join(output),
         None => project.root.join(".env"),
     };
+    // what is in the file already stays: only our own block in it is written anew
+    files::free_for(&path, true)?;
     fit(&path)?;
     let old = Secret::new(files::read_text(&path)?.unwrap_or_default());
     let variables = export(context, project).await?;

@@ -13,7 +13,7 @@ use crate::outcome::{Failure, Success};
 
 pub(super) async fn bootstrap(arguments: &Configured) -> Result<Success, Failure> {
     let link = open(&arguments.config).await?.bootstrap().await?;
-    let text = format!("{}\n\nWhoever opens it first becomes the owner. It works once, until {}.", link.url.expose(), link.expires_at);
+    let text = format!("{}\n\nWhoever opens it first becomes the owner. It works once, until {}.", link.url.expose(), link.expires_at.for_people());
     Ok(Success::new(json!({ "url": link.url.expose(), "expires_at": link.expires_at }), text))
 }
 
@@ -58,10 +58,10 @@ pub(super) async fn keys_list(arguments: &Configured) -> Result<Success, Failure
     let mut text = String::new();
     for key in &keys {
         let until = match (key.life.retired_at, key.life.leaves_at) {
-            (Some(retired), Some(leaves)) => format!(" until {retired}, leaves {leaves}"),
+            (Some(retired), Some(leaves)) => format!(" until {}, leaves {}", retired.for_people(), leaves.for_people()),
             _ => String::new(),
         };
-        let line = format!("{}  {:<5}  {:<9}  signs from {}{until}\n", key.kid, key.algorithm, key.state.name(), key.life.signs_from);
+        let line = format!("{}  {:<5}  {:<9}  signs from {}{until}\n", key.kid, key.algorithm, key.state.name(), key.life.signs_from.for_people());
         text.push_str(&line);
     }
     Ok(Success::new(json!({ "keys": keys }), text.trim_end().to_owned()))
@@ -77,9 +77,9 @@ pub(super) async fn keys_rotate(arguments: &KeysRotate) -> Result<Success, Failu
     let names = done.keys.join("\n");
     let text = match haste {
         Haste::Announced => {
-            format!("{names}\nPublished now, signs from {}; the old keys verify until {}.", done.signs_from, done.old_leave_at)
+            format!("{names}\nPublished now, signs from {}; the old keys verify until {}.", done.signs_from.for_people(), done.old_leave_at.for_people())
         }
-        Haste::Now => format!("{names}\nSigns now; the old keys verify until {}.", done.old_leave_at),
+        Haste::Now => format!("{names}\nSigns now; the old keys verify until {}.", done.old_leave_at.for_people()),
         Haste::Compromised => format!("{names}\nSigns now; the old keys are gone. Agents refresh their tokens by themselves."),
     };
     Ok(Success::new(json!({ "rotation": done }), text))

@@ -10,12 +10,12 @@ use crate::outcome::{Failure, Success};
 
 pub(super) async fn run(context: &Context, arguments: &Resource) -> Result<Success, Failure> {
     let api = context.api(Who::Agent)?;
-    let id = super::status::resource_id(context, &api, &arguments.resource).await?;
+    let named = super::status::resource(context, &api, &arguments.resource).await?;
     let patience = Patience::new(arguments.timeout, context.global.wait);
-    let answer = api.post(&["v1", "resources", &id, "rotate"], &[("wait", &patience.ask())], &json!({})).await?;
+    let answer = api.post(&["v1", "resources", &named.id, "rotate"], &[("wait", &patience.ask())], &json!({})).await?;
     let success = match follow(&api, answer, &patience).await? {
-        Ended::Done(answer) => Success::new(answer, format!("`{}` has new credentials; the old ones are refused.", arguments.resource)),
-        Ended::Running(answer) => Success::new(answer, "The credentials are still being replaced.").next("purser status"),
+        Ended::Done(answer) => Success::new(answer, format!("{} has new credentials; the old ones are refused.", named.words)),
+        Ended::Running(answer) => Success::new(answer, format!("The credentials of {} are still being replaced.", named.words)).next("purser status"),
     };
     Ok(success.next("purser env --pull"))
 }

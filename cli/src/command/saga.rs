@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use purser_values::error::Kind;
 use serde_json::{Value, json};
 
-use super::text;
+use super::{text, when};
 use crate::api::{Api, problem};
 use crate::outcome::Failure;
 use crate::screen;
@@ -77,7 +77,7 @@ pub(super) async fn follow(api: &Api<'_>, first: Value, patience: &Patience) -> 
 /// The work goes on as soon as somebody has acted; until then this command has nothing to give.
 fn waits(answer: &Value) -> Failure {
     let on = &answer["waiting"];
-    let (provider, email, until) = (text(on, "provider"), text(&on["person"], "email"), text(on, "expires_at"));
+    let (provider, email, until) = (text(on, "provider"), text(&on["person"], "email"), when(on, "expires_at"));
     let (code, what) = match on["for"].as_str() {
         Some("account_information") => {
             ("account_information_required", format!("`{provider}` wants to know more before it opens an account"))

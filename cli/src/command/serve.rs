@@ -3,28 +3,21 @@
 use std::io;
 use std::path::Path;
 
-use purser_server::config::LogFormat;
+use purser_http::log::{self, LogFormat};
 use purser_server::{Config, ServeError};
 use purser_values::Env;
 use purser_values::error::Kind;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
-use tracing_subscriber::EnvFilter;
 
 use crate::arguments::Serve;
+use crate::context::Context;
 use crate::outcome::{Failure, Success};
 
-/// What is logged when RUST_LOG says nothing.
-const LOGGED: &str = "info";
-
-pub(super) async fn run(arguments: &Serve) -> Result<Success, Failure> {
+pub(super) async fn run(context: &Context, arguments: &Serve) -> Result<Success, Failure> {
     let config = read(&arguments.config)?;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_ansi(false);
-    let _ = match config.log {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
-    };
+    context.logs_json.set(config.log == LogFormat::Json);
+    log::start(config.log);
     let stop = stop().map_err(|e| Failure::new(Kind::Internal, "INTERNAL", format!("signals cannot be awaited: {e}")))?;
     purser_server::serve(config, Env::system(), stop).await.map_err(|e| failed(&e))?;
     Ok(Success::new(json!({ "stopped": true }), "Stopped."))

@@ -3,7 +3,7 @@
 use purser_values::error::Kind;
 use serde_json::Value;
 
-use super::{list, text};
+use super::{list, text, when};
 use crate::api::Api;
 use crate::context::Context;
 use crate::operation::Who;
@@ -16,10 +16,11 @@ pub(super) async fn run(context: &Context) -> Result<Success, Failure> {
     let query = [("environment", state.environment.as_str())];
     let data = context.api(Who::Either)?.get(&["v1", "projects", state.project.name.as_str()], &query).await?;
     let mut parts = vec![format!("project {}  environment {}", state.project.name, state.environment)];
-    for (title, member, columns) in SECTIONS {
-        let rows: Vec<Vec<String>> = list(&data, member).iter().map(|row| cells(row, columns)).collect();
+    for (title, columns) in SECTIONS {
+        let names: Vec<&str> = columns.iter().map(|(name, _)| *name).collect();
+        let rows: Vec<Vec<String>> = list(&data, title).iter().map(|row| cells(row, columns)).collect();
         if !rows.is_empty() {
-            parts.push(format!("{title}\n{}", screen::table(&rows)));
+            parts.push(format!("{title}\n{}", screen::columns(&names, &[], rows)));
         }
     }
     let nothing = parts.len() == 1;
@@ -35,18 +36,21 @@ pub(super) async fn run(context: &Context) -> Result<Success, Failure> {
 /// What keeps everything else at this provider from going on.
 fn waiting(account: &Value) -> String {
     let on = &account["waits_for"];
-    let (provider, person, until, url) = (text(account, "provider"), text(on, "person"), text(on, "until"), text(on, "url"));
+    let (provider, person, until, url) = (text(account, "provider"), text(on, "person"), when(on, "until"), text(on, "url"));
     format!("The account at {provider} waits for {person} until {until}:\n  {url}")
 }
 
-const SECTIONS: [(&str, &str, &[&str]); 3] = [
-    ("accounts", "accounts", &["provider", "provider_account", "since"]),
-    ("resources", "resources", &["name", "service", "state", "id"]),
-    ("deployments", "deployments", &["script", "state", "urls", "domain", "at"]),
+/// What a section shows: the name of a column and the member that it holds.
+type Columns = &'static [(&'static str, &'static str)];
+
+const SECTIONS: [(&str, Columns); 3] = [
+    ("accounts", &[("provider", "provider"), ("since", "since"), ("account", "provider_account")]),
+    ("resources", &[("name", "name"), ("service", "service"), ("state", "state"), ("id", "id")]),
+    ("deployments", &[("script", "script"), ("state", "state"), ("domain", "domain"), ("at", "at"), ("urls", "urls")]),
 ];
 
-fn cells(row: &Value, columns: &[&str]) -> Vec<String> {
-    let cell = |column: &&str| row[*column].as_array().map_or_else(|| text(row, column), |items| words(items));
+fn cells(row: &Value, columns: Columns) -> Vec<String> {
+    let cell = |(_, member): &(&str, &str)| row[*member].as_array().map_or_else(|| when(row, member), |items| words(items));
     columns.iter().map(cell).collect()
 }
 
@@ -54,17 +58,36 @@ fn words(items: &[Value]) -> String {
     items.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(" ")
 }
 
-/// The id of a resource of the project that is named by its name or its id.
-pub(super) async fn resource_id(context: &Context, api: &Api<'_>, resource: &str) -> Result<String, Failure> {
-    if resource.starts_with("res_") {
-        return Ok(resource.to_owned());
-    }
-    let state = context.project()?.state;
+/// A resource as it was typed: by its name in the project, or by its id.
+pub(super) struct Named {
+    pub id: String,
+    /// How people call it: its name and its service, as far as the project says.
+    pub words: String,
+}
+
+/// The resource of the project that is named by its name or its id. An id is taken as it is, also outside of a project.
+pub(super) async fn resource(context: &Context, api: &Api<'_>, typed: &str) -> Result<Named, Failure> {
+    let by_id = typed.starts_with("res_");
+    let state = match context.project() {
+        Ok(project) => project.state,
+        Err(_) if by_id => return Ok(Named { id: typed.to_owned(), words: format!("`{typed}`") }),
+        Err(e) => return Err(e),
+    };
     let query = [("environment", state.environment.as_str())];
-    let data = api.get(&["v1", "projects", state.project.name.as_str()], &query).await?;
-    let found = list(&data, "resources").iter().find(|row| row["name"] == resource).map(|row| text(row, "id"));
-    found.filter(|id| !id.is_empty()).ok_or_else(|| {
-        let message = format!("project `{}` has no resource `{resource}` in `{}`", state.project.name, state.environment);
-        Failure::new(Kind::NotFound, "RESOURCE_NOT_FOUND", message).hint("`purser status` lists them").next("purser status")
-    })
+    let data = match api.get(&["v1", "projects", state.project.name.as_str()], &query).await {
+        Ok(data) => data,
+        // the orchestrator knows the id, or refuses it with its own words
+        Err(_) if by_id => return Ok(Named { id: typed.to_owned(), words: format!("`{typed}`") }),
+        Err(e) => return Err(e),
+    };
+    let member = if by_id { "id" } else { "name" };
+    let found = list(&data, "resources").iter().find(|row| row[member] == typed);
+    match found.map(|row| (text(row, "id"), text(row, "name"), text(row, "service"))) {
+        Some((id, name, service)) if !id.is_empty() => Ok(Named { id, words: format!("`{name}` ({service})") }),
+        None if by_id => Ok(Named { id: typed.to_owned(), words: format!("`{typed}`") }),
+        _ => {
+            let message = format!("project `{}` has no resource `{typed}` in `{}`", state.project.name, state.environment);
+            Err(Failure::new(Kind::NotFound, "RESOURCE_NOT_FOUND", message).hint("`purser status` lists them").next("purser status"))
+        }
+    }
 }

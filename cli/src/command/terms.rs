@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{list, text};
+use super::{list, text, when};
 use crate::arguments::{TermsExport, TermsVerify};
 use crate::context::Context;
 use crate::operation::Who;
@@ -11,9 +11,9 @@ use crate::screen;
 
 pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
     let data = context.api(Who::Person)?.get(&["v1", "terms"], &[]).await?;
-    let row = |a: &Value| vec![text(a, "provider"), text(a, "version"), text(a, "sha256"), text(a, "accepted_at"), text(a, "method")];
+    let row = |a: &Value| vec![text(a, "provider"), text(a, "version"), when(a, "accepted_at"), text(a, "method"), text(a, "sha256")];
     let rows: Vec<Vec<String>> = list(&data, "acceptances").iter().map(row).collect();
-    let mut words = if rows.is_empty() { "Nothing was accepted yet.".to_owned() } else { screen::table(&rows) };
+    let mut words = if rows.is_empty() { "Nothing was accepted yet.".to_owned() } else { screen::columns(&["provider", "version", "accepted", "where", "sha256"], &[], rows) };
     let open: Vec<&str> = list(&data, "to_accept").iter().filter_map(Value::as_str).collect();
     if !open.is_empty() {
         words = format!("{words}\n\nchanged, nothing new there until a person accepts: {} at {}", open.join(", "), text(&data, "url"));
@@ -22,11 +22,19 @@ pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
 }
 
 pub(super) async fn export(context: &Context, arguments: &TermsExport) -> Result<Success, Failure> {
+    let output = context.folder.join(&arguments.output);
+    crate::files::free_for(&output, arguments.force)?;
     let bundle = context.api(Who::Person)?.get(&["v1", "terms", "export"], &[]).await?;
     let written = format!("{bundle}\n");
     let checked = purser_identity::terms::terms_verify(&written, None)?;
-    crate::files::write_private(&context.env, &arguments.output, written.as_bytes())?;
-    let words = format!("{} acceptances of {} texts, signed by the key {}", checked.acceptances, checked.documents, checked.key);
+    crate::files::write_private(&context.env, &output, written.as_bytes())?;
+    let words = format!(
+        "Wrote {} acceptances of {} texts to `{}`, signed by the key {}",
+        checked.acceptances,
+        checked.documents,
+        arguments.output.display(),
+        checked.key
+    );
     let data = json!({ "file": arguments.output, "verified": checked });
     Ok(Success::new(data, words).next(format!("purser terms verify {}", arguments.output.display())))
 }

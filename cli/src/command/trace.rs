@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::text;
+use super::when;
 use crate::arguments::Trace;
 use crate::context::Context;
 use crate::operation::Who;
@@ -21,7 +21,7 @@ fn describe(data: &Value) -> String {
     let events = chain.as_object_mut().and_then(|members| members.remove("events")).unwrap_or_default();
     let mut lines = Vec::new();
     outline(&chain, 0, &mut lines);
-    let event = |event: &Value| ["at", "verb", "outcome", "subject"].map(|name| text(event, name)).to_vec();
+    let event = |event: &Value| ["at", "verb", "outcome", "subject"].map(|name| when(event, name)).to_vec();
     let rows: Vec<Vec<String>> = events.as_array().map(|events| events.iter().map(event).collect()).unwrap_or_default();
     if !rows.is_empty() {
         lines.push("events".to_owned());

@@ -1,8 +1,8 @@
-//! `whoami`: the agent, its person, its grant and the limits of it.
+//! `whoami`: the agent, its person, its organisation, its grant, when that ends, and what may still be spent.
 
 use serde_json::Value;
 
-use super::{list, money, text};
+use super::{list, money, text, when};
 use crate::context::Context;
 use crate::operation::Who;
 use crate::outcome::{Failure, Success};
@@ -29,7 +29,12 @@ pub(super) fn describe(data: &Value) -> String {
     };
     add("agent", named(&data["agent"], "name"));
     add("person", named(&data["person"], "email"));
-    add("organisation", named(&data["organisation"], "name"));
+    let role = text(data, "role");
+    let organisation = named(&data["organisation"], "name");
+    add("organisation", if role.is_empty() { organisation } else { format!("{organisation}  ({role})") });
+    for above in list(data, "through") {
+        add("through", text(above, "agent"));
+    }
     let grant = &data["grant"];
     add("grant", text(grant, "id"));
     add("projects", names(grant, "projects"));
@@ -45,9 +50,18 @@ pub(super) fn describe(data: &Value) -> String {
     if !grant["total"].is_null() {
         add("total", format!("{} over the grant's whole life", money(&grant["total"])));
     }
-    add("export", text(grant, "export"));
-    add("irreversible", text(grant, "irreversible"));
-    add("expires", text(grant, "expires_at"));
+    let may = |name: &str, what: &str| match grant[name].as_bool() {
+        Some(true) => format!("yes: {what}"),
+        Some(false) => format!("no, it may not {what}"),
+        None => String::new(),
+    };
+    add("export", may("export", "see credentials in plain text"));
+    add("irreversible", may("irreversible", "buy what cannot be given back"));
+    add("ends", when(grant, "expires_at"));
+    for position in list(data, "spend") {
+        let (left, cap) = (money(&position["left"]), money(&position["cap"]));
+        add("may spend", format!("{left} of {cap} this month at {}", text(position, "provider")));
+    }
     if data["frozen"] == true {
         add("frozen", "yes: only a person can thaw it".to_owned());
     }

@@ -1,6 +1,6 @@
 //! What a caller may know of itself.
 
-use purser_authority::{Caller, Delegator, GrantScope};
+use purser_authority::{Caller, Delegator, GrantScope, Role};
 use purser_db::{DbError, Tx};
 use purser_values::id::{AgentId, GrantId};
 use serde::Serialize;
@@ -15,6 +15,8 @@ pub struct WhoAmI {
     pub agent: Option<WhoAgent>,
     pub person: Option<Person>,
     pub organisation: Option<Organisation>,
+    /// The person's part in the organisation.
+    pub role: Option<Role>,
     pub grant: Option<WhoGrant>,
     /// The agents that its grant was derived through, nearest first.
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -55,7 +57,8 @@ pub fn whoami(tx: &mut Tx<'_>, context: &CallContext) -> Result<WhoAmI, DbError>
         }
         _ => None,
     };
+    let role = member.as_ref().map(|m| m.role);
     let (person, organisation) = member.map(|m| (m.person, m.organisation)).unzip();
     let through = context.caller.chain().to_vec();
-    Ok(WhoAmI { agent, person, organisation, grant, through, frozen: context.frozen })
+    Ok(WhoAmI { agent, person, organisation, role, grant, through, frozen: context.frozen })
 }

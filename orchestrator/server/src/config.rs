@@ -12,6 +12,7 @@ use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use purser_http::log::LogFormat;
 use purser_http::{Fetcher, Origin};
 use purser_identity::SignUp;
 use purser_notify::MailConfig;
@@ -88,15 +89,6 @@ pub struct RegistrationConfig {
 pub enum Profile {
     Sandbox,
     Production,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    #[default]
-    Text,
-    /// One JSON object a line.
-    Json,
 }
 
 #[derive(Debug, Default, Deserialize)]

@@ -11,6 +11,7 @@ use http::{HeaderName, HeaderValue};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
 use purser_http::listen::{self, Limits};
+use purser_http::log::{LogFormat, announce};
 use purser_http::{Fetcher, Origin};
 use purser_identity::bootstrap::BootstrapError;
 use purser_identity::{Keys, NonceRule, Realm, SignUp};
@@ -118,8 +119,9 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         // Until the process ends: how the draining goes is worth seeing.
         tokio::spawn(listen::serve(bind(address).await?, router, Limits::default(), std::future::pending()));
     }
-    say_how_the_first_owner_comes(&core, &realm).await?;
-    eprintln!("ready {}", config.public_url);
+    say_how_the_first_owner_comes(&core, &realm, config.log).await?;
+    let url = config.public_url.to_string();
+    announce(config.log, core.env.now(), &format!("ready {url}"), "ready", &[("url", url)]);
     let mut limits = Limits::default();
     limits.shared_addresses.extend(config.trusted_proxies.networks());
     let stopped = async move {
@@ -135,14 +137,17 @@ async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {
 }
 
 /// While there is nobody and nobody can come in by themselves, the operator is shown the link by which the first owner comes.
-async fn say_how_the_first_owner_comes(core: &Core, realm: &Realm) -> Result<(), ServeError> {
+async fn say_how_the_first_owner_comes(core: &Core, realm: &Realm, log: LogFormat) -> Result<(), ServeError> {
     if *realm.sign_up == SignUp::Open {
         return Ok(());
     }
     match operator::bootstrap(&core.db, realm).await {
         Ok(link) => {
             core.audit.wake();
-            eprintln!("first owner {} (works once, until {})", link.url.expose(), link.expires_at);
+            let (url, until) = (link.url.expose(), link.expires_at);
+            let text = format!("first owner {url} (works once, until {})", until.for_people());
+            let facts = [("url", url.to_string()), ("works_until", until.to_string())];
+            announce(log, core.env.now(), &text, "the first owner comes by this link, once", &facts);
         }
         Err(BootstrapError::Db(e)) => return Err(e.into()),
         Err(_) => {}

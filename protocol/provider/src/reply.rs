@@ -39,15 +39,12 @@ impl From<StoreError> for ProviderError {
     }
 }
 
-/// Says what is wrong with a body without repeating what was sent: it may hold a secret in the wrong place.
-pub fn shape_error(cause: &serde_json::Error) -> ProviderError {
-    let text = cause.to_string();
-    // only our own field names can follow these words
-    let message = match text.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
-        Some((field, _)) => format!("the field `{field}` is missing"),
-        None => format!("the body is not what is expected (line {}, column {})", cause.line(), cause.column()),
-    };
-    ProviderError::invalid_request(message)
+/// Reads a body. What is wrong is said without repeating what was sent: it may hold a secret in the wrong place.
+///
+/// # Errors
+/// `invalid_request`, with the member that does not fit.
+pub fn read_body<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, ProviderError> {
+    purser_http::misfit::json(body).map_err(|misfit| ProviderError::invalid_request(misfit.silent().to_string()))
 }
 
 /// A refusal with its envelope: how handlers fail.

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 
 use purser_crypto::constant_time_eq;
 use purser_db::DbConfig;
+use purser_http::log::LogFormat;
 use purser_http::peer::TrustedProxies;
 use purser_notify::MailConfig;
 use purser_values::{Secret, Sha256Digest};
@@ -53,6 +54,7 @@ pub struct Config {
     pub sandbox: Option<Sandbox>,
     /// The operator's own certificate for the edge.
     pub certificate: Option<Certificate>,
+    pub log: LogFormat,
     /// Run Workers without a jail.
     pub unconfined: bool,
     /// The program that builds jails; this one, unless a test says otherwise.
@@ -135,6 +137,8 @@ struct File {
     sandbox: Option<SandboxTable>,
     #[serde(default)]
     certificate: Option<Certificate>,
+    #[serde(default)]
+    log: LogFormat,
 }
 
 #[derive(Deserialize)]
@@ -226,6 +230,7 @@ impl Config {
             trusted_proxies: file.trusted_proxies,
             sandbox,
             certificate: file.certificate,
+            log: file.log,
             unconfined: unconfined.is_some(),
             jail: JailProgram::default(),
         })

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use purser_http::log;
 use purser_values::Secret;
 use slipway::config::{Config, ConfigError};
 use slipway::serve;
@@ -39,8 +40,9 @@ fn main() -> ExitCode {
         return code;
     }
     let Command::Serve { config, unconfined } = Arguments::parse().command;
-    start_log();
     let loaded = if unconfined { Err(ConfigError::ByHand) } else { Config::load(&config, handed_over) };
+    // a file that cannot be read says nothing of the log: people get text
+    log::start(loaded.as_ref().map(|config| config.log).unwrap_or_default());
     let ended = loaded.map_err(serve::ServeError::from).and_then(run);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -65,10 +67,4 @@ fn handed_over() -> Secret<String> {
 fn run(config: Config) -> Result<(), serve::ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(serve::serve(config, serve::told_to_stop()))
-}
-
-/// One line per event on standard error; `RUST_LOG` chooses how many. Secrets have no textual form, so none can get in.
-fn start_log() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env().unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
-    tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false).init();
 }

@@ -14,6 +14,7 @@ use axum::routing::get;
 use purser_db::jobs::Runner;
 use purser_db::{Db, DbError, Migrations};
 use purser_http::listen::{self, Limits};
+use purser_http::log::announce;
 use purser_http::places::Places;
 use purser_http::{FetchError, Fetcher, Origin, harden};
 use purser_notify::{MailConfig, Transport, TransportError};
@@ -104,17 +105,13 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'stat
     // The contract with whoever supervises us: one line, when everything answers.
     tracing::info!(api = %listener.local_addr()?, edge_https = %running.edge.https_addr, edge_http = %running.edge.http_addr,
         dns = %running.cloud.nameserver.addr, confinement = ?running.cloud.workers.confinement(), "slipway serves");
-    announce(&config)?;
+    let url = config.public_url.to_string();
+    announce(config.log, Env::system().now(), &format!("ready {url}"), "ready", &[("url", url)]);
     let mut limits = Limits::default();
     limits.shared_addresses.extend(config.trusted_proxies.networks());
     listen::serve(listener, running.app, limits, stop).await;
     running.edge.stop().await;
     Ok(())
-}
-
-fn announce(config: &Config) -> io::Result<()> {
-    use std::io::Write as _;
-    writeln!(io::stderr().lock(), "ready {}", config.public_url)
 }
 
 /// Everything but the API listener.

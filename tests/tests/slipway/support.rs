@@ -314,6 +314,7 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         trusted_proxies: TrustedProxies::default(),
         sandbox: Some(Sandbox { registry: true, local_ca: true }),
         certificate: None,
+        log: purser_http::log::LogFormat::Text,
         unconfined: false,
         jail: JailProgram { program: jail, args: vec!["jail".to_owned()] },
     }

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use purser_db::DbError;
 use purser_http::Problem;
 use purser_http::extract::Query;
-use purser_http::extract::{Json as Body, Raw, parse_json};
+use purser_http::extract::{Json as Body, Raw, parse_json, parse_value};
 use purser_provisioning::resource::add::{AddRequest, resource_add};
 use purser_provisioning::resource::preflight::preflight;
 use purser_provisioning::resource::remove::resource_remove;
@@ -37,7 +37,7 @@ fn nothing(body: &[u8]) -> Result<(), Problem> {
 }
 
 pub async fn add(State(api): State<Api>, called: Called, Query(poll): Query<Poll>, Body(add): Body<Add>) -> Result<Json<Value>, Problem> {
-    let request: AddRequest = serde_json::from_value(Value::Object(add.request)).map_err(|e| Problem::invalid(e.to_string()))?;
+    let request: AddRequest = parse_value(Value::Object(add.request))?;
     if add.preflight {
         let found = preflight(&api.app, called.caller(), request).await?;
         let cost = found.cost.as_ref().map(super::catalog::price);

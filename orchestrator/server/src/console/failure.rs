@@ -6,7 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode, header};
 use purser_http::Problem;
-use purser_values::error::{Kind, PublicError};
+use purser_values::error::{Kind, PublicError, advice};
 
 use super::page::{Page, PageContext};
 use super::step_up;
@@ -64,7 +64,7 @@ impl<E: PublicError> From<E> for PageError {
             return Self::new(problem.status, &problem.code, &problem.detail);
         }
         let status = StatusCode::from_u16(e.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self::Refused(Refusal { status, code: e.code().to_owned(), text: e.to_string(), hint: e.hint() })
+        Self::Refused(Refusal { status, code: e.code().to_owned(), text: e.to_string(), hint: Some(e.advice()) })
     }
 }
 
@@ -91,7 +91,7 @@ struct Message {
     ctx: PageContext,
     heading: &'static str,
     text: String,
-    hint: Option<String>,
+    hint: String,
     code: String,
 }
 
@@ -123,7 +123,8 @@ pub async fn render(State(front): State<Front>, request: Request, next: Next) ->
     let Some(refusal) = refusal.or_else(|| refused_early(&mut response, in_a_browser)) else { return response };
     let refused = RefusedCode(refusal.code.clone());
     let ctx = PageContext::anonymous(&front, "Not done");
-    let page = Message { ctx, heading: "That was not done", text: refusal.text, hint: refusal.hint, code: refusal.code };
+    let hint = refusal.hint.unwrap_or_else(|| advice::of(&refusal.code, Kind::of_http_status(refusal.status.as_u16())).to_owned());
+    let page = Message { ctx, heading: "That was not done", text: refusal.text, hint, code: refusal.code };
     let mut response = Page(refusal.status, page).into_response();
     response.extensions_mut().insert(refused);
     response

@@ -11,6 +11,7 @@ use axum::extract::{FromRequest as _, Request, State};
 use purser_authority::action::GrantRequest;
 use purser_authority::{Attempt, Caller, Facts, Reach, authorise};
 use purser_http::extract::FormBytes;
+use purser_http::misfit;
 use purser_identity::grant_request::{Ask, AskedScope, Asker, UserCode, device_authorization_start};
 use purser_identity::limits::GRANT_LIFE_S;
 use purser_identity::parameters::Parameters;
@@ -67,8 +68,7 @@ pub async fn post(State(front): State<Front>, Peer(peer): Peer, request: Request
     }
     let proof =
         proof.ok_or_else(|| OAuthError::invalid_request("send a DPoP proof, as an agent, or the `client_id` of a registered client"))?;
-    let body: Body =
-        serde_urlencoded::from_bytes(&body).map_err(|e| OAuthError::invalid_request(format!("the form is not what is expected: {e}")))?;
+    let body: Body = misfit::urlencoded(&body).map_err(|e| OAuthError::invalid_request(e.to_string()))?;
     let known = known::providers(&front, body.providers.as_deref()).await?;
     let ask = Ask { asker: asker(known, &body)?, name: name(&body)?, peer };
     let realm = front.realm.clone();

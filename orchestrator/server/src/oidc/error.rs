@@ -4,7 +4,7 @@ use axum::Json;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use purser_http::Problem;
-use purser_values::error::{Kind, PublicError};
+use purser_values::error::{Kind, PublicError, advice};
 use serde_json::json;
 
 use crate::ops::metrics::RefusedCode;
@@ -100,7 +100,7 @@ impl<E: PublicError> From<E> for OAuthError {
         Self {
             status: status.unwrap_or(StatusCode::BAD_REQUEST),
             code: e.code().to_owned(),
-            hint: e.hint(),
+            hint: Some(e.advice()),
             ..Self::new(error, description)
         }
     }
@@ -110,7 +110,8 @@ impl IntoResponse for OAuthError {
     fn into_response(self) -> Response {
         // RFC 6749, 5.2 has no room for quotes and backslashes in a description.
         let description = self.description.replace(['"', '\\'], "'");
-        let body = json!({ "error": self.error, "error_description": description, "code": &self.code, "hint": self.hint });
+        let hint = self.hint.unwrap_or_else(|| advice::of(&self.code, Kind::of_http_status(self.status.as_u16())).to_owned());
+        let body = json!({ "error": self.error, "error_description": description, "code": &self.code, "hint": hint });
         let mut response = (self.status, Json(body)).into_response();
         response.extensions_mut().insert(RefusedCode(self.code));
         let headers = response.headers_mut();

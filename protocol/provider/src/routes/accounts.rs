@@ -13,14 +13,14 @@ use crate::config::AnswerWith;
 use crate::error::ProviderError;
 use crate::gate::receive;
 use crate::provider::{AccountOpen, AccountOutcome, Provider};
-use crate::reply::{InEnvelope as _, json, shape_error};
+use crate::reply::{InEnvelope as _, json, read_body};
 use crate::store::Store;
 
 pub async fn open<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, request: Request) -> Handled {
     let received = receive(request, sdk.config.env.now()).await?;
     let call = sdk.signed(&received).await?;
     let envelope = Envelope::Typed;
-    let request: AccountRequest = serde_json::from_slice(&received.body).map_err(|e| shape_error(&e)).envelope(envelope)?;
+    let request: AccountRequest = read_body(&received.body).envelope(envelope)?;
     check(&request, call.at).envelope(envelope)?;
     to_the_end(envelope, async move {
         let identity = sdk.identity(&request, call.at).await.envelope(envelope)?;

@@ -18,7 +18,7 @@ use crate::error::ProviderError;
 use crate::gate::{Received, receive};
 use crate::idempotency::{self, Change};
 use crate::provider::Provider;
-use crate::reply::{InEnvelope as _, json, shape_error};
+use crate::reply::{InEnvelope as _, json, read_body};
 use crate::store::Store;
 
 const ENVELOPE: Envelope = Envelope::Status;
@@ -91,7 +91,7 @@ pub async fn enter<P: Provider, S: Store>(sdk: &Sdk<P, S>, request: Request) -> 
 /// The body as a type; an empty body counts as `{}`.
 pub fn read<T: DeserializeOwned>(received: &Received) -> Result<T, ProviderError> {
     let body: &[u8] = if received.body.is_empty() { b"{}" } else { &received.body };
-    serde_json::from_slice(body).map_err(|e| shape_error(&e))
+    read_body(body)
 }
 
 /// Runs a change to its end, once per idempotency key.

@@ -6,6 +6,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderValue, StatusCode, header};
 use purser_db::DbError;
+use purser_values::error::{Kind, advice};
 use slipway_accounts::link::cut::LinkCutError;
 use slipway_accounts::link::decide::LinkDecideError;
 use slipway_accounts::realm::MailError;
@@ -127,6 +128,7 @@ impl IntoResponse for PageError {
 struct Message {
     ctx: PageContext,
     text: String,
+    hint: &'static str,
     code: &'static str,
 }
 
@@ -134,7 +136,8 @@ struct Message {
 pub async fn render(State(cloud): State<Shared>, request: Request, next: Next) -> Response {
     let mut response = next.run(request).await;
     let Some(refusal) = response.extensions_mut().remove::<Refusal>() else { return response };
-    let page = Message { ctx: PageContext::anonymous(&cloud, "Not done"), text: refusal.text, code: refusal.code };
+    let hint = advice::of(refusal.code, Kind::of_http_status(refusal.status.as_u16()));
+    let page = Message { ctx: PageContext::anonymous(&cloud, "Not done"), text: refusal.text, hint, code: refusal.code };
     let mut response = Page::with(refusal.status, page).into_response();
     if refusal.status == StatusCode::TOO_MANY_REQUESTS {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(RETRY_S));

@@ -25,7 +25,7 @@ pub fn public(e: &dyn PublicError) -> ProviderError {
         tracing::error!(error = %e, "a call failed on our side");
     }
     let status = StatusCode::from_u16(kind.http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let message = e.hint().map_or_else(|| e.to_string(), |hint| format!("{e}; {hint}"));
+    let message = format!("{e}; {}", e.advice());
     ProviderError { retry_after: kind.is_transient().then_some(1), ..ProviderError::new(status, e.code(), message) }
 }
 

@@ -1,0 +1,83 @@
+//! The log of a process that serves: one line an event on stderr, as text or as one JSON object, and nothing there in any other form.
+//!
+//! Secrets have no textual form, so none can get in.
+
+use std::backtrace::{Backtrace, BacktraceStatus};
+use std::io::Write as _;
+
+use purser_values::Timestamp;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use tracing_subscriber::EnvFilter;
+
+/// What is logged when `RUST_LOG` says nothing.
+const LOGGED: &str = "info";
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    #[default]
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// Starts the log; `RUST_LOG` chooses how much. From now on a panic of any thread is a line of it, too: it would be plain text otherwise.
+pub fn start(format: LogFormat) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    // the first one stays: a test may have started it
+    let _ = match format {
+        LogFormat::Text => log.try_init(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    };
+    std::panic::set_hook(Box::new(panicked));
+}
+
+fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
+    let said = panic.payload();
+    let message = said.downcast_ref::<&str>().copied().or_else(|| said.downcast_ref::<String>().map(String::as_str)).unwrap_or("no words");
+    let place = panic.location().map(ToString::to_string).unwrap_or_default();
+    let thread = std::thread::current();
+    let thread = thread.name().unwrap_or("unnamed");
+    let trace = Backtrace::capture();
+    if trace.status() == BacktraceStatus::Captured {
+        tracing::error!(panic = message, place, thread, %trace, "a thread panicked");
+    } else {
+        tracing::error!(panic = message, place, thread, "a thread panicked");
+    }
+}
+
+/// One of the few lines that whoever starts us waits for: it appears whatever `RUST_LOG` says. `text` is for people; programs get
+/// `message` with `facts`.
+pub fn announce(format: LogFormat, now: Timestamp, text: &str, message: &str, facts: &[(&str, String)]) {
+    let line = line(format, now, text, message, facts);
+    // nobody may read stderr; that is no reason to stop
+    let _ = writeln!(std::io::stderr().lock(), "{line}");
+}
+
+fn line(format: LogFormat, now: Timestamp, text: &str, message: &str, facts: &[(&str, String)]) -> String {
+    if format == LogFormat::Text {
+        return text.to_owned();
+    }
+    let mut object = Map::new();
+    let fixed = [("timestamp", now.to_string()), ("level", "INFO".to_owned()), ("message", message.to_owned())];
+    object.extend(fixed.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    object.extend(facts.iter().map(|(name, value)| ((*name).to_owned(), json!(value))));
+    object.insert("target".to_owned(), json!(module_path!()));
+    Value::Object(object).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_reads_an_object_and_a_person_a_line() {
+        let facts = [("url", "https://purser.example.com/".to_owned())];
+        let said = |format| line(format, Timestamp::from_micros(0), "ready https://purser.example.com/", "ready", &facts);
+        assert_eq!(said(LogFormat::Text), "ready https://purser.example.com/");
+        let object: Value = serde_json::from_str(&said(LogFormat::Json)).unwrap();
+        assert_eq!((&object["message"], &object["url"], &object["level"]), (&json!("ready"), &json!("https://purser.example.com/"), &json!("INFO")));
+    }
+}
