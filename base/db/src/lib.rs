@@ -2,7 +2,8 @@
 //!
 //! SQLite (a file, the embedded default) and PostgreSQL (several nodes) run the same statements: `$1` placeholders,
 //! `RETURNING`, `ON CONFLICT`, common table expressions; ids as text, times as integer microseconds, money as 64-bit minor
-//! units, JSON as text. Migrations are one text with the tokens `{int}`, `{text}`, `{blob}` and `{strict}`.
+//! units, JSON as text. Migrations are one text with the tokens `{int}`, `{text}`, `{blob}`, `{strict}` and
+//! `{clustered}`; statements for many rows have two of their own ([`Tx::execute_rows`]).
 //!
 //! **Writes are closures.** `db.write(|tx| …)` may run the closure more than once, runs it inside a savepoint of a
 //! transaction that it may share with others, and releases its result only after the durable commit. There is no `begin`.
@@ -13,6 +14,7 @@ pub mod backup;
 mod config;
 mod db;
 mod error;
+mod gather;
 mod heartbeat;
 pub mod idempotency;
 pub mod jobs;
@@ -20,6 +22,7 @@ mod migrate;
 mod observe;
 mod postgres;
 mod row;
+mod rows;
 mod sqlite;
 pub mod testing;
 mod tx;
@@ -28,6 +31,7 @@ mod value;
 pub use config::DbConfig;
 pub use db::Db;
 pub use error::DbError;
+pub use gather::Gather;
 pub use heartbeat::heartbeat;
 pub use migrate::{Migrations, is_migrated};
 pub use row::{FromValue, Row};

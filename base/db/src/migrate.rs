@@ -66,11 +66,13 @@ pub fn is_migrated(tx: &mut Tx<'_>, all: &[Migrations]) -> Result<bool, DbError>
     Ok(true)
 }
 
-/// The four tokens in the words of an engine.
+/// The five tokens in the words of an engine. `{clustered}` is `{strict}` for tables of short rows that are only ever looked up by
+/// their key: SQLite then keeps the rows in the key's own tree instead of beside it.
 pub(crate) fn expand(text: &str, engine: Engine) -> String {
-    let (int, blob, strict) = match engine {
-        Engine::Sqlite => ("integer", "blob", " strict"),
-        Engine::Postgres => ("bigint", "bytea", ""),
+    let (int, blob, strict, clustered) = match engine {
+        Engine::Sqlite => ("integer", "blob", " strict", " strict, without rowid"),
+        Engine::Postgres => ("bigint", "bytea", "", ""),
     };
-    text.replace("{int}", int).replace("{text}", "text").replace("{blob}", blob).replace("{strict}", strict)
+    let text = text.replace("{int}", int).replace("{text}", "text").replace("{blob}", blob);
+    text.replace("{strict}", strict).replace("{clustered}", clustered)
 }

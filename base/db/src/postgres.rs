@@ -15,6 +15,7 @@ use tokio_postgres::types::{ToSql, Type};
 use crate::error::{DbError, is_retry, source_chain};
 use crate::observe::Commits;
 use crate::row::Row;
+use crate::rows::Array;
 use crate::tx::{Inner, Tx};
 use crate::value::Value;
 
@@ -55,10 +56,23 @@ impl Session {
             let statement = self.client.prepare_cached(sql).await?;
             self.client.query(&statement, &refs(params)).await
         });
-        let rows = self.note(outcome)?;
-        let Some(first) = rows.first() else { return Ok(Vec::new()) };
-        let columns: Arc<[String]> = first.columns().iter().map(|c| c.name().to_owned()).collect();
-        rows.iter().map(|row| read_row(row, &columns)).collect()
+        read_rows(&self.note(outcome)?)
+    }
+
+    pub fn execute_rows(&mut self, sql: &str, arrays: &[Array]) -> Result<u64, DbError> {
+        let outcome = self.handle.block_on(async {
+            let statement = self.client.prepare_cached(sql).await?;
+            self.client.execute(&statement, &array_refs(arrays)).await
+        });
+        self.note(outcome)
+    }
+
+    pub fn query_rows(&mut self, sql: &str, arrays: &[Array]) -> Result<Vec<Row>, DbError> {
+        let outcome = self.handle.block_on(async {
+            let statement = self.client.prepare_cached(sql).await?;
+            self.client.query(&statement, &array_refs(arrays)).await
+        });
+        read_rows(&self.note(outcome)?)
     }
 
     pub fn batch(&mut self, sql: &str) -> Result<(), DbError> {
@@ -176,6 +190,22 @@ async fn blocking<T: Send + 'static, E: From<DbError> + Send + 'static>(
 
 fn refs(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
     params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
+}
+
+fn array_refs(arrays: &[Array]) -> Vec<&(dyn ToSql + Sync)> {
+    arrays
+        .iter()
+        .map(|array| match array {
+            Array::Text(all) => all as &(dyn ToSql + Sync),
+            Array::Int(all) => all,
+        })
+        .collect()
+}
+
+fn read_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<Row>, DbError> {
+    let Some(first) = rows.first() else { return Ok(Vec::new()) };
+    let columns: Arc<[String]> = first.columns().iter().map(|c| c.name().to_owned()).collect();
+    rows.iter().map(|row| read_row(row, &columns)).collect()
 }
 
 fn read_row(row: &tokio_postgres::Row, columns: &Arc<[String]>) -> Result<Row, DbError> {

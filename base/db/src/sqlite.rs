@@ -221,18 +221,60 @@ pub fn execute(connection: &Connection, sql: &'static str, params: &[Value]) -> 
 pub fn query(connection: &Connection, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, DbError> {
     let mut statement = connection.prepare_cached(sql)?;
     bind(&mut statement, params)?;
-    let mut rows = statement.raw_query();
     let mut out = Vec::new();
+    read_all(&mut statement.raw_query(), &mut out)?;
+    Ok(out)
+}
+
+fn read_all(rows: &mut rusqlite::Rows<'_>, out: &mut Vec<Row>) -> Result<(), DbError> {
     // Named with the first row: a look that finds nothing is the commonest on the hot paths and needs no names.
-    let mut columns: Arc<[String]> = Arc::new([]);
+    let mut columns: Option<Arc<[String]>> = out.first().map(|row: &Row| row.columns.clone());
     while let Some(row) = rows.next()? {
-        if out.is_empty() {
-            columns = row.as_ref().column_names().into_iter().map(str::to_owned).collect();
-        }
+        let columns = columns.get_or_insert_with(|| row.as_ref().column_names().into_iter().map(str::to_owned).collect());
         let values = (0..columns.len()).map(|i| read_value(row.get_ref(i)?)).collect::<Result<_, DbError>>()?;
         out.push(Row { columns: columns.clone(), values });
     }
+    Ok(())
+}
+
+/// Runs the statement once for each row, in order; each parameter is looked up by its name once.
+pub fn execute_rows(connection: &Connection, sql: &str, rows: &[Vec<Value>]) -> Result<u64, DbError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let places = places(&statement)?;
+    let mut changed = 0;
+    for (n, row) in rows.iter().enumerate() {
+        bind_row(&mut statement, &places, n, row)?;
+        changed += u64::try_from(statement.raw_execute()?).unwrap_or(u64::MAX);
+    }
+    Ok(changed)
+}
+
+pub fn query_rows(connection: &Connection, sql: &str, rows: &[Vec<Value>]) -> Result<Vec<Row>, DbError> {
+    let mut statement = connection.prepare_cached(sql)?;
+    let (places, mut out) = (places(&statement)?, Vec::new());
+    for (n, row) in rows.iter().enumerate() {
+        bind_row(&mut statement, &places, n, row)?;
+        read_all(&mut statement.raw_query(), &mut out)?;
+    }
     Ok(out)
+}
+
+/// Which value each parameter takes, counted from nought; the one after the last is the row's own place.
+fn places(statement: &rusqlite::Statement<'_>) -> Result<Vec<usize>, DbError> {
+    (1..=statement.parameter_count())
+        .map(|index| statement.parameter_name(index).and_then(|name| name.strip_prefix('$')?.parse::<usize>().ok()?.checked_sub(1)))
+        .collect::<Option<_>>()
+        .ok_or_else(|| DbError::Other("a statement for rows has a parameter of its own".to_owned()))
+}
+
+fn bind_row(statement: &mut rusqlite::Statement<'_>, places: &[usize], n: usize, row: &[Value]) -> Result<(), DbError> {
+    for (index, place) in (1..).zip(places) {
+        match row.get(*place) {
+            Some(value) => statement.raw_bind_parameter(index, value)?,
+            None => statement.raw_bind_parameter(index, i64::try_from(n).unwrap_or(i64::MAX))?,
+        }
+    }
+    Ok(())
 }
 
 /// SQLite takes `$2` for a *name* and numbers names in the order they appear, so each is bound by what it says.

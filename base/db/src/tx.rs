@@ -3,7 +3,7 @@
 use crate::error::DbError;
 use crate::row::Row;
 use crate::value::Value;
-use crate::{postgres, sqlite};
+use crate::{postgres, rows, sqlite};
 
 /// Which engine runs the statements; only `base/db` itself may care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +55,38 @@ impl<'c> Tx<'c> {
         match &mut self.inner {
             Inner::Sqlite(connection) => sqlite::query(connection, sql, params),
             Inner::Postgres(session) => session.query(sql, params),
+        }
+    }
+
+    /// Runs a statement that names rows (see [`crate::rows`]) for all of them, and tells how many rows it changed.
+    ///
+    /// # Errors
+    /// When the statement fails, or a row is not of its columns.
+    pub fn execute_rows(&mut self, sql: &'static str, rows: &[Vec<Value>]) -> Result<u64, DbError> {
+        if rows.is_empty() {
+            return Ok(0);
+        }
+        let expanded = rows::expand(sql, self.engine())?;
+        rows::check(&expanded.kinds, rows)?;
+        match &mut self.inner {
+            Inner::Sqlite(connection) => sqlite::execute_rows(connection, &expanded.sql, rows),
+            Inner::Postgres(session) => session.execute_rows(&expanded.sql, &rows::arrays(&expanded.kinds, rows)),
+        }
+    }
+
+    /// All rows that a statement which names rows answers; on PostgreSQL in no order, so ask for `r.n`.
+    ///
+    /// # Errors
+    /// When the statement fails, or a row is not of its columns.
+    pub fn query_rows(&mut self, sql: &'static str, rows: &[Vec<Value>]) -> Result<Vec<Row>, DbError> {
+        if rows.is_empty() {
+            return Ok(Vec::new());
+        }
+        let expanded = rows::expand(sql, self.engine())?;
+        rows::check(&expanded.kinds, rows)?;
+        match &mut self.inner {
+            Inner::Sqlite(connection) => sqlite::query_rows(connection, &expanded.sql, rows),
+            Inner::Postgres(session) => session.query_rows(&expanded.sql, &rows::arrays(&expanded.kinds, rows)),
         }
     }
 

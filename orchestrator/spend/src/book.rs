@@ -10,8 +10,6 @@ use purser_values::id::OrganisationId;
 use purser_values::name::ProviderName;
 use purser_values::{Currency, Env, Money, Month};
 
-use crate::cap;
-use crate::ledger;
 use crate::pot::{self, Pot};
 use crate::spender::Spender;
 
@@ -50,21 +48,6 @@ pub fn find(tx: &mut Tx<'_>, spender: &Spender, provider: &ProviderName, month: 
     let select = "select organisation, agent, provider, month, currency, cap from spend_book
                   where agent = $1 and provider = $2 and month = $3 and organisation = $4";
     tx.query_opt(select, params![spender.agent, provider, month, spender.organisation])?.as_ref().map(Book::from_row).transpose()
-}
-
-/// The book, opened with the cap that holds now if it is the month's first use. `None` when nobody has set a cap.
-pub fn find_or_open(tx: &mut Tx<'_>, env: &Env, spender: &Spender, provider: &ProviderName, month: Month) -> Result<Option<Book>, DbError> {
-    if let Some(book) = find(tx, spender, provider, month)? {
-        return Ok(Some(book));
-    }
-    let Some(cap) = cap::effective(tx, spender, provider)? else { return Ok(None) };
-    let book = Book { spender: spender.clone(), provider: provider.clone(), month, cap };
-    let insert = "insert into spend_book (agent, provider, month, organisation, currency, cap) values ($1, $2, $3, $4, $5, $6)
-                  on conflict (agent, provider, month) do nothing";
-    let Spender { organisation, agent } = spender;
-    ledger::once(tx.execute(insert, params![agent, provider, month, organisation, book.currency(), cap.minor()])?)?;
-    pot::open(tx, env, &book, spender.agent.as_str())?;
-    Ok(Some(book))
 }
 
 /// The agent's books from a month on: those whose caps a change must reach.

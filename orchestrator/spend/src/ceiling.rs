@@ -27,8 +27,8 @@ pub use read::{CeilingView, all};
 pub use set::{CeilingSet, set};
 pub use zone::{zone, zone_set};
 
-pub(crate) use read::{Facts, that_apply, would_refuse};
-pub(crate) use window::{Window, bring_to_now, note, of_line, open_for};
+pub(crate) use read::{Facts, rules_at};
+pub(crate) use window::{Note, Window, bring_to_now, notes, of_line};
 
 /// What a ceiling is over, in the order in which they are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -121,6 +121,13 @@ impl Scope {
             Self::Provider => "provider",
             Self::Category => "category",
         }
+    }
+}
+
+impl Rule {
+    /// What comes first refuses first.
+    pub(crate) fn order(&self) -> (Scope, &str, Period) {
+        (self.scope, &self.subject, self.period)
     }
 }
 

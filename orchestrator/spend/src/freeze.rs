@@ -1,6 +1,8 @@
 //! A frozen agent does not spend: holds and charges read this in their own write.
 
-use purser_db::{DbError, Tx, params};
+use std::collections::BTreeSet;
+
+use purser_db::{DbError, Tx, Value, params};
 use purser_values::Timestamp;
 use purser_values::id::{AgentId, HoldId};
 
@@ -26,10 +28,12 @@ pub(crate) fn is_hold_frozen(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbE
     Ok(tx.query_opt(select, params![hold])?.is_some())
 }
 
-/// Whether the agent's own money is frozen.
+/// Those of the agents whose money is frozen.
 ///
 /// # Errors
 /// When the store fails.
-pub fn is_frozen(tx: &mut Tx<'_>, agent: &AgentId) -> Result<bool, DbError> {
-    Ok(tx.query_opt("select since from spend_freeze where agent = $1", params![agent])?.is_some())
+pub(crate) fn frozen_of(tx: &mut Tx<'_>, agents: &BTreeSet<AgentId>) -> Result<BTreeSet<AgentId>, DbError> {
+    let rows: Vec<Vec<Value>> = agents.iter().map(|agent| params![agent].to_vec()).collect();
+    let select = "select f.agent from {rows:text} join spend_freeze f on f.agent = r.c1";
+    tx.query_rows(select, &rows)?.iter().map(|row| row.parse("agent")).collect()
 }

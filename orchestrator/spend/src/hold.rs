@@ -3,6 +3,7 @@
 //! A hold keeps the lines of the accepted quote. Each line counts in the book of one month: the month in which it was set
 //! aside, or in which it is charged if that is later.
 
+mod check;
 mod expire;
 mod place;
 mod read;
@@ -22,8 +23,9 @@ use crate::quote::{Quote, Recurs};
 use crate::share::Share;
 use crate::spender::Spender;
 
+pub use check::blockers;
 pub use expire::expire;
-pub use place::{blockers, place};
+pub use place::{Ask, place, place_all};
 pub use read::{find, of_resource, open_by_state};
 pub use refusal::HoldError;
 pub use release::release;

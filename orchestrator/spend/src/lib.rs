@@ -34,6 +34,7 @@ pub mod quote;
 pub mod rail;
 pub mod refund;
 pub mod renewal;
+mod room;
 mod share;
 mod spender;
 pub mod statement;

@@ -7,10 +7,11 @@ mod add;
 mod confirm;
 mod remove;
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use purser_authority::Denied;
-use purser_db::{DbError, Row, Tx, params};
+use purser_db::{DbError, Row, Tx, Value, params};
 use purser_values::Timestamp;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::{OrganisationId, PaymentMethodId};
@@ -134,6 +135,23 @@ pub fn current(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Option<
     let select = "select id, organisation, rail, reference, brand, last4, state, added_at from payment_method
                   where organisation = $1 and state <> 'removed' order by added_at desc, id desc limit 1";
     tx.query_opt(select, params![organisation])?.as_ref().map(PaymentMethod::from_row).transpose()
+}
+
+/// [`current`] of several organisations.
+pub(crate) fn current_of<'a>(
+    tx: &mut Tx<'_>,
+    organisations: impl IntoIterator<Item = &'a OrganisationId>,
+) -> Result<BTreeMap<OrganisationId, PaymentMethod>, DbError> {
+    let rows: Vec<Vec<Value>> = organisations.into_iter().map(|organisation| params![organisation].to_vec()).collect();
+    let select = "select m.id, m.organisation, m.rail, m.reference, m.brand, m.last4, m.state, m.added_at
+                  from {rows:text} join payment_method m on m.organisation = r.c1 where m.state <> 'removed'
+                  order by m.added_at desc, m.id desc";
+    let mut found = BTreeMap::new();
+    for row in tx.query_rows(select, &rows)? {
+        let method = PaymentMethod::from_row(&row)?;
+        found.entry(method.organisation.clone()).or_insert(method);
+    }
+    Ok(found)
 }
 
 /// The methods that the organisation has, the newest first.

@@ -76,6 +76,9 @@ impl Recurs {
 impl std::str::FromStr for Recurs {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
-        [Self::Once, Self::Month, Self::Year, Self::Metered].into_iter().find(|r| r.name() == s).ok_or_else(|| format!("`{s}` is not a period"))
+        [Self::Once, Self::Month, Self::Year, Self::Metered]
+            .into_iter()
+            .find(|r| r.name() == s)
+            .ok_or_else(|| format!("`{s}` is not a period"))
     }
 }

@@ -9,10 +9,11 @@ use purser_values::id::HoldId;
 use purser_values::{Env, Timestamp};
 use serde_json::json;
 
+use crate::ceiling::Note;
 use crate::hold::{self, HeldLine, Hold, LineState};
-use crate::share::{self, Ceiling, Full};
+use crate::room::{Ceiling, Full, Need, Reach};
 use crate::token::TokenState;
-use crate::{ceiling, freeze, ledger, limits, token};
+use crate::{ceiling, freeze, ledger, limits, share, token};
 
 /// After a line was charged: when it is due next. Due dates are counted from the first charge, so that what began on the 31st is due on
 /// the last day of a shorter month and on the 31st again after it.
@@ -81,20 +82,10 @@ pub fn reserve(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
 
 /// A hold that holds something again stays open at least until then.
 pub(crate) fn keep_open(tx: &mut Tx<'_>, hold: &HoldId, until: Timestamp) -> Result<(), DbError> {
-    let reopen = "update spend_hold set expires_at = case when state = 'open' and expires_at > $2 then expires_at else $2 end, state = 'open'
+    let reopen =
+        "update spend_hold set expires_at = case when state = 'open' and expires_at > $2 then expires_at else $2 end, state = 'open'
                   where id = $1";
     tx.execute(reopen, params![hold, until]).map(drop)
-}
-
-enum Stop {
-    Full(Full),
-    Store(DbError),
-}
-
-impl From<DbError> for Stop {
-    fn from(e: DbError) -> Self {
-        Self::Store(e)
-    }
 }
 
 /// Holds the line's amount in the month it is due in, or tells why not.
@@ -111,17 +102,15 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
     let first = all.iter().find(|held| held.line == line).ok_or(DbError::NoRow)?;
     let (period, month) = (due.month(), needed.month());
     let shares = share::of_hold(tx, &hold.id)?;
-    // What one ceiling gave must not stay taken when another is full.
-    let taken = tx.savepoint(|tx| share::reserve(tx, env, &hold.facts(&shares), needed, first.amount, hold.id.as_str())?.map_err(Stop::Full));
-    let windows = match taken {
+    let need = Need { facts: hold.facts(&shares), at: needed, reach: Reach::All };
+    let windows = match share::reserve(tx, env, &need, first.amount, hold.id.as_str())? {
         Ok(windows) => windows,
-        Err(Stop::Store(e)) => return Err(e),
-        Err(Stop::Full(Full::NoCap)) => return Ok(Some("cap_missing")),
-        Err(Stop::Full(Full::Reached(Ceiling::Life(_), _))) => return Ok(Some("total_reached")),
-        Err(Stop::Full(Full::Reached(Ceiling::Window(_), _) | Full::Currency(Ceiling::Window(_)) | Full::Purchase(_))) => {
+        Err(Full::NoCap) => return Ok(Some("cap_missing")),
+        Err(Full::Reached(Ceiling::Life(_), _)) => return Ok(Some("total_reached")),
+        Err(Full::Reached(Ceiling::Window(_), _) | Full::Currency(Ceiling::Window(_)) | Full::Purchase(_)) => {
             return Ok(Some("ceiling_reached"));
         }
-        Err(Stop::Full(_)) => return Ok(Some("cap_reached")),
+        Err(_) => return Ok(Some("cap_reached")),
     };
     // What was set aside for this period before, and given back, is set aside anew.
     let leave = "delete from spend_line_window where hold = $1 and line = $2 and period = $3";
@@ -129,7 +118,8 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
                   values ($1, $2, $3, $8, $4, $5, $6, $7)
                   on conflict (hold, line, period) do update set state = $7, month = $8 where spend_hold_line.state = 'released'";
-    ceiling::note(tx, &hold.id, line, &period.to_string(), &windows)?;
+    let named = period.to_string();
+    ceiling::notes(tx, windows.iter().map(|window| Note { hold: &hold.id, line, period: &named, window }))?;
     let (amount, recurs) = (first.amount.minor(), first.recurs.name());
     ledger::once(tx.execute(insert, params![hold.id, line, period, first.description, amount, recurs, LineState::Open.name(), month])?)?;
     keep_open(tx, &hold.id, due.max(env.now()).plus_secs(limits::RENEWAL_GRACE_S))?;

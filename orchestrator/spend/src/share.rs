@@ -4,16 +4,16 @@
 //! in one write or not at all; whatever is given back or captured is so in all of them.
 
 use purser_db::{DbError, Tx, params};
-use purser_values::id::{AgentId, GrantId, HoldId, OrganisationId};
-use purser_values::name::ProviderName;
-use purser_values::{Env, Money, Month, Timestamp};
+use purser_values::id::{AgentId, GrantId, HoldId};
+use purser_values::{Env, Money, Month};
 
 use crate::book::{self, Book};
-use crate::ceiling::{self, Facts, Rule, Window};
+use crate::ceiling::{self, Window};
 use crate::hold::{HeldLine, Hold};
-use crate::pot::{self, Position, Pot};
+use crate::pot;
+use crate::room::{Ceiling, Full, Need, Room};
 use crate::spender::Spender;
-use crate::total::{self, Total};
+use crate::total;
 
 /// One agent of the chain, and the grant it acts under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,32 +22,6 @@ pub struct Share {
     pub grant: GrantId,
     /// The grant's ceiling over its whole life, if it has one.
     pub total: Option<Money>,
-}
-
-/// One ceiling that a purchase counts against.
-#[derive(Clone, Debug)]
-pub(crate) enum Ceiling {
-    Month(Book),
-    Life(Total),
-    Window(Window),
-}
-
-impl Pot for Ceiling {
-    fn account(&self, part: &str) -> String {
-        match self {
-            Self::Month(book) => book.account(part),
-            Self::Life(total) => total.account(part),
-            Self::Window(window) => window.account(part),
-        }
-    }
-
-    fn ceiling(&self) -> Money {
-        match self {
-            Self::Month(book) => book.ceiling(),
-            Self::Life(total) => total.ceiling(),
-            Self::Window(window) => window.ceiling(),
-        }
-    }
 }
 
 /// A line, and the month that it counts in.
@@ -64,26 +38,18 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// Why room was not taken.
-#[derive(Clone, Debug)]
-pub(crate) enum Full {
-    /// Nobody has set a cap for an agent of the chain.
-    NoCap,
-    Currency(Ceiling),
-    Reached(Ceiling, Position),
-    /// One purchase is more than a ceiling allows for each, or in another currency.
-    Purchase(Rule),
-}
-
-/// The chain of a new hold, in its order.
-pub(crate) fn keep(tx: &mut Tx<'_>, hold: &HoldId, shares: &[Share]) -> Result<(), DbError> {
-    let insert = "insert into spend_hold_share (hold, depth, agent, grant_id, total, currency) values ($1, $2, $3, $4, $5, $6)";
-    for (depth, share) in shares.iter().enumerate() {
-        let depth = i64::try_from(depth).map_err(|e| DbError::Other(e.to_string()))?;
-        let (minor, currency) = share.total.map(|m| (m.minor(), m.currency())).unzip();
-        tx.execute(insert, params![hold, depth, share.agent, share.grant, minor, currency])?;
+/// The chains of new holds, in their order.
+pub(crate) fn keep<'a>(tx: &mut Tx<'_>, holds: impl IntoIterator<Item = (&'a HoldId, &'a [Share])>) -> Result<(), DbError> {
+    let mut rows = Vec::new();
+    for (hold, shares) in holds {
+        for (depth, share) in shares.iter().enumerate() {
+            let depth = i64::try_from(depth).map_err(|e| DbError::Other(e.to_string()))?;
+            let (minor, currency) = share.total.map(|m| (m.minor(), m.currency())).unzip();
+            rows.push(params![hold, depth, share.agent, share.grant, minor, currency].to_vec());
+        }
     }
-    Ok(())
+    let insert = "insert into spend_hold_share (hold, depth, agent, grant_id, total, currency) {values:text,int,text,text,int,text}";
+    tx.execute_rows(insert, &rows).map(drop)
 }
 
 /// The chain of a hold, the agent that bought first.
@@ -101,72 +67,19 @@ pub(crate) fn of_hold(tx: &mut Tx<'_>, hold: &HoldId) -> Result<Vec<Share>, DbEr
         .collect()
 }
 
-/// Takes room for the amount in every book of the month, in every total, and in every ceiling that applies at that moment; that is the
-/// order in which they refuse. Answers the ceilings' windows. Run it in a savepoint: what was taken before one is found full must not stay.
+/// Takes room for the amount in all that a purchase counts against, or in nothing. Answers the ceilings' windows.
 pub(crate) fn reserve(
     tx: &mut Tx<'_>,
     env: &Env,
-    facts: &Facts<'_>,
-    at: Timestamp,
+    need: &Need<'_>,
     amount: Money,
     subject: &str,
 ) -> Result<Result<Vec<Window>, Full>, DbError> {
-    let whose = (facts.organisation, facts.provider);
-    if let Err(full) = reserve_month(tx, env, whose, facts.shares, at.month(), amount, subject)? {
-        return Ok(Err(full));
+    let mut room = Room::load(tx, std::slice::from_ref(need))?;
+    match room.take(need, amount, subject) {
+        Ok(windows) => room.write(tx, env).map(|()| Ok(windows)),
+        Err(full) => Ok(Err(full)),
     }
-    for share in facts.shares {
-        let Some(most) = share.total else { continue };
-        let total = total::find_or_open(tx, env, facts.organisation, &share.grant, most)?;
-        if let Err(full) = take(tx, env, Ceiling::Life(total), amount, subject)? {
-            return Ok(Err(full));
-        }
-    }
-    let mut windows = Vec::new();
-    for rule in ceiling::that_apply(tx, facts)? {
-        match ceiling::open_for(tx, env, &rule, at)? {
-            None if rule.amount.currency() == amount.currency() && rule.amount.minor() >= amount.minor() => {}
-            None => return Ok(Err(Full::Purchase(rule))),
-            Some(window) => {
-                if let Err(full) = take(tx, env, Ceiling::Window(window.clone()), amount, subject)? {
-                    return Ok(Err(full));
-                }
-                windows.push(window);
-            }
-        }
-    }
-    Ok(Ok(windows))
-}
-
-/// Takes room in the books of a month only: for money that moves from one month to another, whose totals hold it already.
-pub(crate) fn reserve_month(
-    tx: &mut Tx<'_>,
-    env: &Env,
-    (organisation, provider): (&OrganisationId, &ProviderName),
-    shares: &[Share],
-    month: Month,
-    amount: Money,
-    subject: &str,
-) -> Result<Result<(), Full>, DbError> {
-    for share in shares {
-        let payer = Spender { organisation: organisation.clone(), agent: share.agent.clone() };
-        let Some(book) = book::find_or_open(tx, env, &payer, provider, month)? else { return Ok(Err(Full::NoCap)) };
-        if let Err(full) = take(tx, env, Ceiling::Month(book), amount, subject)? {
-            return Ok(Err(full));
-        }
-    }
-    Ok(Ok(()))
-}
-
-fn take(tx: &mut Tx<'_>, env: &Env, ceiling: Ceiling, amount: Money, subject: &str) -> Result<Result<(), Full>, DbError> {
-    if ceiling.currency() != amount.currency() {
-        return Ok(Err(Full::Currency(ceiling)));
-    }
-    if pot::reserve(tx, env, &ceiling, amount, subject)? {
-        return Ok(Ok(()));
-    }
-    let position = pot::position(tx, &ceiling)?;
-    Ok(Err(Full::Reached(ceiling, position)))
 }
 
 /// The books that a line counts in, the buyer's first.

@@ -148,5 +148,36 @@ const RENEWALS: &str = "alter table spend_renewal add column anchor {int};
 alter table spend_renewal add column number {int} not null default 0;
 update spend_renewal set anchor = next_at";
 
+/// The rows that every hold writes, in the trees they are looked up by and no others: a movement by what it is for, a line and a share
+/// by their hold; and the holds that are still open, by when they end.
+const LEAN: &str = "create table ledger_movement (
+    subject {text} not null, id {text} not null, reason {text} not null, source {text} not null, target {text} not null,
+    amount {int} not null check (amount > 0), currency {text} not null, at {int} not null,
+    primary key (subject, id)
+){clustered};
+insert into ledger_movement (subject, id, reason, source, target, amount, currency, at)
+    select subject, id, reason, source, target, amount, currency, at from ledger_transfer;
+drop table ledger_transfer;
+alter table ledger_movement rename to ledger_transfer;
+create table spend_share (
+    hold {text} not null, depth {int} not null, agent {text} not null, grant_id {text} not null, total {int}, currency {text},
+    primary key (hold, depth)
+){clustered};
+insert into spend_share (hold, depth, agent, grant_id, total, currency)
+    select hold, depth, agent, grant_id, total, currency from spend_hold_share;
+drop table spend_hold_share;
+alter table spend_share rename to spend_hold_share;
+create table spend_line (
+    hold {text} not null, line {text} not null, period {text} not null, month {text} not null,
+    description {text} not null, amount {int} not null, recurs {text} not null, state {text} not null, charge {text},
+    primary key (hold, line, period)
+){clustered};
+insert into spend_line (hold, line, period, month, description, amount, recurs, state, charge)
+    select hold, line, period, month, description, amount, recurs, state, charge from spend_hold_line;
+drop table spend_hold_line;
+alter table spend_line rename to spend_hold_line;
+drop index spend_hold_open;
+create index spend_hold_open on spend_hold (expires_at) where state = 'open'";
+
 pub const MIGRATIONS: Migrations =
-    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS] };
+    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS, LEAN] };

@@ -5,14 +5,14 @@
 
 use purser_db::{DbError, Row, Tx, params};
 use purser_values::id::{GrantId, OrganisationId};
-use purser_values::{Currency, Env, Money};
+use purser_values::{Currency, Money};
 
-use crate::ledger;
-use crate::pot::{self, Pot};
+use crate::pot::Pot;
 
 #[derive(Clone, Debug)]
 pub struct Total {
     pub grant: GrantId,
+    pub organisation: OrganisationId,
     pub amount: Money,
 }
 
@@ -30,20 +30,11 @@ pub fn find(tx: &mut Tx<'_>, grant: &GrantId) -> Result<Option<Total>, DbError> 
     tx.query_opt("select * from spend_total where grant_id = $1", params![grant])?.as_ref().map(from_row).transpose()
 }
 
-/// The total, opened at the grant's first purchase.
-pub fn find_or_open(tx: &mut Tx<'_>, env: &Env, organisation: &OrganisationId, grant: &GrantId, amount: Money) -> Result<Total, DbError> {
-    if let Some(total) = find(tx, grant)? {
-        return Ok(total);
-    }
-    let insert = "insert into spend_total (grant_id, organisation, currency, amount) values ($1, $2, $3, $4)
-                  on conflict (grant_id) do nothing";
-    ledger::once(tx.execute(insert, params![grant, organisation, amount.currency(), amount.minor()])?)?;
-    let total = Total { grant: grant.clone(), amount };
-    pot::open(tx, env, &total, grant.as_str())?;
-    Ok(total)
-}
-
 fn from_row(row: &Row) -> Result<Total, DbError> {
     let currency: Currency = row.parse("currency")?;
-    Ok(Total { grant: row.parse("grant_id")?, amount: Money::from_minor(row.get("amount")?, currency) })
+    Ok(Total {
+        grant: row.parse("grant_id")?,
+        organisation: row.parse("organisation")?,
+        amount: Money::from_minor(row.get("amount")?, currency),
+    })
 }

@@ -11,14 +11,15 @@ use purser_db::{DbError, Tx, params};
 use purser_values::{Env, Money, Month, Secret};
 use serde_json::json;
 
+use crate::ceiling::Note;
 use crate::charge::{ChargeError, Refusal};
 use crate::hold::{self, Hold, LineState};
 use crate::method::{self, MethodState};
 use crate::quote::Recurs;
 use crate::renewal::keep_open;
-use crate::share::{self, Ceiling, Full};
+use crate::room::{Ceiling, Full, Need, Reach};
 use crate::token::{self, PaymentToken, TokenState};
-use crate::{ceiling, freeze, ledger, limits};
+use crate::{ceiling, freeze, ledger, limits, share};
 
 /// One block that a provider asks for. The provider itself is the permit's caller.
 #[derive(Debug)]
@@ -153,14 +154,15 @@ fn reserve(
         return Err(Stop::Refused(UsageRefusal::TooManyBlocks));
     }
     let shares = share::of_hold(tx, &hold.id)?;
-    let taken = share::reserve(tx, env, &hold.facts(&shares), env.now(), ask.amount, hold.id.as_str())?;
+    let need = Need { facts: hold.facts(&shares), at: env.now(), reach: Reach::All };
+    let taken = share::reserve(tx, env, &need, ask.amount, hold.id.as_str())?;
     let windows = taken.map_err(|full| Stop::Refused(refusal(&full)))?;
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
                   values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hold, line, period) do nothing";
     let (recurs, state) = (Recurs::Metered.name(), LineState::Open.name());
     let values = params![hold.id, ask.line, period, env.now().month(), of_quote.description, ask.amount.minor(), recurs, state];
     ledger::once(tx.execute(insert, values)?)?;
-    ceiling::note(tx, &hold.id, &ask.line, period, &windows)?;
+    ceiling::notes(tx, windows.iter().map(|window| Note { hold: &hold.id, line: &ask.line, period, window }))?;
     keep_open(tx, &hold.id, env.now().plus_secs(limits::USAGE_LIFE_S))?;
     Ok(Block::New)
 }

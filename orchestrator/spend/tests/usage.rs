@@ -118,7 +118,11 @@ async fn a_block_that_is_not_what_was_agreed_is_refused() {
         for (ask, code) in cases {
             assert_eq!(ask_as(&world, "slipway", ask).await, Err(code));
         }
-        assert_eq!(ask_as(&world, "other", block(&hold, &plain, 1, 1)).await, Err("payment_token_unknown"), "a token is its provider's alone");
+        assert_eq!(
+            ask_as(&world, "other", block(&hold, &plain, 1, 1)).await,
+            Err("payment_token_unknown"),
+            "a token is its provider's alone"
+        );
         assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 1, 1_00)).await, Ok(()));
         assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 1, 2_00)).await, Err("usage_block_differs"));
         world.freeze(true).await;

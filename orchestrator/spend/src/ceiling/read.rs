@@ -1,8 +1,10 @@
 //! Which ceilings there are, which of them a purchase counts against, and where they stand.
 
+use std::collections::BTreeMap;
+
 use purser_authority::Permit;
 use purser_authority::action::CapRead;
-use purser_db::{DbError, Row, Tx, params};
+use purser_db::{DbError, Row, Tx, Value, params};
 use purser_values::id::OrganisationId;
 use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
 use purser_values::{Env, Money, Timestamp};
@@ -45,7 +47,7 @@ pub fn all(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapRead>, organisation: &
     spender::same_organisation(permit.caller(), organisation)?;
     let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling where organisation = $1";
     let mut rules = tx.query(select, params![organisation])?.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
-    rules.sort_by(|a, b| order(a).cmp(&order(b)));
+    rules.sort_by(|a, b| a.order().cmp(&b.order()));
     let mut views = Vec::with_capacity(rules.len());
     for rule in rules {
         let (position, resets_at) = standing(tx, env, &rule)?;
@@ -56,51 +58,20 @@ pub fn all(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapRead>, organisation: &
     Ok(views)
 }
 
-/// The ceilings that a purchase counts against, in the order in which they are looked at.
-///
-/// Each look goes by the key, so it does not slow with the number of ceilings over other things.
-pub(crate) fn that_apply(tx: &mut Tx<'_>, facts: &Facts<'_>) -> Result<Vec<Rule>, DbError> {
-    let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling
-                  where organisation = $1 and scope = 'organisation'
-                  union all select organisation, scope, subject, period, amount, currency from spend_ceiling
-                  where organisation = $1 and scope = 'project' and subject = $2
-                  union all select organisation, scope, subject, period, amount, currency from spend_ceiling
-                  where organisation = $1 and scope = 'environment' and subject = $3
-                  union all select organisation, scope, subject, period, amount, currency from spend_ceiling
-                  where organisation = $1 and scope = 'provider' and subject = $4";
-    let environment = facts.environment.map(|name| format!("{}/{name}", facts.project)).unwrap_or_default();
-    let mut rows = tx.query(select, params![facts.organisation, facts.project, environment, facts.provider])?;
-    let one = "select organisation, scope, subject, period, amount, currency from spend_ceiling
-               where organisation = $1 and scope = $2 and subject = $3";
-    let mut subjects: Vec<(Scope, &str)> = facts.categories.iter().map(|category| (Scope::Category, category.as_str())).collect();
-    for share in facts.shares {
-        subjects.extend([(Scope::Agent, share.agent.as_str()), (Scope::Grant, share.grant.as_str())]);
-    }
-    subjects.sort_unstable();
-    subjects.dedup();
-    for (scope, subject) in subjects {
-        rows.extend(tx.query(one, params![facts.organisation, scope.name(), subject])?);
-    }
-    let mut rules = rows.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
-    rules.sort_by(|a, b| order(a).cmp(&order(b)));
-    Ok(rules)
-}
-
-/// The ceilings that have no room for the amount now, each with its position and the moment at which it begins anew.
-pub(crate) fn would_refuse(
+/// The ceilings that stand at those places, each place by the key, so it does not slow with the number of ceilings over other things.
+pub(crate) fn rules_at(
     tx: &mut Tx<'_>,
-    env: &Env,
-    facts: &Facts<'_>,
-    amount: Money,
-) -> Result<Vec<(Rule, Position, Option<Timestamp>)>, DbError> {
-    let mut found = Vec::new();
-    for rule in that_apply(tx, facts)? {
-        let (position, ends) = standing(tx, env, &rule)?;
-        if rule.amount.currency() != amount.currency() || position.room < amount.minor() {
-            found.push((rule, position, ends));
-        }
+    places: &[(OrganisationId, Scope, String)],
+) -> Result<BTreeMap<(OrganisationId, Scope, String), Vec<Rule>>, DbError> {
+    let rows: Vec<Vec<Value>> = places.iter().map(|(of, scope, subject)| params![of, scope.name(), subject].to_vec()).collect();
+    let select = "select s.organisation, s.scope, s.subject, s.period, s.amount, s.currency from {rows:text,text,text}
+                  join spend_ceiling s on s.organisation = r.c1 and s.scope = r.c2 and s.subject = r.c3";
+    let mut all = BTreeMap::<_, Vec<Rule>>::new();
+    for row in tx.query_rows(select, &rows)? {
+        let rule = rule(&row)?;
+        all.entry((rule.organisation.clone(), rule.scope, rule.subject.clone())).or_default().push(rule);
     }
-    Ok(found)
+    Ok(all)
 }
 
 pub(super) fn find(
@@ -124,11 +95,6 @@ fn standing(tx: &mut Tx<'_>, env: &Env, rule: &Rule) -> Result<(Position, Option
         None => empty,
     };
     Ok((position, span.ends))
-}
-
-/// What comes first refuses first.
-fn order(rule: &Rule) -> (Scope, &str, Period) {
-    (rule.scope, &rule.subject, rule.period)
 }
 
 fn rule(row: &Row) -> Result<Rule, DbError> {

@@ -5,6 +5,7 @@ use purser_values::id::HoldId;
 use purser_values::{Currency, Env, Money, Timestamp};
 
 use super::{CeilingError, Rule, read, zone};
+use crate::calendar::Zone;
 use crate::hold::{HeldLine, Hold};
 use crate::ledger;
 use crate::pot::{self, Pot};
@@ -27,29 +28,50 @@ impl Pot for Window {
     }
 }
 
+impl Window {
+    /// The rule's window at a moment; `None` for a rule that looks at each purchase by itself.
+    pub fn at(rule: &Rule, at: Timestamp, zone: &Zone) -> Result<Option<Self>, DbError> {
+        let span = rule.period.span(at, zone)?;
+        Ok(span.map(|span| Self { id: id(rule, &span.name), rule: rule.clone(), ends: span.ends }))
+    }
+
+    pub fn from_row(row: &Row) -> Result<Self, DbError> {
+        let currency: Currency = row.parse("currency")?;
+        Ok(Self {
+            id: row.get("id")?,
+            rule: Rule {
+                organisation: row.parse("organisation")?,
+                scope: row.parse("scope")?,
+                subject: row.get("subject")?,
+                period: row.parse("period")?,
+                amount: Money::from_minor(row.get("amount")?, currency),
+            },
+            ends: row.get("ends")?,
+        })
+    }
+}
+
 /// No part but the environment's own holds a slash, so two windows never share an id.
 pub(super) fn id(rule: &Rule, span: &str) -> String {
     format!("{}/{}/{}/{}/{span}", rule.organisation, rule.scope.name(), rule.subject, rule.period)
 }
 
 pub(super) fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Window>, DbError> {
-    tx.query_opt("select * from spend_ceiling_window where id = $1", params![id])?.as_ref().map(from_row).transpose()
+    tx.query_opt("select * from spend_ceiling_window where id = $1", params![id])?.as_ref().map(Window::from_row).transpose()
 }
 
 /// The rule's window at a moment, opened at its first use; `None` for a rule that looks at each purchase by itself.
-pub(crate) fn open_for(tx: &mut Tx<'_>, env: &Env, rule: &Rule, at: Timestamp) -> Result<Option<Window>, DbError> {
+fn open_for(tx: &mut Tx<'_>, env: &Env, rule: &Rule, at: Timestamp) -> Result<Option<Window>, DbError> {
     let zone = zone::zone(tx, &rule.organisation)?;
-    let Some(span) = rule.period.span(at, &zone)? else { return Ok(None) };
-    let id = id(rule, &span.name);
-    if let Some(window) = find(tx, &id)? {
+    let Some(window) = Window::at(rule, at, &zone)? else { return Ok(None) };
+    if let Some(window) = find(tx, &window.id)? {
         return Ok(Some(window));
     }
     let insert = "insert into spend_ceiling_window (id, organisation, scope, subject, period, amount, currency, ends)
                   values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (id) do nothing";
     let (scope, period, amount) = (rule.scope.name(), rule.period.name(), rule.amount);
-    let values = params![id, rule.organisation, scope, rule.subject, period, amount.minor(), amount.currency(), span.ends];
+    let values = params![window.id, rule.organisation, scope, rule.subject, period, amount.minor(), amount.currency(), window.ends];
     ledger::once(tx.execute(insert, values)?)?;
-    let window = Window { id, rule: rule.clone(), ends: span.ends };
     pot::open(tx, env, &window, &rule.subject)?;
     Ok(Some(window))
 }
@@ -60,7 +82,7 @@ pub(super) fn follow(tx: &mut Tx<'_>, env: &Env, rule: &Rule) -> Result<(), Ceil
                   where organisation = $1 and scope = $2 and subject = $3 and period = $4 and (ends is null or ends > $5) order by id";
     let values = params![rule.organisation, rule.scope.name(), rule.subject, rule.period.name(), env.now()];
     for row in tx.query(select, values)? {
-        let window = from_row(&row)?;
+        let window = Window::from_row(&row)?;
         if window.currency() != rule.amount.currency() {
             return Err(CeilingError::Currency { have: window.currency(), asked: rule.amount.currency() });
         }
@@ -70,20 +92,26 @@ pub(super) fn follow(tx: &mut Tx<'_>, env: &Env, rule: &Rule) -> Result<(), Ceil
     Ok(())
 }
 
-/// Writes down that the line counts in the windows.
-pub(crate) fn note(tx: &mut Tx<'_>, hold: &HoldId, line: &str, period: &str, windows: &[Window]) -> Result<(), DbError> {
-    let insert = "insert into spend_line_window (hold, line, period, ceiling) values ($1, $2, $3, $4)";
-    for window in windows {
-        tx.execute(insert, params![hold, line, period, window.id])?;
-    }
-    Ok(())
+/// A line of a hold, and a window that it counts in.
+pub(crate) struct Note<'a> {
+    pub hold: &'a HoldId,
+    pub line: &'a str,
+    pub period: &'a str,
+    pub window: &'a Window,
+}
+
+/// Writes down which lines count in which windows.
+pub(crate) fn notes<'a>(tx: &mut Tx<'_>, notes: impl IntoIterator<Item = Note<'a>>) -> Result<(), DbError> {
+    let insert = "insert into spend_line_window (hold, line, period, ceiling) {values:text,text,text,text}";
+    let row = |Note { hold, line, period, window }: Note<'_>| params![hold, line, period, window.id].to_vec();
+    tx.execute_rows(insert, &notes.into_iter().map(row).collect::<Vec<_>>()).map(drop)
 }
 
 /// The windows that a line counts in.
 pub(crate) fn of_line(tx: &mut Tx<'_>, hold: &HoldId, line: &str, period: &str) -> Result<Vec<Window>, DbError> {
     let select = "select w.* from spend_line_window l join spend_ceiling_window w on w.id = l.ceiling
                   where l.hold = $1 and l.line = $2 and l.period = $3 order by w.id";
-    tx.query(select, params![hold, line, period])?.iter().map(from_row).collect()
+    tx.query(select, params![hold, line, period])?.iter().map(Window::from_row).collect()
 }
 
 /// Makes the line count in the windows of this moment. Answers the window that has no room; run it in a savepoint.
@@ -103,26 +131,11 @@ pub(crate) fn bring_to_now(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldL
             if now.currency() != line.amount.currency() || !pot::reserve(tx, env, now, line.amount, hold.id.as_str())? {
                 return Ok(Some(now.clone()));
             }
-            note(tx, &hold.id, &line.line, &line.period, std::slice::from_ref(now))?;
+            notes(tx, [Note { hold: &hold.id, line: &line.line, period: &line.period, window: now }])?;
         }
         pot::release(tx, env, &old, line.amount, hold.id.as_str())?;
         let leave = "delete from spend_line_window where hold = $1 and line = $2 and period = $3 and ceiling = $4";
         tx.execute(leave, params![hold.id, line.line, line.period, old.id])?;
     }
     Ok(None)
-}
-
-fn from_row(row: &Row) -> Result<Window, DbError> {
-    let currency: Currency = row.parse("currency")?;
-    Ok(Window {
-        id: row.get("id")?,
-        rule: Rule {
-            organisation: row.parse("organisation")?,
-            scope: row.parse("scope")?,
-            subject: row.get("subject")?,
-            period: row.parse("period")?,
-            amount: Money::from_minor(row.get("amount")?, currency),
-        },
-        ends: row.get("ends")?,
-    })
 }

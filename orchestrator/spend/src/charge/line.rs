@@ -6,6 +6,7 @@ use purser_values::{Env, Money, Month};
 use super::{ChargeAsk, Refusal};
 use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::quote::Recurs;
+use crate::room::{Need, Reach};
 use crate::{ceiling, renewal, share};
 
 /// The line that the charge names: the period's own, else the first period's.
@@ -85,8 +86,9 @@ fn bring_to_month(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, mont
     if line.month > month {
         return Ok(Err(Refusal::NotDue));
     }
-    let (shares, whose) = (share::of_hold(tx, &hold.id)?, (&hold.spender.organisation, &hold.provider));
-    if share::reserve_month(tx, env, whose, &shares, month, line.amount, hold.id.as_str())?.is_err() {
+    let shares = share::of_hold(tx, &hold.id)?;
+    let need = Need { facts: hold.facts(&shares), at: env.now(), reach: Reach::Month };
+    if share::reserve(tx, env, &need, line.amount, hold.id.as_str())?.is_err() {
         return Ok(Err(Refusal::CapReached));
     }
     share::release_month(tx, env, hold, line, hold.id.as_str())?;

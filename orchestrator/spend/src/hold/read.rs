@@ -1,10 +1,13 @@
 //! Holds and their lines, as they stand.
 
-use purser_db::{DbError, Row, Tx, params};
-use purser_values::id::{HoldId, ResourceId};
+use std::collections::BTreeMap;
+
+use purser_db::{DbError, Row, Tx, Value, params};
+use purser_values::id::{AgentId, HoldId, ResourceId};
 use purser_values::{Currency, Money, Sha256Digest};
 
 use super::{HeldLine, Hold};
+use crate::room::place;
 use crate::spender::Spender;
 
 /// # Errors
@@ -21,10 +24,20 @@ pub fn of_resource(tx: &mut Tx<'_>, resource: &ResourceId) -> Result<Vec<Hold>, 
     tx.query("select * from spend_hold where resource = $1 order by created_at, id", params![resource])?.iter().map(hold_row).collect()
 }
 
-/// The hold that the agent placed under this key, with the digest that the key is bound to.
-pub(super) fn by_key(tx: &mut Tx<'_>, spender: &Spender, key: &str) -> Result<Option<(Hold, Sha256Digest)>, DbError> {
-    let row = tx.query_opt("select * from spend_hold where agent = $1 and request_key = $2", params![spender.agent, key])?;
-    row.map(|row| Ok((hold_row(&row)?, row.get("request_digest")?))).transpose()
+/// The holds that agents placed under these keys, with the digests that the keys are bound to.
+pub(super) fn by_keys<'a>(
+    tx: &mut Tx<'_>,
+    keys: &[(&'a AgentId, &'a str)],
+) -> Result<BTreeMap<(&'a AgentId, &'a str), (Hold, Sha256Digest)>, DbError> {
+    let rows: Vec<Vec<Value>> = keys.iter().map(|(agent, key)| params![agent, *key].to_vec()).collect();
+    let select = "select r.n, h.* from {rows:text,text} join spend_hold h on h.agent = r.c1 and h.request_key = r.c2";
+    let mut found = BTreeMap::new();
+    for row in tx.query_rows(select, &rows)? {
+        if let Some(key) = keys.get(place(&row)?) {
+            found.insert(*key, (hold_row(&row)?, row.get("request_digest")?));
+        }
+    }
+    Ok(found)
 }
 
 /// How many lines of holds that are not over wait to be charged or are being charged, over all organisations.

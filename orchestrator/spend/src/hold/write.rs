@@ -1,39 +1,57 @@
-//! The rows of a new hold.
+//! The rows of new holds.
 
-use purser_db::{DbError, Tx, params};
-use purser_values::{Month, Sha256Digest};
+use purser_db::{DbError, Tx, Value, params};
+use purser_values::Month;
 use serde_json::json;
 
+use super::place::Placed;
 use super::{Hold, LineState};
-use crate::quote::{Quote, Recurs};
-use crate::{ledger, limits};
+use crate::ceiling::{self, Note};
+use crate::quote::Recurs;
+use crate::{ledger, limits, share};
 
-/// The hold under the caller's key, which is bound to the purchase by its digest.
-pub fn hold(tx: &mut Tx<'_>, hold: &Hold, key: &str, digest: &Sha256Digest) -> Result<(), DbError> {
+/// The holds under their callers' keys, their chains, and the lines of their quotes for the first period with what they count in.
+pub fn holds(tx: &mut Tx<'_>, month: Month, placed: &[Placed<'_>]) -> Result<(), DbError> {
     let insert = "insert into spend_hold (id, organisation, agent, grant_id, provider, project, resource, payment_method,
                       currency, amount, quote_id, quote_digest, state, request_key, request_digest, created_at, expires_at,
                       environment, categories)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)
+                  {values:text,text,text,text,text,text,text,text,text,int,text,text,text,text,text,int,int,text,text}
                   on conflict (agent, request_key) do nothing";
-    let Hold { id, spender, grant, provider, project, resource, payment_method, amount, .. } = hold;
-    let (organisation, agent, currency, minor) = (&spender.organisation, &spender.agent, amount.currency(), amount.minor());
-    let (quote, quote_digest, state) = (&hold.quote_id, hold.quote_digest, hold.state.name());
-    let (made, over) = (hold.created_at, hold.expires_at);
-    let who = params![id, organisation, agent, grant, provider, project, resource, payment_method];
-    let (environment, categories) = (&hold.environment, json!(hold.categories));
-    let what = params![currency, minor, quote, quote_digest, state, key, digest, made, over, environment, categories];
-    ledger::once(tx.execute(insert, &[who, what].concat())?)
+    let rows: Vec<Vec<Value>> = placed.iter().map(hold).collect();
+    ledger::each_once(tx.execute_rows(insert, &rows)?, &rows)?;
+    share::keep(tx, placed.iter().map(|one| (&one.hold.id, one.shares)))?;
+    lines(tx, month, placed)?;
+    let mut notes = Vec::new();
+    for one in placed {
+        for line in &one.purchase.quote.lines {
+            notes.extend(one.windows.iter().map(|window| Note { hold: &one.hold.id, line: &line.id, period: "", window }));
+        }
+    }
+    ceiling::notes(tx, notes)
 }
 
-/// The lines of the quote, for their first period. A metered one has nothing to charge until use is set aside for it.
-pub fn first_lines(tx: &mut Tx<'_>, hold: &Hold, quote: &Quote, month: Month) -> Result<(), DbError> {
-    let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
-                  values ($1, $2, '', $3, $4, $5, $6, $7)";
-    for line in &quote.lines {
-        let description: String = line.description.chars().take(limits::TEXT_CHARS).collect();
-        let state = if line.recurs == Recurs::Metered { LineState::Charged } else { LineState::Open };
-        let (minor, recurs, state) = (line.amount.minor(), line.recurs.name(), state.name());
-        tx.execute(insert, params![hold.id, line.id, month, description, minor, recurs, state])?;
+fn hold(one: &Placed<'_>) -> Vec<Value> {
+    let Hold { id, spender, grant, provider, project, resource, payment_method, amount, .. } = &one.hold;
+    let (organisation, agent, currency, minor) = (&spender.organisation, &spender.agent, amount.currency(), amount.minor());
+    let who = params![id, organisation, agent, grant, provider, project, resource, payment_method];
+    let Hold { quote_id, quote_digest, state, created_at, expires_at, environment, categories, .. } = &one.hold;
+    let (key, digest, state, categories) = (&one.purchase.key, one.digest, state.name(), json!(categories));
+    let what = params![currency, minor, quote_id, quote_digest, state, key, digest, created_at, expires_at, environment, categories];
+    [who, what].concat()
+}
+
+fn lines(tx: &mut Tx<'_>, month: Month, placed: &[Placed<'_>]) -> Result<(), DbError> {
+    let mut rows = Vec::with_capacity(placed.len());
+    for one in placed {
+        for line in &one.purchase.quote.lines {
+            let description: String = line.description.chars().take(limits::TEXT_CHARS).collect();
+            // A metered one has nothing to charge until use is set aside for it.
+            let state = if line.recurs == Recurs::Metered { LineState::Charged } else { LineState::Open };
+            let (minor, recurs, state) = (line.amount.minor(), line.recurs.name(), state.name());
+            rows.push(params![one.hold.id, line.id, "", month, description, minor, recurs, state].to_vec());
+        }
     }
-    Ok(())
+    let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
+                  {values:text,text,text,text,text,int,text,text}";
+    tx.execute_rows(insert, &rows).map(drop)
 }
