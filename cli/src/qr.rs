@@ -28,4 +28,34 @@ mod tests {
         assert!(drawn.contains('\u{2588}') && drawn.contains('\u{2580}'));
         assert!(picture(&"x".repeat(201)).is_none());
     }
+
+    /// What a camera sees of a character: its upper and its lower half, in the foreground's black or the background's white.
+    fn halves(character: char) -> [bool; 2] {
+        match character {
+            '\u{2588}' => [true, true],
+            '\u{2580}' => [true, false],
+            '\u{2584}' => [false, true],
+            ' ' => [false, false],
+            other => panic!("`{other}` is no part of a picture"),
+        }
+    }
+
+    #[test]
+    fn a_phone_reads_the_url_from_the_terminal() {
+        const URL: &str = "https://purser.example.test/device?user_code=WDJB-MJHT";
+        /// Pixels of a camera for each module.
+        const SCALE: usize = 4;
+        let drawn = picture(URL).unwrap();
+        let plain = drawn.replace("\u{1b}[30;107m", "").replace("\u{1b}[0m", "");
+        let rows: Vec<Vec<bool>> = plain
+            .lines()
+            .flat_map(|line| [0, 1].map(|half| line.chars().map(|character| halves(character)[half]).collect::<Vec<bool>>()))
+            .collect();
+        let (width, height) = (rows[0].len() * SCALE, rows.len() * SCALE);
+        let grey = |x: usize, y: usize| if rows[y / SCALE][x / SCALE] { 0 } else { 255 };
+        let mut seen = rqrr::PreparedImage::prepare_from_greyscale(width, height, grey);
+        let grids = seen.detect_grids();
+        assert_eq!(grids.len(), 1, "one code is seen");
+        assert_eq!(grids[0].decode().unwrap().1, URL);
+    }
 }

@@ -14,13 +14,18 @@ os.environ["AUTHLIB_INSECURE_TRANSPORT"] = "1"  # the server under test is on lo
 
 import requests
 from authlib.common.security import generate_token
+from authlib.integrations.base_client import OAuthError
 from authlib.integrations.requests_client import OAuth2Session
 from authlib.oauth2.rfc7523 import PrivateKeyJWT
 from authlib.oauth2.rfc7636 import create_s256_code_challenge
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from authlib.oidc.core import CodeIDToken
+from authlib.oidc.discovery import OpenIDProviderMetadata
 from joserfc import jwk, jwt
 from joserfc.errors import JoseError
 
 ISSUER = os.environ["ISSUER"]
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
 CALLBACK = "https://client.example.test/callback"
 META = requests.get(f"{ISSUER}/.well-known/openid-configuration", timeout=10).json()
 KEYS = jwk.KeySet.import_key_set(requests.get(META["jwks_uri"], timeout=10).json())
@@ -40,8 +45,8 @@ def register(**metadata):
     return answer.json()
 
 
-def person_opens(url):
-    walk = [os.environ["NODE"], str(Path(__file__).with_name("walk.mjs")), url]
+def person_opens(url, *stay):
+    walk = [os.environ["NODE"], str(Path(__file__).with_name("walk.mjs")), url, *stay]
     return subprocess.run(walk, check=True, capture_output=True, text=True).stdout.strip()
 
 
@@ -65,6 +70,43 @@ def signed_in(client, configure=lambda it: None):
     assert create_s256_code_challenge(verifier) in url
     token = own.fetch_token(META["token_endpoint"], authorization_response=person_opens(url), state=state, code_verifier=verifier)
     return own, token, nonce
+
+
+class Metadata(OpenIDProviderMetadata):
+    """All that OpenID Connect Discovery asks but one thing: RS256, which docs/protocol-notes.md says we never sign with."""
+
+    def validate_id_token_signing_alg_values_supported(self):
+        assert sorted(self["id_token_signing_alg_values_supported"]) == ["ES256", "EdDSA"], self
+
+
+def metadata_is_valid():
+    Metadata(META).validate()
+    answer = requests.get(f"{ISSUER}/.well-known/oauth-authorization-server", timeout=10)
+    AuthorizationServerMetadata(answer.json()).validate()
+
+
+def id_token_by_the_clients_own_rules():
+    client = register(token_endpoint_auth_method="client_secret_basic")
+    _, token, nonce = signed_in(client)
+    options = {"iss": {"essential": True, "value": ISSUER}, "aud": {"essential": True, "value": client["client_id"]}}
+    decoded = jwt.decode(token["id_token"], KEYS, algorithms=["ES256"])
+    params = {"nonce": nonce, "client_id": client["client_id"], "access_token": token["access_token"]}
+    CodeIDToken(decoded.claims, decoded.header, options, params).validate(leeway=5)
+
+
+def device_grant():
+    client = register(token_endpoint_auth_method="none", grant_types=[DEVICE, "refresh_token"], response_types=[], redirect_uris=[])
+    started = requests.post(META["device_authorization_endpoint"], data={"client_id": client["client_id"], "scope": "openid email"}, timeout=10).json()
+    own = OAuth2Session(client["client_id"], token_endpoint_auth_method="none")
+    try:
+        own.fetch_token(META["token_endpoint"], grant_type=DEVICE, device_code=started["device_code"])
+        raise AssertionError("a device was let in before anybody said yes")
+    except OAuthError as error:
+        assert error.error == "authorization_pending", error
+    person_opens(started["verification_uri_complete"], "stay")
+    time.sleep(started["interval"])
+    token = own.fetch_token(META["token_endpoint"], grant_type=DEVICE, device_code=started["device_code"])
+    assert own.get(META["userinfo_endpoint"]).json()["email"] == "ada@example.test", token
 
 
 def code_flow():
@@ -125,7 +167,7 @@ def introspection_and_revocation():
     assert own.introspect_token(META["introspection_endpoint"], token=token["access_token"]).json()["active"] is False
 
 
-FLOWS = [code_flow, id_token_is_checked, refresh, private_key_jwt, client_credentials, introspection_and_revocation]
+FLOWS = [metadata_is_valid, code_flow, id_token_by_the_clients_own_rules, id_token_is_checked, device_grant, refresh, private_key_jwt, client_credentials, introspection_and_revocation]
 
 for flow in FLOWS:
     if len(sys.argv) > 1 and flow.__name__ not in sys.argv[1:]:

@@ -2,7 +2,7 @@
 // Environment: ISSUER, MAILBOX, API (a protected resource of ours); without ISSUER, the independent server is asked instead.
 import http from 'node:http';
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import * as client from 'openid-client';
 import * as oauth from 'oauth4webapi';
 import { createRemoteJWKSet, jwtVerify, exportJWK, generateKeyPair, SignJWT, calculateJwkThumbprint } from 'jose';
@@ -200,6 +200,22 @@ if (ISSUER) {
     const bare = await fetch(new URL('/v1/whoami', issuer));
     assert.equal(bare.status, 401);
     assert.match(bare.headers.get('www-authenticate') ?? '', /resource_metadata=/);
+  });
+  await check('a resource server takes our access tokens by RFC 9068 and RFC 9449', async () => {
+    const config = await register({ token_endpoint_auth_method: 'none' }, client.None());
+    const keys = await client.randomDPoPKeyPair('ES256');
+    const tokens = await signIn(config, { dpop: client.getDPoPHandle(config, keys), par: true, more: { resource: issuer } });
+    const jwk = await exportJWK(keys.publicKey);
+    const url = `${issuer}/v1/whoami`;
+    const proof = (claims, signer = keys.privateKey, shown = jwk) => new SignJWT({ htm: 'GET', htu: url, jti: randomUUID(), ...claims }).setIssuedAt().setProtectedHeader({ alg: 'ES256', typ: 'dpop+jwt', jwk: shown }).sign(signer);
+    const ath = createHash('sha256').update(tokens.access_token).digest('base64url');
+    const validate = (dpop, token = tokens.access_token, audience = issuer) => oauth.validateJwtAccessToken(config.serverMetadata(), new Request(url, { headers: { authorization: `DPoP ${token}`, dpop } }), audience, { requireDPoP: true, [oauth.allowInsecureRequests]: true });
+    const claims = await validate(await proof({ ath }));
+    assert.equal(claims.client_id, config.clientMetadata().client_id);
+    assert.ok(claims.exp - claims.iat <= 3600 && claims.jti && claims.sub);
+    const thief = await generateKeyPair('ES256', { extractable: true });
+    await assert.rejects(validate(await proof({ ath }, thief.privateKey, await exportJWK(thief.publicKey))), 'a thief with a key of their own');
+    await assert.rejects(validate(await proof({ ath }), tokens.access_token, 'https://elsewhere.example.test'), 'a token for somebody else');
   });
   await check('an agent gets its grant by a rich authorization request', async () => {
     const { config, tokens, dpop } = await agent();

@@ -13,6 +13,7 @@ use purser_client::{ProviderClient, ProviderEndpoint, Signer};
 use purser_conformance::StubOrchestrator;
 use purser_conformance::options::Payment as _;
 use purser_http::{Fetcher, Origin};
+use purser_tests::binaries::missing;
 use purser_values::Env;
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
 use purser_wire::assertion::IdentityAssertion;
@@ -41,7 +42,7 @@ struct Cloud {
 fn need(name: &str) -> Option<PathBuf> {
     let found = std::env::var_os(name).map(PathBuf::from);
     if found.is_none() {
-        eprintln!("NOT TESTED: {name} is not set");
+        missing(name);
     }
     found
 }

@@ -52,6 +52,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         .args(&options.rest)
         .current_dir(house.root())
         .env("PURSER_TEST_PG_URL", url)
+        .env("PURSER_PEERS", "all")
         .env("PURSER_WORKERD", &workerd)
         .env("PURSER_MAIL_PYTHONPATH", &mail_server)
         .env("PURSER_REFEREES", &referees.modules)

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use purser_tests::Person;
-use purser_tests::binaries::named;
+use purser_tests::binaries::{missing, named};
 use purser_tests::browser::{Browser, Page};
 
 use crate::installation::{Installation, configure, free_port};
@@ -44,7 +44,7 @@ impl Drop for Company {
 pub fn peers() -> Option<(PathBuf, PathBuf)> {
     let modules = std::env::var_os("PURSER_REFEREES").map(PathBuf::from).filter(|path| path.is_dir());
     if modules.is_none() {
-        eprintln!("NOT TESTED: PURSER_REFEREES is not set; run `cargo xtask test`");
+        missing("PURSER_REFEREES");
     }
     Some((named("PURSER_NODE", || None)?, modules?))
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use purser_tests::binaries::{Binaries, named};
+use purser_tests::binaries::{Binaries, missing, named};
 use purser_tests::processes;
 use purser_tests::system::System;
 use serde::Deserialize;
@@ -113,7 +113,7 @@ pub fn all_well(report: &str, least: usize) {
 fn folder(variable: &str) -> Option<PathBuf> {
     let found = std::env::var_os(variable).map(PathBuf::from).filter(|path| path.is_dir());
     if found.is_none() {
-        eprintln!("NOT TESTED: {variable} is not set; run `cargo xtask test`");
+        missing(variable);
     }
     found
 }

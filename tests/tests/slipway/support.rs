@@ -16,6 +16,7 @@ use purser_db::DbConfig;
 use purser_http::peer::TrustedProxies;
 use purser_http::{Fetcher, Origin};
 use purser_notify::MailConfig;
+use purser_tests::binaries::missing;
 use purser_values::{Env, Secret};
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
 use purser_wire::assertion::IdentityAssertion;
@@ -281,7 +282,7 @@ fn map(value: Value) -> Map<String, Value> {
 fn need(name: &str) -> Option<PathBuf> {
     let found = std::env::var_os(name).map(PathBuf::from);
     if found.is_none() {
-        eprintln!("NOT TESTED: {name} is not set");
+        missing(name);
     }
     found
 }

@@ -21,6 +21,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 pub fn workerd() -> Option<PathBuf> {
     let found = std::env::var_os("PURSER_WORKERD").map(PathBuf::from);
     if found.is_none() {
+        let promised = std::env::var_os("PURSER_PEERS").is_some_and(|value| value == "all");
+        assert!(!promised, "PURSER_WORKERD names nothing, though every peer of the tests should be here");
         eprintln!("NOT TESTED: PURSER_WORKERD does not name a workerd binary");
     }
     found
