@@ -176,6 +176,8 @@ registry! {
     DeploymentId = Deployment "dpl";
     /// A payment method on file at the processor.
     PaymentMethodId = PaymentMethod "pmt";
+    /// A person on the way to put a payment method on file.
+    PaymentSetupId = PaymentSetup "pms";
     /// A permission for one provider to charge a payment method.
     PaymentTokenId = PaymentToken "ptk";
     /// Money set aside for a purchase.

@@ -82,6 +82,9 @@ fn waits(answer: &Value) -> Failure {
         Some("account_information") => {
             ("account_information_required", format!("`{provider}` wants to know more before it opens an account"))
         }
+        Some("payment_confirmation") => {
+            ("payment_confirmation_required", format!("{email} must confirm the payment to `{provider}` with their bank, before {until}"))
+        }
         _ => ("account_link_required", format!("{email} must connect the account at `{provider}`, before {until}")),
     };
     let mut details = on.clone();

@@ -36,6 +36,7 @@ const EVERYBODY: &[Role] = &[Role::Owner, Role::Admin, Role::Member, Role::Billi
 const MAKERS: &[Role] = &[Role::Owner, Role::Admin, Role::Member];
 const LEADERS: &[Role] = &[Role::Owner, Role::Admin];
 const PAYERS: &[Role] = &[Role::Owner, Role::Admin, Role::Billing];
+const HOLDERS: &[Role] = &[Role::Owner, Role::Admin, Role::Member, Role::Billing];
 const OWNERS: &[Role] = &[Role::Owner];
 const NOBODY: &[Role] = &[];
 
@@ -152,6 +153,10 @@ actions! {
     PaymentMethodSet = "payment_method_set" by PAYERS, step_up;
     PaymentMethodRemove = "payment_method_remove" by PAYERS;
     PaymentMethodRead = "payment_method_read" by EVERYBODY;
+    /// Charges go on although a payment is disputed.
+    ChargebackLift = "chargeback_lift" by PAYERS, step_up;
+    /// Goes to the bank for a charge that waits there; the bank has the last word.
+    ChargeConfirm = "charge_confirm" by HOLDERS;
     SpendRead = "spend_read" by EVERYBODY, agents, while_frozen;
     CatalogueRead = "catalogue_read" by EVERYBODY, agents, anonymous, while_frozen;
     ProjectCreate = "project_create" by MAKERS, agents;

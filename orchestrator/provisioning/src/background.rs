@@ -20,7 +20,7 @@ use crate::agent_control::{self, AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::charges::{self, Rails};
 use crate::signing_keys::sweep_keys;
-use crate::{account_link, client_logout, deploy, freeze, notice, refunds, resource};
+use crate::{account_link, client_logout, deploy, freeze, notice, rail_events, refunds, resource};
 
 /// Every kind of saga that this version can run.
 #[must_use]
@@ -63,6 +63,15 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport, strangers: Fetcher) -> Ru
             })
         }),
     );
+    let waiting = app.clone();
+    handlers.insert(
+        purser_spend::charge::CONFIRM_JOB,
+        Arc::new(move |job: Job| {
+            let app = waiting.clone();
+            Box::pin(async move { charges::tell_waiting(app, job).await })
+        }),
+    );
+    rail_events::handlers(app, rails, &mut handlers);
     let (refunding, refund_rails) = (app.clone(), rails.clone());
     handlers.insert(
         purser_spend::refund::RESUME_JOB,

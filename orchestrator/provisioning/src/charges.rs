@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use purser_authority::action::ChargeCreate;
-use purser_authority::{Attempt, Caller, Facts, authorise};
+use purser_authority::action::{ChargeConfirm, ChargeCreate};
+use purser_authority::{Attempt, Caller, Denied, Facts, authorise};
 use purser_db::DbError;
-use purser_db::jobs::JobFailure;
-use purser_spend::charge::{self, ChargeAsk, ChargeError, ChargeState, ChargeStep, Receipt};
-use purser_spend::rail::{Rail, RailOrder};
+use purser_db::jobs::{Job, JobFailure};
+use purser_spend::charge::{self, ChargeAsk, ChargeError, ChargeState, ChargeStep, ConfirmError, Receipt, Waiting};
+use purser_spend::rail::{Confirmation, Rail, RailError, RailOrder, RailOutcome};
 use purser_values::Secret;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::ChargeId;
@@ -15,12 +15,15 @@ use purser_values::name::ProviderName;
 use purser_wire::charge::{ChargeRequest, ChargeResponse, ChargeStatus};
 
 use crate::app::App;
-use crate::perform;
+use crate::core::Core;
+use crate::{notice, perform};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChargingError {
     #[error(transparent)]
     Charge(#[from] ChargeError),
+    #[error(transparent)]
+    Confirm(#[from] ConfirmError),
     #[error("the payment rail gave no answer yet; repeat with the same `Idempotency-Key`")]
     Rail,
     #[error("this installation has no payment rail `{0}`")]
@@ -31,6 +34,7 @@ impl PublicError for ChargingError {
     fn code(&self) -> &'static str {
         match self {
             Self::Charge(e) => e.code(),
+            Self::Confirm(e) => e.code(),
             Self::Rail => "rail_unavailable",
             Self::RailUnknown(_) => "rail_unknown",
         }
@@ -38,12 +42,17 @@ impl PublicError for ChargingError {
     fn kind(&self) -> Kind {
         match self {
             Self::Charge(e) => e.kind(),
+            Self::Confirm(e) => e.kind(),
             Self::Rail => Kind::Unavailable,
             Self::RailUnknown(_) => Kind::Internal,
         }
     }
     fn hint(&self) -> Option<String> {
-        if let Self::Charge(e) = self { e.hint() } else { None }
+        match self {
+            Self::Charge(e) => e.hint(),
+            Self::Confirm(e) => e.hint(),
+            Self::Rail | Self::RailUnknown(_) => None,
+        }
     }
 }
 
@@ -78,34 +87,88 @@ pub async fn charge_create(
     .await?;
     let receipt = match step {
         ChargeStep::Ended(receipt) => receipt,
-        ChargeStep::Capture(order) => capture(app, rails, order).await?,
+        ChargeStep::Capture(order) => capture(&app.core, rails, order).await?,
     };
     response(&receipt)
 }
 
 /// Asks the rail and records what it says.
-async fn capture(app: &App, rails: &Rails, order: RailOrder) -> Result<Receipt, ChargingError> {
-    let rail = rails.find(&order.rail).ok_or_else(|| ChargingError::RailUnknown(order.rail.clone()))?;
-    let outcome = rail.capture(&order).await.map_err(|e| {
-        tracing::warn!(charge = %order.charge, error = %e, "the rail gave no answer; the charge is taken up again");
-        ChargingError::Rail
-    })?;
-    let (env, id) = (app.core.env.clone(), order.charge.clone());
-    let attempt = Attempt::new("charge_create", &Caller::System, id.as_str());
-    Ok(perform(&app.core, attempt, move |tx| charge::finish(tx, &env, &id, &outcome)).await?)
+async fn capture(core: &Core, rails: &Rails, order: RailOrder) -> Result<Receipt, ChargingError> {
+    let outcome = rails.of(&order)?.capture(&order).await;
+    finish(core, &order, outcome.map_err(|e| no_answer(&order, &e))?).await
 }
 
-/// The job that takes up a charge which was begun and not finished.
+fn no_answer(order: &RailOrder, e: &RailError) -> ChargingError {
+    tracing::warn!(charge = %order.charge, error = %e, "the rail gave no answer; the charge is taken up again");
+    ChargingError::Rail
+}
+
+async fn finish(core: &Core, order: &RailOrder, outcome: RailOutcome) -> Result<Receipt, ChargingError> {
+    let (env, id) = (core.env.clone(), order.charge.clone());
+    let attempt = Attempt::new("charge_create", &Caller::System, id.as_str());
+    Ok(perform(core, attempt, move |tx| charge::finish(tx, &env, &id, &outcome)).await?)
+}
+
+/// Asks the rail what became of a charge that has no end yet, and ends one whose person did not come. Answers how it stands.
+///
+/// # Errors
+/// When the rail gives no answer.
+pub async fn charge_settle(core: &Core, rails: &Rails, id: &ChargeId) -> Result<Option<ChargeState>, ChargingError> {
+    let (of, now) = (id.clone(), core.env.now());
+    let read = core.db.read::<_, DbError, _>(move |tx| {
+        Ok((charge::find(tx, &of)?.map(|found| found.state), charge::order(tx, &of)?, charge::waits_until(tx, &of)?))
+    });
+    let (state, order, until) = read.await.map_err(ChargeError::from)?;
+    let Some(order) = order else { return Ok(state) };
+    let receipt = if until.is_some_and(|until| until <= now) {
+        let outcome = rails.of(&order)?.cancel(&order).await.map_err(|e| no_answer(&order, &e))?;
+        finish(core, &order, outcome).await?
+    } else {
+        capture(core, rails, order).await?
+    };
+    Ok(Some(receipt.state))
+}
+
+/// Takes a person to the bank for a charge that waits there; `back` is where the bank sends them afterwards.
+///
+/// # Errors
+/// When it does not wait for them, or the rail gives no answer.
+pub async fn charge_confirm(core: &Core, rails: &Rails, caller: &Caller, id: &ChargeId, back: &str) -> Result<Confirmation, ChargingError> {
+    let (env, who, of) = (core.env.clone(), caller.clone(), id.clone());
+    let order = perform(core, Attempt::new("charge_confirm", caller, id.as_str()), move |tx| {
+        let found = charge::find(tx, &of)?.ok_or(Denied::NotFound)?;
+        let facts = Facts { owner: found.organisation.as_ref(), ..Facts::new(env.now(), of.as_str()) };
+        let permit = authorise::<ChargeConfirm>(&who, &facts)?;
+        charge::confirm(tx, &env, &permit, &of)
+    })
+    .await?;
+    let confirmation = rails.of(&order)?.confirm(&order, back).await.map_err(|e| no_answer(&order, &e))?;
+    if let Confirmation::Ended(outcome) = &confirmation {
+        finish(core, &order, outcome.clone()).await?;
+    }
+    Ok(confirmation)
+}
+
+/// The job that takes up a charge which was begun and not finished. While its person is awaited it comes back by itself, later and later.
 pub async fn resume(app: App, rails: Rails, id: ChargeId) -> Result<(), JobFailure> {
     let again = |why: String| JobFailure::Again { why, limit: None };
-    let of = id.clone();
-    let state = app.core.db.read::<_, DbError, _>(move |tx| Ok((charge::find(tx, &of)?, charge::order(tx, &of)?))).await;
-    match state.map_err(|e| again(e.to_string()))? {
-        (Some(found), Some(order)) if found.state == ChargeState::Begun => {
-            capture(&app, &rails, order).await.map(drop).map_err(|e| again(e.to_string()))
-        }
-        _ => Ok(()),
+    match charge_settle(&app.core, &rails, &id).await {
+        Ok(Some(ChargeState::RequiresAction)) => Err(again("it waits for its person".to_owned())),
+        Ok(_) => Ok(()),
+        Err(e) => Err(again(e.to_string())),
     }
+}
+
+/// The job that tells people that a payment waits for them.
+pub async fn tell_waiting(app: App, job: Job) -> Result<(), JobFailure> {
+    let told: Waiting = serde_json::from_value(job.payload).map_err(|_| notice::unreadable())?;
+    let (organisation, agent, url) = (told.organisation.clone(), told.agent.clone(), confirm_page(&app, &told.charge));
+    notice::send(&app, job.id, organisation, agent, told.subject(), move |name| told.text(name, &url)).await
+}
+
+/// The page on which a person confirms a charge.
+pub(crate) fn confirm_page(app: &App, charge: &ChargeId) -> String {
+    app.page(&format!("/confirm/{charge}"))
 }
 
 fn response(receipt: &Receipt) -> Result<ChargeResponse, ChargingError> {
@@ -113,6 +176,7 @@ fn response(receipt: &Receipt) -> Result<ChargeResponse, ChargingError> {
         ChargeState::Succeeded => ChargeStatus::Succeeded,
         ChargeState::Declined => ChargeStatus::Declined,
         ChargeState::Refused => ChargeStatus::Refused,
+        ChargeState::RequiresAction => ChargeStatus::Pending,
         ChargeState::Begun => return Err(ChargingError::Rail),
     };
     let id = receipt.id.as_str().parse().map_err(|_| ChargingError::Rail)?;
@@ -131,5 +195,15 @@ impl Rails {
 
     pub(crate) fn find(&self, name: &str) -> Option<Arc<dyn Rail>> {
         self.0.iter().find(|rail| rail.name() == name).cloned()
+    }
+
+    fn of(&self, order: &RailOrder) -> Result<Arc<dyn Rail>, ChargingError> {
+        self.find(&order.rail).ok_or_else(|| ChargingError::RailUnknown(order.rail.clone()))
+    }
+
+    /// Where new payment methods are set up.
+    #[must_use]
+    pub fn main(&self) -> Option<&'static str> {
+        self.0.first().map(|rail| rail.name())
     }
 }

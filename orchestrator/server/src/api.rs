@@ -21,6 +21,7 @@ mod spend;
 mod terms;
 mod trace;
 mod variables;
+mod webhooks;
 mod whoami;
 mod workloads;
 
@@ -107,6 +108,7 @@ routes! {
     post "/v2/provisioning/usage_holds" => providers::usage_hold;
     post "/v2/provisioning/events" => providers::event;
     post "/v2/provisioning/account_requests/{id}/confirm" => providers::account_confirm;
+    post "/webhooks/{rail}" => webhooks::receive, webhooks::BODY_BYTES;
 }
 
 /// The routes, without the headers that every listener adds.

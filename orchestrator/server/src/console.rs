@@ -9,6 +9,7 @@ mod approvals;
 mod bootstrap;
 pub mod browser;
 mod card;
+mod confirm;
 mod consent;
 pub(crate) mod cookie;
 mod events;
@@ -22,6 +23,7 @@ mod next;
 mod organisation;
 pub mod page;
 mod revoke;
+mod sandbox;
 mod script;
 mod security;
 pub mod session;
@@ -99,9 +101,14 @@ pub fn router(front: Front) -> Router {
         .route("/limits", get(limits::get).post(limits::post))
         .route("/limits/ceilings", post(limits::ceiling_post))
         .route("/limits/zone", post(limits::zone_post))
-        .route("/card", get(card::get).post(card::add))
+        .route("/card", get(card::get).post(card::begin))
+        .route("/card/set-up/{id}", get(card::back))
         .route("/card/{id}/confirm", post(card::confirm))
         .route("/card/{id}/remove", post(card::remove))
+        .route("/card/{id}/lift", post(card::lift))
+        .route("/confirm/{charge}", get(confirm::get).post(confirm::post))
+        .route("/confirm/{charge}/back", get(confirm::back))
+        .merge(sandbox::routes())
         .route("/link/{request}", get(link::get))
         .route("/link/{request}/information", post(link::inform))
         .route("/link/callback/{provider}", get(link::callback))

@@ -2,6 +2,7 @@
 
 use purser_identity::Realm;
 use purser_provisioning::Core;
+use purser_provisioning::charges::Rails;
 use purser_values::name::ProviderName;
 
 use crate::oidc::{Clients, Decisions};
@@ -21,6 +22,8 @@ pub struct Front {
     pub configured: Vec<ProviderName>,
     pub proxies: TrustedProxies,
     pub sso: Sso,
+    /// Where cards are set up and payments confirmed.
+    pub rails: Rails,
 }
 
 impl Front {

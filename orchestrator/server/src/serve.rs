@@ -19,6 +19,7 @@ use purser_notify::{MailConfig, Transport};
 use purser_provisioning::charges::Rails;
 use purser_provisioning::deploy::bundle::Bundles;
 use purser_provisioning::{App, Configured, Core, Gateway};
+use purser_spend::rail::Rail;
 use purser_spend::rail::sandbox::SandboxRail;
 use purser_values::{Env, Secret};
 use tokio::net::TcpListener;
@@ -94,6 +95,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         configured: app.gateway.names(),
         proxies: config.trusted_proxies.clone(),
         sso,
+        rails: rails.clone(),
     };
     let state = Api { app, engine, rails, clients };
     let router = oidc::router(front.clone())
@@ -176,10 +178,19 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     }
     let gateway = Gateway::new(fetcher, Arc::new(keys.clone()), env.clone(), configured);
     let bundles = Bundles::open(config.data.join("uploads")).map_err(|e| part("data")(&e))?;
-    let rails = if config.sandbox.rail { Rails::new(vec![Arc::new(SandboxRail::new(db))]) } else { Rails::default() };
+    let rails = rails(config, env, &db)?;
     let mut app = App::new(core, realm, gateway, bundles, config.public_url.clone());
     app.site_port = config.sandbox.site_port;
     Ok((app, rails, transport(config)?))
+}
+
+/// How money moves here.
+fn rails(config: &Config, env: &Env, db: &Db) -> Result<Rails, ServeError> {
+    let mut rails: Vec<Arc<dyn Rail>> = Vec::new();
+    if config.sandbox.rail {
+        rails.push(Arc::new(SandboxRail::new(db.clone(), env.clone(), config.public_url.as_str())));
+    }
+    Ok(Rails::new(rails))
 }
 
 /// The OAuth clients of the configuration, and who else may register.

@@ -41,7 +41,10 @@ async fn login_csrf_puts_no_card_of_the_victim_into_the_attackers_account() {
     // So the card goes where the victim is signed in, and the attacker, who uses the code, has none.
     let card = ada.get("/card").await;
     let add = card.body.matches("<form").count() - 1;
-    assert_eq!(ada.submit(&card, add, &[("card", "4242")], None).await.location(), "/card");
+    let choices = ada.submit(&card, add, &[], None).await.location().to_owned();
+    let choices = ada.get(&choices).await;
+    let back = ada.submit(&choices, choices.body.matches("<form").count() - 1, &[("card", "4242")], None).await.location().to_owned();
+    assert_eq!(ada.get(&back).await.location(), "/card");
     assert!(ada.get("/card").await.body.contains("ending in 4242"));
     assert_eq!(eve.post(&action, &fields).await.location(), "/card");
     assert!(eve.get("/card").await.body.contains("There is no card on file"));

@@ -4,8 +4,13 @@
 //! charge's id, [`finish`] records the outcome. After a crash in between, [`begin`] with the same key answers the same
 //! order, and [`unfinished`] names the orders nobody came back for; the rail answers an order it knows with its first
 //! answer, so nothing is paid twice.
+//!
+//! A bank that wants to see the person first makes the charge wait ([`confirmation`]): the provider is told that it is pending, the person
+//! confirms, and the same order goes on.
 
 mod begin;
+mod confirm;
+mod confirmation;
 mod finish;
 mod line;
 mod read;
@@ -25,10 +30,15 @@ use crate::rail::RailOrder;
 use crate::spender::Spender;
 
 pub use begin::begin;
+pub use confirm::{ConfirmError, confirm};
+pub use confirmation::{CONFIRM_JOB, Waiting, waiting, waiting_of_hold, waits_until};
 pub use finish::finish;
 pub use read::{find, find_own, of_hold, order, unfinished};
 pub use refusal::Refusal;
 
+pub(crate) use read::by_capture;
+
+pub(crate) use confirmation::give_up;
 pub(crate) use finish::accounts;
 
 /// The kind of job that takes up a charge that was begun; its payload is `{"charge": id}`.
@@ -61,6 +71,8 @@ pub enum ChargeStep {
 #[serde(rename_all = "snake_case")]
 pub enum ChargeState {
     Begun,
+    /// The bank wants to see the person first; the money stays held until they have been there, or their time is over.
+    RequiresAction,
     Succeeded,
     Declined,
     Refused,
@@ -132,12 +144,13 @@ impl PublicError for ChargeError {
 }
 
 impl ChargeState {
-    const ALL: [Self; 4] = [Self::Begun, Self::Succeeded, Self::Declined, Self::Refused];
+    const ALL: [Self; 5] = [Self::Begun, Self::RequiresAction, Self::Succeeded, Self::Declined, Self::Refused];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Begun => "begun",
+            Self::RequiresAction => "requires_action",
             Self::Succeeded => "succeeded",
             Self::Declined => "declined",
             Self::Refused => "refused",
@@ -149,6 +162,14 @@ impl FromStr for ChargeState {
     type Err = String;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         Self::ALL.into_iter().find(|state| state.name() == s).ok_or_else(|| format!("`{s}` is not a state"))
+    }
+}
+
+impl ChargeState {
+    /// Whether the rail may still take the money.
+    #[must_use]
+    pub const fn is_open(self) -> bool {
+        matches!(self, Self::Begun | Self::RequiresAction)
     }
 }
 

@@ -24,6 +24,7 @@ pub mod calendar;
 pub mod cap;
 pub mod ceiling;
 pub mod charge;
+pub mod chargeback;
 pub mod freeze;
 pub mod hold;
 mod ledger;

@@ -26,3 +26,11 @@ pub const REFUND_PATIENCE_S: i64 = 30;
 pub const BATCH: i64 = 100;
 /// Longest text of a provider that is kept, in characters.
 pub const TEXT_CHARS: usize = 300;
+/// How long a charge waits for its person to confirm it with their bank, in seconds; its money stays set aside as long.
+pub const CONFIRM_PATIENCE_S: i64 = 86_400;
+/// How long a person has to set a payment method up, in seconds.
+pub const SETUP_LIFE_S: i64 = 86_400;
+/// Most setups that an organisation may have open.
+pub const OPEN_SETUPS: i64 = 20;
+/// When the sandbox's card that disputes later does so, in seconds after the payment.
+pub const SANDBOX_DISPUTE_AFTER_S: i64 = 2;

@@ -6,6 +6,7 @@
 mod add;
 mod confirm;
 mod remove;
+pub mod setup;
 
 use std::collections::BTreeMap;
 use std::str::FromStr;
@@ -19,7 +20,7 @@ use serde::Serialize;
 
 pub use add::add;
 pub use confirm::confirm;
-pub use remove::remove;
+pub use remove::{FORGET_JOB, remove};
 
 /// What a rail answers when a method was set up there.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,7 +37,7 @@ pub struct RailMethod {
 #[serde(rename_all = "snake_case")]
 pub enum MethodState {
     Active,
-    /// Waits for the person at the bank; nothing is charged until then.
+    /// The bank will ask for the person at the first charge; they may confirm before that.
     NeedsAuthentication,
     Removed,
 }
@@ -62,6 +63,8 @@ pub enum MethodError {
     Denied(#[from] Denied),
     #[error("the rail's answer is not usable: {0}")]
     Unusable(&'static str),
+    #[error("too many cards are being set up at once")]
+    TooManySetups,
     #[error(transparent)]
     Store(#[from] DbError),
 }
@@ -71,6 +74,7 @@ impl PublicError for MethodError {
         match self {
             Self::Denied(e) => e.code(),
             Self::Unusable(_) => "payment_method_unusable",
+            Self::TooManySetups => "too_many_setups",
             Self::Store(e) => e.code(),
         }
     }
@@ -79,6 +83,7 @@ impl PublicError for MethodError {
         match self {
             Self::Denied(e) => e.kind(),
             Self::Unusable(_) => Kind::Invalid,
+            Self::TooManySetups => Kind::RateLimited,
             Self::Store(e) => e.kind(),
         }
     }
@@ -87,6 +92,7 @@ impl PublicError for MethodError {
         match self {
             Self::Denied(e) => e.hint(),
             Self::Unusable(_) => Some("try another card".to_owned()),
+            Self::TooManySetups => Some("finish one of them, or come back tomorrow".to_owned()),
             Self::Store(e) => e.hint(),
         }
     }
@@ -164,9 +170,19 @@ pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Paymen
     tx.query(select, params![organisation])?.iter().map(PaymentMethod::from_row).collect()
 }
 
-pub(crate) fn find(tx: &mut Tx<'_>, id: &PaymentMethodId) -> Result<Option<PaymentMethod>, DbError> {
+/// The method, whatever its state.
+///
+/// # Errors
+/// When the store fails.
+pub fn find(tx: &mut Tx<'_>, id: &PaymentMethodId) -> Result<Option<PaymentMethod>, DbError> {
     let select = "select id, organisation, rail, reference, brand, last4, state, added_at from payment_method where id = $1";
     tx.query_opt(select, params![id])?.as_ref().map(PaymentMethod::from_row).transpose()
+}
+
+/// The bank has let a payment through: it has seen the person.
+pub(crate) fn was_confirmed(tx: &mut Tx<'_>, id: &PaymentMethodId) -> Result<(), DbError> {
+    let update = "update payment_method set state = 'active' where id = $1 and state = 'needs_authentication'";
+    tx.execute(update, params![id]).map(drop)
 }
 
 /// The caller's own method, or nothing at all.

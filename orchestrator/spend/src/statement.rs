@@ -11,7 +11,8 @@ use serde::Serialize;
 
 use crate::book;
 use crate::cap::CapView;
-use crate::charge::ChargeState;
+use crate::charge::{self, ChargeState, Waiting};
+use crate::chargeback::{self, Chargeback};
 use crate::refund::due::{self, Due};
 use crate::refund::{self, Refund};
 use crate::spender;
@@ -30,6 +31,10 @@ pub struct Statement {
     pub refunds: Vec<Refund>,
     /// What providers took for orders that were undone and have not given back, of any month.
     pub owed: Vec<Due>,
+    /// Payments that the cardholder disputes, of any month.
+    pub chargebacks: Vec<Chargeback>,
+    /// Payments that wait for a person at their bank.
+    pub waiting: Vec<Waiting>,
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -109,6 +114,8 @@ pub fn statement(
         charges: charges(tx, organisation, only, month)?,
         refunds: refund::of_month(tx, organisation, only, month)?,
         owed: due::open(tx, organisation, only)?,
+        chargebacks: chargeback::list(tx, organisation, only)?,
+        waiting: charge::waiting(tx, organisation)?.into_iter().filter(|w| only.is_none_or(|only| *only == w.agent)).collect(),
     })
 }
 

@@ -179,5 +179,32 @@ alter table spend_line rename to spend_hold_line;
 drop index spend_hold_open;
 create index spend_hold_open on spend_hold (expires_at) where state = 'open'";
 
+/// What rails ask of people and tell us: setups, charges that wait for their person, messages taken, chargebacks.
+const RAILS: &str = "create table payment_setup (
+    id {text} primary key, organisation {text} not null, person {text} not null, rail {text} not null, reference {text},
+    state {text} not null, payment_method {text}, opened_at {int} not null, expires_at {int} not null
+){strict};
+create index payment_setup_organisation on payment_setup (organisation, state);
+create table spend_charge_confirmation (
+    charge {text} primary key, organisation {text} not null, agent {text} not null, since {int} not null, until {int} not null
+){strict};
+create index spend_charge_confirmation_organisation on spend_charge_confirmation (organisation);
+create index spend_charge_rail_reference on spend_charge (rail_reference);
+create table rail_event (rail {text} not null, id {text} not null, at {int} not null, primary key (rail, id)){strict};
+create table spend_chargeback (
+    rail {text} not null, reference {text} not null, charge {text} not null, organisation {text} not null, agent {text} not null,
+    provider {text} not null, payment_method {text} not null, amount {int} not null, currency {text} not null,
+    reason {text} not null, state {text} not null, since {int} not null, ended_at {int}, lifted_by {text}, lifted_at {int},
+    primary key (rail, reference)
+){strict};
+create index spend_chargeback_method on spend_chargeback (payment_method, provider);
+create index spend_chargeback_organisation on spend_chargeback (organisation, since);
+create table spend_seller_token (
+    token {text} primary key, rail {text} not null, reference {text} not null, state {text} not null
+){strict};
+create table rail_sandbox_setup (reference {text} primary key, back {text} not null, card {text}){strict};
+alter table payment_method add column stopped {text} not null default '[]';
+alter table rail_sandbox_charge add column provider {text} not null default ''";
+
 pub const MIGRATIONS: Migrations =
-    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS, LEAN] };
+    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS, LEAN, RAILS] };

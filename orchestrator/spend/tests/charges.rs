@@ -8,9 +8,9 @@ use purser_db::testing::each_engine;
 use purser_db::{DbError, params};
 use purser_spend::charge::{self, ChargeError, ChargeState, ChargeStep};
 use purser_spend::quote::Recurs;
-use purser_spend::rail::sandbox::{self, SandboxCard, SandboxRail};
+use purser_spend::rail::sandbox::{SandboxCard, SandboxRail};
 use purser_spend::rail::{Rail as _, RailOutcome};
-use purser_spend::{hold, limits, method, renewal, token};
+use purser_spend::{limits, method, renewal, token};
 use purser_values::{Secret, Timestamp};
 use world::{TABLES, World, usd};
 
@@ -105,26 +105,6 @@ async fn cards_that_decline_leave_the_hold_as_it_was() {
 }
 
 #[tokio::test]
-async fn a_card_that_wants_its_person_waits_for_them() {
-    each_engine(TABLES, |db| async move {
-        let world = World::new(db, 100_00).await;
-        world.clock.advance_secs(1);
-        let card = world.card(SandboxCard::WantsAuthentication).await;
-        let refusal = world.place(&world.one("a", 5_00)).await.unwrap_err();
-        assert!(matches!(&refusal, hold::HoldError::PaymentMethodNeedsPerson { card_url } if card_url.ends_with("/card")));
-        let who = world.clone();
-        let confirm = world.db.write(move |tx| {
-            sandbox::authenticate(tx, &card.reference)?;
-            method::confirm(tx, &who.person_permit(Role::Owner), &card.id)
-        });
-        drop(confirm.await.unwrap());
-        let (hold, plain) = world.held("a", 5_00).await;
-        assert_eq!(world.charge(World::ask("k", &plain, &hold, "a", 5_00)).await.state, ChargeState::Succeeded);
-    })
-    .await;
-}
-
-#[tokio::test]
 async fn a_crash_between_the_intent_and_the_outcome_pays_once() {
     each_engine(TABLES, |db| async move {
         let world = World::new(db, 100_00).await;
@@ -134,7 +114,7 @@ async fn a_crash_between_the_intent_and_the_outcome_pays_once() {
         // The process dies here, before or after the rail was asked. Another charge of the line cannot slip in.
         let rival = world.charge(World::ask("k2", &plain, &hold, "a", 5_00)).await;
         assert_eq!(rival.code.as_deref(), Some("line_busy"));
-        let rail = SandboxRail::new(world.db.clone());
+        let rail = SandboxRail::new(world.db.clone(), world.env.clone(), "https://purser.test");
         let paid = rail.capture(&order).await.unwrap();
         assert!(matches!(paid, RailOutcome::Captured { .. }));
         // The provider comes back with its key, and so does the resuming job; both get the same order.
@@ -238,7 +218,7 @@ async fn a_removed_card_is_not_charged() {
         let world = World::new(db, 100_00).await;
         let (hold, plain) = world.held("a", 5_00).await;
         let (who, method) = (world.clone(), hold.payment_method.clone());
-        drop(world.db.write(move |tx| method::remove(tx, &who.person_permit(Role::Billing), &method)).await.unwrap());
+        drop(world.db.write(move |tx| method::remove(tx, &who.env, &who.person_permit(Role::Billing), &method)).await.unwrap());
         assert_eq!(world.charge(World::ask("k", &plain, &hold, "a", 5_00)).await.code.as_deref(), Some("payment_method_removed"));
         assert_eq!(world.place(&world.one("b", 1)).await.unwrap_err().to_string(), "there is no payment method");
     })

@@ -165,7 +165,7 @@ async fn a_crash_around_the_rail_gives_back_once() {
         assert_eq!(again, order);
         let waiting = world.db.read(move |tx| refund::unfinished(tx, Timestamp::from_micros(i64::MAX))).await.unwrap();
         assert_eq!(waiting, std::slice::from_ref(&order.refund));
-        let rail = SandboxRail::new(world.db.clone());
+        let rail = SandboxRail::new(world.db.clone(), world.env.clone(), "https://purser.test");
         let outcome = rail.refund(&order).await.unwrap();
         assert_eq!(rail.refund(&again).await.unwrap(), outcome, "the rail answers a known order with its first answer");
         for _ in 0..2 {

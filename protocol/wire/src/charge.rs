@@ -35,6 +35,9 @@ open_enum! {
     ChargeStatus {
         /// The money is captured.
         Succeeded = "succeeded",
+        /// The bank wants to see the person first (3-D Secure). Nothing is taken yet: ask again later with the same key and the same
+        /// body, for up to a day; the answer is then one of the others.
+        Pending = "pending",
         /// The payment method refused.
         Declined = "declined",
         /// The orchestrator refused: cap, freeze, revoked token, quote. Nothing was tried.
@@ -46,7 +49,7 @@ open_enum! {
 pub struct ChargeResponse {
     pub id: ChargeId,
     pub status: ChargeStatus,
-    /// Why not, for `declined` and `refused`.
+    /// Why not, for `declined` and `refused`; what for, for `pending`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]

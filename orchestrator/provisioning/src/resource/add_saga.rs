@@ -15,6 +15,7 @@ use purser_db::{DbError, Tx};
 use purser_flow::{Definition, Step, StepCx, StepError};
 use purser_identity::approval::used_for;
 use purser_identity::{CallContext, standing};
+use purser_spend::charge;
 use purser_spend::hold::{self, Purchase};
 use purser_spend::limits::REFUND_PATIENCE_S;
 use purser_spend::quote::{Line, Quote as AcceptedQuote, Recurs};
@@ -34,6 +35,7 @@ use super::afford::share;
 use crate::account;
 use crate::agent_control::follow_created;
 use crate::app::App;
+use crate::charges::confirm_page;
 use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent, refused};
 use crate::gateway::Provider;
@@ -45,6 +47,8 @@ pub const KIND: &str = "resource_add";
 
 /// Time between two looks at a resource that the provider is still making, in milliseconds.
 const POLL_MS: u64 = 300;
+/// Time between two looks at a payment that waits for its person, in milliseconds.
+const BANK_LOOK_MS: u64 = 500;
 
 /// What the saga carries from step to step. It holds no secret in plain text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -326,6 +330,10 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
     // The last look before the provider acts: a freeze since the money was held stops here.
     let (app_in, look_caller, look_row) = (app.clone(), caller.clone(), row.clone());
     app.core.db.read(move |tx| permit(tx, &app_in, &look_caller, &look_row).map(drop)).await.map_err(|e| StepError::of(&e))?;
+    // The provider is not asked again before the person has been at their bank.
+    if let Some(waiting) = for_the_bank(&app, &state, &row).await? {
+        return Err(waiting);
+    }
     let opened = account::ensure(&app, &cx, &caller, &state.agent_jkt, &provider).await?;
     let envelope = match &row.provider_resource {
         Some(id) => {
@@ -360,6 +368,23 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
     };
     state.endpoints = envelope.endpoints;
     Ok(state)
+}
+
+/// Whether a charge of the purchase waits for its person, and what whoever looks at the saga is told of it.
+async fn for_the_bank(app: &App, state: &AddState, row: &Resource) -> Result<Option<StepError>, StepError> {
+    let Some(hold) = state.hold.clone() else { return Ok(None) };
+    let (organisation, person) = (row.organisation.clone(), row.person.clone());
+    let read = app.core.db.read::<_, DbError, _>(move |tx| {
+        let Some(waiting) = charge::waiting_of_hold(tx, &hold)? else { return Ok(None) };
+        Ok(Some((waiting, purser_identity::person::member(tx, &organisation, &person)?)))
+    });
+    let Some((waiting, member)) = read.await.map_err(StepError::transient)? else { return Ok(None) };
+    let on = serde_json::json!({
+        "for": "payment_confirmation", "charge": waiting.charge, "provider": waiting.provider, "amount": waiting.amount,
+        "url": confirm_page(app, &waiting.charge), "person": {"id": row.person, "email": member.map(|m| m.person.email)},
+        "expires_at": waiting.until,
+    });
+    Ok(Some(StepError::Waiting { on, after_ms: BANK_LOOK_MS }))
 }
 
 fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateResource, StepError> {

@@ -1,15 +1,21 @@
-//! `/card`: what pays. In the sandbox the cards are choices; no page of ours ever takes a card number.
+//! `/card`: what pays. A card is put on file on a page of the rail's; no page of ours ever takes a card number.
+
+mod setup;
 
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use http::StatusCode;
-use purser_authority::action::{PaymentMethodRead, PaymentMethodRemove, PaymentMethodSet};
+use purser_authority::action::{ChargebackLift, PaymentMethodRead, PaymentMethodRemove, PaymentMethodSet};
 use purser_authority::{Attempt, Caller, Facts, Role, authorise};
+use purser_db::{DbError, Tx};
 use purser_provisioning::perform;
+use purser_spend::charge::{self, Waiting};
+use purser_spend::chargeback::{self, Chargeback};
 use purser_spend::method::{self, MethodError, MethodState, PaymentMethod};
-use purser_spend::rail::sandbox::{self, SandboxCard};
+use purser_spend::rail::{ChargebackState, sandbox};
+use purser_values::Money;
 use purser_values::id::PaymentMethodId;
+use purser_values::name::ProviderName;
 use serde::Deserialize;
 
 use super::failure::PageError;
@@ -18,12 +24,17 @@ use super::page::{Page, PageContext};
 use super::session::SignedIn;
 use crate::front::Front;
 
+pub use setup::{back, begin};
+
 #[derive(Template)]
 #[template(path = "card.html")]
 pub struct Card {
     ctx: PageContext,
     methods: Vec<MethodView>,
-    cards: &'static [SandboxCard],
+    waiting: Vec<WaitingView>,
+    disputes: Vec<DisputeView>,
+    /// Whether there is a rail on whose page a card can be set up.
+    has_rail: bool,
     may_change: bool,
 }
 
@@ -36,15 +47,39 @@ struct MethodView {
     current: bool,
 }
 
+struct WaitingView {
+    charge: String,
+    amount: Money,
+    provider: String,
+    until: String,
+}
+
+struct DisputeView {
+    method: String,
+    provider: String,
+    amount: Money,
+    at: String,
+    state: &'static str,
+    stops: bool,
+    charge: String,
+}
+
 pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Result<Page<Card>, PageError> {
     let caller = session.caller();
     authorise::<PaymentMethodRead>(&caller, &Facts::new(front.realm.env.now(), "card")).map(drop)?;
     let organisation = session.member.organisation.id.clone();
-    let methods = front.core.db.read(move |tx| method::list(tx, &organisation)).await?;
-    let methods = methods.iter().enumerate().map(|(i, method)| view(method, i == 0)).collect();
-    let may_change = matches!(caller, Caller::Person { role: Role::Owner | Role::Admin | Role::Billing, .. });
-    let cards: &[SandboxCard] = if front.sandbox { &SandboxCard::ALL } else { &[] };
-    Ok(Page::ok(Card { ctx: PageContext::of(&front, &session, "Card"), methods, cards, may_change }))
+    let read = move |tx: &mut Tx<'_>| -> Result<_, DbError> {
+        Ok((method::list(tx, &organisation)?, charge::waiting(tx, &organisation)?, chargeback::list(tx, &organisation, None)?))
+    };
+    let (methods, waiting, disputes) = front.core.db.read(read).await?;
+    Ok(Page::ok(Card {
+        ctx: PageContext::of(&front, &session, "Card"),
+        methods: methods.iter().enumerate().map(|(i, method)| view(method, i == 0)).collect(),
+        waiting: waiting.iter().map(waiting_view).collect(),
+        disputes: disputes.iter().map(dispute_view).collect(),
+        has_rail: front.rails.main().is_some(),
+        may_change: matches!(caller, Caller::Person { role: Role::Owner | Role::Admin | Role::Billing, .. }),
+    }))
 }
 
 fn view(method: &PaymentMethod, current: bool) -> MethodView {
@@ -52,38 +87,40 @@ fn view(method: &PaymentMethod, current: bool) -> MethodView {
         id: method.id.to_string(),
         label: format!("{} ending in {}", method.brand, method.last4),
         added_at: method.added_at.for_people(),
-        waits: method.state == MethodState::NeedsAuthentication,
+        waits: method.rail == sandbox::NAME && method.state == MethodState::NeedsAuthentication,
         current,
     }
 }
 
-#[derive(Deserialize)]
-pub struct Add {
-    card: String,
+fn waiting_view(waiting: &Waiting) -> WaitingView {
+    WaitingView {
+        charge: waiting.charge.to_string(),
+        amount: waiting.amount,
+        provider: waiting.provider.to_string(),
+        until: waiting.until.for_people(),
+    }
 }
 
-pub async fn add(State(front): State<Front>, signed: SignedForm<Add>) -> Result<Response, PageError> {
-    let SignedForm { session, form } = signed;
-    if !front.sandbox {
-        return Err(PageError::new(StatusCode::FORBIDDEN, "sandbox_only", "these cards exist in the sandbox only"));
+fn dispute_view(dispute: &Chargeback) -> DisputeView {
+    DisputeView {
+        method: dispute.payment_method.to_string(),
+        provider: dispute.provider.to_string(),
+        amount: dispute.amount,
+        at: dispute.since.for_people(),
+        state: match dispute.state {
+            ChargebackState::Open => "the bank decides",
+            ChargebackState::Won => "the payment stands",
+            ChargebackState::Lost => "the bank gave the money back",
+        },
+        stops: dispute.stops,
+        charge: dispute.charge.to_string(),
     }
-    let card = SandboxCard::from_last4(&form.card)
-        .ok_or_else(|| PageError::new(StatusCode::BAD_REQUEST, "card_unknown", "the card is none of those on the page"))?;
-    let (caller, env, organisation) = (session.caller(), front.realm.env.clone(), session.member.organisation.id.clone());
-    perform(&front.core, Attempt::new("payment_method_set", &caller, organisation.as_str()), move |tx| {
-        let facts = Facts { owner: Some(&organisation), ..Facts::new(env.now(), organisation.as_str()) };
-        let permit = authorise::<PaymentMethodSet>(&caller, &facts)?;
-        let set_up = sandbox::set_up(tx, &env, card)?;
-        method::add(tx, &env, &permit, &organisation, &set_up)
-    })
-    .await?;
-    Ok(back())
 }
 
 #[derive(Deserialize)]
 pub struct Nothing {}
 
-/// Stands for the bank's page, where the person confirms.
+/// The sandbox's bank sees the person before there is anything to pay.
 pub async fn confirm(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
     let id: PaymentMethodId = id.parse().map_err(|_| PageError::not_found())?;
     if !front.sandbox {
@@ -97,20 +134,38 @@ pub async fn confirm(State(front): State<Front>, Path(id): Path<String>, signed:
         Ok::<_, MethodError>(confirmed)
     })
     .await?;
-    Ok(back())
+    Ok(to_card())
 }
 
 pub async fn remove(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {
     let id: PaymentMethodId = id.parse().map_err(|_| PageError::not_found())?;
-    let (caller, now) = (signed.session.caller(), front.realm.env.now());
+    let (caller, env) = (signed.session.caller(), front.realm.env.clone());
     perform(&front.core, Attempt::new("payment_method_remove", &caller, id.as_str()), move |tx| {
-        let permit = authorise::<PaymentMethodRemove>(&caller, &Facts::new(now, id.as_str()))?;
-        method::remove(tx, &permit, &id)
+        let permit = authorise::<PaymentMethodRemove>(&caller, &Facts::new(env.now(), id.as_str()))?;
+        method::remove(tx, &env, &permit, &id)
     })
     .await?;
-    Ok(back())
+    Ok(to_card())
 }
 
-fn back() -> Response {
+#[derive(Deserialize)]
+pub struct Lift {
+    provider: ProviderName,
+}
+
+/// Charges go on although a payment is disputed.
+pub async fn lift(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Lift>) -> Result<Response, PageError> {
+    let SignedForm { session, form } = signed;
+    let id: PaymentMethodId = id.parse().map_err(|_| PageError::not_found())?;
+    let (caller, env) = (session.caller(), front.realm.env.clone());
+    perform(&front.core, Attempt::new("chargeback_lift", &caller, id.as_str()), move |tx| {
+        let permit = authorise::<ChargebackLift>(&caller, &Facts::new(env.now(), id.as_str()))?;
+        chargeback::lift(tx, &env, &permit, &id, &form.provider)
+    })
+    .await?;
+    Ok(to_card())
+}
+
+fn to_card() -> Response {
     Redirect::to("/card").into_response()
 }

@@ -15,6 +15,7 @@ use purser_http::extract::Query;
 use purser_identity::agent::agents_list;
 use purser_identity::session::Session;
 use purser_spend::charge::ChargeState;
+use purser_spend::chargeback::Chargeback;
 use purser_spend::refund::due::{Due, DueState};
 use purser_spend::refund::{Refund, RefundState};
 use purser_spend::statement::{Statement, StatementError, StatementLine, statement};
@@ -112,7 +113,7 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         after: (month < now).then(|| month.end().month()),
         total: total(&statement.charges)?,
         positions: positions.collect(),
-        charges: statement.charges.iter().map(|charge| charge_view(charge, &names)).collect(),
+        charges: statement.charges.iter().map(|charge| charge_view(charge, &statement.chargebacks, &names)).collect(),
         refunds: statement.refunds.iter().map(|refund| refund_view(refund, &names)).collect(),
         owed: statement.owed.iter().map(|due| owed_view(due, &names)).collect(),
         ctx: PageContext::of(&front, &session, "Spend"),
@@ -173,9 +174,11 @@ fn total(charges: &[StatementLine]) -> Result<String, PageError> {
     Ok(sums.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + "))
 }
 
-fn charge_view(charge: &StatementLine, names: &Names) -> ChargeView {
+fn charge_view(charge: &StatementLine, disputes: &[Chargeback], names: &Names) -> ChargeView {
     let state = match charge.state {
         ChargeState::Begun => "under way".to_owned(),
+        ChargeState::RequiresAction => "waits for you at your bank".to_owned(),
+        ChargeState::Succeeded if disputes.iter().any(|dispute| dispute.charge == charge.id) => "paid, disputed".to_owned(),
         ChargeState::Succeeded => "paid".to_owned(),
         ChargeState::Declined | ChargeState::Refused => {
             format!("{}: {}", charge.state.name(), charge.code.as_deref().unwrap_or("no reason given"))

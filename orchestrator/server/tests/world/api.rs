@@ -4,7 +4,6 @@ use axum::body::Body;
 use http::{Method, Request, StatusCode};
 use purser_authority::Caller;
 use purser_db::DbError;
-use purser_provisioning::charges::Rails;
 use purser_provisioning::deploy::bundle::Bundles;
 use purser_provisioning::store::project;
 use purser_provisioning::store::resource::{self, Resource, State};
@@ -28,7 +27,7 @@ pub fn router_with(front: &Front, folder: &std::path::Path, gateway: Gateway) ->
     let url = realm.issuer.parse().unwrap();
     let app = App::new(core.clone(), realm, gateway, bundles, url);
     let engine = purser_provisioning::sagas(&app);
-    purser_http::harden::harden(api::router(Api { app, engine, rails: Rails::default(), clients: front.clients.clone() }), core.env)
+    purser_http::harden::harden(api::router(Api { app, engine, rails: front.rails.clone(), clients: front.clients.clone() }), core.env)
 }
 
 impl World {

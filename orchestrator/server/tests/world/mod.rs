@@ -31,12 +31,14 @@ use purser_identity::bootstrap::{BootstrapError, bootstrap_mint};
 use purser_identity::terms::{TermsDocument, terms_keep};
 use purser_identity::{CallContext, CallerError, Keys, Presented, Realm, SignUp, caller_of};
 use purser_notify::Transport;
+use purser_provisioning::charges::Rails;
 use purser_provisioning::{Core, client_logout, perform};
 use purser_server::front::Front;
 use purser_server::oidc::{Clients, Decisions, Registration, Rules};
 use purser_server::peer::TrustedProxies;
 use purser_server::sso::Sso;
 use purser_server::{console, oidc, unknown};
+use purser_spend::rail::sandbox::SandboxRail;
 use purser_values::env::TestClock;
 use purser_values::{Env, Secret, Sha256Digest};
 use serde_json::{Value, json};
@@ -135,6 +137,7 @@ impl World {
             (LOGOUT_JOB, client_logout::handler(realm.clone(), fetcher)),
         ]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
+        let rails = Rails::new(vec![Arc::new(SandboxRail::new(core.db.clone(), env.clone(), url))]);
         let front = Front {
             core,
             realm,
@@ -144,6 +147,7 @@ impl World {
             configured: Vec::new(),
             proxies: TrustedProxies::default(),
             sso: no_companies(),
+            rails,
         };
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());

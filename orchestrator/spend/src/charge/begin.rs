@@ -15,7 +15,7 @@ use crate::hold::{self, HeldLine, Hold};
 use crate::method::{self, MethodState};
 use crate::rail::RailOrder;
 use crate::token::{self, PaymentToken, TokenState};
-use crate::{freeze, ledger, limits};
+use crate::{chargeback, freeze, ledger, limits};
 
 /// Checks the charge and records that it is about to be captured, or refuses it and records the dispute.
 ///
@@ -96,9 +96,12 @@ fn check(tx: &mut Tx<'_>, env: &Env, entry: &Entry<'_>) -> Result<Result<(HeldLi
     }
     let method = method::find(tx, &hold.payment_method)?.ok_or(DbError::NoRow)?;
     match method.state {
-        MethodState::Active => {}
+        // Where the bank wants to see the person, the rail says so, and the charge waits for them.
+        MethodState::Active | MethodState::NeedsAuthentication => {}
         MethodState::Removed => return Ok(Err(Refusal::PaymentMethodRemoved)),
-        MethodState::NeedsAuthentication => return Ok(Err(Refusal::PaymentMethodNeedsPerson)),
+    }
+    if chargeback::stops(tx, &method.id, &hold.provider)? {
+        return Ok(Err(Refusal::PaymentDisputed));
     }
     if let Err(refusal) = line::bring_to_now(tx, env, hold, &line)? {
         return Ok(Err(refusal));

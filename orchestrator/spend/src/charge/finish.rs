@@ -6,12 +6,12 @@ use purser_values::id::ChargeId;
 use purser_values::{Currency, Env};
 use serde_json::json;
 
-use super::{Charge, ChargeError, ChargeState, Receipt, read};
+use super::{Charge, ChargeError, ChargeState, Receipt, confirmation, read};
 use crate::hold::{self, HeldLine, Hold, HoldState};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RailOutcome;
 use crate::refund::due;
-use crate::{alert, limits, renewal, share};
+use crate::{alert, limits, method, renewal, share};
 
 /// Records what the rail did: captured money leaves the hold, a declined line is free again. Finishing twice does nothing;
 /// a freeze or a revocation since the beginning changes nothing either, because the money has moved.
@@ -20,7 +20,7 @@ use crate::{alert, limits, renewal, share};
 /// When there is no such charge, or the store fails.
 pub fn finish(tx: &mut Tx<'_>, env: &Env, id: &ChargeId, outcome: &RailOutcome) -> Result<Done<Receipt>, ChargeError> {
     let charge = read::find(tx, id)?.ok_or(purser_authority::Denied::NotFound)?;
-    if charge.state != ChargeState::Begun {
+    if !charge.state.is_open() {
         return Ok(Done::quiet(charge.receipt()));
     }
     let hold = match &charge.hold {
@@ -31,6 +31,7 @@ pub fn finish(tx: &mut Tx<'_>, env: &Env, id: &ChargeId, outcome: &RailOutcome) 
     match outcome {
         RailOutcome::Captured { reference } => captured(tx, env, &charge, &hold, &line, reference),
         RailOutcome::Declined { code, message } => declined(tx, env, &charge, &hold, &line, code, message),
+        RailOutcome::RequiresAction => confirmation::wait(tx, env, &charge, &hold),
     }
 }
 
@@ -47,6 +48,8 @@ fn captured(
     pay(tx, env, charge, hold)?;
     set_line(tx, hold, line, "charged")?;
     end(tx, env, charge, ChargeState::Succeeded, None, None, Some(reference))?;
+    confirmation::over(tx, &charge.id)?;
+    method::was_confirmed(tx, &hold.payment_method)?;
     renewal::note(tx, hold, line, charge.begun_at)?;
     hold::settle(tx, hold)?;
     let data =
@@ -77,6 +80,7 @@ fn declined(
         set_line(tx, hold, line, "released")?;
     }
     end(tx, env, charge, ChargeState::Declined, Some(code), Some(&message), None)?;
+    confirmation::over(tx, &charge.id)?;
     // Nothing was taken: whoever waits for it to come back need not any more.
     due::settle(tx, &Charge { state: ChargeState::Declined, ..charge.clone() })?;
     let data = json!({"amount": charge.amount, "provider": hold.provider, "line": line.line});

@@ -40,7 +40,7 @@ pub fn order(tx: &mut Tx<'_>, id: &ChargeId) -> Result<Option<RailOrder>, DbErro
     let select = "select c.id, c.amount, c.currency, c.provider, m.rail, m.reference, l.description from spend_charge c
                   join spend_hold h on h.id = c.hold join payment_method m on m.id = h.payment_method
                   join spend_hold_line l on l.hold = c.hold and l.charge = c.id
-                  where c.id = $1 and c.state = 'begun'";
+                  where c.id = $1 and c.state in ('begun', 'requires_action')";
     let row = tx.query_opt(select, params![id])?;
     row.map(|row| {
         Ok(RailOrder {
@@ -62,6 +62,13 @@ pub fn order(tx: &mut Tx<'_>, id: &ChargeId) -> Result<Option<RailOrder>, DbErro
 pub fn unfinished(tx: &mut Tx<'_>, before: Timestamp) -> Result<Vec<ChargeId>, DbError> {
     let select = "select id from spend_charge where state = 'begun' and begun_at < $1 order by begun_at limit $2";
     tx.query(select, params![before, limits::BATCH])?.iter().map(|row| row.parse("id")).collect()
+}
+
+/// The organisation's charge that the rail knows by this capture.
+pub(crate) fn by_capture(tx: &mut Tx<'_>, rail: &str, capture: &str) -> Result<Option<Charge>, DbError> {
+    let select = "select c.* from spend_charge c join spend_hold h on h.id = c.hold join payment_method m on m.id = h.payment_method
+                  where c.rail_reference = $2 and m.rail = $1";
+    tx.query_opt(select, params![rail, capture])?.as_ref().map(charge_row).transpose()
 }
 
 /// The provider's charge under this key, with the digest that the key is bound to.

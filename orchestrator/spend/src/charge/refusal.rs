@@ -42,8 +42,8 @@ pub enum Refusal {
     CeilingReached,
     #[error("the payment method was removed")]
     PaymentMethodRemoved,
-    #[error("the bank wants a person to confirm the payment method")]
-    PaymentMethodNeedsPerson,
+    #[error("the cardholder disputes a payment to this provider")]
+    PaymentDisputed,
 }
 
 impl Refusal {
@@ -69,7 +69,7 @@ impl Refusal {
             Self::CapReached => "cap_reached",
             Self::CeilingReached => "ceiling_reached",
             Self::PaymentMethodRemoved => "payment_method_removed",
-            Self::PaymentMethodNeedsPerson => "payment_method_needs_person",
+            Self::PaymentDisputed => "payment_disputed",
         }
     }
 }

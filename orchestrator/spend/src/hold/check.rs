@@ -9,7 +9,7 @@ use purser_values::{Env, Money, Timestamp};
 
 use super::{HoldError, Purchase};
 use crate::ceiling::Rule;
-use crate::method::{self, MethodState, PaymentMethod};
+use crate::method::{self, PaymentMethod};
 use crate::pot::Pot as _;
 use crate::quote::Recurs;
 use crate::room::{Ceiling, Full, Need, Reach, Room};
@@ -45,8 +45,8 @@ pub fn before_cap(purchase: &Purchase, method: Option<&PaymentMethod>, frozen: &
     }
     match method {
         None => found.push(no_method(purchase)),
-        Some(method) if method.state == MethodState::NeedsAuthentication => {
-            found.push(HoldError::PaymentMethodNeedsPerson { card_url: purchase.card_url.clone() });
+        Some(method) if method.stopped.contains(&purchase.provider) => {
+            found.push(HoldError::PaymentDisputed { card_url: purchase.card_url.clone() });
         }
         Some(_) => {}
     }

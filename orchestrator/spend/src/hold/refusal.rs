@@ -19,8 +19,8 @@ pub enum HoldError {
     Irreversible,
     #[error("there is no payment method")]
     NoPaymentMethod { card_url: String },
-    #[error("the bank wants a person to confirm the payment method")]
-    PaymentMethodNeedsPerson { card_url: String },
+    #[error("the cardholder disputes a payment to this provider, so nothing more is charged there")]
+    PaymentDisputed { card_url: String },
     #[error("nobody has set a cap for this agent, so it may not spend")]
     NoCap { limits_url: String },
     #[error("the price is in {asked} and the cap in {cap}")]
@@ -55,7 +55,7 @@ impl PublicError for HoldError {
             Self::Quote(_) => "quote_not_acceptable",
             Self::Irreversible => "irreversible_not_granted",
             Self::NoPaymentMethod { .. } => "payment_method_missing",
-            Self::PaymentMethodNeedsPerson { .. } => "payment_method_needs_person",
+            Self::PaymentDisputed { .. } => "payment_disputed",
             Self::NoCap { .. } => "cap_missing",
             Self::Currency { .. } => "cap_currency",
             Self::CapReached { .. } => "cap_reached",
@@ -71,9 +71,7 @@ impl PublicError for HoldError {
         match self {
             Self::Denied(e) => e.kind(),
             Self::Quote(_) => Kind::Provider,
-            Self::Irreversible | Self::NoPaymentMethod { .. } | Self::PaymentMethodNeedsPerson { .. } | Self::NoCap { .. } => {
-                Kind::NeedsPerson
-            }
+            Self::Irreversible | Self::NoPaymentMethod { .. } | Self::PaymentDisputed { .. } | Self::NoCap { .. } => Kind::NeedsPerson,
             Self::Currency { .. }
             | Self::CapReached { .. }
             | Self::TotalReached { .. }
@@ -90,7 +88,9 @@ impl PublicError for HoldError {
             Self::Quote(_) => Some("ask for a new quote; if it stays, report it to the provider".to_owned()),
             Self::Irreversible => Some("run `purser login --irreversible` to ask your person for a grant that allows it".to_owned()),
             Self::NoPaymentMethod { card_url } => Some(format!("ask your person to add a card at {card_url}")),
-            Self::PaymentMethodNeedsPerson { card_url } => Some(format!("ask your person to confirm the card at {card_url}")),
+            Self::PaymentDisputed { card_url } => {
+                Some(format!("ask your person to look at {card_url}: they can allow charges there again"))
+            }
             Self::NoCap { limits_url } => Some(format!("an owner or admin can set a cap at {limits_url}")),
             Self::Currency { .. } => Some("choose a service that is priced in the cap's currency".to_owned()),
             Self::CapReached { limits_url, .. } => Some(format!("an owner or admin can raise the cap at {limits_url}; an agent cannot")),
@@ -119,7 +119,7 @@ impl PublicError for HoldError {
             })),
             Self::CeilingCurrency { rule, asked, .. } => Some(json!({"ceiling": rule, "asked_currency": asked})),
             Self::NoCap { limits_url } => Some(json!({"who_can_raise": ["owner", "admin"], "raise_url": limits_url})),
-            Self::NoPaymentMethod { card_url } | Self::PaymentMethodNeedsPerson { card_url } => {
+            Self::NoPaymentMethod { card_url } | Self::PaymentDisputed { card_url } => {
                 Some(json!({"who_can_change": ["owner", "admin", "billing"], "card_url": card_url}))
             }
             _ => None,

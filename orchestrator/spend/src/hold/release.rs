@@ -8,7 +8,7 @@ use serde_json::json;
 
 use super::{Hold, HoldError, HoldState, LineState, find, lines};
 use crate::quote::Recurs;
-use crate::{share, spender, token};
+use crate::{charge, share, spender, token};
 
 /// Releases every line that is not charged and not being charged, and ends the payment token with it. Releasing again does
 /// nothing. It only ever narrows, so it takes a caller and no permit: undo runs as the system.
@@ -20,14 +20,16 @@ pub fn release(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &HoldId) -> Resu
     spender::allowed(caller, &hold.spender, None)?;
     let given_back = give_back(tx, env, &hold)?;
     let ended = token::end_of_hold(tx, &hold.id)?;
+    // Nobody is asked any more for what nobody wants any more.
+    let done = charge::give_up(tx, env, &hold.id)?;
     if given_back.is_zero() && !ended {
-        return Ok(Done::quiet(()));
+        return Ok(done);
     }
     let event = Event::done("hold_release", caller, hold.id.as_str())
         .in_organisation(&hold.spender.organisation)
         .related([hold.resource.as_str(), hold.spender.agent.as_str()])
         .with(json!({"released": given_back, "provider": hold.provider}));
-    Ok(Done::with_event((), event))
+    Ok(done.and_event(event))
 }
 
 /// Moves the open lines back to the room. A line that is being charged stays held until the rail has answered.

@@ -1,109 +1,84 @@
 //! The embedded rail of the sandbox: well-known cards, no money. Never part of production.
 //!
-//! It stands for a processor: it has tables of its own, answers an order once and for good, and knows nothing of holds.
+//! It stands for a processor: it has tables and pages of its own, answers an order once and for good, and knows nothing of holds. Its
+//! pages are at `/sandbox` of this installation: one on which a card is chosen (no number is typed anywhere), one that is the bank's.
 
+mod bank;
+mod card;
+mod refund;
+
+use purser_db::jobs::enqueue;
 use purser_db::{Db, DbError, Tx, params};
-use purser_values::Env;
+use purser_values::{Env, Timestamp};
 
-use super::{Rail, RailError, RailFuture, RailOrder, RailOutcome, RefundOrder, RefundOutcome};
+use super::event::{Chargeback, ChargebackState, RailEvent, RailNews, take};
+use super::{
+    Confirmation, Rail, RailError, RailFuture, RailOrder, RailOutcome, RefundOrder, RefundOutcome, SellerToken, SellerTokenOrder,
+    SetupOrder, SetupOutcome, SetupPage, WebhookError,
+};
+use crate::limits::SANDBOX_DISPUTE_AFTER_S;
 use crate::method::RailMethod;
 
-const NAME: &str = "sandbox";
+pub use bank::{BankQuestion, authenticate, bank_answer, bank_question};
+pub use card::SandboxCard;
 
-/// The cards that there are, by what they do. Their numbers are the ones that processors publish for tests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SandboxCard {
-    Pays,
-    /// Pays, and takes nothing back.
-    KeepsRefunds,
-    Declines,
-    LacksFunds,
-    WantsAuthentication,
-    Expired,
-}
-
-impl SandboxCard {
-    pub const ALL: [Self; 6] = [Self::Pays, Self::KeepsRefunds, Self::Declines, Self::LacksFunds, Self::WantsAuthentication, Self::Expired];
-
-    /// The last four digits, which also name the card on forms and in the table.
-    #[must_use]
-    pub const fn last4(self) -> &'static str {
-        match self {
-            Self::Pays => "4242",
-            Self::KeepsRefunds => "5126",
-            Self::Declines => "0002",
-            Self::LacksFunds => "9995",
-            Self::WantsAuthentication => "3155",
-            Self::Expired => "0069",
-        }
-    }
-
-    #[must_use]
-    pub const fn description(self) -> &'static str {
-        match self {
-            Self::Pays => "pays every charge",
-            Self::KeepsRefunds => "pays every charge, refuses every refund",
-            Self::Declines => "declines every charge",
-            Self::LacksFunds => "declines for lack of funds",
-            Self::WantsAuthentication => "pays after you confirm once with your bank",
-            Self::Expired => "declines as expired",
-        }
-    }
-
-    #[must_use]
-    pub fn from_last4(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|card| card.last4() == text)
-    }
-
-    /// Why the card refuses a charge, if it does.
-    const fn refusal(self, authenticated: bool) -> Option<(&'static str, &'static str)> {
-        match self {
-            Self::Pays | Self::KeepsRefunds => None,
-            Self::Declines => Some(("card_declined", "the card was declined")),
-            Self::LacksFunds => Some(("insufficient_funds", "the card has not enough funds")),
-            Self::Expired => Some(("expired_card", "the card has expired")),
-            Self::WantsAuthentication if authenticated => None,
-            Self::WantsAuthentication => Some(("authentication_required", "the bank wants the person to confirm")),
-        }
-    }
-}
+pub const NAME: &str = "sandbox";
 
 /// Sets a card up at the rail, which the caller then adds as a payment method in the same write.
 ///
 /// # Errors
 /// When the store fails.
 pub fn set_up(tx: &mut Tx<'_>, env: &Env, card: SandboxCard) -> Result<RailMethod, DbError> {
-    let random: String = env.bytes::<12>().iter().map(|b| format!("{b:02x}")).collect();
-    let reference = format!("sbx_card_{random}");
+    let reference = format!("sbx_card_{}", random(env));
     let insert = "insert into rail_sandbox_card (reference, card, authenticated) values ($1, $2, 0)";
     tx.execute(insert, params![reference, card.last4()])?;
-    Ok(RailMethod {
+    Ok(method(reference, card))
+}
+
+fn method(reference: String, card: SandboxCard) -> RailMethod {
+    RailMethod {
         rail: NAME.to_owned(),
         reference,
         brand: "visa".to_owned(),
         last4: card.last4().to_owned(),
         needs_authentication: card == SandboxCard::WantsAuthentication,
-    })
+    }
 }
 
-/// Stands for the bank's page, where the person confirms.
+/// A person chose a card on the rail's page. Answers where the page sends them.
 ///
 /// # Errors
 /// When the store fails.
-pub fn authenticate(tx: &mut Tx<'_>, reference: &str) -> Result<(), DbError> {
-    tx.execute("update rail_sandbox_card set authenticated = 1 where reference = $1", params![reference]).map(drop)
+pub fn choose(tx: &mut Tx<'_>, env: &Env, setup: &str, card: SandboxCard) -> Result<Option<String>, DbError> {
+    let select = "select back, card from rail_sandbox_setup where reference = $1";
+    let Some(row) = tx.query_opt(select, params![setup])? else { return Ok(None) };
+    if row.get::<Option<String>>("card")?.is_none() {
+        let chosen = set_up(tx, env, card)?;
+        tx.execute("update rail_sandbox_setup set card = $2 where reference = $1", params![setup, chosen.reference])?;
+    }
+    row.get("back").map(Some)
 }
 
 /// The rail as a [`Rail`], on tables in the orchestrator's own database.
 #[derive(Clone, Debug)]
 pub struct SandboxRail {
     db: Db,
+    env: Env,
+    /// The installation's own address, below which the rail's pages are.
+    base: String,
 }
 
 impl SandboxRail {
     #[must_use]
-    pub const fn new(db: Db) -> Self {
-        Self { db }
+    pub fn new(db: Db, env: Env, base: &str) -> Self {
+        Self { db, env, base: base.trim_end_matches('/').to_owned() }
+    }
+
+    async fn write<T: Send + 'static>(
+        &self,
+        work: impl Fn(&mut Tx<'_>) -> Result<T, DbError> + Send + Sync + 'static,
+    ) -> Result<T, RailError> {
+        self.db.write(move |tx| work(tx)).await.map_err(|e: DbError| RailError(e.to_string()))
     }
 }
 
@@ -112,84 +87,136 @@ impl Rail for SandboxRail {
         NAME
     }
 
+    fn set_up<'a>(&'a self, order: &'a SetupOrder) -> RailFuture<'a, SetupPage> {
+        let (reference, back) = (format!("sbx_{}", order.setup), order.back.clone());
+        let url = format!("{}/sandbox/cards/{reference}", self.base);
+        Box::pin(async move {
+            let kept = reference.clone();
+            let insert = "insert into rail_sandbox_setup (reference, back) values ($1, $2) on conflict (reference) do nothing";
+            self.write(move |tx| tx.execute(insert, params![kept, back]).map(drop)).await?;
+            Ok(SetupPage { reference, url })
+        })
+    }
+
+    fn set_up_outcome<'a>(&'a self, reference: &'a str) -> RailFuture<'a, SetupOutcome> {
+        let reference = reference.to_owned();
+        Box::pin(self.write(move |tx| {
+            let select = "select c.reference, c.card from rail_sandbox_setup s join rail_sandbox_card c on c.reference = s.card
+                          where s.reference = $1";
+            let Some(row) = tx.query_opt(select, params![reference])? else { return Ok(SetupOutcome::Open) };
+            let card = SandboxCard::from_last4(&row.get::<String>("card")?);
+            let card = card.ok_or_else(|| DbError::Corrupt("the sandbox has no such card".to_owned()))?;
+            Ok(SetupOutcome::Done(method(row.get("reference")?, card)))
+        }))
+    }
+
+    fn forget<'a>(&'a self, method: &'a str) -> RailFuture<'a, ()> {
+        let method = method.to_owned();
+        let update = "update rail_sandbox_card set card = '' where reference = $1";
+        Box::pin(self.write(move |tx| tx.execute(update, params![method]).map(drop)))
+    }
+
     fn capture<'a>(&'a self, order: &'a RailOrder) -> RailFuture<'a> {
-        let order = order.clone();
-        Box::pin(async move { self.db.write(move |tx| answer(tx, &order)).await.map_err(|e: DbError| RailError(e.to_string())) })
+        let (order, env) = (order.clone(), self.env.clone());
+        Box::pin(self.write(move |tx| answer(tx, &env, &order)))
+    }
+
+    fn confirm<'a>(&'a self, order: &'a RailOrder, _: &'a str) -> RailFuture<'a, Confirmation> {
+        let (order, env) = (order.clone(), self.env.clone());
+        let url = format!("{}/sandbox/bank/{}", self.base, order.charge);
+        Box::pin(async move {
+            match self.write(move |tx| answer(tx, &env, &order)).await? {
+                RailOutcome::RequiresAction => Ok(Confirmation::Page { url }),
+                ended => Ok(Confirmation::Ended(ended)),
+            }
+        })
+    }
+
+    fn cancel<'a>(&'a self, order: &'a RailOrder) -> RailFuture<'a> {
+        let (order, env) = (order.clone(), self.env.clone());
+        Box::pin(self.write(move |tx| match answer(tx, &env, &order)? {
+            RailOutcome::RequiresAction => {
+                bank::end(tx, &order.charge, "confirmation_expired", "nobody confirmed the payment with the bank in time")?;
+                answer(tx, &env, &order)
+            }
+            ended => Ok(ended),
+        }))
     }
 
     fn refund<'a>(&'a self, order: &'a RefundOrder) -> RailFuture<'a, RefundOutcome> {
         let order = order.clone();
-        Box::pin(async move { self.db.write(move |tx| give_back(tx, &order)).await.map_err(|e: DbError| RailError(e.to_string())) })
+        Box::pin(self.write(move |tx| refund::give_back(tx, &order)))
+    }
+
+    fn seller_token<'a>(&'a self, _: &'a SellerTokenOrder) -> RailFuture<'a, SellerToken> {
+        Box::pin(async { Ok(SellerToken::NotOffered) })
+    }
+
+    fn seller_token_revoke<'a>(&'a self, _: &'a str) -> RailFuture<'a, ()> {
+        Box::pin(async { Ok(()) })
+    }
+
+    /// It lives in the same process and writes its messages down by itself.
+    fn receive(&self, _: &str, _: &[u8], _: Timestamp) -> Result<Option<RailEvent>, WebhookError> {
+        Err(WebhookError::Signature)
     }
 }
 
-/// A processor keeps its own count of what it gave back, and never gives more than it took.
-fn give_back(tx: &mut Tx<'_>, order: &RefundOrder) -> Result<RefundOutcome, DbError> {
-    let select = "select outcome, reference from rail_sandbox_refund where request_key = $1";
-    if let Some(row) = tx.query_opt(select, params![order.refund])? {
-        return Ok(refund_of(row.get("outcome")?, row.get("reference")?));
-    }
-    let select = "select c.amount, k.card, cast(coalesce((select sum(r.amount) from rail_sandbox_refund r
-                      where r.charge = c.request_key and r.outcome = 'refunded'), 0) as bigint) as given
-                  from rail_sandbox_charge c left join rail_sandbox_card k on k.reference = c.card
-                  where c.request_key = $1 and c.reference = $2 and c.currency = $3 and c.outcome = 'captured'";
-    let (minor, currency) = (order.amount.minor(), order.amount.currency());
-    let refusal = match tx.query_opt(select, params![order.charge, order.capture, currency])? {
-        None => Some(("charge_unknown", "the rail does not know this charge")),
-        Some(row) if row.get::<Option<String>>("card")?.as_deref() == Some(SandboxCard::KeepsRefunds.last4()) => {
-            Some(("refund_declined", "the card takes nothing back"))
-        }
-        Some(row) if row.get::<i64>("given")?.saturating_add(minor) > row.get::<i64>("amount")? => {
-            Some(("refund_over_charge", "it is more than was taken"))
-        }
-        Some(_) => None,
-    };
-    let (outcome, reference) = match refusal {
-        None => ("refunded", format!("sbx_{}", order.refund)),
-        Some((code, message)) => (code, message.to_owned()),
-    };
-    let insert =
-        "insert into rail_sandbox_refund (request_key, charge, amount, currency, outcome, reference) values ($1, $2, $3, $4, $5, $6)";
-    tx.execute(insert, params![order.refund, order.charge, minor, currency, outcome, reference])?;
-    Ok(refund_of(outcome.to_owned(), reference))
-}
-
-fn refund_of(outcome: String, reference: String) -> RefundOutcome {
-    if outcome == "refunded" {
-        RefundOutcome::Refunded { reference }
-    } else {
-        RefundOutcome::Declined { code: outcome, message: reference }
-    }
-}
-
-fn answer(tx: &mut Tx<'_>, order: &RailOrder) -> Result<RailOutcome, DbError> {
-    if let Some(first) = first_answer(tx, order)? {
-        return Ok(first);
+/// What the rail says to an order: the first final answer, for ever.
+fn answer(tx: &mut Tx<'_>, env: &Env, order: &RailOrder) -> Result<RailOutcome, DbError> {
+    let select = "select outcome, reference from rail_sandbox_charge where request_key = $1";
+    if let Some(row) = tx.query_opt(select, params![order.charge])? {
+        return Ok(outcome_of(row.get("outcome")?, row.get("reference")?));
     }
     let select = "select card, authenticated from rail_sandbox_card where reference = $1";
     let row = tx.query_opt(select, params![order.method])?;
     let card = row.map(|row| Ok::<_, DbError>((row.get::<String>("card")?, row.get::<bool>("authenticated")?))).transpose()?;
-    let refusal = match card.as_ref().and_then(|(last4, done)| Some((SandboxCard::from_last4(last4)?, *done))) {
-        Some((card, authenticated)) => card.refusal(authenticated),
-        None => Some(("card_unknown", "the rail does not know this card")),
+    let card = card.and_then(|(last4, done)| Some((SandboxCard::from_last4(&last4)?, done)));
+    let (outcome, reference) = match card {
+        None => ("card_unknown", "the rail does not know this card".to_owned()),
+        Some((card, authenticated)) => match card.refusal(authenticated) {
+            Some((code, message)) => (code, message.to_owned()),
+            None => (CAPTURED, format!("sbx_{}", order.charge)),
+        },
     };
-    let (outcome, reference) = match refusal {
-        None => ("captured", format!("sbx_{}", order.charge)),
-        Some((code, message)) => (code, message.to_owned()),
-    };
-    let insert =
-        "insert into rail_sandbox_charge (request_key, card, amount, currency, outcome, reference) values ($1, $2, $3, $4, $5, $6)";
+    let insert = "insert into rail_sandbox_charge (request_key, card, amount, currency, outcome, reference, provider)
+                  values ($1, $2, $3, $4, $5, $6, $7)";
     let (minor, currency) = (order.amount.minor(), order.amount.currency());
-    tx.execute(insert, params![order.charge, order.method, minor, currency, outcome, reference])?;
+    tx.execute(insert, params![order.charge, order.method, minor, currency, outcome, reference, order.provider])?;
+    if outcome == CAPTURED && card.is_some_and(|(card, _)| card == SandboxCard::DisputesLater) {
+        dispute_later(tx, env, order, &reference)?;
+    }
     Ok(outcome_of(outcome.to_owned(), reference))
 }
 
-fn first_answer(tx: &mut Tx<'_>, order: &RailOrder) -> Result<Option<RailOutcome>, DbError> {
-    let select = "select outcome, reference from rail_sandbox_charge where request_key = $1";
-    let row = tx.query_opt(select, params![order.charge])?;
-    row.map(|row| Ok(outcome_of(row.get("outcome")?, row.get("reference")?))).transpose()
-}
+const CAPTURED: &str = "captured";
+const REQUIRES_ACTION: &str = "requires_action";
 
 fn outcome_of(outcome: String, reference: String) -> RailOutcome {
-    if outcome == "captured" { RailOutcome::Captured { reference } } else { RailOutcome::Declined { code: outcome, message: reference } }
+    match outcome.as_str() {
+        CAPTURED => RailOutcome::Captured { reference },
+        REQUIRES_ACTION => RailOutcome::RequiresAction,
+        _ => RailOutcome::Declined { code: outcome, message: reference },
+    }
+}
+
+/// The message that a processor would send when the cardholder disputes the payment.
+fn dispute_later(tx: &mut Tx<'_>, env: &Env, order: &RailOrder, capture: &str) -> Result<(), DbError> {
+    let chargeback = Chargeback {
+        capture: capture.to_owned(),
+        reference: format!("sbx_dispute_{}", order.charge),
+        amount: order.amount,
+        reason: "fraudulent".to_owned(),
+        state: ChargebackState::Open,
+    };
+    let event = RailEvent { rail: NAME.to_owned(), id: chargeback.reference.clone(), news: RailNews::Chargeback(chargeback) };
+    if let Some(mut job) = take(tx, env, &event)? {
+        job.run_at = env.now().plus_secs(SANDBOX_DISPUTE_AFTER_S);
+        enqueue(tx, env, &job)?;
+    }
+    Ok(())
+}
+
+fn random(env: &Env) -> String {
+    env.bytes::<12>().iter().map(|b| format!("{b:02x}")).collect()
 }

@@ -81,7 +81,7 @@ impl Missing {
 pub fn expect(tx: &mut Tx<'_>, env: &Env, hold: &Hold, until: Timestamp) -> Result<Done<()>, DbError> {
     let mut done = Done::quiet(());
     for charge in charge::of_hold(tx, &hold.id)? {
-        if !matches!(charge.state, ChargeState::Begun | ChargeState::Succeeded) || missing(tx, &charge)?.is_zero() {
+        if !(charge.state.is_open() || charge.state == ChargeState::Succeeded) || missing(tx, &charge)?.is_zero() {
             continue;
         }
         let insert = "insert into spend_refund_due (charge, organisation, agent, provider, resource, state, since, until)
@@ -119,7 +119,7 @@ pub fn overdue(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
     for row in rows {
         let id: ChargeId = row.parse("charge")?;
         let charge = charge::find(tx, &id)?.ok_or(DbError::NoRow)?;
-        if charge.state == ChargeState::Begun {
+        if charge.state.is_open() {
             // The rail has not said yet whether anything was taken.
             let wait = "update spend_refund_due set until = $2 where charge = $1";
             tx.execute(wait, params![id, env.now().plus_secs(limits::CHARGE_RESUME_S)])?;

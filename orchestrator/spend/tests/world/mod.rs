@@ -218,7 +218,7 @@ impl World {
         match self.begin(ask).await.unwrap() {
             ChargeStep::Ended(receipt) => receipt,
             ChargeStep::Capture(order) => {
-                let outcome = SandboxRail::new(self.db.clone()).capture(&order).await.unwrap();
+                let outcome = SandboxRail::new(self.db.clone(), self.env.clone(), "https://purser.test").capture(&order).await.unwrap();
                 self.finish(&order.charge, outcome).await.value
             }
         }
@@ -239,7 +239,7 @@ impl World {
             RefundStep::Ended(receipt) => return Ok(receipt),
             RefundStep::Give(order) => order,
         };
-        let outcome = SandboxRail::new(self.db.clone()).refund(&order).await.unwrap();
+        let outcome = SandboxRail::new(self.db.clone(), self.env.clone(), "https://purser.test").refund(&order).await.unwrap();
         let env = self.env.clone();
         self.db.write(move |tx| refund::finish(tx, &env, &order.refund, &outcome)).await.map(|done| done.value)
     }

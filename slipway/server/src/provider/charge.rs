@@ -37,6 +37,11 @@ pub async fn collect(cloud: &Cloud, resource: &Resource) -> Answer<()> {
 async fn ask(cloud: &Cloud, resource: &Resource, charge: Charge) -> Answer<()> {
     let (request, key) = message(cloud, &charge)?;
     let outcome = match cloud.orchestrator.charge(&request, &key).await {
+        // A person has to be at their bank first, or it is a status that we do not know: either way nothing is decided.
+        Ok(answer) if !is_final(&answer.status) => {
+            tracing::info!(charge = %charge.id, status = %answer.status, "a charge waits");
+            return Err(ProviderError::unavailable("the payment waits for its person; repeat with the same `Idempotency-Key`", 2));
+        }
         Ok(answer) => answered(answer),
         Err(OrchestratorError::Refused(body)) => refused(&body),
         Err(e @ (OrchestratorError::Unknown(_) | OrchestratorError::Message(_))) => {
@@ -60,6 +65,10 @@ fn message(cloud: &Cloud, charge: &Charge) -> Answer<(ChargeRequest, Idempotency
         period: (!charge.period.is_empty()).then(|| charge.period.clone()),
     };
     Ok((request, charge.id.as_str().parse().map_err(wrong)?))
+}
+
+const fn is_final(status: &ChargeStatus) -> bool {
+    matches!(status, ChargeStatus::Succeeded | ChargeStatus::Declined | ChargeStatus::Refused)
 }
 
 fn answered(answer: ChargeResponse) -> ChargeOutcome {
