@@ -181,11 +181,14 @@ fn may_pay(tx: &mut Tx<'_>, env: &Env, token: &PaymentToken, hold: &Hold, ask: &
     if hold.quote_id != ask.quote {
         return Err(Refusal::QuoteMismatch.into());
     }
-    match method::find(tx, &hold.payment_method)?.ok_or(DbError::NoRow)?.state {
-        MethodState::Active => Ok(()),
-        MethodState::Removed => Err(Refusal::PaymentMethodRemoved.into()),
-        MethodState::NeedsAuthentication => Err(Refusal::PaymentMethodNeedsPerson.into()),
+    let method = method::find(tx, &hold.payment_method)?.ok_or(DbError::NoRow)?;
+    if method.state == MethodState::Removed {
+        return Err(Refusal::PaymentMethodRemoved.into());
     }
+    if method.stopped.contains(&hold.provider) {
+        return Err(Refusal::PaymentDisputed.into());
+    }
+    Ok(())
 }
 
 const fn refusal(full: &Full) -> UsageRefusal {
