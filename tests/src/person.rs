@@ -107,7 +107,8 @@ impl Person {
     /// Puts a sandbox card on file; the newest pays.
     pub async fn put_card(&mut self, last4: &str) -> Page {
         let page = self.open("/card").await;
-        let mut form = page.form("/card");
+        let page = self.browser.press(&page.form("/card"), "").await;
+        let mut form = page.form(&page.path);
         choose(&mut form, "card", last4);
         self.browser.press(&form, "").await
     }

@@ -31,6 +31,21 @@ pub fn mail_server(house: &House) -> Outcome<PathBuf> {
     python::install(house, "mail")
 }
 
+/// A payment processor of somebody else's, and the real one's own client.
+#[derive(Debug)]
+pub struct Processor {
+    /// A folder for `PYTHONPATH`, with localstripe.
+    pub python: PathBuf,
+    /// Holds the npm packages.
+    pub modules: PathBuf,
+}
+
+pub fn processor(house: &House) -> Outcome<Processor> {
+    let client = npm::install(house, "tests/peers/stripe-sdk", "stripe/package.json")?;
+    let modules = client.ancestors().nth(2).map_or_else(|| client.clone(), std::path::Path::to_path_buf);
+    Ok(Processor { python: python::install(house, "localstripe")?, modules })
+}
+
 /// Who judges the authorization server and the pages.
 #[derive(Debug)]
 pub struct Referees {

@@ -3,9 +3,11 @@
 //! Sandbox parts (a mailbox folder, the sandbox rail, open sign-up) are refused unless the file says `profile = "sandbox"`.
 
 mod check;
+mod rail;
 mod sso;
 
 pub use check::{Findings, check};
+pub use rail::{RailConfig, StripeConfig};
 pub use sso::{SignInConfig, SsoConfig};
 
 use std::collections::BTreeSet;
@@ -53,6 +55,9 @@ pub struct Config {
     pub mail: MailConfig,
     #[serde(default)]
     pub sandbox: SandboxConfig,
+    /// How money moves.
+    #[serde(default)]
+    pub rail: RailConfig,
     #[serde(default)]
     pub sign_up: SignUpConfig,
     /// The companies through which people sign in.
@@ -155,6 +160,8 @@ pub enum ConfigError {
     OpenKeys { path: PathBuf },
     #[error("`sign_up.domains` goes with `sign_up.mode = \"domains\"`, and the other way round")]
     SignUpDomains,
+    #[error("`rail`: {0}")]
+    Rail(&'static str),
     #[error("`sign_in.sso` with the name `{name}`: {why}")]
     Sso { name: ConnectionName, why: &'static str },
 }
@@ -194,6 +201,7 @@ impl Config {
         found.extend(twice("clients", self.clients.iter().map(|client| client.id.to_string())));
         found.extend(self.unreachable());
         found.extend(self.open_keys());
+        found.extend(self.rail.refusals(self.sandbox.rail, self.is_sandbox()).into_iter().map(ConfigError::Rail));
         found.extend(self.sign_in.refusals(self.is_sandbox()).into_iter().map(|(name, why)| ConfigError::Sso { name, why }));
         found
     }

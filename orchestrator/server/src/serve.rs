@@ -21,6 +21,7 @@ use purser_provisioning::deploy::bundle::Bundles;
 use purser_provisioning::{App, Configured, Core, Gateway};
 use purser_spend::rail::Rail;
 use purser_spend::rail::sandbox::SandboxRail;
+use purser_stripe::StripeRail;
 use purser_values::{Env, Secret};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -42,6 +43,7 @@ pub const TABLES: &[Migrations] = &[
     purser_audit::MIGRATIONS,
     purser_identity::MIGRATIONS,
     purser_spend::MIGRATIONS,
+    purser_stripe::MIGRATIONS,
     purser_catalogue::MIGRATIONS,
     purser_vault::MIGRATIONS,
     purser_provisioning::MIGRATIONS,
@@ -189,6 +191,10 @@ fn rails(config: &Config, env: &Env, db: &Db) -> Result<Rails, ServeError> {
     let mut rails: Vec<Arc<dyn Rail>> = Vec::new();
     if config.sandbox.rail {
         rails.push(Arc::new(SandboxRail::new(db.clone(), env.clone(), config.public_url.as_str())));
+    }
+    if let Some(stripe) = &config.rail.stripe {
+        let rail = StripeRail::new(db.clone(), env.clone(), stripe.settings(config.is_sandbox())?).map_err(|e| part("rail.stripe")(&e))?;
+        rails.push(Arc::new(rail));
     }
     Ok(Rails::new(rails))
 }

@@ -199,9 +199,6 @@ create table spend_chargeback (
 ){strict};
 create index spend_chargeback_method on spend_chargeback (payment_method, provider);
 create index spend_chargeback_organisation on spend_chargeback (organisation, since);
-create table spend_seller_token (
-    token {text} primary key, rail {text} not null, reference {text} not null, state {text} not null
-){strict};
 create table rail_sandbox_setup (reference {text} primary key, back {text} not null, card {text}){strict};
 alter table payment_method add column stopped {text} not null default '[]';
 alter table rail_sandbox_charge add column provider {text} not null default ''";

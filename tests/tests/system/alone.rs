@@ -27,6 +27,9 @@ use url::Url;
 use crate::market::Market;
 use crate::tiny::Tiny;
 
+/// What a test's processor knows us by.
+pub const STRIPE_KEY: &str = "sk_test_purser";
+pub const STRIPE_WEBHOOK_SECRET: &str = "whsec_of-a-stripe-that-is-none";
 pub const SECRET: &str = "whsec_of-the-fickle-provider";
 const TERMS: &[u8] = b"no promises";
 
@@ -112,8 +115,13 @@ impl Alone {
 
     /// The orchestrator with these markets as its providers, once it has read what they offer.
     pub async fn among(names: &[&'static str], access_life_s: i64) -> Option<(Self, Vec<Arc<Market>>)> {
+        Self::among_paid_through(names, access_life_s, SANDBOX_RAIL).await
+    }
+
+    /// The same with another rail: what the configuration says of it, where `{at}` is the folder.
+    pub async fn among_paid_through(names: &[&'static str], access_life_s: i64, rail: &str) -> Option<(Self, Vec<Arc<Market>>)> {
         let mut markets = Vec::new();
-        let alone = Self::with(false, Arc::new(Mutex::new(Mood::Good)), async |orchestrator| {
+        let alone = Self::with_rail(false, Arc::new(Mutex::new(Mood::Good)), rail, async |orchestrator| {
             for name in names {
                 markets.push(Market::start(name, orchestrator, access_life_s).await);
             }
@@ -140,12 +148,21 @@ impl Alone {
         mood: Arc<Mutex<Mood>>,
         providers: impl AsyncFnOnce(&Url) -> Vec<(&'static str, SocketAddr)>,
     ) -> Option<Self> {
+        Self::with_rail(small_disk, mood, SANDBOX_RAIL, providers).await
+    }
+
+    async fn with_rail(
+        small_disk: bool,
+        mood: Arc<Mutex<Mood>>,
+        rail: &str,
+        providers: impl AsyncFnOnce(&Url) -> Vec<(&'static str, SocketAddr)>,
+    ) -> Option<Self> {
         let binaries = Binaries::find()?;
         let folder = tempfile::tempdir().unwrap();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let url = format!("http://localhost:{port}");
         let providers = providers(&Url::parse(&url).unwrap()).await;
-        write_config(folder.path(), port, &providers);
+        write_config(folder.path(), port, rail, &providers);
         let serve = spawn(&binaries.purser, folder.path(), small_disk);
         let alone = Self { serve, folder, purser: binaries.purser, url, mood, small_disk };
         alone.await_healthy().await;
@@ -230,10 +247,15 @@ async fn provider(orchestrator: &Url, mood: Arc<Mutex<Mood>>) -> SocketAddr {
     address
 }
 
-fn write_config(folder: &Path, port: u16, providers: &[(&str, SocketAddr)]) {
-    let secret = folder.join("secret");
-    fs::write(&secret, SECRET).unwrap();
-    fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
+/// What pays unless a test says otherwise.
+const SANDBOX_RAIL: &str = "[sandbox]\nrail = true\nopen_sign_up = true\nexport_permission = true\n";
+
+fn write_config(folder: &Path, port: u16, rail: &str, providers: &[(&str, SocketAddr)]) {
+    for (name, secret) in [("secret", SECRET), ("stripe_key", STRIPE_KEY), ("stripe_whsec", STRIPE_WEBHOOK_SECRET)] {
+        let file = folder.join(name);
+        fs::write(&file, secret).unwrap();
+        fs::set_permissions(&file, fs::Permissions::from_mode(0o600)).unwrap();
+    }
     for sub in ["data", "mail"] {
         fs::create_dir(folder.join(sub)).unwrap();
     }
@@ -241,8 +263,8 @@ fn write_config(folder: &Path, port: u16, providers: &[(&str, SocketAddr)]) {
     let allowed = providers.iter().map(|(_, address)| format!("\"{address}\"")).collect::<Vec<_>>().join(", ");
     let mut config = format!(
         "profile = \"sandbox\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\ndatabase = \"sqlite:{at}/data/purser.db\"\n\
-         data = \"{at}/data\"\nkeys = \"{at}/keys\"\nfetch_allow = [{allowed}]\n[mail]\nfolder = \"{at}/mail\"\n\
-         [sandbox]\nrail = true\nopen_sign_up = true\nexport_permission = true\n"
+         data = \"{at}/data\"\nkeys = \"{at}/keys\"\nfetch_allow = [{allowed}]\n[mail]\nfolder = \"{at}/mail\"\n{}",
+        rail.replace("{at}", &at.to_string())
     );
     for (name, address) in providers {
         let provider = format!("[[providers]]\nname = \"{name}\"\nurl = \"http://{address}/\"\nsigning_secret_file = \"{at}/secret\"\n");

@@ -12,16 +12,17 @@ use http::StatusCode;
 use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_http::{Fetcher, Origin};
 use purser_provider::{
-    AccountCall, AccountOpen, AccountOutcome, Answer, Call, Config, MemoryStore, OrchestratorClient, OrchestratorKeys, Provider,
-    ProviderError, router,
+    AccountCall, AccountOpen, AccountOutcome, Answer, Call, Config, MemoryStore, OrchestratorClient, OrchestratorError, OrchestratorKeys,
+    Provider, ProviderError, router,
 };
 use purser_values::{Currency, Env, Money, Secret, Sha256Digest};
 use purser_wire::catalog::{Period, Price, Pricing, Service};
 use purser_wire::charge::{ChargeRequest, ChargeResponse};
 use purser_wire::control::{AccountControl, AgentControl};
-use purser_wire::id::{QuoteId, QuoteLineId, ResourceId};
+use purser_wire::id::{ChargeId, QuoteId, QuoteLineId, ResourceId};
 use purser_wire::manifest::{Extension, Manifest};
 use purser_wire::quote::{Quote, QuoteLine, QuoteRequest, QuoteTerms};
+use purser_wire::refund::{RefundRequest, RefundResponse};
 use purser_wire::resource::{CreateResource, ResourceEnvelope};
 use serde_json::json;
 use tokio::sync::watch;
@@ -146,16 +147,26 @@ impl Market {
 
     /// Charges what was sold, signed with our key.
     pub async fn charge(&self, sold: &Sold, key: &str) -> ChargeResponse {
-        let line = &sold.quote.lines[0];
+        self.charge_of(sold, sold.quote.lines[0].amount, key).await.unwrap()
+    }
+
+    /// Charges any amount of what was sold.
+    pub async fn charge_of(&self, sold: &Sold, amount: Money, key: &str) -> Result<ChargeResponse, OrchestratorError> {
         let request = ChargeRequest {
             payment_token: sold.token.clone(),
             quote_id: sold.quote.id.clone(),
-            quote_line_id: line.id.clone(),
-            amount: line.amount,
+            quote_line_id: sold.quote.lines[0].id.clone(),
+            amount,
             resource_id: None,
             period: None,
         };
-        self.orchestrator.charge(&request, &key.parse().unwrap()).await.unwrap()
+        self.orchestrator.charge(&request, &key.parse().unwrap()).await
+    }
+
+    /// Gives a part of a charge back.
+    pub async fn refund(&self, charge: &ChargeId, minor: i64, key: &str) -> RefundResponse {
+        let request = RefundRequest { amount: Money::from_minor(minor, Currency::USD), reason: None };
+        self.orchestrator.refund(charge, &request, &key.parse().unwrap()).await.unwrap()
     }
 
     fn note(&self, what: &'static str) {

@@ -18,6 +18,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("orchestrator/authority", &["base/db", "base/crypto", "base/values"]),
     ("orchestrator/provisioning", &["orchestrator/DOMAIN", "orchestrator/authority", "protocol/client", "protocol/wire", "guard", "base/"]),
     ("orchestrator/server", &["orchestrator/", "protocol/client", "protocol/wire", "guard", "base/"]),
+    // an adapter, and no domain: it speaks for the ledger to a processor
+    ("orchestrator/stripe", &["orchestrator/spend", "base/"]),
     ("orchestrator/", &["orchestrator/authority", "protocol/wire", "guard", "base/"]),
     ("slipway/server", &["slipway/", "protocol/provider", "protocol/wire", "guard", "base/"]),
     ("slipway/edge", &["slipway/workers", "slipway/dns", "guard", "base/"]),
@@ -28,7 +30,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("bench", &["orchestrator/", "slipway/", "protocol/", "guard", "base/", "cli"]),
 ];
 
-const NOT_A_DOMAIN: [&str; 3] = ["orchestrator/authority", "orchestrator/provisioning", "orchestrator/server"];
+const NOT_A_DOMAIN: [&str; 4] = ["orchestrator/authority", "orchestrator/stripe", "orchestrator/provisioning", "orchestrator/server"];
 
 pub fn check(crates: &[Crate]) -> Vec<Finding> {
     let mut findings = Vec::new();

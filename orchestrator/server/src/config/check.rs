@@ -60,6 +60,9 @@ fn look(text: &str, findings: &mut Findings) {
     if let Err(e) = clients(&config) {
         findings.problems.push(e.to_string());
     }
+    if let Some(stripe) = &config.rail.stripe {
+        findings.problems.extend(stripe.secrets_look_wrong(config.is_sandbox()));
+    }
     warn(&config, &table, findings);
 }
 
@@ -151,6 +154,10 @@ fn files(config: &Config, table: &Table, findings: &mut Findings) {
         config.providers.iter().map(|p| ("signing_secret_file", p.signing_secret_file.as_path())).collect();
     let sso = config.sign_in.sso.iter().filter_map(|one| one.client_secret_file.as_deref());
     secrets.extend(sso.map(|file| ("sign_in.sso.client_secret_file", file)));
+    if let Some(stripe) = &config.rail.stripe {
+        secrets.push(("rail.stripe.secret_key_file", stripe.secret_key_file.as_path()));
+        secrets.extend(stripe.webhook_secret_files.iter().map(|file| ("rail.stripe.webhook_secret_files", file.as_path())));
+    }
     if let MailConfig::Smtp(smtp) = &config.mail {
         secrets.extend(smtp.password_file.as_deref().map(|file| ("mail.password_file", file)));
         if let Some(file) = smtp.ca_file.as_deref().filter(|file| !file.is_file()) {
@@ -200,6 +207,9 @@ fn warn(config: &Config, table: &Table, findings: &mut Findings) {
     }
     if config.metrics_listen.is_some_and(|at| at.ip().is_unspecified()) {
         warn("`metrics_listen` listens on every address: keep strangers from it");
+    }
+    if !config.sandbox.rail && config.rail.stripe.is_none() {
+        warn("there is no `rail`: nobody can put a card on file, so nothing that costs money can be bought");
     }
     if config.providers.is_empty() {
         warn("there are no `providers`: nothing can be bought here");

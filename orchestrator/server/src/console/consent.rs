@@ -14,6 +14,7 @@ use http::{HeaderName, HeaderValue, header};
 use purser_authority::action::PaymentMethodSet;
 use purser_identity::session::Session;
 use purser_identity::terms::terms_body;
+use purser_spend::rail::sandbox;
 use purser_values::Sha256Digest;
 
 use super::failure::PageError;
@@ -23,7 +24,7 @@ use crate::membership::could;
 
 /// Whether the person may put one of the sandbox's cards on file while accepting: a member may let agents act, and brings no card.
 fn may_add_card(front: &Front, session: &Session) -> bool {
-    front.sandbox && could::<PaymentMethodSet>(&session.caller())
+    front.rails.main() == Some(sandbox::NAME) && could::<PaymentMethodSet>(&session.caller())
 }
 
 /// `/terms/{sha256}`: the kept bytes of a terms document, as text that cannot run anything.

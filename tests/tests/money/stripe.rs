@@ -1,0 +1,230 @@
+//! The `stripe` rail against localstripe, behind a front that is as strict as the processor; the processor's own client reads what we did.
+
+use std::time::Duration;
+
+use purser_tests::processes::until;
+use purser_tests::{Agent, Ask, Choice, Person, store};
+use purser_wire::charge::{ChargeResponse, ChargeStatus};
+use purser_wire::refund::RefundStatus;
+use serde_json::{Value, json};
+
+use crate::alone::{Alone, STRIPE_WEBHOOK_SECRET};
+use crate::front::{Front, no_card_number};
+use crate::market::{GOLD, Market, Sold};
+
+const LIFE_S: i64 = 3_600;
+
+struct Scene {
+    front: Front,
+    alone: Alone,
+    shop: std::sync::Arc<Market>,
+    ada: Person,
+}
+
+impl Scene {
+    async fn start() -> Option<Self> {
+        let front = Front::start().await?;
+        let (alone, mut markets) = Alone::among_paid_through(&["shop"], LIFE_S, &front.rail()).await?;
+        front.tell(&alone.url, STRIPE_WEBHOOK_SECRET).await;
+        let ada = alone.person("ada");
+        Some(Self { front, alone, shop: markets.remove(0), ada })
+    }
+
+    /// Ada puts a card on file on the processor's page. Answers her card page afterwards.
+    async fn card(&mut self, number: &str) -> String {
+        let page = self.ada.open("/card").await;
+        let leave = self.ada.browser.press(&page.form("/card"), "").await;
+        assert!(!leave.body.contains("name=\"number\""), "a page of ours asks for a number");
+        let url = link(&leave.body, "_checkout/").unwrap_or_else(|| panic!("no way to the processor: {}", leave.text()));
+        let done = self.front.checkout(&url, number).await;
+        let back = done["back"].as_str().unwrap_or_else(|| panic!("{done}"));
+        self.ada.open(back.strip_prefix(&self.alone.url).unwrap()).await.body
+    }
+
+    async fn customer(&mut self, name: &str) -> Agent {
+        let agent = self.alone.agent(name);
+        agent.login(&mut self.ada, Ask::ALL, &Choice::USUAL).await;
+        agent.must(&["init", name]).await;
+        agent
+    }
+
+    async fn buy(&self, agent: &Agent, name: &str) -> Sold {
+        agent.must(&["add", "shop/gold", "--name", name]).await;
+        self.shop.sold.lock().unwrap().last().unwrap().clone()
+    }
+
+    /// The processor's name of a charge.
+    async fn capture_of(&self, charge: &ChargeResponse) -> String {
+        let copy = tempfile::tempdir().unwrap();
+        self.alone.copy(copy.path());
+        let all = "select id || ' ' || coalesce(rail_reference, '') as x from spend_charge";
+        let found = store::texts(copy.path(), "purser.db", all).await;
+        let line = found.into_iter().find(|line| line.starts_with(charge.id.as_str())).unwrap();
+        line.split_once(' ').unwrap().1.to_owned()
+    }
+
+    async fn webhook(&self, header: &str, body: &str) -> u16 {
+        let url = format!("{}/webhooks/stripe", self.alone.url);
+        let sent = reqwest::Client::new().post(url).header("stripe-signature", header).body(body.to_owned()).send();
+        sent.await.unwrap().status().as_u16()
+    }
+
+    /// The books add up, the processor never got an odd request, and no card number is anywhere.
+    async fn is_sound(&self) {
+        let copy = tempfile::tempdir().unwrap();
+        self.alone.copy(copy.path());
+        assert_eq!(store::ledger_faults(copy.path()).await, Vec::<String>::new());
+        no_card_number(copy.path());
+        let log = tempfile::tempdir().unwrap();
+        std::fs::write(log.path().join("log"), self.alone.log()).unwrap();
+        no_card_number(log.path());
+        let odd: Vec<Value> = self.front.asked().await.into_iter().filter(|one| one["refused"].is_object()).collect();
+        assert!(odd.is_empty(), "{odd:#?}");
+    }
+}
+
+/// The first link on a page that has this in it.
+fn link(body: &str, part: &str) -> Option<String> {
+    let links = body.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next());
+    links.map(|url| url.replace("&amp;", "&").replace("&#38;", "&")).find(|url| url.contains(part))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_is_set_up_charged_given_back_and_forgotten_and_the_processors_own_client_sees_each() {
+    let Some(mut scene) = Scene::start().await else { return };
+    let page = scene.card("4242424242424242").await;
+    assert!(page.contains("visa ending in 4242"), "{page}");
+    let agent = scene.customer("buyer").await;
+    let sold = scene.buy(&agent, "first").await;
+    let paid = scene.shop.charge(&sold, "k1").await;
+    assert_eq!(paid.status, ChargeStatus::Succeeded, "{paid:?}");
+    assert_eq!(scene.shop.charge(&sold, "k1").await, paid, "a repeat gets the first answer");
+    assert_eq!(scene.front.posts("/v1/payment_intents").await, 1);
+
+    let capture = scene.capture_of(&paid).await;
+    let seen = scene.front.read(&capture).await;
+    assert_eq!((seen["amount"].as_i64(), seen["currency"].as_str(), seen["status"].as_str()), (Some(GOLD), Some("usd"), Some("succeeded")));
+    assert_eq!(seen["metadata"], json!({"charge": paid.id, "description": "golden greetings", "provider": "shop"}));
+    assert!(seen["organisation"].as_str().unwrap().starts_with("org_") && seen["last4"] == "4242", "{seen}");
+
+    // The answer is lost on the way: the same key asks again, and one payment is made.
+    let second = scene.buy(&agent, "second").await;
+    scene.front.lose(1).await;
+    let again = scene.shop.charge(&second, "k2").await;
+    assert_eq!(again.status, ChargeStatus::Succeeded, "{again:?}");
+    let of_second: Vec<Value> = scene.front.asked().await.into_iter().filter(|one| one["key"] == json!(again.id)).collect();
+    assert!(of_second.len() >= 2 && of_second.iter().all(|one| one["body"] == of_second[0]["body"]), "{of_second:#?}");
+
+    let refund = scene.shop.refund(&paid.id, 200, "r1").await;
+    assert_eq!(refund.status, RefundStatus::Succeeded, "{refund:?}");
+    let seen = scene.front.read(&capture).await;
+    assert_eq!(seen["refunds"], json!([{"amount": 200, "status": "succeeded", "refund": refund.id}]));
+
+    let page = scene.ada.open("/card").await;
+    let remove = purser_tests::form::Form::all(&page.body).into_iter().find(|form| form.action.ends_with("/remove")).unwrap();
+    scene.ada.browser.press(&remove, "").await;
+    until("the processor to forget the card", Duration::from_secs(20), async || {
+        let asked = scene.front.asked().await;
+        asked.iter().any(|one| one["path"].as_str().is_some_and(|path| path.ends_with("/detach"))).then_some(())
+    })
+    .await;
+    let refused = scene.shop.charge(&scene.shop.sold.lock().unwrap()[0].clone(), "k3").await;
+    assert_eq!(refused.status, ChargeStatus::Refused);
+    scene.is_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_that_is_declined_pays_nothing_and_one_that_wants_its_person_waits_for_them() {
+    let Some(mut scene) = Scene::start().await else { return };
+    scene.card("4000000000000341").await;
+    let agent = scene.customer("buyer").await;
+    let sold = scene.buy(&agent, "declined").await;
+    let declined = scene.shop.charge(&sold, "k1").await;
+    assert_eq!((declined.status, declined.code.as_deref()), (ChargeStatus::Declined, Some("card_declined")));
+
+    scene.card("4000002760003184").await;
+    for (name, yes) in [("yes", true), ("no", false), ("told", true)] {
+        let sold = scene.buy(&agent, name).await;
+        let pending = scene.shop.charge(&sold, name).await;
+        assert_eq!((pending.status.clone(), pending.code.as_deref()), (ChargeStatus::Pending, Some("requires_action")), "{pending:?}");
+        let page = scene.ada.open(&format!("/confirm/{}", pending.id)).await;
+        let leave = scene.ada.browser.press(&page.form(&page.path), "").await;
+        let bank = link(&leave.body, "_bank/").unwrap_or_else(|| panic!("no way to the bank: {}", leave.text()));
+        let back = scene.front.bank(&bank, yes).await;
+        if name == "told" {
+            // The person closes the window; the processor's own message brings the charge on.
+            until("the processor's message", Duration::from_secs(20), async || {
+                (scene.shop.charge(&sold, name).await.status == ChargeStatus::Succeeded).then_some(())
+            })
+            .await;
+            continue;
+        }
+        let said = scene.ada.open(back.strip_prefix(&scene.alone.url).unwrap()).await.text();
+        let learned = scene.shop.charge(&sold, name).await;
+        if yes {
+            assert!(said.contains("It is paid"), "{said}");
+            assert_eq!((learned.status, &learned.id), (ChargeStatus::Succeeded, &pending.id));
+            assert_eq!(scene.front.read(&scene.capture_of(&learned).await).await["status"], "succeeded");
+        } else {
+            assert!(said.contains("Nothing was paid"), "{said}");
+            assert_eq!((learned.status, learned.code.as_deref()), (ChargeStatus::Declined, Some("authentication_failed")));
+        }
+    }
+    scene.is_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn messages_that_the_processors_own_client_signed_are_taken_once_and_all_others_are_refused() {
+    let Some(mut scene) = Scene::start().await else { return };
+    scene.card("4242424242424242").await;
+    let agent = scene.customer("buyer").await;
+    let (first, second) = (scene.buy(&agent, "first").await, scene.buy(&agent, "second").await);
+    let paid = scene.shop.charge(&first, "k1").await;
+    let capture = scene.capture_of(&paid).await;
+    let dispute = |id: &str, status: &str| {
+        json!({"id": id, "object": "event", "type": "charge.dispute.updated", "data": {"object": {"id": "dp_1", "object": "dispute",
+            "amount": GOLD, "currency": "usd", "reason": "fraudulent", "status": status, "payment_intent": capture}}})
+        .to_string()
+    };
+    let body = dispute("evt_1", "needs_response");
+    let good = scene.front.sign(STRIPE_WEBHOOK_SECRET, &body, None).await;
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs() as i64;
+    let old = scene.front.sign(STRIPE_WEBHOOK_SECRET, &body, Some(now - 301)).await;
+    let other = scene.front.sign("whsec_of-somebody-else", &body, None).await;
+    for (header, body, what) in [
+        (old.as_str(), body.clone(), "too old"),
+        (other.as_str(), body.clone(), "another secret"),
+        (good.as_str(), body.replace("500", "900"), "another amount"),
+        (good.as_str(), format!("{body} "), "one byte more"),
+        ("", body.clone(), "no signature"),
+    ] {
+        assert_eq!(scene.webhook(header, &body).await, 401, "{what}");
+    }
+    assert_eq!(scene.shop.charge(&second, "k2").await.status, ChargeStatus::Succeeded, "what was refused did something");
+
+    let (third, fourth) = (scene.buy(&agent, "third").await, scene.buy(&agent, "fourth").await);
+    for _ in 0..3 {
+        assert_eq!(scene.webhook(&good, &body).await, 204);
+    }
+    let page = until("the dispute on the page", Duration::from_secs(20), async || {
+        let page = scene.ada.open("/card").await;
+        page.body.contains("Disputed payments").then_some(page)
+    })
+    .await;
+    assert_eq!(page.body.matches("the bank decides").count(), 1, "{}", page.text());
+    let refused = scene.shop.charge(&third, "k3").await;
+    assert_eq!((refused.status, refused.code.as_deref()), (ChargeStatus::Refused, Some("payment_disputed")));
+    assert_eq!(agent.refused(&["add", "shop/gold", "--name", "fifth"]).await, "payment_disputed");
+
+    // The bank decides for the payment, and an old message that comes late changes nothing.
+    for (body, event) in [(dispute("evt_3", "won"), "won"), (dispute("evt_2", "under_review"), "late")] {
+        let header = scene.front.sign(STRIPE_WEBHOOK_SECRET, &body, None).await;
+        assert_eq!(scene.webhook(&header, &body).await, 204, "{event}");
+    }
+    until("charges to go on", Duration::from_secs(20), async || {
+        scene.ada.open("/card").await.body.contains("the payment stands").then_some(())
+    })
+    .await;
+    assert_eq!(scene.shop.charge(&fourth, "k4").await.status, ChargeStatus::Succeeded);
+    scene.is_sound().await;
+}
