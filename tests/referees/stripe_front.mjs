@@ -12,28 +12,32 @@ const METADATA = (...names) => names.map((name) => `metadata[${name}]`);
 
 // Which fields each request may and must have.
 const SHAPES = [
-  [/^\/v1\/customers$/, METADATA('organisation'), []],
+  [/^\/v1\/customers$/, METADATA('organisation')],
   [
     /^\/v1\/checkout\/sessions$/,
     ['mode', 'customer', 'payment_method_types[0]', 'success_url', 'cancel_url', 'client_reference_id', 'metadata[setup]', 'setup_intent_data[metadata][setup]'],
-    [],
   ],
-  [/^\/v1\/setup_intents$/, ['customer', 'usage', 'payment_method_types[0]', 'metadata[setup]'], []],
+  [/^\/v1\/setup_intents$/, ['customer', 'usage', 'payment_method_types[0]', 'metadata[setup]']],
   [
     /^\/v1\/payment_intents$/,
     ['amount', 'currency', 'customer', 'payment_method', 'payment_method_types[0]', 'off_session', 'confirm', ...METADATA('charge', 'provider', 'description')],
-    [],
   ],
-  [/^\/v1\/payment_intents\/pi_\w+\/confirm$/, ['payment_method', 'return_url'], []],
-  [/^\/v1\/payment_intents\/pi_\w+\/cancel$/, [], []],
-  [/^\/v1\/refunds$/, ['payment_intent', 'amount', ...METADATA('refund')], []],
-  [/^\/v1\/payment_methods\/pm_\w+\/detach$/, [], []],
+  [/^\/v1\/payment_intents\/pi_\w+\/confirm$/, ['payment_method', 'return_url']],
+  [/^\/v1\/payment_intents\/pi_\w+\/cancel$/, []],
+  [/^\/v1\/refunds$/, ['payment_intent', 'amount', ...METADATA('refund')]],
+  [/^\/v1\/payment_methods\/pm_\w+\/detach$/, []],
+  [
+    /^\/v1\/shared_payment\/issued_tokens$/,
+    ['payment_method', 'seller_details[network_business_profile]', 'usage_limits[currency]', 'usage_limits[max_amount]', 'usage_limits[expires_at]'],
+  ],
+  [/^\/v1\/shared_payment\/issued_tokens\/spt_\w+\/revoke$/, []],
 ];
 
 const asked = []; // every request of the orchestrator's
 const keys = new Map(); // idempotency key -> what was asked and answered
 const sessions = new Map(); // Checkout sessions
 const onSession = new Map(); // payment intents that a person was sent to the bank for
+let tokens = false; // whether the account has shared payment tokens
 let down = 0; // how many of the next requests take effect and lose their answer
 
 const readBody = async (stream) => {
@@ -65,7 +69,7 @@ function wrong(request, path, fields) {
   if (headers.authorization !== `Bearer ${KEY}`) return refuse(401, 'api_key_invalid', 'who are you');
   const preview = path.startsWith('/v1/shared_payment/');
   if (headers['stripe-version'] !== (preview ? PREVIEW : VERSION)) return refuse(400, 'version', `which version: ${headers['stripe-version']}`);
-  if (method === 'GET' || preview) return null;
+  if (method === 'GET') return null;
   if (headers['content-type'] !== 'application/x-www-form-urlencoded') return refuse(400, 'content_type', 'no form');
   if (!headers['idempotency-key']) return refuse(400, 'no_key', 'no idempotency key');
   const shape = SHAPES.find(([pattern]) => pattern.test(path));
@@ -104,6 +108,10 @@ async function answer(origin, method, path, query, fields) {
     const intent = await upstream('GET', `/v1/setup_intents/${found.setup_intent}?expand[]=payment_method`);
     const { secret, ...shown } = found;
     return { status: 200, json: { ...shown, url: null, setup_intent: intent.json } };
+  }
+  if (tokens && path.startsWith('/v1/shared_payment/')) {
+    const id = path.split('/')[4] ?? `spt_${asked.length}`;
+    return { status: 200, json: { id, object: 'shared_payment.issued_token', status: path.endsWith('/revoke') ? 'deactivated' : 'active' } };
   }
   const confirm = path.match(/^\/v1\/payment_intents\/(pi_\w+)\/confirm$/);
   if (confirm) {
@@ -150,6 +158,10 @@ const server = http.createServer(async (request, response) => {
     response.end(JSON.stringify(json));
   };
   if (url.pathname === '/_asked') return send({ status: 200, json: asked });
+  if (url.pathname === '/_tokens') {
+    tokens = true;
+    return send({ status: 200, json: {} });
+  }
   if (url.pathname === '/_lose') {
     down = Number(body);
     return send({ status: 200, json: {} });

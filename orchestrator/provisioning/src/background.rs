@@ -139,6 +139,7 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
             log_out_ended(tx, &env)?;
             purser_db::idempotency::forget(tx, now.plus_secs(-KEEP_S))?;
             purser_db::jobs::forget_done(tx, now.plus_secs(-KEEP_S))?;
+            purser_spend::rail::forget(tx, now.plus_secs(-KEEP_S))?;
             let before = now.plus_secs(-CHARGE_LATE_S);
             let mut late = Vec::new();
             for charge in purser_spend::charge::unfinished(tx, before)? {

@@ -36,11 +36,14 @@ pub struct Chargeback {
     pub ended_at: Option<Timestamp>,
 }
 
-/// Whether a dispute stops charges of the method at the provider.
-pub(crate) fn stops(tx: &mut Tx<'_>, method: &PaymentMethodId, provider: &ProviderName) -> Result<bool, DbError> {
-    let select = "select reference from spend_chargeback
-                  where payment_method = $1 and provider = $2 and state <> 'won' and lifted_at is null limit 1";
-    Ok(tx.query_opt(select, params![method, provider])?.is_some())
+/// Writes beside the method at which providers disputes stop it, so that holds and charges need not look here.
+fn keep_stopped(tx: &mut Tx<'_>, method: &PaymentMethodId) -> Result<(), DbError> {
+    let select = "select distinct provider from spend_chargeback
+                  where payment_method = $1 and state <> 'won' and lifted_at is null order by provider";
+    let rows = tx.query(select, params![method])?;
+    let providers = rows.iter().map(|row| row.get::<String>("provider")).collect::<Result<Vec<_>, _>>()?;
+    let stopped = serde_json::json!(providers).to_string();
+    tx.execute("update payment_method set stopped = $2 where id = $1", params![method, stopped]).map(drop)
 }
 
 /// The organisation's disputes, the newest first; an agent's only, where one is named.

@@ -16,6 +16,7 @@ use purser_db::{DbError, Row, Tx, Value, params};
 use purser_values::Timestamp;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::{OrganisationId, PaymentMethodId};
+use purser_values::name::ProviderName;
 use serde::Serialize;
 
 pub use add::add;
@@ -54,6 +55,9 @@ pub struct PaymentMethod {
     pub brand: String,
     pub last4: String,
     pub state: MethodState,
+    /// Providers at which a disputed payment stops it ([`crate::chargeback`]).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub stopped: Vec<ProviderName>,
     pub added_at: Timestamp,
 }
 
@@ -128,6 +132,7 @@ impl PaymentMethod {
             brand: row.get("brand")?,
             last4: row.get("last4")?,
             state: row.parse("state")?,
+            stopped: serde_json::from_str(&row.get::<String>("stopped")?).map_err(|e| DbError::Corrupt(e.to_string()))?,
             added_at: row.get("added_at")?,
         })
     }
@@ -138,7 +143,7 @@ impl PaymentMethod {
 /// # Errors
 /// When the store fails.
 pub fn current(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Option<PaymentMethod>, DbError> {
-    let select = "select id, organisation, rail, reference, brand, last4, state, added_at from payment_method
+    let select = "select id, organisation, rail, reference, brand, last4, state, stopped, added_at from payment_method
                   where organisation = $1 and state <> 'removed' order by added_at desc, id desc limit 1";
     tx.query_opt(select, params![organisation])?.as_ref().map(PaymentMethod::from_row).transpose()
 }
@@ -149,7 +154,7 @@ pub(crate) fn current_of<'a>(
     organisations: impl IntoIterator<Item = &'a OrganisationId>,
 ) -> Result<BTreeMap<OrganisationId, PaymentMethod>, DbError> {
     let rows: Vec<Vec<Value>> = organisations.into_iter().map(|organisation| params![organisation].to_vec()).collect();
-    let select = "select m.id, m.organisation, m.rail, m.reference, m.brand, m.last4, m.state, m.added_at
+    let select = "select m.id, m.organisation, m.rail, m.reference, m.brand, m.last4, m.state, m.stopped, m.added_at
                   from {rows:text} join payment_method m on m.organisation = r.c1 where m.state <> 'removed'
                   order by m.added_at desc, m.id desc";
     let mut found = BTreeMap::new();
@@ -165,7 +170,7 @@ pub(crate) fn current_of<'a>(
 /// # Errors
 /// When the store fails.
 pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<PaymentMethod>, DbError> {
-    let select = "select id, organisation, rail, reference, brand, last4, state, added_at from payment_method
+    let select = "select id, organisation, rail, reference, brand, last4, state, stopped, added_at from payment_method
                   where organisation = $1 and state <> 'removed' order by added_at desc, id desc";
     tx.query(select, params![organisation])?.iter().map(PaymentMethod::from_row).collect()
 }
@@ -175,7 +180,7 @@ pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Paymen
 /// # Errors
 /// When the store fails.
 pub fn find(tx: &mut Tx<'_>, id: &PaymentMethodId) -> Result<Option<PaymentMethod>, DbError> {
-    let select = "select id, organisation, rail, reference, brand, last4, state, added_at from payment_method where id = $1";
+    let select = "select id, organisation, rail, reference, brand, last4, state, stopped, added_at from payment_method where id = $1";
     tx.query_opt(select, params![id])?.as_ref().map(PaymentMethod::from_row).transpose()
 }
 

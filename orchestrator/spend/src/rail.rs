@@ -16,7 +16,7 @@ use purser_values::{Money, Secret, Timestamp};
 
 use crate::method::RailMethod;
 
-pub use event::{Chargeback, ChargebackState, EVENT_JOB, RailEvent, RailNews, take};
+pub use event::{Chargeback, ChargebackState, EVENT_JOB, RailEvent, RailNews, forget, take};
 
 /// A person wants to put a payment method on file.
 #[derive(Clone, Debug, PartialEq, Eq)]

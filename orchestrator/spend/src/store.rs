@@ -203,5 +203,7 @@ create table rail_sandbox_setup (reference {text} primary key, back {text} not n
 alter table payment_method add column stopped {text} not null default '[]';
 alter table rail_sandbox_charge add column provider {text} not null default ''";
 
-pub const MIGRATIONS: Migrations =
-    Migrations { domain: "spend", steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS, LEAN, RAILS] };
+pub const MIGRATIONS: Migrations = Migrations {
+    domain: "spend",
+    steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS, LEAN, RAILS],
+};

@@ -81,6 +81,11 @@ impl Front {
         self.http.post(format!("{}_lose", self.url)).body(count.to_string()).send().await.unwrap();
     }
 
+    /// From now on the account has shared payment tokens.
+    pub async fn has_tokens(&self) {
+        self.http.post(format!("{}_tokens", self.url)).send().await.unwrap();
+    }
+
     /// Every request that the orchestrator made.
     pub async fn asked(&self) -> Vec<Value> {
         self.http.get(format!("{}_asked", self.url)).send().await.unwrap().json().await.unwrap()

@@ -2,13 +2,18 @@
 
 use std::time::Duration;
 
+use purser_db::Db;
+use purser_spend::rail::{Rail as _, SellerToken, SellerTokenOrder};
+use purser_stripe::{Settings, StripeRail, Tokens};
 use purser_tests::processes::until;
 use purser_tests::{Agent, Ask, Choice, Person, store};
+use purser_values::id::PaymentTokenId;
+use purser_values::{Currency, Env, Money, Secret};
 use purser_wire::charge::{ChargeResponse, ChargeStatus};
 use purser_wire::refund::RefundStatus;
 use serde_json::{Value, json};
 
-use crate::alone::{Alone, STRIPE_WEBHOOK_SECRET};
+use crate::alone::{Alone, STRIPE_KEY, STRIPE_WEBHOOK_SECRET};
 use crate::front::{Front, no_card_number};
 use crate::market::{GOLD, Market, Sold};
 
@@ -227,4 +232,44 @@ async fn messages_that_the_processors_own_client_signed_are_taken_once_and_all_o
     .await;
     assert_eq!(scene.shop.charge(&fourth, "k4").await.status, ChargeStatus::Succeeded);
     scene.is_sound().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sellers_token_is_issued_within_its_limits_where_the_account_has_them_and_the_seller_charges_ours_where_not() {
+    let Some(front) = Front::start().await else { return };
+    let (env, folder) = (Env::system(), tempfile::tempdir().unwrap());
+    let db: Db = Db::open(&format!("sqlite:{}", folder.path().join("rail.db").display()).parse().unwrap()).await.unwrap();
+    let settings = |tokens| Settings {
+        secret_key: Secret::new(STRIPE_KEY.to_owned()),
+        webhook_secrets: Vec::new(),
+        api_base: Some(front.url.parse().unwrap()),
+        account: None,
+        tokens,
+    };
+    let rail = StripeRail::new(db.clone(), env.clone(), settings(Tokens::Auto)).unwrap();
+    let order = SellerTokenOrder {
+        token: PaymentTokenId::mint(&env),
+        rail: "stripe".to_owned(),
+        method: "cus_1/pm_1".to_owned(),
+        seller: "profile_1".to_owned(),
+        most: Money::from_minor(GOLD, Currency::USD),
+        expires_at: env.now().plus_secs(60),
+    };
+    let before = SellerTokenOrder { token: PaymentTokenId::mint(&env), ..order.clone() };
+    assert!(matches!(rail.seller_token(&before).await.unwrap(), SellerToken::NotOffered), "localstripe has no such tokens");
+    front.has_tokens().await;
+    let SellerToken::Issued { reference, plain } = rail.seller_token(&order).await.unwrap() else { panic!("it has them now") };
+    assert!(plain.expose().starts_with("spt_") && *plain.expose() == reference);
+    rail.seller_token_revoke(&reference).await.unwrap();
+    let asked = front.asked().await;
+    let body = format!(
+        "payment_method=pm_1&seller_details%5Bnetwork_business_profile%5D=profile_1&usage_limits%5Bcurrency%5D=usd\
+         &usage_limits%5Bmax_amount%5D={GOLD}&usage_limits%5Bexpires_at%5D={}",
+        order.expires_at.as_secs()
+    );
+    assert_eq!((asked[1]["body"].as_str(), asked[1]["key"].as_str()), (Some(body.as_str()), Some(order.token.as_str())));
+    assert_eq!(asked[2]["path"], format!("/v1/shared_payment/issued_tokens/{reference}/revoke"));
+    let never = StripeRail::new(db, env, settings(Tokens::Off)).unwrap();
+    assert!(matches!(never.seller_token(&order).await.unwrap(), SellerToken::NotOffered));
+    assert_eq!(front.asked().await.len(), 3, "an operator who wants none asks for none");
 }

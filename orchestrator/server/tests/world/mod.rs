@@ -137,7 +137,8 @@ impl World {
             (LOGOUT_JOB, client_logout::handler(realm.clone(), fetcher)),
         ]);
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
-        let rails = Rails::new(vec![Arc::new(SandboxRail::new(core.db.clone(), env.clone(), url))]);
+        let rail = || Rails::new(vec![Arc::new(SandboxRail::new(core.db.clone(), env.clone(), url))]);
+        let rails = if sandbox { rail() } else { Rails::default() };
         let front = Front {
             core,
             realm,

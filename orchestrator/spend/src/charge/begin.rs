@@ -15,7 +15,7 @@ use crate::hold::{self, HeldLine, Hold};
 use crate::method::{self, MethodState};
 use crate::rail::RailOrder;
 use crate::token::{self, PaymentToken, TokenState};
-use crate::{chargeback, freeze, ledger, limits};
+use crate::{freeze, ledger, limits};
 
 /// Checks the charge and records that it is about to be captured, or refuses it and records the dispute.
 ///
@@ -100,7 +100,7 @@ fn check(tx: &mut Tx<'_>, env: &Env, entry: &Entry<'_>) -> Result<Result<(HeldLi
         MethodState::Active | MethodState::NeedsAuthentication => {}
         MethodState::Removed => return Ok(Err(Refusal::PaymentMethodRemoved)),
     }
-    if chargeback::stops(tx, &method.id, &hold.provider)? {
+    if method.stopped.contains(&hold.provider) {
         return Ok(Err(Refusal::PaymentDisputed));
     }
     if let Err(refusal) = line::bring_to_now(tx, env, hold, &line)? {

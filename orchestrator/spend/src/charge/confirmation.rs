@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Charge, ChargeError, ChargeState, RESUME_JOB, Receipt, read};
-use crate::hold::Hold;
+use crate::hold::{Hold, HoldState};
 use crate::limits;
 
 /// The kind of job that tells people that a payment waits for them; its payload is a [`Waiting`].
@@ -58,7 +58,10 @@ pub(super) fn wait(tx: &mut Tx<'_>, env: &Env, charge: &Charge, hold: &Hold) -> 
     if charge.state == ChargeState::RequiresAction {
         return Ok(Done::quiet(receipt));
     }
-    let (now, until) = (env.now(), env.now().plus_secs(limits::CONFIRM_PATIENCE_S));
+    let now = env.now();
+    // An order that was undone while the rail was asked has nobody to wait for.
+    let is_wanted = hold.state == HoldState::Open;
+    let until = if is_wanted { now.plus_secs(limits::CONFIRM_PATIENCE_S) } else { now };
     let update = "update spend_charge set state = $2, code = $3, message = $4 where id = $1 and state = 'begun'";
     tx.execute(update, params![charge.id, ChargeState::RequiresAction.name(), CODE, SAID])?;
     let insert = "insert into spend_charge_confirmation (charge, organisation, agent, since, until) values ($1, $2, $3, $4, $5)";
@@ -80,9 +83,13 @@ pub(super) fn wait(tx: &mut Tx<'_>, env: &Env, charge: &Charge, hold: &Hold) -> 
         .in_organisation(organisation)
         .related([hold.id.as_str(), hold.resource.as_str(), agent.as_str()])
         .with(json!({"amount": charge.amount, "provider": charge.provider, "until": until}));
-    let tell = NewJob { dedupe: Some(format!("{CONFIRM_JOB}:{}", charge.id)), ..NewJob::now(env, CONFIRM_JOB, json!(waiting)) };
     let over = NewJob { run_at: until, dedupe: Some(format!("{RESUME_JOB}_until:{}", charge.id)), ..resume(env, &charge.id) };
-    Ok(Done::with_event(receipt, event).and_job(tell).and_job(over))
+    let done = Done::with_event(receipt, event).and_job(over);
+    if !is_wanted {
+        return Ok(done);
+    }
+    let tell = NewJob { dedupe: Some(format!("{CONFIRM_JOB}:{}", charge.id)), ..NewJob::now(env, CONFIRM_JOB, json!(waiting)) };
+    Ok(done.and_job(tell))
 }
 
 const CODE: &str = "requires_action";

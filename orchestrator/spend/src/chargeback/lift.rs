@@ -31,6 +31,7 @@ pub fn lift(
     if lifted == 0 {
         return Ok(Done::quiet(()));
     }
+    super::keep_stopped(tx, id)?;
     let event = Event::done(permit.verb(), permit.caller(), id.as_str())
         .in_organisation(&method.organisation)
         .with(json!({"provider": provider, "disputes": lifted}));

@@ -74,6 +74,7 @@ pub fn record(tx: &mut Tx<'_>, env: &Env, rail: &str, news: &rail::Chargeback) -
     if tx.execute(insert, &[who, what].concat())? == 0 {
         return Ok(Done::quiet(true));
     }
+    super::keep_stopped(tx, &hold.payment_method)?;
     let told = Told {
         organisation: organisation.clone(),
         agent: agent.clone(),

@@ -53,6 +53,7 @@ pub(super) fn keep(
         brand: set_up.brand.clone(),
         last4: set_up.last4.clone(),
         state,
+        stopped: Vec::new(),
         added_at: env.now(),
     };
     let insert = "insert into payment_method (id, organisation, rail, reference, brand, last4, state, added_by, added_at)

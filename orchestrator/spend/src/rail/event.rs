@@ -6,7 +6,7 @@
 use purser_db::jobs::NewJob;
 use purser_db::{DbError, Tx, params};
 use purser_values::id::{ChargeId, PaymentSetupId};
-use purser_values::{Env, Money};
+use purser_values::{Env, Money, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -62,6 +62,14 @@ pub fn take(tx: &mut Tx<'_>, env: &Env, event: &RailEvent) -> Result<Option<NewJ
     let insert = "insert into rail_event (rail, id, at) values ($1, $2, $3) on conflict (rail, id) do nothing";
     let first = tx.execute(insert, params![event.rail, event.id, env.now()])? == 1;
     Ok(first.then(|| NewJob::now(env, EVENT_JOB, json!(event))))
+}
+
+/// Forgets which messages were taken before this moment; no rail repeats one after weeks.
+///
+/// # Errors
+/// When the store fails.
+pub fn forget(tx: &mut Tx<'_>, before: Timestamp) -> Result<(), DbError> {
+    tx.execute("delete from rail_event where at < $1", params![before]).map(drop)
 }
 
 impl ChargebackState {
