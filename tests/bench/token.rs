@@ -13,6 +13,8 @@
 
 #[path = "token/connection.rs"]
 mod connection;
+#[path = "token/cpu.rs"]
+mod cpu;
 #[path = "token/disk.rs"]
 mod disk;
 #[path = "token/load.rs"]
@@ -29,6 +31,16 @@ use crate::load::{Kind, Measured, Side};
 use crate::servers::Servers;
 
 const CONNECTIONS: usize = 16;
+/// One round: the two sides take turns.
+const TURNS: [(Kind, Side); 7] = [
+    (Kind::ClientCredentials, Side::Ours),
+    (Kind::ClientCredentials, Side::Theirs),
+    (Kind::Refresh, Side::Ours),
+    (Kind::Refresh, Side::Theirs),
+    (Kind::AgentRefresh, Side::Ours),
+    (Kind::Introspect, Side::Ours),
+    (Kind::Hello, Side::Ours),
+];
 const WARM_UP: Duration = Duration::from_millis(500);
 
 fn main() {
@@ -39,14 +51,10 @@ fn main() {
         let mut servers = Servers::start(CONNECTIONS).await;
         let before = disk::flush_us(&servers.folder());
         let mut all: BTreeMap<String, Vec<Measured>> = BTreeMap::new();
+        let only = std::env::args().nth(3);
+        let turns = TURNS.into_iter().filter(|(kind, _)| only.as_deref().is_none_or(|only| only == kind.name()));
         for round in 1..=rounds {
-            for (kind, side) in [
-                (Kind::ClientCredentials, Side::Ours),
-                (Kind::ClientCredentials, Side::Theirs),
-                (Kind::Refresh, Side::Ours),
-                (Kind::Refresh, Side::Theirs),
-                (Kind::AgentRefresh, Side::Ours),
-            ] {
+            for (kind, side) in turns.clone() {
                 let measured = servers.load(kind, side, WARM_UP, window).await;
                 let name = format!("{}_{}", kind.name(), side.name());
                 eprintln!(
@@ -57,11 +65,12 @@ fn main() {
             }
         }
         let after = disk::flush_us(&servers.folder());
-        println!("{}", summary(rounds, &all, before, after));
+        let cpu = cpu::ratios(&servers.folder()).await;
+        println!("{}", summary(rounds, &all, &cpu, before, after));
     });
 }
 
-fn summary(rounds: u64, all: &BTreeMap<String, Vec<Measured>>, before: u64, after: u64) -> Value {
+fn summary(rounds: u64, all: &BTreeMap<String, Vec<Measured>>, cpu: &cpu::Ratios, before: u64, after: u64) -> Value {
     let mut metrics = serde_json::Map::new();
     for (name, measured) in all {
         metrics.insert(format!("{name}_per_s"), json!(median(measured.iter().map(|m| m.rate)).round()));
@@ -73,8 +82,8 @@ fn summary(rounds: u64, all: &BTreeMap<String, Vec<Measured>>, before: u64, afte
     metrics.insert("fdatasync_us_before".to_owned(), json!(before));
     metrics.insert("fdatasync_us_after".to_owned(), json!(after));
     let ratio = |ours: &str, theirs: &str| {
-        let per_round = all[ours].iter().zip(&all[theirs]).map(|(ours, theirs)| ours.rate / theirs.rate);
-        (median(per_round) * 100.0).round() / 100.0
+        let per_round = all.get(ours)?.iter().zip(all.get(theirs)?).map(|(ours, theirs)| ours.rate / theirs.rate);
+        Some(hundredths(median(per_round)))
     };
     json!({
         "name": "token",
@@ -83,9 +92,16 @@ fn summary(rounds: u64, all: &BTreeMap<String, Vec<Measured>>, before: u64, afte
         "ratios": {
             "client_credentials_vs_oidc_provider": ratio("client_credentials_ours", "client_credentials_theirs"),
             "refresh_vs_oidc_provider": ratio("refresh_ours", "refresh_theirs"),
+            "issue_cpu_vs_signature": hundredths(cpu.issue),
+            "verify_cpu_vs_signature": hundredths(cpu.verify),
+            "introspect_vs_hello": ratio("introspect_ours", "hello_ours"),
             "agent_refresh_vs_oidc_provider": ratio("agent_refresh_ours", "refresh_theirs"),
         },
     })
+}
+
+fn hundredths(value: f64) -> f64 {
+    (value * 100.0).round() / 100.0
 }
 
 fn median(values: impl Iterator<Item = f64>) -> f64 {

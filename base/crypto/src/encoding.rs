@@ -13,3 +13,14 @@ pub fn b64url(bytes: &[u8]) -> String {
 pub fn b64url_decode(text: &str) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
+
+/// Adds them to a text.
+pub fn push_b64url(text: &mut String, bytes: &[u8]) {
+    URL_SAFE_NO_PAD.encode_string(bytes, text);
+}
+
+/// Characters that so many bytes become.
+#[must_use]
+pub const fn encoded_len(bytes: usize) -> usize {
+    (bytes * 4).div_ceil(3)
+}

@@ -14,4 +14,4 @@ pub use foreign::ForeignKeys;
 pub use jwk::Jwk;
 pub use key::{Algorithm, SigningKey};
 pub use source::KeySource;
-pub use verify::{JoseError, Verified, decode_unverified, decode_unverified_untyped, verify, verify_bytes, verify_untyped};
+pub use verify::{JoseError, Unverified, Verified, decode_unverified, decode_unverified_untyped, verify, verify_bytes, verify_untyped};

@@ -55,6 +55,16 @@ impl Db {
         }
     }
 
+    /// A number that is another one after every write of this process, once somebody can know of the write: while it stays the same,
+    /// what was read here is still so, as far as this process goes. Others may have written all the same.
+    #[must_use]
+    pub fn writes(&self) -> u64 {
+        match &self.0 {
+            Inner::Sqlite(sqlite) => sqlite.commits.count(),
+            Inner::Postgres(postgres) => postgres.commits.count(),
+        }
+    }
+
     /// Applies the steps that are not applied yet, in the order given.
     ///
     /// # Errors

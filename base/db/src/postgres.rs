@@ -158,7 +158,9 @@ where
     let ended = match &outcome {
         Ok(_) if !session.retry => {
             let began = Instant::now();
-            session.batch("commit").inspect(|()| commits.took(began.elapsed()))
+            let committed = session.batch("commit");
+            commits.tried();
+            committed.inspect(|()| commits.took(began.elapsed()))
         }
         _ => session.batch("rollback"),
     };

@@ -150,7 +150,7 @@ fn write_loop(connection: &Connection, waiting: &Receiver<Box<dyn Write>>, commi
         match commit_group(connection, &mut group, waiting, commits) {
             Ok(()) => group.into_iter().for_each(|write| write.release()),
             Err(error) if group.len() == 1 => group.into_iter().for_each(|write| write.fail(error.clone())),
-            Err(_) => group.into_iter().for_each(|write| commit_alone(connection, write)),
+            Err(_) => group.into_iter().for_each(|write| commit_alone(connection, write, commits)),
         }
     }
 }
@@ -186,7 +186,9 @@ fn commit_group(
         return Err(DbError::Full);
     }
     let began = Instant::now();
-    connection.execute_batch("commit").map_err(|e| {
+    let committed = connection.execute_batch("commit");
+    commits.tried();
+    committed.map_err(|e| {
         let _ = connection.execute_batch("rollback");
         DbError::from(e)
     })?;
@@ -194,13 +196,15 @@ fn commit_group(
     Ok(())
 }
 
-fn commit_alone(connection: &Connection, mut write: Box<dyn Write>) {
+fn commit_alone(connection: &Connection, mut write: Box<dyn Write>, commits: &Commits) {
     let outcome = connection.execute_batch("begin immediate").map_err(DbError::from).and_then(|()| {
         write.run(connection);
         if connection.is_autocommit() {
             return Err(DbError::Full);
         }
-        connection.execute_batch("commit").map_err(|e| {
+        let committed = connection.execute_batch("commit");
+        commits.tried();
+        committed.map_err(|e| {
             let _ = connection.execute_batch("rollback");
             DbError::from(e)
         })

@@ -37,6 +37,19 @@ fn take_one(tx: &mut Tx<'_>) -> Result<i64, Refused> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_number_of_writes_is_another_one_once_a_write_is_known_and_reads_leave_it() {
+    each_engine(TABLES, |db| async move {
+        let before = db.writes();
+        db.write::<_, DbError, _>(|tx| tx.execute("insert into cap (id, room) values ('a', 7)", params![])).await.unwrap();
+        let after = db.writes();
+        assert!(after > before);
+        db.read::<_, DbError, _>(|tx| tx.query("select room from cap", params![])).await.unwrap();
+        assert_eq!(db.writes(), after);
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_two_hundred_that_race_exactly_seven_get_what_there_is_for_seven() {
     each_engine(TABLES, |db| async move {
         db.write::<_, DbError, _>(|tx| tx.execute("insert into cap (id, room) values ('a', 7)", params![])).await.unwrap();

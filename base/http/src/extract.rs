@@ -1,6 +1,6 @@
 //! Extractors that refuse with problem documents and never read more than they must.
 
-use axum::body::to_bytes;
+use axum::body::{Body, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use bytes::Bytes;
 use http::request::Parts;
@@ -66,8 +66,20 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 impl<S: Send + Sync> FromRequest<S> for FormBytes {
     type Rejection = Problem;
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        expect_type(request.headers(), "application/x-www-form-urlencoded")?;
-        read_body(request, JSON_BODY_BYTES).await.map(Self)
+        Self::read(request).await.map(|(_, form)| form)
+    }
+}
+
+impl FormBytes {
+    /// The body, and the head that it came with.
+    ///
+    /// # Errors
+    /// 415 when it is no form, and as [`read_body`].
+    pub async fn read(request: Request) -> Result<(Parts, Self), Problem> {
+        let (parts, body) = request.into_parts();
+        expect_type(&parts.headers, "application/x-www-form-urlencoded")?;
+        let bytes = read_bytes(&parts.headers, body, JSON_BODY_BYTES).await?;
+        Ok((parts, Self(bytes)))
     }
 }
 
@@ -76,12 +88,17 @@ impl<S: Send + Sync> FromRequest<S> for FormBytes {
 /// # Errors
 /// 413 when it is longer, 400 when it breaks off.
 pub async fn read_body(request: Request, limit: usize) -> Result<Bytes, Problem> {
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
+    let (parts, body) = request.into_parts();
+    read_bytes(&parts.headers, body, limit).await
+}
+
+async fn read_bytes(headers: &HeaderMap, body: Body, limit: usize) -> Result<Bytes, Problem> {
+    let declared = headers.get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()).and_then(|v| v.parse::<u64>().ok());
     let too_large = || Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", format!("the body is larger than {limit} bytes"));
     if declared.is_some_and(|length| length > limit as u64) {
         return Err(too_large());
     }
-    to_bytes(request.into_body(), limit).await.map_err(|e| {
+    to_bytes(body, limit).await.map_err(|e| {
         use std::error::Error as _;
         let over = e.source().is_some_and(|s| s.to_string().contains("length limit"));
         if over { too_large() } else { Problem::new(StatusCode::BAD_REQUEST, "body_not_readable", "the body broke off") }

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use axum::extract::{DefaultBodyLimit, Request, State};
-use axum::middleware::{self, Next};
+use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
@@ -12,9 +11,11 @@ use http::{HeaderName, HeaderValue, StatusCode};
 use purser_values::Env;
 use purser_values::id::RequestId;
 use purser_values::limits::JSON_BODY_BYTES;
+use tower::ServiceBuilder;
 use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
+use crate::around::{Answer, Around, AroundLayer};
 use crate::problem::Problem;
 
 /// The header that carries the request id in every response.
@@ -27,6 +28,18 @@ const PROBES: [&str; 4] = ["/health", "/healthz", "/readyz", "/metrics"];
 const CONTENT_POLICY: &str =
     "default-src 'none'; style-src 'self'; img-src 'self' data:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
+/// What every answer says unless its route says something else.
+const SECURITY_HEADERS: [(HeaderName, &str); 7] = [
+    (X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (X_FRAME_OPTIONS, "DENY"),
+    // not `no-referrer`: browsers would then send `Origin: null` with our own forms too
+    (REFERRER_POLICY, "same-origin"),
+    (CACHE_CONTROL, "no-store"),
+    (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
+    (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
+    (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
+];
+
 /// The id of the request, for handlers and logs: ours, or the one that a trusted proxy gave it.
 #[derive(Clone, Debug)]
 pub struct CurrentRequest(pub Arc<str>);
@@ -37,31 +50,46 @@ pub struct AcceptedRequestId(pub String);
 
 /// Dresses a router. A route that needs a larger body sets its own `DefaultBodyLimit`; a response that brings one of the headers keeps it.
 pub fn harden(router: Router, env: Env) -> Router {
-    router
-        .layer(DefaultBodyLimit::max(JSON_BODY_BYTES))
-        .layer(CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed on our side").into_response()
-        }))
-        .layer(middleware::from_fn_with_state(env, dress))
+    let panic = CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed on our side").into_response()
+    });
+    // One stack: each further call of `layer` would clone all that lies within once more, for every request.
+    router.layer(ServiceBuilder::new().layer(AroundLayer(Dress { env })).layer(panic).layer(DefaultBodyLimit::max(JSON_BODY_BYTES)))
 }
 
-async fn dress(State(env): State<Env>, mut request: Request, next: Next) -> Response {
-    let accepted = request.extensions_mut().remove::<AcceptedRequestId>();
-    let id: Arc<str> = accepted.map_or_else(|| RequestId::mint(&env).as_str().into(), |id| id.0.into());
-    request.extensions_mut().insert(CurrentRequest(id.clone()));
-    let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-    let is_probe = PROBES.contains(&path.as_str());
-    // Every line that is logged while the request is worked on carries its id.
-    let span = tracing::info_span!("request", request_id = %id, %method, path);
-    let began = Instant::now();
-    let mut response = next.run(request).instrument(span.clone()).await;
-    let _in_request = span.enter();
-    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+#[derive(Clone)]
+struct Dress {
+    env: Env,
+}
 
+impl Around for Dress {
+    fn around<F>(&self, mut request: Request, within: impl FnOnce(Request) -> F) -> Answer
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let accepted = request.extensions_mut().remove::<AcceptedRequestId>();
+        let id: Arc<str> = accepted.map_or_else(|| RequestId::mint(&self.env).into_text(), |id| id.0.into());
+        request.extensions_mut().insert(CurrentRequest(id.clone()));
+        let path = request.uri().path();
+        let is_probe = PROBES.contains(&path);
+        // Every line that is logged while the request is worked on carries its id.
+        let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path);
+        let began = Instant::now();
+        let answer = span.in_scope(|| within(request)).instrument(span.clone());
+        Box::pin(async move {
+            let response = answer.await;
+            let _in_request = span.enter();
+            dress(response, &id, is_probe, began)
+        })
+    }
+}
+
+fn dress(mut response: Response, id: &str, is_probe: bool, began: Instant) -> Response {
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
     if let Some(problem) = response.extensions_mut().remove::<Problem>() {
         let mut parts = response.into_parts().0;
         parts.headers.remove(CONTENT_LENGTH);
-        response = Response::from_parts(parts, problem.body(Some(&id)).into());
+        response = Response::from_parts(parts, problem.body(Some(id)).into());
         tracing::info!(code = problem.code, status = problem.status.as_u16(), took_ms, "refused");
     } else if is_probe {
         tracing::debug!(status = response.status().as_u16(), took_ms, "answered");
@@ -69,19 +97,11 @@ async fn dress(State(env): State<Env>, mut request: Request, next: Next) -> Resp
         tracing::info!(status = response.status().as_u16(), took_ms, "answered");
     }
     let headers = response.headers_mut();
-    if let Ok(value) = HeaderValue::from_str(&id) {
+    headers.reserve(1 + SECURITY_HEADERS.len());
+    if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
     }
-    for (name, value) in [
-        (X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (X_FRAME_OPTIONS, "DENY"),
-        // not `no-referrer`: browsers would then send `Origin: null` with our own forms too
-        (REFERRER_POLICY, "same-origin"),
-        (CACHE_CONTROL, "no-store"),
-        (CONTENT_SECURITY_POLICY, CONTENT_POLICY),
-        (HeaderName::from_static("cross-origin-opener-policy"), "same-origin"),
-        (HeaderName::from_static("cross-origin-resource-policy"), "same-origin"),
-    ] {
+    for (name, value) in SECURITY_HEADERS {
         headers.entry(name).or_insert(HeaderValue::from_static(value));
     }
     response

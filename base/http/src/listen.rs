@@ -18,7 +18,7 @@ use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tower::ServiceExt as _;
+use tower::{Layer as _, ServiceExt as _};
 use tower_http::timeout::RequestBodyTimeoutLayer;
 
 use crate::crowd::{self, Crowd};
@@ -49,7 +49,8 @@ impl Default for Limits {
 
 /// Serves until `stop` is ready, then lets requests under way finish. Handlers may ask for `ConnectInfo<SocketAddr>`.
 pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: impl Future<Output = ()>) {
-    let router = router.layer(RequestBodyTimeoutLayer::new(limits.body));
+    // Around the router and not a layer of it, which would be cloned with all that lies within for every request.
+    let service = RequestBodyTimeoutLayer::new(limits.body).layer(router);
     let places = Arc::new(Semaphore::new(limits.connections));
     let crowd = Crowd::new(limits.connections_per_address, limits.shared_addresses);
     let graceful = GracefulShutdown::new();
@@ -64,10 +65,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             tracing::debug!(%peer, "one address asks for too many connections");
             continue;
         };
-        let router = router.clone();
+        let service = service.clone();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(ConnectInfo(peer));
-            router.clone().oneshot(request)
+            service.clone().oneshot(request)
         });
         let mut http = http1::Builder::new();
         let connection = http.timer(TokioTimer::new()).header_read_timeout(limits.head).serve_connection(TokioIo::new(stream), service);

@@ -2,6 +2,10 @@
 //!
 //! Secrets have no textual form, so none can get in.
 
+mod gathered;
+
+pub use gathered::LogEnd;
+
 use std::backtrace::{Backtrace, BacktraceStatus};
 use std::io::Write as _;
 
@@ -9,6 +13,8 @@ use purser_values::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use tracing_subscriber::EnvFilter;
+
+use self::gathered::Gathered;
 
 /// What is logged when `RUST_LOG` says nothing.
 const LOGGED: &str = "info";
@@ -23,15 +29,17 @@ pub enum LogFormat {
 }
 
 /// Starts the log; `RUST_LOG` chooses how much. From now on a panic of any thread is a line of it, too: it would be plain text otherwise.
-pub fn start(format: LogFormat) {
+pub fn start(format: LogFormat) -> LogEnd {
+    let (lines, end) = Gathered::start(std::io::stderr());
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_ansi(false);
+    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(false);
     // the first one stays: a test may have started it
     let _ = match format {
         LogFormat::Text => log.try_init(),
         LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
     };
     std::panic::set_hook(Box::new(panicked));
+    end
 }
 
 fn panicked(panic: &std::panic::PanicHookInfo<'_>) {

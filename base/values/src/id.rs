@@ -43,7 +43,17 @@ impl<K: Kind> Id<K> {
             *slot = ALPHABET[usize::try_from(bits & 31).unwrap_or(0)];
             bits >>= 5;
         }
-        Self(format!("{}_{}", K::PREFIX, String::from_utf8_lossy(&body)).into(), PhantomData)
+        let mut text = String::with_capacity(K::PREFIX.len() + 1 + BODY);
+        text.push_str(K::PREFIX);
+        text.push('_');
+        text.extend(body.into_iter().map(char::from));
+        Self(text.into(), PhantomData)
+    }
+
+    /// The text alone, without a copy.
+    #[must_use]
+    pub fn into_text(self) -> Arc<str> {
+        self.0
     }
 
     #[must_use]

@@ -17,7 +17,7 @@ use crate::outcome::{Failure, Success};
 pub(super) async fn run(context: &Context, arguments: &Serve) -> Result<Success, Failure> {
     let config = read(&arguments.config)?;
     context.logs_json.set(config.log == LogFormat::Json);
-    log::start(config.log);
+    let _log = log::start(config.log);
     let stop = stop().map_err(|e| Failure::new(Kind::Internal, "INTERNAL", format!("signals cannot be awaited: {e}")))?;
     purser_server::serve(config, Env::system(), stop).await.map_err(|e| failed(&e))?;
     Ok(Success::new(json!({ "stopped": true }), "Stopped."))

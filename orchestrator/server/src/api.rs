@@ -25,26 +25,47 @@ mod webhooks;
 mod whoami;
 mod workloads;
 
+use std::ops::Deref;
+use std::sync::Arc;
+
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, State};
-use axum::middleware::{from_fn_with_state, map_response_with_state};
+use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use purser_flow::Engine;
 use purser_http::Problem;
+use purser_http::around::AroundLayer;
 use purser_provisioning::App;
 use purser_provisioning::charges::Rails;
 use purser_values::limits::UPLOAD_BODY_BYTES;
+use tower::ServiceBuilder;
 
+use self::challenge::Challenge;
 use crate::oidc::Clients;
 
-/// State of the routes, cheap to clone.
+/// State of the routes. Every request clones it several times, so a clone is one counter.
 #[derive(Clone)]
-pub struct Api {
+pub struct Api(Arc<Parts>);
+
+pub struct Parts {
     pub app: App,
     pub engine: Engine,
     pub rails: Rails,
     pub clients: Clients,
+}
+
+impl Deref for Api {
+    type Target = Parts;
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}
+
+impl Api {
+    #[must_use]
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
 }
 
 /// Makes the list of routes and the router from one table, so that no route escapes the test of who may call it.
@@ -114,14 +135,13 @@ routes! {
 /// The routes, without the headers that every listener adds.
 pub fn router(api: Api) -> Router {
     table()
-        .layer(map_response_with_state(api.clone(), where_to_step_up))
-        .layer(from_fn_with_state(api.clone(), challenge::add))
+        .layer(ServiceBuilder::new().layer(AroundLayer(Challenge(api.clone()))).map_response(step_up_page(api.clone())))
         .with_state(api)
 }
 
 /// What waits for its person says on which page they confirm it.
-async fn where_to_step_up(State(api): State<Api>, response: Response) -> Response {
-    match response.extensions().get::<Problem>() {
+fn step_up_page(api: Api) -> impl FnOnce(Response) -> Response + Clone {
+    move |response| match response.extensions().get::<Problem>() {
         Some(problem) if problem.code == "step_up_required" => {
             problem.clone().fact("details", serde_json::json!({ "url": api.app.realm.url("/step-up") })).into_response()
         }

@@ -27,10 +27,12 @@ pub(crate) use clients::Kept;
 pub use clients::{ClientError, Clients, ConfiguredClient, Registration, Rules};
 pub(crate) use consent::path as consent_path;
 pub use decisions::Decisions;
+pub use introspect::Introspected;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
+use tower::util::MapResponseLayer;
 
 use crate::console::failure;
 use crate::front::Front;
@@ -49,7 +51,7 @@ pub fn router(front: Front) -> Router {
         .route("/oauth/token", post(token::post))
         .route("/oauth/userinfo", get(userinfo::answer).post(userinfo::answer))
         .route(revoke::PATH, post(revoke::post))
-        .layer(from_fn_with_state(front.realm.clone(), nonce::offer));
+        .layer(MapResponseLayer::new(nonce::offer(front.clone())));
     Router::new()
         .merge(pages)
         .merge(proven)

@@ -6,10 +6,10 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::middleware::from_fn_with_state;
 use http::{HeaderName, HeaderValue};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
+use purser_http::around::AroundLayer;
 use purser_http::listen::{self, Limits};
 use purser_http::log::{LogFormat, announce};
 use purser_http::{Fetcher, Origin};
@@ -25,14 +25,15 @@ use purser_stripe::StripeRail;
 use purser_values::{Env, Secret};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
+use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
 
 use crate::api::Api;
 use crate::config::{Config, SsoConfig};
-use crate::front::Front;
-use crate::oidc::{Clients, Decisions, Registration, Rules};
+use crate::front::{self, Front};
+use crate::oidc::{Clients, Decisions, Introspected, Registration, Rules};
 use crate::ops::drain::Patience;
-use crate::ops::{Ops, drain, metrics, request_id};
+use crate::ops::{Ops, request_id};
 use crate::sso::Sso;
 use crate::{api, console, oidc, operator, unknown};
 
@@ -88,7 +89,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     tokio::spawn(purser_provisioning::housekeeping(app.clone()));
     tokio::spawn(purser_provisioning::follow_keys(app.core.db.clone(), app.realm.keys.clone()));
     let (core, realm, gateway) = (app.core.clone(), app.realm.clone(), app.gateway.clone());
-    let front = Front {
+    let front = Front::new(front::Parts {
         core: app.core.clone(),
         realm: app.realm.clone(),
         sandbox: config.is_sandbox(),
@@ -98,22 +99,22 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         proxies: config.trusted_proxies.clone(),
         sso,
         rails: rails.clone(),
-    };
-    let state = Api { app, engine, rails, clients };
+        introspected: Introspected::default(),
+    });
+    let state = Api::new(api::Parts { app, engine, rails, clients });
     let router = oidc::router(front.clone())
         .merge(console::router(front.clone()))
         .merge(api::router(state))
         .merge(unknown::router(front))
         .method_not_allowed_fallback(unknown::method);
     let ops = Ops::new(core.clone()).map_err(|e| part("metrics")(&e))?;
-    let router = router
-        .layer(from_fn_with_state(ops.drain.clone(), drain::admit))
-        .layer(from_fn_with_state(ops.metrics.clone(), metrics::observe))
-        .merge(ops.probes());
+    let admitted = ServiceBuilder::new().layer(AroundLayer(ops.metrics.clone())).layer(AroundLayer(ops.drain.clone()));
+    let router = router.layer(admitted).merge(ops.probes());
     let router = if config.is_sandbox() { router.merge(ops.numbers()) } else { router };
     let router = purser_http::harden::harden(router, env.clone());
-    let router = router.layer(from_fn_with_state(config.trusted_proxies.clone(), request_id::accept));
-    let router = if config.is_sandbox() { router.layer(SetResponseHeaderLayer::overriding(PROFILE, SANDBOX)) } else { router };
+    let profile = config.is_sandbox().then(|| SetResponseHeaderLayer::overriding(PROFILE, SANDBOX));
+    let accept = request_id::accept(config.trusted_proxies.clone());
+    let router = router.layer(ServiceBuilder::new().option_layer(profile).map_request(accept));
     let listener = bind(config.listen).await?;
     // Not before we can be asked: a provider fetches our keys when it is first called.
     tokio::spawn(gateway.keep_fresh(core.clone()));

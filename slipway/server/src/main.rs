@@ -42,7 +42,7 @@ fn main() -> ExitCode {
     let Command::Serve { config, unconfined } = Arguments::parse().command;
     let loaded = if unconfined { Err(ConfigError::ByHand) } else { Config::load(&config, handed_over) };
     // a file that cannot be read says nothing of the log: people get text
-    log::start(loaded.as_ref().map(|config| config.log).unwrap_or_default());
+    let _log = log::start(loaded.as_ref().map(|config| config.log).unwrap_or_default());
     let ended = loaded.map_err(serve::ServeError::from).and_then(run);
     match ended {
         Ok(()) => ExitCode::SUCCESS,

@@ -30,8 +30,14 @@ impl Connection {
         }
     }
 
-    /// Posts a form and answers the body; everything but 200 is the end.
+    /// Posts a form and answers the body.
     pub async fn post(&mut self, headers: &[(&str, &str)], body: &str) -> &[u8] {
+        self.form(headers, body);
+        self.ask().await
+    }
+
+    /// The next request is a form.
+    pub fn form(&mut self, headers: &[(&str, &str)], body: &str) {
         use std::io::Write as _;
         self.request.clear();
         write!(self.request, "POST {} HTTP/1.1\r\nhost: {}\r\n", self.path, self.host).unwrap();
@@ -39,6 +45,17 @@ impl Connection {
             write!(self.request, "{name}: {value}\r\n").unwrap();
         }
         write!(self.request, "content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+    }
+
+    /// The next request is for what lies at the address.
+    pub fn get(&mut self) {
+        use std::io::Write as _;
+        self.request.clear();
+        write!(self.request, "GET {} HTTP/1.1\r\nhost: {}\r\n\r\n", self.path, self.host).unwrap();
+    }
+
+    /// Sends the request, which may be the same again, and answers the body; everything but 200 is the end.
+    pub async fn ask(&mut self) -> &[u8] {
         self.stream.write_all(&self.request).await.unwrap();
         self.buffer.clear();
         loop {

@@ -1,5 +1,6 @@
 //! The closed loops, and what is measured of them.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use purser_crypto::encoding::b64url;
@@ -21,6 +22,10 @@ pub enum Kind {
     Refresh,
     /// Rotation of an agent's refresh token under its grant, with an entry in the audit log.
     AgentRefresh,
+    /// What a resource server asks of a client's token.
+    Introspect,
+    /// The least that a server answers: a word in JSON.
+    Hello,
 }
 
 impl Kind {
@@ -29,6 +34,8 @@ impl Kind {
             Self::ClientCredentials => "client_credentials",
             Self::Refresh => "refresh",
             Self::AgentRefresh => "agent_refresh",
+            Self::Introspect => "introspect",
+            Self::Hello => "hello",
         }
     }
 }
@@ -68,6 +75,22 @@ struct Tokens {
     refresh_token: String,
 }
 
+#[derive(Deserialize)]
+struct AccessToken {
+    access_token: String,
+}
+
+/// So many tokens of a client's own.
+pub async fn access_tokens(url: &str, authorization: &str, count: usize) -> Vec<String> {
+    let mut connection = Connection::open(url).await;
+    connection.form(&[("authorization", authorization)], "grant_type=client_credentials");
+    let mut tokens = Vec::with_capacity(count);
+    for _ in 0..count {
+        tokens.push(serde_json::from_slice::<AccessToken>(connection.ask().await).unwrap().access_token);
+    }
+    tokens
+}
+
 /// Latencies of what one connection did in the window.
 pub type Latencies = Vec<u64>;
 
@@ -77,10 +100,43 @@ pub async fn client_credentials(url: String, authorization: String, resource: Op
         Some(resource) => format!("grant_type=client_credentials&resource={resource}"),
         None => "grant_type=client_credentials".to_owned(),
     };
+    connection.form(&[("authorization", &authorization)], &body);
+    again(connection, began, ends).await
+}
+
+/// Asks for the JSON at an address.
+pub async fn hello(url: String, began: Instant, ends: Instant) -> Latencies {
+    let mut connection = Connection::open(&url).await;
+    connection.get();
+    again(connection, began, ends).await
+}
+
+/// Asks what tokens say, each of them in turn.
+pub async fn introspect(url: String, authorization: String, tokens: Arc<Vec<String>>, began: Instant, ends: Instant) -> Latencies {
+    let mut connection = Connection::open(&url).await;
+    let mut took = Vec::new();
+    for token in tokens.iter().cycle() {
+        connection.form(&[("authorization", &authorization)], &format!("token={token}"));
+        let asked = Instant::now();
+        let answer = connection.ask().await;
+        let answered = Instant::now();
+        assert!(answer.windows(13).any(|part| part == b"\"active\":true"), "{}", String::from_utf8_lossy(answer));
+        if answered >= ends {
+            break;
+        }
+        if asked >= began {
+            took.push(micros(answered - asked));
+        }
+    }
+    took
+}
+
+/// The same request again and again.
+async fn again(mut connection: Connection, began: Instant, ends: Instant) -> Latencies {
     let mut took = Vec::new();
     loop {
         let asked = Instant::now();
-        connection.post(&[("authorization", &authorization)], &body).await;
+        connection.ask().await;
         let answered = Instant::now();
         if answered >= ends {
             return took;

@@ -3,6 +3,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use base64::Engine as _;
@@ -13,8 +14,12 @@ use purser_tests::{Agent, Ask, Choice, Person, binaries, browser, processes};
 use purser_values::Secret;
 use serde::Deserialize;
 
-use crate::load::{self, Holder, Kind, Measured, Side};
+use tokio::task::JoinHandle;
 
+use crate::load::{self, Holder, Kind, Latencies, Measured, Side};
+
+/// Tokens that are introspected in turn.
+const ACCESS_TOKENS: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// The kernel counts a process's time in hundredths of a second.
 const TICK: Duration = Duration::from_millis(10);
@@ -52,6 +57,8 @@ struct Loaded {
     machine: Machine,
     sign_ons: Vec<Holder>,
     agents: Vec<Holder>,
+    /// Of the machine, for introspection.
+    access_tokens: Arc<Vec<String>>,
 }
 
 pub struct Servers {
@@ -91,7 +98,8 @@ impl Servers {
             serde_json::from_str(fs::read_to_string(&said).ok()?.lines().next()?).ok()
         })
         .await;
-        let ours = Loaded::new(pid, ready.ours, agents);
+        let mut ours = Loaded::new(pid, ready.ours, agents);
+        ours.access_tokens = load::access_tokens(&ours.url, &ours.machine.authorization, ACCESS_TOKENS).await.into();
         let theirs = Loaded::new(ready.pid, ready.theirs, Vec::new());
         Self { children: vec![oracle, up], ours, theirs, connections, folder }
     }
@@ -108,7 +116,7 @@ impl Servers {
             Side::Theirs => &mut self.theirs,
         };
         let holders = match kind {
-            Kind::ClientCredentials => Vec::new(),
+            Kind::ClientCredentials | Kind::Introspect | Kind::Hello => Vec::new(),
             Kind::Refresh => std::mem::take(&mut server.sign_ons),
             Kind::AgentRefresh => std::mem::take(&mut server.agents),
         };
@@ -122,18 +130,33 @@ impl Servers {
             tokio::time::sleep_until(ends.into()).await;
             cpu(before.1) - at_start
         });
+        let url = server.url.clone();
+        let at = |path: &str| url.replace("/oauth/token", path);
+        let (authorization, resource, tokens) =
+            (server.machine.authorization.clone(), server.machine.resource.clone(), server.access_tokens.clone());
+        let alone: Option<Box<dyn Fn() -> JoinHandle<Latencies>>> = match kind {
+            Kind::ClientCredentials => Some(Box::new(move || {
+                tokio::spawn(load::client_credentials(url.clone(), authorization.clone(), resource.clone(), began, ends))
+            })),
+            Kind::Introspect => {
+                let url = at("/oauth/introspect");
+                Some(Box::new(move || {
+                    tokio::spawn(load::introspect(url.clone(), authorization.clone(), tokens.clone(), began, ends))
+                }))
+            }
+            Kind::Hello => {
+                let url = at("/health");
+                Some(Box::new(move || tokio::spawn(load::hello(url.clone(), began, ends))))
+            }
+            Kind::Refresh | Kind::AgentRefresh => None,
+        };
         let mut took = Vec::new();
-        if kind == Kind::ClientCredentials {
-            let one = |_| {
-                let (url, authorization, resource) =
-                    (server.url.clone(), server.machine.authorization.clone(), server.machine.resource.clone());
-                tokio::spawn(load::client_credentials(url, authorization, resource, began, ends))
-            };
-            for task in (0..connections).map(one).collect::<Vec<_>>() {
+        if let Some(one) = alone {
+            for task in (0..connections).map(|_| one()).collect::<Vec<_>>() {
                 took.extend(task.await.unwrap());
             }
         } else {
-            let url = server.url.clone();
+            let url = &server.url;
             let one = |(holder, proofs)| tokio::spawn(load::refresh(url.clone(), holder, proofs, began, ends));
             let mut kept = Vec::new();
             for task in holders.into_iter().zip(proofs).map(one).collect::<Vec<_>>() {
@@ -163,7 +186,8 @@ impl Loaded {
     fn new(pid: u32, endpoint: Endpoint, agents: Vec<Holder>) -> Self {
         let holder = |it: SignOn| Holder { key: key(&it.pkcs8), refresh_token: it.refresh_token, client_id: Some(it.client_id) };
         let sign_ons = endpoint.refresh.into_iter().map(holder).collect();
-        Self { pid, url: endpoint.token_endpoint, machine: endpoint.machine, sign_ons, agents }
+        let (url, machine, access_tokens) = (endpoint.token_endpoint, endpoint.machine, Arc::default());
+        Self { pid, url, machine, sign_ons, agents, access_tokens }
     }
 }
 

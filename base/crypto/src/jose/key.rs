@@ -4,12 +4,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_lc_rs::rand::SystemRandom;
-use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _};
+use aws_lc_rs::signature::{ECDSA_P256_SHA256_FIXED_SIGNING, EcdsaKeyPair, Ed25519KeyPair, KeyPair as _, Signature};
 use purser_values::Secret;
 use serde::Serialize;
 
 use super::{JoseError, Jwk};
-use crate::encoding::b64url;
+use crate::encoding::{encoded_len, push_b64url};
 
 /// The signature algorithms we make and take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,6 +34,19 @@ impl Algorithm {
     pub fn is_named(self, name: &str) -> bool {
         name == self.name() || (self == Self::EdDsa && name == "Ed25519")
     }
+}
+
+/// Bytes of a signature with both.
+const SIGNATURE_BYTES: usize = 64;
+
+#[derive(Serialize)]
+struct Header<'a> {
+    typ: &'a str,
+    alg: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    kid: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwk: Option<&'a Jwk>,
 }
 
 /// A private key with its public half. Cheap to clone.
@@ -112,8 +125,7 @@ impl SigningKey {
     /// # Errors
     /// When the claims do not serialise.
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
-        let header = serde_json::json!({ "typ": typ, "alg": self.0.public.alg.name(), "kid": self.0.public.kid });
-        self.sign_with_header(&header, claims)
+        self.sign_with_header(&Header { typ, alg: self.0.public.alg.name(), kid: self.0.public.kid.as_deref(), jwk: None }, claims)
     }
 
     /// A compact JWS whose header carries the public key itself, as DPoP proofs do (RFC 9449, 4.2).
@@ -121,10 +133,8 @@ impl SigningKey {
     /// # Errors
     /// When the claims do not serialise.
     pub fn sign_with_jwk(&self, typ: &str, claims: &impl Serialize) -> Result<String, JoseError> {
-        let mut jwk = self.0.public.clone();
-        jwk.kid = None;
-        let header = serde_json::json!({ "typ": typ, "alg": self.0.public.alg.name(), "jwk": jwk });
-        self.sign_with_header(&header, claims)
+        let jwk = Jwk { kid: None, ..self.0.public.clone() };
+        self.sign_with_header(&Header { typ, alg: self.0.public.alg.name(), kid: None, jwk: Some(&jwk) }, claims)
     }
 
     /// The bare signature over bytes (64 bytes with both algorithms).
@@ -132,18 +142,26 @@ impl SigningKey {
     /// # Errors
     /// When the generator fails (ES256 only).
     pub fn sign_bytes(&self, message: &[u8]) -> Result<Vec<u8>, JoseError> {
+        Ok(self.signature(message)?.as_ref().to_vec())
+    }
+
+    fn signature(&self, message: &[u8]) -> Result<Signature, JoseError> {
         match &self.0.pair {
-            Pair::Ed25519(pair) => Ok(pair.sign(message).as_ref().to_vec()),
-            Pair::P256(pair) => pair.sign(&SystemRandom::new(), message).map(|s| s.as_ref().to_vec()).map_err(|_| JoseError::Key),
+            Pair::Ed25519(pair) => Ok(pair.sign(message)),
+            Pair::P256(pair) => pair.sign(&SystemRandom::new(), message).map_err(|_| JoseError::Key),
         }
     }
 
-    fn sign_with_header(&self, header: &serde_json::Value, claims: &impl Serialize) -> Result<String, JoseError> {
+    fn sign_with_header(&self, header: &Header<'_>, claims: &impl Serialize) -> Result<String, JoseError> {
+        let header = serde_json::to_vec(header).map_err(|_| JoseError::Header)?;
         let claims = serde_json::to_vec(claims).map_err(|_| JoseError::Claims)?;
-        let mut text = format!("{}.{}", b64url(header.to_string().as_bytes()), b64url(&claims));
-        let signature = self.sign_bytes(text.as_bytes())?;
+        let mut text = String::with_capacity(encoded_len(header.len()) + encoded_len(claims.len()) + encoded_len(SIGNATURE_BYTES) + 2);
+        push_b64url(&mut text, &header);
         text.push('.');
-        text.push_str(&b64url(&signature));
+        push_b64url(&mut text, &claims);
+        let signature = self.signature(text.as_bytes())?;
+        text.push('.');
+        push_b64url(&mut text, signature.as_ref());
         Ok(text)
     }
 }

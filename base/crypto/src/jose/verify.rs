@@ -62,13 +62,51 @@ pub fn verify_untyped<T: DeserializeOwned>(token: &str, types: &[&str], key: &Jw
 }
 
 fn verify_as<T: DeserializeOwned>(token: &str, typ: impl Fn(Option<&str>) -> bool, key: &Jwk) -> Result<Verified<T>, JoseError> {
-    let parts = split(token)?;
-    let header = header(&parts, typ)?;
-    if !key.algorithm().is_named(&header.alg) {
-        return Err(JoseError::Header);
+    Unverified::read_as(token, typ)?.verify(key)
+}
+
+/// A token that was taken apart and whose signature was **not** checked: to learn which key to check it with, and then to check it.
+pub struct Unverified<'a> {
+    parts: Parts<'a>,
+    header: Header,
+}
+
+impl<'a> Unverified<'a> {
+    /// # Errors
+    /// When the token is malformed or of another type.
+    pub fn read(token: &'a str, typ: &str) -> Result<Self, JoseError> {
+        Self::read_as(token, |found| is_type(found, typ))
     }
-    verify_bytes(key, parts.signed.as_bytes(), &parts.signature)?;
-    read(parts, header)
+
+    fn read_as(token: &'a str, typ: impl Fn(Option<&str>) -> bool) -> Result<Self, JoseError> {
+        let parts = split(token)?;
+        let header = header(&parts, typ)?;
+        Ok(Self { parts, header })
+    }
+
+    /// The name of the key that it claims to be signed with.
+    #[must_use]
+    pub fn kid(&self) -> Option<&str> {
+        self.header.kid.as_deref()
+    }
+
+    /// The key in its header, when there is one.
+    #[must_use]
+    pub fn jwk(&self) -> Option<&Jwk> {
+        self.header.jwk.as_ref()
+    }
+
+    /// Checks the signature and reads the claims.
+    ///
+    /// # Errors
+    /// When the algorithm is not the key's, the signature does not match, or the claims are others.
+    pub fn verify<T: DeserializeOwned>(self, key: &Jwk) -> Result<Verified<T>, JoseError> {
+        if !key.algorithm().is_named(&self.header.alg) {
+            return Err(JoseError::Header);
+        }
+        verify_bytes(key, self.parts.signed.as_bytes(), &self.parts.signature)?;
+        read(self.parts, self.header)
+    }
 }
 
 /// Reads a token whose signature was **not** checked: only to learn which key to check it with.

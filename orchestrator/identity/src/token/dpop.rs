@@ -5,7 +5,7 @@
 
 use purser_crypto::constant_time_eq;
 use purser_crypto::encoding::b64url;
-use purser_crypto::jose::{self, Jwk};
+use purser_crypto::jose::{JoseError, Jwk, Unverified};
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
 use purser_values::{Sha256Digest, Timestamp};
@@ -23,7 +23,7 @@ pub enum ProofError {
     #[error("the request has no DPoP proof")]
     Missing,
     #[error("the DPoP proof is not a signed proof with its public key: {0}")]
-    Form(jose::JoseError),
+    Form(JoseError),
     #[error("the DPoP proof is for another {0}")]
     Other(&'static str),
     #[error("the DPoP proof is stale or from the future")]
@@ -89,9 +89,9 @@ impl Proof {
     /// # Errors
     /// See [`ProofError`].
     pub fn check(proof: &str, method: &str, url: &str, access_token: Option<&str>, now: Timestamp) -> Result<Self, ProofError> {
-        let key = jose::decode_unverified::<serde_json::Value>(proof, TYPE).map_err(ProofError::Form)?.jwk;
-        let key = key.ok_or(ProofError::Form(jose::JoseError::Header))?;
-        let claims = jose::verify::<Claims>(proof, TYPE, &key).map_err(ProofError::Form)?.claims;
+        let proof = Unverified::read(proof, TYPE).map_err(ProofError::Form)?;
+        let key = proof.jwk().cloned().ok_or(ProofError::Form(JoseError::Header))?;
+        let claims = proof.verify::<Claims>(&key).map_err(ProofError::Form)?.claims;
         if claims.htm != method {
             return Err(ProofError::Other("method"));
         }
@@ -102,7 +102,7 @@ impl Proof {
             return Err(ProofError::Stale);
         }
         if claims.jti.is_empty() || claims.jti.len() > DPOP_JTI_BYTES {
-            return Err(ProofError::Form(jose::JoseError::Claims));
+            return Err(ProofError::Form(JoseError::Claims));
         }
         let ath = access_token.map(|token| b64url(Sha256Digest::of(token.as_bytes()).as_bytes()));
         match (&ath, &claims.ath) {

@@ -2,7 +2,8 @@
 //!
 //! The hint of the caller (`token_type_hint`) is not needed, because every kind of token tells itself.
 
-use purser_crypto::{jose, token};
+use purser_crypto::jose::Unverified;
+use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
 use purser_values::Timestamp;
 use purser_values::id::{GrantId, SignOnId, TokenFamilyId, TokenId};
@@ -53,9 +54,9 @@ pub(super) fn known(tx: &mut Tx<'_>, realm: &Realm, text: &str) -> Result<Option
 
 /// An access token that has not run out.
 fn access(realm: &Realm, text: &str) -> Option<Known> {
-    let kid = jose::decode_unverified::<Value>(text, ACCESS_TYPE).ok()?.kid;
-    let key = realm.keys.find(kid.as_deref()?)?;
-    let claims = jose::verify::<Value>(text, ACCESS_TYPE, &key).ok()?.claims;
+    let token = Unverified::read(text, ACCESS_TYPE).ok()?;
+    let key = realm.keys.find(token.kid()?)?;
+    let claims = token.verify::<Value>(&key).ok()?.claims;
     if claims["iss"] != *realm.issuer || claims["exp"].as_i64()? <= realm.env.now().as_secs() {
         return None;
     }

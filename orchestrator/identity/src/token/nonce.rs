@@ -19,6 +19,12 @@ pub fn now(realm: &Realm) -> String {
     of(realm, window(realm.env.now()))
 }
 
+/// The number of the window of time in which [`now`] stays the same.
+#[must_use]
+pub fn window_now(realm: &Realm) -> i64 {
+    window(realm.env.now())
+}
+
 /// Whether a nonce is of this window or the one before.
 pub(super) fn is_fresh(realm: &Realm, nonce: &str) -> bool {
     let window = window(realm.env.now());

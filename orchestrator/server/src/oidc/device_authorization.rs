@@ -7,7 +7,7 @@ mod sign_on;
 use std::collections::BTreeMap;
 
 use axum::Json;
-use axum::extract::{FromRequest as _, Request, State};
+use axum::extract::{Request, State};
 use purser_authority::action::GrantRequest;
 use purser_authority::{Attempt, Caller, Facts, Reach, authorise};
 use purser_http::extract::FormBytes;
@@ -59,8 +59,8 @@ pub struct Answer {
 }
 
 pub async fn post(State(front): State<Front>, Peer(peer): Peer, request: Request) -> Result<Json<Answer>, OAuthError> {
-    let headers = request.headers().clone();
-    let FormBytes(body) = FormBytes::from_request(request, &()).await.map_err(OAuthError::body)?;
+    let (head, FormBytes(body)) = FormBytes::read(request).await.map_err(OAuthError::body)?;
+    let headers = head.headers;
     let parameters = Parameters::parse(&body)?;
     let proof = proof::optional(&front, &headers, PATH)?;
     if let Some(client) = client_auth::optional(&front, &headers, &parameters, PATH).await? {

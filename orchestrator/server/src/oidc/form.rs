@@ -16,9 +16,8 @@ pub struct Form {
 
 impl<S: Send + Sync> FromRequest<S> for Form {
     type Rejection = OAuthError;
-    async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
-        let headers = request.headers().clone();
-        let FormBytes(body) = FormBytes::from_request(request, state).await.map_err(OAuthError::body)?;
-        Ok(Self { headers, parameters: Parameters::parse(&body)? })
+    async fn from_request(request: Request, _: &S) -> Result<Self, OAuthError> {
+        let (head, FormBytes(body)) = FormBytes::read(request).await.map_err(OAuthError::body)?;
+        Ok(Self { headers: head.headers, parameters: Parameters::parse(&body)? })
     }
 }

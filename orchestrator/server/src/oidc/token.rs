@@ -105,13 +105,14 @@ const fn token_type(bound: bool) -> &'static str {
 pub async fn post(State(front): State<Front>, form: Form) -> Result<Json<Answer>, OAuthError> {
     match form.parameters.get("grant_type") {
         Some("client_credentials") => client_credentials::answer(&front, form).await,
-        Some("authorization_code") => code::answer(&front, form).await,
         Some("refresh_token") => refresh::answer(&front, form).await,
+        // Each in a place of its own: whatever is awaited here in line makes the answer to every request as large as itself.
+        Some("authorization_code") => Box::pin(code::answer(&front, form)).await,
         Some(GRANT_TYPE_EXCHANGE) if form.parameters.get("subject_token_type") == Some(ID_TOKEN_TYPE) => {
-            workload::answer(&front, form).await
+            Box::pin(workload::answer(&front, form)).await
         }
-        Some(GRANT_TYPE_EXCHANGE) => exchange::answer(&front, form).await,
-        Some(DEVICE_GRANT) => device::answer(&front, form).await,
+        Some(GRANT_TYPE_EXCHANGE) => Box::pin(exchange::answer(&front, form)).await,
+        Some(DEVICE_GRANT) => Box::pin(device::answer(&front, form)).await,
         Some(_) => Err(OAuthError::new("unsupported_grant_type", "the grant type is none of ours".to_owned())),
         None => Err(OAuthError::invalid_request("`grant_type` is missing")),
     }

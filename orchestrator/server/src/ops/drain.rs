@@ -8,12 +8,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::extract::{Request, State};
-use axum::middleware::Next;
+use axum::extract::Request;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
 use purser_http::Problem;
+use purser_http::around::{Answer, Around};
 use tokio::sync::watch;
+use tokio_util::task::TaskTracker;
 
 /// How long each phase may last.
 #[derive(Clone, Copy, Debug)]
@@ -50,21 +51,12 @@ pub enum Phase {
 #[derive(Clone, Debug)]
 pub struct Drain {
     phase: Arc<watch::Sender<Phase>>,
-    under_way: Arc<watch::Sender<usize>>,
+    under_way: TaskTracker,
 }
 
 impl Default for Drain {
     fn default() -> Self {
-        Self { phase: Arc::new(watch::Sender::new(Phase::Serving)), under_way: Arc::new(watch::Sender::new(0)) }
-    }
-}
-
-/// One request under way; dropping it ends it.
-struct UnderWay(Arc<watch::Sender<usize>>);
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.send_modify(|n| *n = n.saturating_sub(1));
+        Self { phase: Arc::new(watch::Sender::new(Phase::Serving)), under_way: TaskTracker::new() }
     }
 }
 
@@ -81,17 +73,12 @@ impl Drain {
         tokio::time::sleep(patience.notice).await;
         for (phase, patience) in [(Phase::Refusing, patience.grace), (Phase::Interrupting, patience.interrupt)] {
             self.phase.send_replace(phase);
-            let mut left = self.under_way.subscribe();
-            if tokio::time::timeout(patience, left.wait_for(|n| *n == 0)).await.is_ok_and(|ended| ended.is_ok()) {
+            self.under_way.close();
+            if tokio::time::timeout(patience, self.under_way.wait()).await.is_ok() {
                 return;
             }
         }
-        tracing::warn!(under_way = *self.under_way.borrow(), "requests under way were cut off");
-    }
-
-    fn enter(&self) -> UnderWay {
-        self.under_way.send_modify(|n| *n += 1);
-        UnderWay(self.under_way.clone())
+        tracing::warn!(under_way = self.under_way.len(), "requests under way were cut off");
     }
 
     async fn interrupted(&self) {
@@ -103,16 +90,25 @@ impl Drain {
 }
 
 /// The layer around every route but the probes.
-pub async fn admit(State(drain): State<Drain>, request: Request, next: Next) -> Response {
-    // Counted before the phase is looked at, so that no request slips in between the two.
-    let _under_way = drain.enter();
-    if drain.phase() >= Phase::Refusing {
-        return refuse("draining", "the orchestrator is restarting; nothing was begun");
-    }
-    tokio::select! {
-        biased;
-        response = next.run(request) => response,
-        () = drain.interrupted() => refuse("interrupted", "the orchestrator is restarting, and the answer is not known yet"),
+impl Around for Drain {
+    fn around<F>(&self, request: Request, within: impl FnOnce(Request) -> F) -> Answer
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        // Counted before the phase is looked at, so that no request slips in between the two.
+        let under_way = self.under_way.token();
+        if self.phase() >= Phase::Refusing {
+            return Box::pin(async { refuse("draining", "the orchestrator is restarting; nothing was begun") });
+        }
+        let (drain, answer) = (self.clone(), within(request));
+        Box::pin(async move {
+            let _under_way = under_way;
+            tokio::select! {
+                biased;
+                response = answer => response,
+                () = drain.interrupted() => refuse("interrupted", "the orchestrator is restarting, and the answer is not known yet"),
+            }
+        })
     }
 }
 
@@ -132,8 +128,8 @@ mod tests {
     use super::*;
     use axum::Router;
     use axum::body::Body;
-    use axum::middleware::from_fn_with_state;
     use axum::routing::get;
+    use purser_http::around::AroundLayer;
     use tower::ServiceExt as _;
 
     const STEP: Duration = Duration::from_millis(400);
@@ -148,7 +144,7 @@ mod tests {
             .route("/quick", get(|| async { "done" }))
             .route("/slow", get(slow))
             .route("/held", get(|| async { std::future::pending::<String>().await }));
-        router.layer(from_fn_with_state(drain.clone(), admit))
+        router.layer(AroundLayer(drain.clone()))
     }
 
     async fn ask(router: Router, path: &str) -> Response {
@@ -164,7 +160,9 @@ mod tests {
         let drain = Drain::default();
         let router = router(&drain);
         let (slow, held) = (tokio::spawn(ask(router.clone(), "/slow")), tokio::spawn(ask(router.clone(), "/held")));
-        drain.under_way.subscribe().wait_for(|n| *n == 2).await.unwrap();
+        while drain.under_way.len() < 2 {
+            tokio::task::yield_now().await;
+        }
         let running = tokio::spawn(drain.clone().run(SHORT));
         reached(&drain, Phase::Announced).await;
         assert_eq!(ask(router.clone(), "/quick").await.status(), StatusCode::OK, "who comes during the notice is served");

@@ -7,12 +7,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use axum::extract::{MatchedPath, Request, State};
-use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
 use http::header;
 use prometheus::{Encoder as _, Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder};
 use purser_db::{DbError, Tx};
 use purser_http::Problem;
+use purser_http::around::{Answer, Around};
 
 use super::Ops;
 use super::drain::Phase;
@@ -146,13 +146,21 @@ pub async fn get(State(ops): State<Ops>) -> Response {
 }
 
 /// The layer that counts. The route is the one that was matched, never the path that was asked for.
-pub async fn observe(State(metrics): State<Metrics>, request: Request, next: Next) -> Response {
-    let began = Instant::now();
-    let route = request.extensions().get::<MatchedPath>().map_or_else(|| "unmatched".to_owned(), |path| path.as_str().to_owned());
-    let method = known(request.method());
-    let response = next.run(request).await;
-    metrics.answered(method, &route, &response, began.elapsed());
-    response
+impl Around for Metrics {
+    fn around<F>(&self, request: Request, within: impl FnOnce(Request) -> F) -> Answer
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let began = Instant::now();
+        let route = request.extensions().get::<MatchedPath>().cloned();
+        let method = known(request.method());
+        let (metrics, answer) = (self.clone(), within(request));
+        Box::pin(async move {
+            let response = answer.await;
+            metrics.answered(method, route.as_ref().map_or("unmatched", MatchedPath::as_str), &response, began.elapsed());
+            response
+        })
+    }
 }
 
 /// A client can send any word as its method.

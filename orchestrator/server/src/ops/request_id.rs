@@ -1,10 +1,9 @@
 //! `X-Request-Id` from a proxy that the operator trusts goes on through our logs and answers; anybody else's is not read.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::{ConnectInfo, Request, State};
-use axum::middleware::Next;
-use axum::response::Response;
+use axum::extract::{ConnectInfo, Request};
 use purser_http::harden::{AcceptedRequestId, REQUEST_ID};
 
 use crate::peer::TrustedProxies;
@@ -12,8 +11,13 @@ use crate::peer::TrustedProxies;
 /// Longest id that is taken over, in characters.
 const CHARS: usize = 128;
 
-/// The outermost layer.
-pub async fn accept(State(proxies): State<TrustedProxies>, mut request: Request, next: Next) -> Response {
+/// What the outermost layer does with a request.
+pub fn accept(proxies: TrustedProxies) -> impl FnMut(Request) -> Request + Clone {
+    let proxies = Arc::new(proxies);
+    move |request| accepted(&proxies, request)
+}
+
+fn accepted(proxies: &TrustedProxies, mut request: Request) -> Request {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|ConnectInfo(address)| address.ip());
     if peer.is_some_and(|ip| proxies.has(ip.to_canonical())) {
         let given = request.headers().get(REQUEST_ID).and_then(|value| value.to_str().ok()).filter(|id| is_plain(id));
@@ -21,7 +25,7 @@ pub async fn accept(State(proxies): State<TrustedProxies>, mut request: Request,
             request.extensions_mut().insert(AcceptedRequestId(id));
         }
     }
-    next.run(request).await
+    request
 }
 
 /// Nothing that could end a line of a log or hide in it.

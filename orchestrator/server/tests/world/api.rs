@@ -8,7 +8,7 @@ use purser_provisioning::deploy::bundle::Bundles;
 use purser_provisioning::store::project;
 use purser_provisioning::store::resource::{self, Resource, State};
 use purser_provisioning::{App, Gateway};
-use purser_server::api::{self, Api};
+use purser_server::api::{self, Api, Parts};
 use purser_server::front::Front;
 use purser_values::id::{AccountId, ResourceId, SagaId};
 use serde_json::{Value, json};
@@ -27,7 +27,7 @@ pub fn router_with(front: &Front, folder: &std::path::Path, gateway: Gateway) ->
     let url = realm.issuer.parse().unwrap();
     let app = App::new(core.clone(), realm, gateway, bundles, url);
     let engine = purser_provisioning::sagas(&app);
-    purser_http::harden::harden(api::router(Api { app, engine, rails: front.rails.clone(), clients: front.clients.clone() }), core.env)
+    purser_http::harden::harden(api::router(Api::new(Parts { app, engine, rails: front.rails.clone(), clients: front.clients.clone() })), core.env)
 }
 
 impl World {

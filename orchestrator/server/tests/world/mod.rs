@@ -33,8 +33,8 @@ use purser_identity::{CallContext, CallerError, Keys, Presented, Realm, SignUp, 
 use purser_notify::Transport;
 use purser_provisioning::charges::Rails;
 use purser_provisioning::{Core, client_logout, perform};
-use purser_server::front::Front;
-use purser_server::oidc::{Clients, Decisions, Registration, Rules};
+use purser_server::front::{Front, Parts};
+use purser_server::oidc::{Clients, Decisions, Introspected, Registration, Rules};
 use purser_server::peer::TrustedProxies;
 use purser_server::sso::Sso;
 use purser_server::{console, oidc, unknown};
@@ -139,7 +139,7 @@ impl World {
         let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
         let rail = || Rails::new(vec![Arc::new(SandboxRail::new(core.db.clone(), env.clone(), url))]);
         let rails = if sandbox { rail() } else { Rails::default() };
-        let front = Front {
+        let front = Front::new(Parts {
             core,
             realm,
             sandbox,
@@ -149,7 +149,8 @@ impl World {
             proxies: TrustedProxies::default(),
             sso: no_companies(),
             rails,
-        };
+            introspected: Introspected::default(),
+        });
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
         let world = Self { front, router, api, clock, env, runner, folder };
