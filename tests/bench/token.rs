@@ -11,6 +11,8 @@
     reason = "a measurement stops at the first surprise, and prints"
 )]
 
+#[path = "token/bare.rs"]
+mod bare;
 #[path = "token/connection.rs"]
 mod connection;
 #[path = "token/cpu.rs"]
@@ -32,7 +34,7 @@ use crate::servers::Servers;
 
 const CONNECTIONS: usize = 16;
 /// One round: the two sides take turns.
-const TURNS: [(Kind, Side); 7] = [
+const TURNS: [(Kind, Side); 8] = [
     (Kind::ClientCredentials, Side::Ours),
     (Kind::ClientCredentials, Side::Theirs),
     (Kind::Refresh, Side::Ours),
@@ -40,10 +42,14 @@ const TURNS: [(Kind, Side); 7] = [
     (Kind::AgentRefresh, Side::Ours),
     (Kind::Introspect, Side::Ours),
     (Kind::Hello, Side::Ours),
+    (Kind::Hello, Side::Bare),
 ];
 const WARM_UP: Duration = Duration::from_millis(500);
 
 fn main() {
+    if std::env::args().nth(1).as_deref() == Some(servers::BARE) {
+        return tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap().block_on(bare::serve());
+    }
     let argument = |at: usize, usual: u64| std::env::args().nth(at).map_or(usual, |text| text.parse().expect("a number"));
     let (rounds, window) = (argument(1, 5), Duration::from_millis(argument(2, 4_000)));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
@@ -51,6 +57,7 @@ fn main() {
         let mut servers = Servers::start(CONNECTIONS).await;
         let before = disk::flush_us(&servers.folder());
         let mut all: BTreeMap<String, Vec<Measured>> = BTreeMap::new();
+        // one kind of load alone, by its name
         let only = std::env::args().nth(3);
         let turns = TURNS.into_iter().filter(|(kind, _)| only.as_deref().is_none_or(|only| only == kind.name()));
         for round in 1..=rounds {
@@ -94,6 +101,7 @@ fn summary(rounds: u64, all: &BTreeMap<String, Vec<Measured>>, cpu: &cpu::Ratios
             "refresh_vs_oidc_provider": ratio("refresh_ours", "refresh_theirs"),
             "issue_cpu_vs_signature": hundredths(cpu.issue),
             "verify_cpu_vs_signature": hundredths(cpu.verify),
+            "full_middleware_vs_bare_axum": ratio("hello_ours", "hello_bare"),
             "introspect_vs_hello": ratio("introspect_ours", "hello_ours"),
             "agent_refresh_vs_oidc_provider": ratio("agent_refresh_ours", "refresh_theirs"),
         },

@@ -6,6 +6,7 @@ mod token;
 
 use clap::{Args, ValueEnum};
 
+use self::token::Part;
 use crate::fail::Outcome;
 use crate::house::House;
 
@@ -26,13 +27,16 @@ pub struct Options {
 enum Name {
     /// From acceptance to the first answer on the new domain, and resident memory of both daemons
     Story,
-    /// Tokens a second under 16 connections, beside npm `oidc-provider`
+    /// Tokens a second under 16 connections, beside npm `oidc-provider`; introspection; what a token costs beside its signature
     Token,
+    /// The same server's shortest answer, beside one of the bare library
+    Http,
 }
 
 pub fn run(house: &House, options: &Options) -> Outcome<()> {
     match options.name {
         Name::Story => story::run(house, options.runs.unwrap_or(20).max(1), options.json),
-        Name::Token => token::run(house, options.runs.unwrap_or(5).max(1), options.json),
+        Name::Token => token::run(house, Part::All, options.runs.unwrap_or(5).max(1), options.json),
+        Name::Http => token::run(house, Part::Http, options.runs.unwrap_or(5).max(1), options.json),
     }
 }

@@ -134,9 +134,7 @@ routes! {
 
 /// The routes, without the headers that every listener adds.
 pub fn router(api: Api) -> Router {
-    table()
-        .layer(ServiceBuilder::new().layer(AroundLayer(Challenge(api.clone()))).map_response(step_up_page(api.clone())))
-        .with_state(api)
+    table().layer(ServiceBuilder::new().layer(AroundLayer(Challenge(api.clone()))).map_response(step_up_page(api.clone()))).with_state(api)
 }
 
 /// What waits for its person says on which page they confirm it.

@@ -44,6 +44,8 @@ impl Kind {
 pub enum Side {
     Ours,
     Theirs,
+    /// Nothing but the library that ours is made with.
+    Bare,
 }
 
 impl Side {
@@ -51,6 +53,7 @@ impl Side {
         match self {
             Self::Ours => "ours",
             Self::Theirs => "theirs",
+            Self::Bare => "bare",
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The two servers, and what the load needs of them: clients, refresh tokens, agents under grants.
 
 use std::fs::{self, File};
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
@@ -18,6 +19,8 @@ use tokio::task::JoinHandle;
 
 use crate::load::{self, Holder, Kind, Latencies, Measured, Side};
 
+/// The word by which this program is the bare server.
+pub const BARE: &str = "bare";
 /// Tokens that are introspected in turn.
 const ACCESS_TOKENS: usize = 1_000;
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -65,6 +68,7 @@ pub struct Servers {
     children: Vec<Child>,
     ours: Loaded,
     theirs: Loaded,
+    bare: Loaded,
     connections: usize,
     folder: tempfile::TempDir,
 }
@@ -101,7 +105,8 @@ impl Servers {
         let mut ours = Loaded::new(pid, ready.ours, agents);
         ours.access_tokens = load::access_tokens(&ours.url, &ours.machine.authorization, ACCESS_TOKENS).await.into();
         let theirs = Loaded::new(ready.pid, ready.theirs, Vec::new());
-        Self { children: vec![oracle, up], ours, theirs, connections, folder }
+        let (alone, bare) = bare();
+        Self { children: vec![alone, oracle, up], ours, theirs, bare, connections, folder }
     }
 
     pub fn folder(&self) -> PathBuf {
@@ -114,6 +119,7 @@ impl Servers {
         let server = match side {
             Side::Ours => &mut self.ours,
             Side::Theirs => &mut self.theirs,
+            Side::Bare => &mut self.bare,
         };
         let holders = match kind {
             Kind::ClientCredentials | Kind::Introspect | Kind::Hello => Vec::new(),
@@ -140,9 +146,7 @@ impl Servers {
             })),
             Kind::Introspect => {
                 let url = at("/oauth/introspect");
-                Some(Box::new(move || {
-                    tokio::spawn(load::introspect(url.clone(), authorization.clone(), tokens.clone(), began, ends))
-                }))
+                Some(Box::new(move || tokio::spawn(load::introspect(url.clone(), authorization.clone(), tokens.clone(), began, ends))))
             }
             Kind::Hello => {
                 let url = at("/health");
@@ -194,6 +198,18 @@ impl Loaded {
 fn key(pem: &str) -> SigningKey {
     let body: String = pem.lines().filter(|line| !line.starts_with("-----")).collect();
     SigningKey::from_pkcs8(Algorithm::Es256, &Secret::new(STANDARD.decode(body).unwrap())).unwrap()
+}
+
+/// The bare server: this program again.
+fn bare() -> (Child, Loaded) {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut child = command.arg(BARE).stdin(Stdio::null()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut port = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut port).unwrap();
+    let machine = Machine { authorization: String::new(), resource: None };
+    let token_endpoint = format!("http://127.0.0.1:{}/oauth/token", port.trim());
+    let loaded = Loaded::new(child.id(), Endpoint { token_endpoint, machine, refresh: Vec::new() }, Vec::new());
+    (child, loaded)
 }
 
 /// Our system, as `purser up` runs it; the cloud beside the orchestrator has nothing to do.

@@ -1,9 +1,13 @@
 //! Probes, numbers and the log.
 
-use purser_tests::browser;
+use std::time::Duration;
+
+use purser_tests::{browser, processes};
 use serde_json::Value;
 
 use super::installation::{Installation, get};
+
+const PATIENCE: Duration = Duration::from_secs(20);
 
 #[tokio::test(flavor = "multi_thread")]
 async fn it_says_that_it_lives_that_it_is_ready_and_what_it_does_without_naming_anybody() {
@@ -49,10 +53,14 @@ async fn the_log_is_json_and_carries_the_id_that_the_proxy_gave_the_request() {
     assert_eq!(ask(Some("from-the-proxy-1")).await, "from-the-proxy-1");
     let (forged, own) = (ask(Some("a b c")).await, ask(None).await);
     assert!(forged.starts_with("req_") && own.starts_with("req_") && forged != own);
-    let log = installation.log();
-    let lines: Vec<Value> = log.lines().filter(|line| line.starts_with('{')).map(|line| serde_json::from_str(line).unwrap()).collect();
     for id in ["from-the-proxy-1", &own] {
-        assert!(lines.iter().any(|line| line["span"]["request_id"] == id && line["code"] == "not_signed_in"), "{id} is not in {log}");
+        // Lines are gathered for a moment before they are written.
+        processes::until(id, PATIENCE, async || {
+            let log = installation.log();
+            let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+            lines.any(|line| line["span"]["request_id"] == id && line["code"] == "not_signed_in").then_some(())
+        })
+        .await;
     }
     // The numbers' own listener has the probes too, and nothing else.
     assert_eq!(get(&format!("{}/readyz", installation.metrics)).await.0, 200);

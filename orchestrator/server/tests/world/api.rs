@@ -27,7 +27,10 @@ pub fn router_with(front: &Front, folder: &std::path::Path, gateway: Gateway) ->
     let url = realm.issuer.parse().unwrap();
     let app = App::new(core.clone(), realm, gateway, bundles, url);
     let engine = purser_provisioning::sagas(&app);
-    purser_http::harden::harden(api::router(Api::new(Parts { app, engine, rails: front.rails.clone(), clients: front.clients.clone() })), core.env)
+    purser_http::harden::harden(
+        api::router(Api::new(Parts { app, engine, rails: front.rails.clone(), clients: front.clients.clone() })),
+        core.env,
+    )
 }
 
 impl World {
