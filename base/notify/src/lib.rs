@@ -1,4 +1,4 @@
-//! Messages to people: mail into a folder (development) or over SMTP.
+//! Messages to people: mail into a folder (development) or over SMTP; and signed messages to programs (Standard Webhooks).
 //!
 //! A mail is enqueued in the write that causes it, as a job whose payload is sealed, because a body may hold a sign-in code
 //! or a revoke link. The handler opens it and hands it to the transport; delivering the same job twice leaves one file.
@@ -8,6 +8,7 @@ mod config;
 mod mail;
 mod queue;
 mod transport;
+pub mod webhook;
 
 pub use config::{MailConfig, SmtpConfig, SmtpTls};
 pub use mail::{Mail, Subject};

@@ -210,6 +210,10 @@ registry! {
     JobId = Job "job";
     /// An alert that was or will be sent.
     AlertId = Alert "alr";
+    /// What an organisation means to spend on something in a period.
+    BudgetId = Budget "bdg";
+    /// An address that an organisation wants to be told at.
+    WebhookId = Webhook "whk";
     /// A message to a person.
     MessageId = Message "msg";
     /// A request, for logs and problem documents.

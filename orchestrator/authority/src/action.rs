@@ -149,6 +149,15 @@ actions! {
     CapSet = "cap_set" by LEADERS;
     /// What setting a cap needs besides when it goes up.
     CapRaise = "cap_raise" by LEADERS, step_up;
+    /// Plan what is to be spent, and what happens at which part of it; an agent can never.
+    BudgetSet = "budget_set" by PAYERS;
+    /// What changing a budget needs besides when it stops less than before.
+    BudgetLoosen = "budget_loosen" by PAYERS, step_up;
+    /// Have messages sent to an address, with a secret that signs them; and stop that.
+    WebhookAdd = "webhook_add" by PAYERS, step_up;
+    WebhookRotate = "webhook_rotate" by PAYERS, step_up;
+    WebhookRemove = "webhook_remove" by PAYERS;
+    WebhookRead = "webhook_read" by EVERYBODY;
     /// Put a card on file, and confirm it.
     PaymentMethodSet = "payment_method_set" by PAYERS, step_up;
     PaymentMethodRemove = "payment_method_remove" by PAYERS;

@@ -72,6 +72,18 @@ pub fn memberships(tx: &mut Tx<'_>, person: &PersonId) -> Result<Vec<Member>, Db
     tx.query(select, params![person])?.iter().map(read).collect()
 }
 
+/// The members of an organisation who keep its money: owners, admins and those for billing.
+///
+/// # Errors
+/// When the store fails.
+pub fn payers(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Member>, DbError> {
+    let select = "select p.id as person, p.email as email, o.id as organisation, o.name as organisation_name, m.role as role
+        from membership m join person p on p.id = m.person join organisation o on o.id = m.organisation
+        where m.organisation = $1 and m.role in ('owner', 'admin', 'billing') and p.disabled_at is null and o.disabled_at is null
+        order by p.email";
+    tx.query(select, params![organisation])?.iter().map(read).collect()
+}
+
 /// What is known of an address at sign-in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Known {

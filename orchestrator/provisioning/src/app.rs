@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use purser_http::Fetcher;
 use purser_identity::Realm;
 use purser_values::id::{AgentId, OrganisationId};
 use purser_values::name::ProviderName;
@@ -18,6 +19,8 @@ pub struct App {
     pub core: Core,
     pub realm: Realm,
     pub gateway: Gateway,
+    /// The way to addresses that organisations name; it reaches no provider.
+    pub outgoing: Fetcher,
     pub bundles: Bundles,
     /// Where persons find their pages, for hints.
     pub public_url: Url,
@@ -34,7 +37,8 @@ struct Locks(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>);
 impl App {
     #[must_use]
     pub fn new(core: Core, realm: Realm, gateway: Gateway, bundles: Bundles, public_url: Url) -> Self {
-        Self { core, realm, gateway, bundles, public_url, site_port: None, locks: Locks::default() }
+        let outgoing = gateway.fetcher().clone();
+        Self { core, realm, gateway, outgoing, bundles, public_url, site_port: None, locks: Locks::default() }
     }
 
     pub(crate) async fn lock_account(&self, organisation: &OrganisationId, provider: &ProviderName) -> tokio::sync::OwnedMutexGuard<()> {

@@ -6,12 +6,11 @@ use std::time::Duration;
 
 use purser_authority::{Attempt, Caller, Done};
 use purser_db::DbError;
-use purser_db::jobs::{Handler, Job, JobFailure, NewJob, Runner};
+use purser_db::jobs::{Handler, Job, NewJob, Runner};
 use purser_flow::Engine;
 use purser_http::Fetcher;
 use purser_identity::authorization::sign_on::{LOGOUT_JOB, log_out_ended};
 use purser_notify::Transport;
-use purser_spend::alert::{self, Alert};
 use purser_spend::refund::due;
 use purser_values::Env;
 use serde_json::Value;
@@ -20,7 +19,7 @@ use crate::agent_control::{self, AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::charges::{self, Rails};
 use crate::signing_keys::sweep_keys;
-use crate::{account_link, client_logout, deploy, freeze, notice, rail_events, refunds, resource};
+use crate::{account_link, alerts, client_logout, deploy, freeze, notice, rail_events, refunds, resource};
 
 /// Every kind of saga that this version can run.
 #[must_use]
@@ -178,13 +177,6 @@ async fn batches(
             return Ok(());
         }
     }
-}
-
-/// A cap's threshold was reached.
-async fn send_alert(app: App, job: Job) -> Result<(), JobFailure> {
-    let alert: Alert = serde_json::from_value(job.payload).map_err(|_| notice::unreadable())?;
-    let (organisation, agent, limits) = (alert.organisation.clone(), alert.agent.clone(), app.page("/limits"));
-    notice::send(&app, job.id, organisation, agent, alert.subject(), move |name| alert.text(name, &limits)).await
 }
 
 fn field<T: std::str::FromStr>(payload: &Value, name: &str) -> Option<T> {

@@ -31,6 +31,8 @@ pub enum OpError {
     IrreversibleNotGranted(ServiceRef),
     #[error("the terms of `{0}` have changed since they were accepted")]
     TermsChanged(ProviderName),
+    #[error("{0}, so each purchase that it covers waits for a person's yes")]
+    BudgetSpent(String),
     #[error("there is a resource `{name}` in `{environment}` already")]
     NameTaken { name: ResourceName, environment: EnvironmentName },
     #[error("there is no resource `{0}` here")]
@@ -73,6 +75,7 @@ impl PublicError for OpError {
             Self::PlanRequired { .. } => "plan_required",
             Self::IrreversibleNotGranted(_) => "irreversible_not_granted",
             Self::TermsChanged(_) => "terms_changed",
+            Self::BudgetSpent(_) => "budget_approval_required",
             Self::NameTaken { .. } => "resource_name_taken",
             Self::ResourceUnknown(_) => "resource_not_found",
             Self::WrongState(..) => "resource_state",
@@ -100,7 +103,11 @@ impl PublicError for OpError {
             | Self::ResourceUnknown(_)
             | Self::NothingToDeployTo => Kind::NotFound,
             Self::ProviderAbsent(_) => Kind::Unavailable,
-            Self::PriceUnknown(_) | Self::IrreversibleNotGranted(_) | Self::TermsChanged(_) | Self::ExportNotGranted => Kind::NeedsPerson,
+            Self::PriceUnknown(_)
+            | Self::IrreversibleNotGranted(_)
+            | Self::TermsChanged(_)
+            | Self::BudgetSpent(_)
+            | Self::ExportNotGranted => Kind::NeedsPerson,
             Self::ScriptTaken(_) | Self::DomainNotOwn(_) => Kind::Forbidden,
             Self::PlanRequired { .. }
             | Self::NameTaken { .. }
@@ -129,6 +136,7 @@ impl PublicError for OpError {
                     .to_owned()
             }
             Self::TermsChanged(_) => "ask your person to read and accept the new text on the terms page".to_owned(),
+            Self::BudgetSpent(_) => "ask your person: run `purser approval ask` for this one purchase".to_owned(),
             Self::NameTaken { .. } => "choose another name with `--name`".to_owned(),
             Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),
             Self::WrongState(..) => "wait for it to end, or see `purser status`".to_owned(),

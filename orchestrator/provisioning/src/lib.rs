@@ -7,6 +7,7 @@
 mod account;
 pub mod account_link;
 mod agent_control;
+pub mod alerts;
 mod app;
 pub mod approval;
 mod background;
@@ -39,6 +40,7 @@ pub mod trace;
 pub mod usage;
 pub mod variables;
 pub mod visible;
+pub mod webhook;
 mod workload;
 
 pub use crate::core::Core;

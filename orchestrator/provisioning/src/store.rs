@@ -12,6 +12,7 @@ pub mod payment;
 pub mod project;
 pub mod provider_key;
 pub mod resource;
+pub mod webhook;
 
 use purser_db::Migrations;
 
@@ -61,5 +62,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         changed_at {int} not null, confirmed_at {int}, last_error {text}, primary key (agent, provider)
     ){strict}",
         link::TABLE,
+        webhook::TABLES,
     ],
 };

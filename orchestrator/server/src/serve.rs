@@ -184,6 +184,7 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let rails = rails(config, env, &db)?;
     let mut app = App::new(core, realm, gateway, bundles, config.public_url.clone());
     app.site_port = config.sandbox.site_port;
+    app.outgoing = strangers(config)?;
     Ok((app, rails, transport(config)?))
 }
 
@@ -215,11 +216,14 @@ pub(crate) fn clients(config: &Config) -> Result<Clients, ServeError> {
         let read = |path: &std::path::PathBuf| read_secret(path).map_err(|e| e.to_string());
         configured.push(client.client(config.is_sandbox(), read).map_err(|e| part("clients")(&e))?);
     }
-    // What a client names (documents, keys, where to log out) reaches no provider, although we do.
+    Ok(Clients::new(strangers(config)?, rules, configured))
+}
+
+/// The way to what clients and organisations name (documents, keys, where to log out, webhooks): it reaches no provider, although we do.
+fn strangers(config: &Config) -> Result<Fetcher, ServeError> {
     let providers: Vec<Origin> = config.providers.iter().filter_map(|provider| Origin::of(&provider.url)).collect();
     let allowed = config.fetch_allow.iter().filter(|origin| !providers.contains(origin)).cloned().collect();
-    let fetcher = Fetcher::new(allowed).map_err(|e| part("fetch_allow")(&e))?;
-    Ok(Clients::new(fetcher, rules, configured))
+    Fetcher::new(allowed).map_err(|e| part("fetch_allow")(&e))
 }
 
 /// How the companies are asked. Their own origins may be private.

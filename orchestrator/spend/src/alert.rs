@@ -1,87 +1,99 @@
-//! Messages at 80 and 100 % of a cap, each once.
+//! Alerts: what people are told about money, each once.
 //!
-//! The row that says an alert was raised and the job that mails it are written in the same write as the capture, so neither
-//! a crash nor a race can lose or double it. A cap that is changed can be reached anew, so it is part of the key.
+//! The row that says an alert was raised and the job that sends it are written in the same write as the movement that caused it, so
+//! neither a crash nor a race can lose or double it. What makes an alert the same one again is its key: a cap or a budget that was
+//! changed can be reached anew, so its amount is part of it.
+
+mod cause;
+mod read;
 
 use purser_authority::{Caller, Done, Event};
 use purser_db::jobs::NewJob;
 use purser_db::{DbError, Tx, params};
-use purser_values::id::{AgentId, OrganisationId};
-use purser_values::name::ProviderName;
-use purser_values::{Env, Money, Month};
-use serde::{Deserialize, Serialize};
+use purser_values::id::{AgentId, AlertId, OrganisationId};
+use purser_values::{Env, Money, Timestamp};
+use serde::Serialize;
 use serde_json::json;
 
 use crate::book::Book;
 use crate::limits::ALERT_THRESHOLDS;
 use crate::pot::{self, Pot};
 
-/// The kind of job that mails an alert; its payload is an [`Alert`].
-pub const JOB: &str = "spend_alert";
+pub use cause::{Cause, OfBudget};
+pub use read::{find, list};
 
-/// What an alert says. The handler of the job knows the people of the organisation.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+/// The kind of job that sends an alert; its payload is `{"alert": id}`.
+pub const JOB: &str = "alert_send";
+
+/// The verb under which the log knows an alert; the entry's subject is the alert's id, which is also what webhooks call the message.
+pub const VERB: &str = "spend_alert";
+
+/// One alert that was raised.
+#[derive(Clone, Debug, Serialize)]
 pub struct Alert {
+    pub id: AlertId,
+    #[serde(skip)]
     pub organisation: OrganisationId,
-    pub agent: AgentId,
-    pub provider: ProviderName,
-    pub month: Month,
-    pub threshold_percent: i64,
-    pub cap: Money,
-    pub captured: Money,
+    /// The agent whose purchase it was.
+    pub agent: Option<AgentId>,
+    pub at: Timestamp,
+    #[serde(flatten)]
+    pub cause: Cause,
 }
 
-impl Alert {
-    #[must_use]
-    pub fn subject(&self) -> String {
-        format!("{} % of the cap at {} is spent", self.threshold_percent, self.provider)
+/// Raises an alert unless one with the same key was raised before. What happens next is in the jobs.
+///
+/// # Errors
+/// When the store fails.
+pub fn raise(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    organisation: &OrganisationId,
+    agent: Option<&AgentId>,
+    key: &str,
+    cause: &Cause,
+) -> Result<Done<Option<AlertId>>, DbError> {
+    let id = AlertId::mint(env);
+    let insert = "insert into alert (id, organisation, agent, kind, dedupe, cause, at) values ($1, $2, $3, $4, $5, $6, $7)
+                  on conflict (dedupe) do nothing";
+    let key = format!("{}:{key}", cause.kind());
+    let cause_json = json!(cause);
+    if tx.execute(insert, params![id, organisation, agent, cause.kind(), key, cause_json, env.now()])? != 1 {
+        return Ok(Done::quiet(None));
     }
-
-    /// The text, for an agent that people know by a name.
-    #[must_use]
-    pub fn text(&self, agent_name: &str, limits_url: &str) -> String {
-        let stop = if self.threshold_percent >= 100 {
-            "Further purchases there are refused until next month or until you raise the cap."
-        } else {
-            "It goes on until the cap is reached."
-        };
-        format!(
-            "The agent \"{agent_name}\" has spent {} of {} at {} in {}.\n\n{stop}\n\nYou can raise or lower the cap here: {limits_url}\n",
-            self.captured, self.cap, self.provider, self.month
-        )
-    }
+    let event = Event::done(VERB, &Caller::System, id.as_str())
+        .in_organisation(organisation)
+        .related(agent.map(ToString::to_string))
+        .related(cause.about())
+        .with(cause_json);
+    let job = NewJob { dedupe: Some(format!("{JOB}:{id}")), ..NewJob::now(env, JOB, json!({"alert": id})) };
+    Ok(Done::with_event(Some(id), event).and_job(job))
 }
 
-/// Raises the alerts that the book has earned and that were not raised yet.
-pub(crate) fn raise(tx: &mut Tx<'_>, env: &Env, book: &Book) -> Result<Done<()>, DbError> {
+/// Raises the alerts that the book of a cap has earned and that were not raised yet.
+pub(crate) fn of_cap(tx: &mut Tx<'_>, env: &Env, book: &Book) -> Result<Done<()>, DbError> {
     let mut done = Done::quiet(());
     let captured = pot::position(tx, book)?.captured;
     for threshold in ALERT_THRESHOLDS {
-        // Whole numbers only: captured / cap >= threshold / 100, without dividing.
-        let reached = i128::from(captured) * 100 >= i128::from(threshold) * i128::from(book.cap.minor());
-        if !reached || captured == 0 || !first_time(tx, env, book, threshold)? {
+        if captured == 0 || !is_reached(captured, threshold, book.cap) || !first_time(tx, env, book, threshold)? {
             continue;
         }
-        let alert = Alert {
-            organisation: book.spender.organisation.clone(),
-            agent: book.spender.agent.clone(),
+        let cause = Cause::CapThreshold {
             provider: book.provider.clone(),
             month: book.month,
             threshold_percent: threshold,
             cap: book.cap,
             captured: Money::from_minor(captured, book.currency()),
         };
-        let data = json!(alert);
-        let dedupe = format!("spend_alert:{}:{}:{}:{threshold}:{}", book.spender.agent, book.provider, book.month, book.cap.minor());
-        done = done
-            .and_event(
-                Event::done("spend_alert", &Caller::System, book.spender.agent.as_str())
-                    .in_organisation(&book.spender.organisation)
-                    .with(data.clone()),
-            )
-            .and_job(NewJob { dedupe: Some(dedupe), ..NewJob::now(env, JOB, data) });
+        let key = format!("{}:{}:{}:{threshold}:{}", book.spender.agent, book.provider, book.month, book.cap.minor());
+        done.absorb(raise(tx, env, &book.spender.organisation, Some(&book.spender.agent), &key, &cause)?);
     }
     Ok(done)
+}
+
+/// Whole numbers only: part / whole >= percent / 100, without dividing.
+pub(crate) fn is_reached(part: i64, percent: i64, whole: Money) -> bool {
+    i128::from(part) * 100 >= i128::from(percent) * i128::from(whole.minor())
 }
 
 fn first_time(tx: &mut Tx<'_>, env: &Env, book: &Book, threshold: i64) -> Result<bool, DbError> {

@@ -42,6 +42,8 @@ pub struct ParseZoneError(String);
 pub struct Span {
     /// `2026-11-23`, `2026-W48`, `2026-11` or `all`.
     pub name: String,
+    /// Its first moment; absent for all time.
+    pub starts: Option<Timestamp>,
     /// The first moment after it.
     pub ends: Option<Timestamp>,
 }
@@ -67,21 +69,28 @@ impl Period {
     pub fn span(self, at: Timestamp, zone: &Zone) -> Result<Option<Span>, DbError> {
         let moment = jiff::Timestamp::from_microsecond(at.as_micros()).map_err(beyond)?;
         let day = moment.to_zoned(zone.zone.clone()).date();
-        let named = |name: String, end: Result<Date, jiff::Error>| -> Result<Option<Span>, DbError> {
-            let end = end.and_then(|day| day.to_zoned(zone.zone.clone())).map_err(beyond)?;
-            Ok(Some(Span { name, ends: Some(Timestamp::from_micros(end.timestamp().as_microsecond())) }))
+        let begin = |day: Result<Date, jiff::Error>| -> Result<Option<Timestamp>, DbError> {
+            let begin = day.and_then(|day| day.to_zoned(zone.zone.clone())).map_err(beyond)?;
+            Ok(Some(Timestamp::from_micros(begin.timestamp().as_microsecond())))
+        };
+        let named = |name: String, first: Result<Date, jiff::Error>, end: Result<Date, jiff::Error>| -> Result<Option<Span>, DbError> {
+            Ok(Some(Span { name, starts: begin(first)?, ends: begin(end)? }))
         };
         match self {
             Self::Transaction => Ok(None),
-            Self::Day => named(day.to_string(), day.checked_add(1.day())),
+            Self::Day => named(day.to_string(), Ok(day), day.checked_add(1.day())),
             Self::Week => {
                 let week = day.iso_week_date();
                 let since_monday = week.weekday().to_monday_zero_offset();
                 let name = format!("{:04}-W{:02}", week.year(), week.week());
-                named(name, day.checked_add((7 - i64::from(since_monday)).days()))
+                let monday = day.checked_sub(i64::from(since_monday).days());
+                named(name, monday, day.checked_add((7 - i64::from(since_monday)).days()))
             }
-            Self::Month => named(format!("{:04}-{:02}", day.year(), day.month()), day.first_of_month().checked_add(1.month())),
-            Self::Lifetime => Ok(Some(Span { name: "all".to_owned(), ends: None })),
+            Self::Month => {
+                let first = day.first_of_month();
+                named(format!("{:04}-{:02}", day.year(), day.month()), Ok(first), first.checked_add(1.month()))
+            }
+            Self::Lifetime => Ok(Some(Span { name: "all".to_owned(), starts: None, ends: None })),
         }
     }
 }
@@ -153,6 +162,14 @@ mod tests {
             assert_eq!(span(period, at, zone), (name.to_owned(), ends.to_owned()), "{period} at {at} in {zone}");
         }
         assert!(Period::Transaction.span(Timestamp::EPOCH, &Zone::utc()).unwrap().is_none());
+        // What begins at a span's first moment is in it, and what is just before is not.
+        for period in [Period::Day, Period::Week, Period::Month] {
+            let zone = "Europe/Berlin".parse().unwrap();
+            let span = period.span("2026-03-29T12:00:00Z".parse().unwrap(), &zone).unwrap().unwrap();
+            let starts = span.starts.unwrap();
+            assert_eq!(period.span(starts, &zone).unwrap().unwrap(), span);
+            assert_eq!(period.span(starts.plus_millis(-1), &zone).unwrap().unwrap().ends, Some(starts));
+        }
     }
 
     #[test]

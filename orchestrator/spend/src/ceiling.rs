@@ -19,7 +19,7 @@ use purser_db::DbError;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::OrganisationId;
 use purser_values::{Currency, Money};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::calendar::{ParseZoneError, Period};
 
@@ -28,10 +28,11 @@ pub use set::{CeilingSet, set};
 pub use zone::{zone, zone_set};
 
 pub(crate) use read::{Facts, rules_at};
+pub(crate) use set::subject;
 pub(crate) use window::{Note, Window, bring_to_now, notes, of_line};
 
 /// What a ceiling is over, in the order in which they are looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Scope {
     Organisation,

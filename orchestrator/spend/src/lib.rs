@@ -20,6 +20,7 @@
 
 pub mod alert;
 mod book;
+pub mod budget;
 pub mod calendar;
 pub mod cap;
 pub mod ceiling;

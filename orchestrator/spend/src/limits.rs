@@ -8,8 +8,31 @@ pub const RECURRING_TOKEN_LIFE_S: i64 = 400 * 86_400;
 pub const CATEGORY_CHARS: usize = 64;
 /// Most lines of a quote.
 pub const QUOTE_LINES: usize = 32;
-/// Shares of a cap, in percent, that are told by mail.
-pub const ALERT_THRESHOLDS: [i64; 2] = [80, 100];
+/// Shares of a cap, in percent, at which an alert is raised; those of a budget unless others are chosen.
+pub const ALERT_THRESHOLDS: [i64; 3] = [50, 80, 100];
+/// Highest share of a budget, in percent, at which an alert can be wanted.
+pub const BUDGET_PERCENT_MAX: i64 = 1_000;
+/// Most thresholds of one budget.
+pub const BUDGET_THRESHOLDS: usize = 10;
+/// Most budgets of one organisation: each capture looks at all of them.
+pub const BUDGETS: i64 = 200;
+/// How far back a subscription was charged for the last time to be expected again, in seconds: a year and some.
+pub const BUDGET_RECURRING_S: i64 = 400 * 86_400;
+/// The pace of a budget's period is not told before this part of it is over, and what was spent once is never taken to have needed
+/// less time than that.
+pub const PACE_PART: i64 = 10;
+/// Money goes fast when within this part of a budget's period ...
+pub const BURN_PART: i64 = 30;
+/// ... more than this part of the budget goes ...
+pub const BURN_SHARE: i64 = 4;
+/// ... in at least this many charges.
+pub const BURN_CHARGES: i64 = 3;
+/// A charge is unusual when it is more than this many times the median ...
+pub const UNUSUAL_TIMES: i64 = 5;
+/// ... of as many charges by the provider before it as there are, up to this many ...
+pub const UNUSUAL_LOOK_BACK: usize = 20;
+/// ... and at least this many.
+pub const UNUSUAL_LEAST: usize = 5;
 /// How long before it is due a renewal's money is set aside, in seconds.
 pub const RENEWAL_AHEAD_S: i64 = 3 * 86_400;
 /// How long after it was due a renewal's money stays set aside, in seconds.

@@ -1,5 +1,7 @@
 //! The tables of this room. Each file reads and writes the tables it is named after; nobody else does.
 
+mod budgets;
+
 use purser_db::Migrations;
 
 /// Accounts and the movements between them, which are never changed.
@@ -205,5 +207,5 @@ alter table rail_sandbox_charge add column provider {text} not null default ''";
 
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "spend",
-    steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS, LEAN, RAILS],
+    steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS, LEAN, RAILS, budgets::BUDGETS],
 };

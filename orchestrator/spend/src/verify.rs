@@ -2,6 +2,8 @@
 
 use purser_db::{DbError, Tx, params};
 
+use crate::budget;
+
 /// Every way in which the books do not add up; empty when all is well.
 ///
 /// # Errors
@@ -15,6 +17,7 @@ pub fn check(tx: &mut Tx<'_>) -> Result<Vec<String>, DbError> {
     captured_is_charged(tx, &mut found)?;
     refund_within_charge(tx, &mut found)?;
     token_is_hold(tx, &mut found)?;
+    budget::check(tx, &mut found)?;
     Ok(found)
 }
 

@@ -53,13 +53,15 @@ pub struct Frozen {
 /// When the permit is for no agent, or the store fails.
 pub fn agent_freeze(tx: &mut Tx<'_>, env: &Env, permit: Permit<AgentFreeze>, dark: bool) -> Result<Done<Frozen>, FreezeError> {
     let id: AgentId = permit.subject().parse().map_err(|_| Denied::NotFound)?;
-    let by = permit.caller().person().cloned().ok_or(Denied::Anonymous)?;
     let before = find(tx, &id)?.ok_or(Denied::NotFound)?;
+    // What a budget freezes is frozen in the name of whoever let the agent act; the event says that it was the system.
+    let by = permit.caller().person().cloned().unwrap_or_else(|| before.person.clone());
     let update = "update agent set frozen_at = coalesce(frozen_at, $2), frozen_by = coalesce(frozen_by, $3),
                   dark = case when $4 = 1 then 1 else dark end where id = $1 returning *";
     let row = tx.query_one(update, params![id, env.now(), by, i64::from(dark)])?;
     let (agent, frozen_at) = (read(&row)?, row.get("frozen_at")?);
     let event = Event::done(permit.verb(), permit.caller(), id.as_str())
+        .in_organisation(&before.organisation)
         .related([&agent.jkt])
         .with(serde_json::json!({ "dark": dark, "already": before.is_frozen() }));
     Ok(Done::with_event(Frozen { agent, frozen_at, already: before.is_frozen() }, event))

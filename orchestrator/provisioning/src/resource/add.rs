@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::add_saga::{AddState, KIND};
+use super::afford::spent_budget;
 use super::check::{check, facts};
 use super::{first_answer, keep_answer, not_an_agent};
 use crate::app::App;
@@ -82,6 +83,11 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         let (Some(listing), Some(name)) = (checked.listing, checked.name) else {
             return Err(OpError::ServiceUnknown(request.service.clone()));
         };
+        if request.approval.is_none()
+            && let Some(spent) = spent_budget(tx, app, &standing, &request, &listing)?
+        {
+            return Err(spent);
+        }
         let begun = Begun { saga: SagaId::mint(env), resource: ResourceId::mint(env) };
         let mut done = Done::quiet(begun.clone());
         if let Some(id) = &request.approval {

@@ -31,7 +31,7 @@ use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{AgentRef, CreateResource, Endpoint, PaymentCredentials, ResourceState};
 use serde::{Deserialize, Serialize};
 
-use super::afford::share;
+use super::afford::{budget_says, share};
 use crate::account;
 use crate::agent_control::follow_created;
 use crate::app::App;
@@ -230,11 +230,11 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
             let app = &app_in;
             let (held, standing) = permit(tx, app, &caller, &row)?;
             let granted = standing.grant.as_ref().is_some_and(|grant| grant.irreversible);
-            let irreversible_allowed = granted
-                || match &approval {
-                    Some(id) => used_for(tx, app.core.env.now(), id, row.id.as_str())?.is_some(),
-                    None => false,
-                };
+            let approved = match &approval {
+                Some(id) => used_for(tx, app.core.env.now(), id, row.id.as_str())?.is_some(),
+                None => false,
+            };
+            let irreversible_allowed = granted || approved;
             let purchase = Purchase {
                 spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
                 grant: row.grant.clone(),
@@ -251,6 +251,13 @@ async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepE
                 limits_url: app.page("/limits"),
                 card_url: app.page("/card"),
             };
+            // A budget may have been spent since the agent asked; what it set aside before that, it has.
+            if !approved
+                && hold::of_resource(tx, &row.id)?.is_empty()
+                && let Some(spent) = budget_says(tx, app, &purchase)?
+            {
+                return Err(spent.into());
+            }
             let mut done = hold::place(tx, &app.core.env, &held, &purchase)?.map(|hold| (hold.id, String::new()));
             let hold = done.value.0.clone();
             // A repetition finds the token there; its sealed text went down with the same write as the token itself.

@@ -5,6 +5,8 @@ use purser_catalogue::{Listing, Period, Price};
 use purser_db::{DbError, Tx};
 use purser_identity::CallContext;
 use purser_identity::grant::Link;
+use purser_spend::budget::{self, Spent};
+use purser_spend::ceiling::Scope;
 use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
 use purser_spend::{Share, Spender};
@@ -13,6 +15,7 @@ use purser_values::id::ResourceId;
 
 use super::add::AddRequest;
 use crate::app::App;
+use crate::error::OpError;
 
 /// Card and cap, all at once. Sets nothing aside; what is free and whoever is no agent has nothing to pay.
 pub fn blockers(
@@ -22,10 +25,44 @@ pub fn blockers(
     request: &AddRequest,
     listing: &Listing,
 ) -> Result<Vec<HoldError>, DbError> {
-    let Price::Known { amount, period, irreversible, .. } = &listing.price else { return Ok(Vec::new()) };
-    let Caller::Agent { agent, grant, organisation, .. } = &standing.caller else { return Ok(Vec::new()) };
+    match listed(app, standing, request, listing) {
+        Some(purchase) => hold::blockers(tx, &app.core.env, &purchase),
+        None => Ok(Vec::new()),
+    }
+}
+
+/// A budget that covers the purchase and is spent, so that a person says yes to it first.
+pub fn spent_budget(
+    tx: &mut Tx<'_>,
+    app: &App,
+    standing: &CallContext,
+    request: &AddRequest,
+    listing: &Listing,
+) -> Result<Option<OpError>, DbError> {
+    match listed(app, standing, request, listing) {
+        Some(purchase) => budget_says(tx, app, &purchase),
+        None => Ok(None),
+    }
+}
+
+/// The same for a purchase with its quote.
+pub fn budget_says(tx: &mut Tx<'_>, app: &App, purchase: &Purchase) -> Result<Option<OpError>, DbError> {
+    let spent = budget::gate(tx, &app.core.env, purchase)?;
+    Ok(spent.map(|Spent { budget, span, spent }| {
+        let over = match budget.scope {
+            Scope::Organisation => "the organisation".to_owned(),
+            scope => format!("the {} `{}`", scope.name(), budget.subject),
+        };
+        OpError::BudgetSpent(format!("{spent} of the budget of {} for {over} is spent ({span})", budget.amount))
+    }))
+}
+
+/// The purchase at its listed price.
+fn listed(app: &App, standing: &CallContext, request: &AddRequest, listing: &Listing) -> Option<Purchase> {
+    let Price::Known { amount, period, irreversible, .. } = &listing.price else { return None };
+    let Caller::Agent { agent, grant, organisation, .. } = &standing.caller else { return None };
     if !amount.is_positive() {
-        return Ok(Vec::new());
+        return None;
     }
     let recurs = match period {
         Period::Once => Recurs::Once,
@@ -33,7 +70,7 @@ pub fn blockers(
         Period::Year => Recurs::Year,
     };
     let line = Line { id: "listed".to_owned(), description: listing.description.clone(), amount: *amount, recurs };
-    let purchase = Purchase {
+    Some(Purchase {
         spender: Spender { organisation: organisation.clone(), agent: agent.clone() },
         grant: grant.clone(),
         total: standing.grant.as_ref().and_then(|grant| grant.total),
@@ -48,8 +85,7 @@ pub fn blockers(
         key: String::new(),
         limits_url: app.page("/limits"),
         card_url: app.page("/card"),
-    };
-    hold::blockers(tx, &app.core.env, &purchase)
+    })
 }
 
 /// An agent that pays along, in the ledger's words.

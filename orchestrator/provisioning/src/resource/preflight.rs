@@ -64,6 +64,11 @@ pub async fn preflight(app: &App, caller: &Caller, request: AddRequest) -> Resul
             rows.extend(checked.blockers.iter().map(|blocker| row(&blocker.to_string(), Some(blocker))));
             let Some(listing) = checked.listing else { return Ok(Preflight { ready: false, rows, warnings: Vec::new(), cost: None }) };
             let money = afford::blockers(tx, app, &standing, &request, &listing)?;
+            if request.approval.is_none()
+                && let Some(spent) = afford::spent_budget(tx, app, &standing, &request, &listing)?
+            {
+                rows.push(row(&spent.to_string(), Some(&spent)));
+            }
             if money.is_empty() && matches!(listing.price, Price::Known { .. }) {
                 rows.push(row("card and cap allow the listed price", None));
             }

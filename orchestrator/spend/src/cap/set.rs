@@ -73,7 +73,7 @@ pub(super) fn write(tx: &mut Tx<'_>, env: &Env, verb: &str, caller: &Caller, cap
         }
         book::change_cap(tx, env, &open, cap.amount, agent.as_str())?;
         open.cap = cap.amount;
-        let alerts = alert::raise(tx, env, &open)?;
+        let alerts = alert::of_cap(tx, env, &open)?;
         done.absorb(alerts);
     }
     Ok(done)

@@ -32,7 +32,7 @@ pub struct CeilingSet {
 pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSet>, ceiling: &CeilingSet) -> Result<Done<()>, CeilingError> {
     let CeilingSet { organisation, scope, period, amount, .. } = ceiling;
     spender::same_organisation(permit.caller(), organisation)?;
-    let subject = subject(ceiling)?;
+    let subject = subject(organisation, *scope, &ceiling.subject)?;
     let before = read::find(tx, organisation, *scope, &subject, *period)?;
     let widens = match (&before, amount) {
         (Some(rule), Some(amount)) => amount.currency() != rule.amount.currency() || amount.minor() > rule.amount.minor(),
@@ -71,12 +71,12 @@ pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSet>, ceiling: &Ceilin
 }
 
 /// The subject in the one form in which purchases name it.
-fn subject(ceiling: &CeilingSet) -> Result<String, CeilingError> {
+pub(crate) fn subject(organisation: &OrganisationId, scope: Scope, given: &str) -> Result<String, CeilingError> {
     use purser_values::id::{AgentId, GrantId};
     use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
-    let given = ceiling.subject.trim();
-    let known = match ceiling.scope {
-        Scope::Organisation => return Ok(ceiling.organisation.to_string()),
+    let given = given.trim();
+    let known = match scope {
+        Scope::Organisation => return Ok(organisation.to_string()),
         Scope::Project => given.parse::<ProjectName>().is_ok(),
         Scope::Environment => given
             .split_once('/')

@@ -11,7 +11,7 @@ use crate::hold::{self, HeldLine, Hold, HoldState};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RailOutcome;
 use crate::refund::due;
-use crate::{alert, limits, method, renewal, share};
+use crate::{alert, budget, limits, method, renewal, share};
 
 /// Records what the rail did: captured money leaves the hold, a declined line is free again. Finishing twice does nothing;
 /// a freeze or a revocation since the beginning changes nothing either, because the money has moved.
@@ -56,9 +56,11 @@ fn captured(
         json!({"amount": charge.amount, "provider": hold.provider, "project": hold.project, "line": line.line, "period": charge.period});
     let mut done = Done::with_event(receipt(charge, ChargeState::Succeeded, None, None), event(charge, hold, Outcome::Done).with(data));
     for book in share::books(tx, hold, line.month)? {
-        let alerts = alert::raise(tx, env, &book)?;
+        let alerts = alert::of_cap(tx, env, &book)?;
         done.absorb(alerts);
     }
+    let alerts = budget::captured(tx, env, hold, line, charge)?;
+    done.absorb(alerts);
     Ok(done)
 }
 

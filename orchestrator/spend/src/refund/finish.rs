@@ -12,7 +12,7 @@ use crate::hold::{self, Hold};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RefundOutcome;
 use crate::share::Counted;
-use crate::{limits, share};
+use crate::{budget, limits, share};
 
 /// Records what the rail did: money that came back is room again in the month in which it was charged. Finishing twice does nothing.
 ///
@@ -31,6 +31,7 @@ pub fn finish(tx: &mut Tx<'_>, env: &Env, id: &RefundId, outcome: &RefundOutcome
     let (reference, how) = match outcome {
         RefundOutcome::Refunded { reference } => {
             give_back(tx, env, &refund, &charge, &hold)?;
+            budget::refunded(tx, &charge.id, refund.amount)?;
             refund.state = RefundState::Succeeded;
             (Some(reference.as_str()), Outcome::Done)
         }

@@ -1,0 +1,169 @@
+//! Why an alert was raised, as facts for programs and in words for people.
+
+use purser_values::id::{BudgetId, ChargeId};
+use purser_values::name::ProviderName;
+use purser_values::{Money, Month, Timestamp};
+use serde::{Deserialize, Serialize};
+
+use crate::budget::Action;
+use crate::calendar::Period;
+use crate::ceiling::Scope;
+
+/// The budget that an alert is about, as it stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OfBudget {
+    pub budget: BudgetId,
+    pub scope: Scope,
+    pub subject: String,
+    pub period: Period,
+    /// Which day, week or month.
+    pub span: String,
+    pub amount: Money,
+    pub spent: Money,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum Cause {
+    /// A part of an agent's cap at a provider is spent.
+    CapThreshold { provider: ProviderName, month: Month, threshold_percent: i64, cap: Money, captured: Money },
+    /// A part of a budget is spent, and what follows from that.
+    BudgetThreshold {
+        #[serde(flatten)]
+        of: OfBudget,
+        threshold_percent: i64,
+        /// What the budget does now that this much is spent; `notify` for nothing but this message.
+        action: Action,
+    },
+    /// At this pace the budget will not last.
+    BudgetForecast {
+        #[serde(flatten)]
+        of: OfBudget,
+        forecast: Money,
+        ends: Timestamp,
+    },
+    /// Much of the budget went in a short time.
+    BudgetBurn {
+        #[serde(flatten)]
+        of: OfBudget,
+        burned: Money,
+        within_s: i64,
+    },
+    /// The first charge by a provider.
+    FirstCharge { charge: ChargeId, provider: ProviderName, amount: Money },
+    /// A charge far above the provider's usual ones.
+    UnusualCharge { charge: ChargeId, provider: ProviderName, amount: Money, median: Money },
+}
+
+impl Cause {
+    /// As the type of a webhook's message and in lists.
+    #[must_use]
+    pub const fn kind(&self) -> &'static str {
+        match self {
+            Self::CapThreshold { .. } => "cap_threshold",
+            Self::BudgetThreshold { .. } => "budget_threshold",
+            Self::BudgetForecast { .. } => "budget_forecast",
+            Self::BudgetBurn { .. } => "budget_burn",
+            Self::FirstCharge { .. } => "first_charge",
+            Self::UnusualCharge { .. } => "unusual_charge",
+        }
+    }
+
+    /// The budget, where it is about one.
+    #[must_use]
+    pub const fn budget(&self) -> Option<&OfBudget> {
+        match self {
+            Self::BudgetThreshold { of, .. } | Self::BudgetForecast { of, .. } | Self::BudgetBurn { of, .. } => Some(of),
+            Self::CapThreshold { .. } | Self::FirstCharge { .. } | Self::UnusualCharge { .. } => None,
+        }
+    }
+
+    /// The id by which a trace finds it.
+    pub(crate) fn about(&self) -> Option<String> {
+        match self {
+            Self::FirstCharge { charge, .. } | Self::UnusualCharge { charge, .. } => Some(charge.to_string()),
+            _ => self.budget().map(|of| of.budget.to_string()),
+        }
+    }
+
+    /// One line.
+    #[must_use]
+    pub fn headline(&self) -> String {
+        match self {
+            Self::CapThreshold { provider, threshold_percent, .. } => format!("{threshold_percent} % of the cap at {provider} is spent"),
+            Self::BudgetThreshold { of, threshold_percent, .. } => {
+                format!("{threshold_percent} % of the budget for {} is spent", of.over())
+            }
+            Self::BudgetForecast { of, .. } => format!("The budget for {} will not last", of.over()),
+            Self::BudgetBurn { of, .. } => format!("The budget for {} is going fast", of.over()),
+            Self::FirstCharge { provider, amount, .. } => format!("The first charge by {provider}: {amount}"),
+            Self::UnusualCharge { provider, amount, .. } => format!("An unusual charge by {provider}: {amount}"),
+        }
+    }
+
+    /// The whole text, for an agent that people know by a name.
+    #[must_use]
+    pub fn text(&self, agent: Option<&str>, limits_url: &str) -> String {
+        let who = agent.map_or_else(|| "Somebody".to_owned(), |name| format!("The agent \"{name}\""));
+        let said = match self {
+            Self::CapThreshold { provider, month, threshold_percent, cap, captured } => {
+                let stop = if *threshold_percent >= 100 {
+                    "Further purchases there are refused until next month or until you raise the cap."
+                } else {
+                    "It goes on until the cap is reached."
+                };
+                format!("{who} has spent {captured} of {cap} at {provider} in {month}.\n\n{stop}")
+            }
+            Self::BudgetThreshold { of, action, .. } => {
+                let next = match action {
+                    Action::Notify => "Nothing is stopped by this: a budget is a plan, and caps and ceilings stop.",
+                    Action::RequireApproval => "From here on every purchase that it covers waits for a person's approval.",
+                    Action::Freeze => {
+                        "The agent whose charge this was is frozen, and every purchase that the budget covers waits for a person's approval."
+                    }
+                };
+                format!("{}\n\n{next}", of.position())
+            }
+            Self::BudgetForecast { of, forecast, ends } => {
+                format!("{}\n\nAt this pace it will be about {forecast} by {}.", of.position(), ends.for_people())
+            }
+            Self::BudgetBurn { of, burned, within_s } => {
+                format!("{}\n\n{burned} of it went within {}.", of.position(), hours(*within_s))
+            }
+            Self::FirstCharge { charge, provider, amount } => {
+                format!("{who} was charged {amount} by {provider}, which has never charged you before ({charge}).")
+            }
+            Self::UnusualCharge { charge, provider, amount, median } => {
+                format!("{who} was charged {amount} by {provider}, where {median} is usual ({charge}).")
+            }
+        };
+        format!("{said}\n\nLimits and budgets: {limits_url}\n")
+    }
+}
+
+impl OfBudget {
+    /// `the project shop`.
+    #[must_use]
+    pub fn over(&self) -> String {
+        match self.scope {
+            Scope::Organisation => "the organisation".to_owned(),
+            scope => format!("the {} {}", scope.name(), self.subject),
+        }
+    }
+
+    fn position(&self) -> String {
+        let when = match self.period {
+            Period::Lifetime | Period::Transaction => "so far".to_owned(),
+            Period::Day | Period::Week | Period::Month => format!("in {}", self.span),
+        };
+        format!("{} of {} for {} is spent {when}.", self.spent, self.amount, self.over())
+    }
+}
+
+fn hours(seconds: i64) -> String {
+    match seconds {
+        s if s >= 2 * 86_400 => format!("{} days", s / 86_400),
+        s if s >= 2 * 3_600 => format!("{} hours", s / 3_600),
+        s => format!("{} minutes", s / 60),
+    }
+}
