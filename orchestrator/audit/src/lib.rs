@@ -20,6 +20,6 @@ pub use chain::head_number;
 pub use checkpoint::Checkpoint;
 pub use entry::Entry;
 pub use log::{Log, StartError};
-pub use query::{about, decided_by, list, list_for_agent};
+pub use query::{about, decided_by, list, list_after, list_for_agent};
 pub use store::{MIGRATIONS, append};
 pub use verify::{Report, SignatureCheck, VerifyError, verify, verify_files, verify_offline, verify_with};

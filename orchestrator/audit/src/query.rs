@@ -19,6 +19,23 @@ pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId, before: Option<i64>,
     rows.iter().map(|row| Ok((row.get("seq")?, row.json("body")?))).collect()
 }
 
+/// Entries of an organisation, oldest first, after the number `after`; of one verb, if one is named.
+///
+/// # Errors
+/// When the store fails.
+pub fn list_after(
+    tx: &mut Tx<'_>,
+    organisation: &OrganisationId,
+    after: i64,
+    verb: Option<&str>,
+    limit: i64,
+) -> Result<Vec<(i64, Entry)>, DbError> {
+    let sql = "select seq, body from audit_event where organisation = $1 and seq is not null and seq > $2 and (verb = $3 or $3 = '')
+               order by seq limit $4";
+    let rows = tx.query(sql, params![organisation, after, verb.unwrap_or_default(), limit.clamp(1, PAGE)])?;
+    rows.iter().map(|row| Ok((row.get("seq")?, row.json("body")?))).collect()
+}
+
 /// Entries that an agent may read, newest first, before the number `before` (or from the end): of those that speak of it, what it
 /// did itself, what providers and the orchestrator did, and that (but not with which facts) a person did something. What another
 /// agent did stays hidden, even if it names this one.

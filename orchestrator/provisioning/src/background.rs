@@ -92,14 +92,9 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport, strangers: Fetcher) -> Ru
             Box::pin(async move { refunds::tell_missing(app, job).await })
         }),
     );
-    let alerting = app.clone();
-    handlers.insert(
-        alert::JOB,
-        Arc::new(move |job: Job| {
-            let app = alerting.clone();
-            Box::pin(async move { send_alert(app, job).await })
-        }),
-    );
+    for (kind, handler) in alerts::handlers(app) {
+        handlers.insert(kind, handler);
+    }
     handlers.insert(LOGOUT_JOB, client_logout::handler(app.realm.clone(), strangers));
     Runner::new(app.core.db.clone(), app.core.env.clone(), handlers, app.core.jobs.clone())
 }

@@ -4,9 +4,14 @@
 
 mod accounts;
 mod agents;
+mod alerts;
 mod approvals;
+mod billing;
+mod budgets;
 mod caller;
+mod caps;
 mod catalog;
+mod ceilings;
 mod challenge;
 mod clients;
 mod deployments;
@@ -15,6 +20,7 @@ mod organisation;
 mod people_only;
 mod projects;
 mod providers;
+mod rail_messages;
 mod resources;
 mod sagas;
 mod spend;
@@ -31,7 +37,7 @@ use std::sync::Arc;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use purser_flow::Engine;
 use purser_http::Problem;
 use purser_http::around::AroundLayer;
@@ -98,7 +104,22 @@ routes! {
     get "/v1/spend" => spend::read;
     get "/v1/trace" => trace::read;
     get "/v1/events" => events::list;
-    post "/v1/caps" => people_only::cap_set;
+    get "/v1/spend/report" => spend::report;
+    get "/v1/statement" => spend::export;
+    get "/v1/alerts" => alerts::list;
+    get "/v1/billing" => billing::read;
+    post "/v1/caps" => caps::set;
+    get "/v1/ceilings" => ceilings::list;
+    put "/v1/ceilings" => ceilings::set;
+    put "/v1/ceilings/zone" => ceilings::zone;
+    get "/v1/budgets" => budgets::list;
+    put "/v1/budgets" => budgets::set;
+    post "/v1/budgets/{id}/remove" => budgets::remove;
+    get "/v1/webhooks" => webhooks::list;
+    post "/v1/webhooks" => webhooks::add;
+    post "/v1/webhooks/{id}/rotate" => webhooks::rotate;
+    post "/v1/webhooks/{id}/test" => webhooks::test;
+    post "/v1/webhooks/{id}/remove" => webhooks::remove;
     post "/v1/payment_methods" => people_only::payment_method_set;
     post "/v1/terms_acceptances" => people_only::terms_accept;
     get "/v1/agents" => agents::list;
@@ -129,7 +150,7 @@ routes! {
     post "/v2/provisioning/usage_holds" => providers::usage_hold;
     post "/v2/provisioning/events" => providers::event;
     post "/v2/provisioning/account_requests/{id}/confirm" => providers::account_confirm;
-    post "/webhooks/{rail}" => webhooks::receive, webhooks::BODY_BYTES;
+    post "/rails/{rail}/webhook" => rail_messages::receive, rail_messages::BODY_BYTES;
 }
 
 /// The routes, without the headers that every listener adds.

@@ -4,10 +4,12 @@
 //! ([`form::SignedForm`] refuses those that do not), and every change ends in a redirect.
 
 pub mod agents;
+mod alerts;
 mod applications;
 mod approvals;
 mod bootstrap;
 pub mod browser;
+mod budgets;
 mod card;
 mod confirm;
 mod consent;
@@ -34,6 +36,7 @@ mod sso;
 mod step_up;
 mod style;
 mod terms;
+mod webhooks;
 mod workloads;
 
 pub(crate) use consent::show as consent_page;
@@ -101,6 +104,13 @@ pub fn router(front: Front) -> Router {
         .route("/limits", get(limits::get).post(limits::post))
         .route("/limits/ceilings", post(limits::ceiling_post))
         .route("/limits/zone", post(limits::zone_post))
+        .route("/limits/budgets", post(budgets::post))
+        .route("/limits/budgets/{id}/remove", post(budgets::remove))
+        .route("/alerts", get(alerts::get))
+        .route("/webhooks", get(webhooks::get).post(webhooks::add))
+        .route("/webhooks/{id}/rotate", post(webhooks::rotate))
+        .route("/webhooks/{id}/test", post(webhooks::test))
+        .route("/webhooks/{id}/remove", post(webhooks::remove))
         .route("/card", get(card::get).post(card::begin))
         .route("/card/set-up/{id}", get(card::back))
         .route("/card/{id}/confirm", post(card::confirm))

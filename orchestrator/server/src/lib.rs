@@ -14,6 +14,7 @@ pub mod ops;
 pub mod peer;
 mod serve;
 pub mod sso;
+mod statement_csv;
 pub mod unknown;
 
 pub use config::Config;

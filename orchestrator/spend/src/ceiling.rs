@@ -27,7 +27,7 @@ pub use read::{CeilingView, all};
 pub use set::{CeilingSet, set};
 pub use zone::{zone, zone_set};
 
-pub(crate) use read::{Facts, rules_at};
+pub(crate) use read::{Facts, concerns, rules_at};
 pub(crate) use set::subject;
 pub(crate) use window::{Note, Window, bring_to_now, notes, of_line};
 

@@ -36,6 +36,7 @@ pub mod quote;
 pub mod rail;
 pub mod refund;
 pub mod renewal;
+pub mod report;
 mod room;
 mod share;
 mod spender;

@@ -10,6 +10,8 @@ pub const CATEGORY_CHARS: usize = 64;
 pub const QUOTE_LINES: usize = 32;
 /// Shares of a cap, in percent, at which an alert is raised; those of a budget unless others are chosen.
 pub const ALERT_THRESHOLDS: [i64; 3] = [50, 80, 100];
+/// Most refunds that are shown as owed.
+pub const OWED: i64 = 10_000;
 /// Highest share of a budget, in percent, at which an alert can be wanted.
 pub const BUDGET_PERCENT_MAX: i64 = 1_000;
 /// Most thresholds of one budget.

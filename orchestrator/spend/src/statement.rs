@@ -1,10 +1,12 @@
 //! What was spent in a month: each charge, what came back, what is owed, and the position of each agent at each provider.
 
+use std::collections::BTreeMap;
+
 use purser_authority::action::SpendRead;
 use purser_authority::{Denied, Permit};
 use purser_db::{DbError, Row, Tx, params};
 use purser_values::error::{Kind, PublicError};
-use purser_values::id::{AgentId, ChargeId, GrantId, OrganisationId, ResourceId};
+use purser_values::id::{AgentId, ChargeId, GrantId, OrganisationId, RefundId, ResourceId};
 use purser_values::name::{ProjectName, ProviderName};
 use purser_values::{Money, Month, Timestamp};
 use serde::Serialize;
@@ -17,9 +19,6 @@ use crate::refund::due::{self, Due};
 use crate::refund::{self, Refund};
 use crate::spender;
 
-/// Most charges in one statement; the oldest come first.
-pub const CHARGES: i64 = 10_000;
-
 #[derive(Clone, Debug, Serialize)]
 pub struct Statement {
     pub month: Month,
@@ -29,6 +28,9 @@ pub struct Statement {
     pub charges: Vec<StatementLine>,
     /// What was given back in this month, of charges of any month, oldest first.
     pub refunds: Vec<Refund>,
+    /// For which projects that was.
+    #[serde(skip)]
+    pub refund_projects: BTreeMap<RefundId, ProjectName>,
     /// What providers took for orders that were undone and have not given back, of any month.
     pub owed: Vec<Due>,
     /// Payments that the cardholder disputes, of any month.
@@ -113,6 +115,7 @@ pub fn statement(
         positions,
         charges: charges(tx, organisation, only, month)?,
         refunds: refund::of_month(tx, organisation, only, month)?,
+        refund_projects: refund_projects(tx, organisation, month)?,
         owed: due::open(tx, organisation, only)?,
         chargebacks: chargeback::list(tx, organisation, only)?,
         waiting: charge::waiting(tx, organisation)?.into_iter().filter(|w| only.is_none_or(|only| *only == w.agent)).collect(),
@@ -127,9 +130,16 @@ fn charges(tx: &mut Tx<'_>, organisation: &OrganisationId, only: Option<&AgentId
                   from spend_charge c join spend_hold h on h.id = c.hold
                   left join spend_hold_line l on l.hold = c.hold and l.line = c.line and l.period = coalesce(c.period, '')
                   where c.organisation = $1 and c.begun_at >= $2 and c.begun_at < $3 and (h.agent = $4 or $4 = '')
-                  order by c.begun_at, c.id limit $5";
+                  order by c.begun_at, c.id";
     let only = only.map_or("", AgentId::as_str);
-    tx.query(select, params![organisation, month.start(), month.end(), only, CHARGES])?.iter().map(line).collect()
+    tx.query(select, params![organisation, month.start(), month.end(), only])?.iter().map(line).collect()
+}
+
+fn refund_projects(tx: &mut Tx<'_>, organisation: &OrganisationId, month: Month) -> Result<BTreeMap<RefundId, ProjectName>, DbError> {
+    let select = "select r.id, h.project from spend_refund r join spend_charge c on c.id = r.charge join spend_hold h on h.id = c.hold
+                  where r.organisation = $1 and r.begun_at >= $2 and r.begun_at < $3";
+    let rows = tx.query(select, params![organisation, month.start(), month.end()])?;
+    rows.iter().map(|row| Ok((row.parse("id")?, row.parse("project")?))).collect()
 }
 
 fn line(row: &Row) -> Result<StatementLine, DbError> {

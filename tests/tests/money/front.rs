@@ -60,7 +60,7 @@ impl Front {
 
     /// Lets localstripe send its own messages to an orchestrator.
     pub async fn tell(&self, orchestrator: &str, secret: &str) {
-        let hook = json!({"url": format!("{orchestrator}/webhooks/stripe"), "secret": secret});
+        let hook = json!({"url": format!("{orchestrator}/rails/stripe/webhook"), "secret": secret});
         let answer = self.http.post(format!("{}/_config/webhooks/purser", self.localstripe)).json(&hook).send().await.unwrap();
         assert!(answer.status().is_success(), "{}", answer.status());
     }

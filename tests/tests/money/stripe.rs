@@ -69,7 +69,7 @@ impl Scene {
     }
 
     async fn webhook(&self, header: &str, body: &str) -> u16 {
-        let url = format!("{}/webhooks/stripe", self.alone.url);
+        let url = format!("{}/rails/stripe/webhook", self.alone.url);
         let sent = reqwest::Client::new().post(url).header("stripe-signature", header).body(body.to_owned()).send();
         sent.await.unwrap().status().as_u16()
     }

@@ -97,7 +97,7 @@ pub fn remove(tx: &mut Tx<'_>, permit: &Permit<WebhookRemove>, id: &WebhookId) -
 ///
 /// # Errors
 /// When there is no such webhook, or it is disabled.
-pub fn test(tx: &mut Tx<'_>, core: &Core, permit: &Permit<WebhookRotate>, id: &WebhookId) -> Result<Done<String>, WebhookError> {
+pub fn test(tx: &mut Tx<'_>, core: &Core, permit: &Permit<WebhookRemove>, id: &WebhookId) -> Result<Done<String>, WebhookError> {
     let endpoint = own(tx, &organisation(permit)?, id)?;
     if endpoint.state == State::Disabled {
         return Err(WebhookError::Disabled(endpoint.why.unwrap_or_default()));

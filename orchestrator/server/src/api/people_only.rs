@@ -1,10 +1,10 @@
-//! `POST /v1/caps`, `/v1/payment_methods`, `/v1/terms_acceptances`: what no program may do.
+//! `POST /v1/payment_methods`, `/v1/terms_acceptances`: what no program may do; and how an agent is refused where its person may.
 //!
-//! INVARIANT (agent-cannot-widen): the routes exist so that an attempt is refused by the authoriser and recorded, with the page
+//! INVARIANT (agent-cannot-widen): these routes exist so that an attempt is refused by the authoriser and recorded, with the page
 //! on which a person does it. Nothing is behind them; the pages have use cases of their own.
 
 use axum::extract::State;
-use purser_authority::action::{Action, CapSet, PaymentMethodSet, TermsAccept};
+use purser_authority::action::{Action, PaymentMethodSet, TermsAccept};
 use purser_authority::{Attempt, Denied, Done, authorise};
 use purser_db::DbError;
 use purser_http::Problem;
@@ -57,10 +57,6 @@ impl PublicError for PeopleOnlyError {
     }
 }
 
-pub async fn cap_set(State(api): State<Api>, called: Called) -> Problem {
-    refuse::<CapSet>(&api, called, "/limits").await
-}
-
 pub async fn payment_method_set(State(api): State<Api>, called: Called) -> Problem {
     refuse::<PaymentMethodSet>(&api, called, "/card").await
 }
@@ -69,7 +65,8 @@ pub async fn terms_accept(State(api): State<Api>, called: Called) -> Problem {
     refuse::<TermsAccept>(&api, called, "/terms").await
 }
 
-async fn refuse<A: Action>(api: &Api, called: Called, page: &str) -> Problem {
+/// Refuses and records an attempt, and names the page on which a person does it.
+pub(super) async fn refuse<A: Action>(api: &Api, called: Called, page: &str) -> Problem {
     let (context, now, url) = (called.context, api.app.core.env.now(), api.app.realm.url(page));
     let subject = context.caller.organisation().map(ToString::to_string).unwrap_or_default();
     let attempt = Attempt::new(A::RULE.name, &context.caller, subject.clone());

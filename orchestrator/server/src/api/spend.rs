@@ -1,19 +1,34 @@
-//! `GET /v1/spend`: the month's position and charges; an agent sees its own.
+//! `GET /v1/spend`: the month's position and charges; an agent sees its own. `GET /v1/spend/report` adds up a span of time by one thing;
+//! `GET /v1/statement` is a month to keep, as JSON or CSV.
+
+use std::collections::HashMap;
 
 use axum::Json;
 use axum::extract::State;
-use purser_authority::action::SpendRead;
+use axum::response::{IntoResponse as _, Response};
+use http::header;
+use purser_authority::action::{AgentRead, SpendRead};
 use purser_authority::{Caller, Denied, authorise};
+use purser_db::{DbError, Tx};
 use purser_http::Problem;
 use purser_http::extract::Query;
-use purser_spend::statement::{StatementError, statement};
+use purser_identity::agent::agents_list;
+use purser_provisioning::store::resource;
+use purser_spend::report::{self, By, ReportRow};
+use purser_spend::statement::{Statement, StatementError, statement};
 use purser_spend::{Spender, cap};
-use purser_values::Month;
+use purser_values::id::AgentId;
+use purser_values::name::{ProjectName, ProviderName};
+use purser_values::{Money, Month, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::Api;
 use super::caller::Called;
+use crate::statement_csv;
+
+/// Most charges of one answer that is not a statement; the newest are told.
+const CHARGES: usize = 1_000;
 
 #[derive(Deserialize)]
 pub struct Which {
@@ -43,9 +58,118 @@ pub(super) async fn of(api: &Api, called: &Called, month: Option<Month>) -> Resu
         }
         Ok(found)
     });
-    let found = found.await?;
+    let mut found = found.await?;
+    // The newest; the whole month is a statement.
+    let more = found.charges.len() > CHARGES;
+    found.charges.drain(..found.charges.len().saturating_sub(CHARGES));
     Ok(json!({
         "agent": called.caller().agent(), "month": found.month.to_string(), "providers": found.positions, "charges": found.charges,
-        "refunds": found.refunds, "owed": found.owed,
+        "refunds": found.refunds, "owed": found.owed, "more_charges": more,
     }))
+}
+
+#[derive(Deserialize)]
+pub struct Asked {
+    by: String,
+    since: Option<String>,
+    until: Option<String>,
+}
+
+pub async fn report(State(api): State<Api>, called: Called, Query(asked): Query<Asked>) -> Result<Json<Value>, Problem> {
+    let (context, now) = (called.context, api.app.core.env.now());
+    let services = asked.by == "service";
+    let by: By = if services { By::Resource } else { asked.by.parse().map_err(|e: String| Problem::invalid(e))? };
+    let since = asked.since.as_deref().map_or(Ok(now.month().start()), |text| moment(text, false))?;
+    let until = asked.until.as_deref().map_or(Ok(now.plus_millis(1)), |text| moment(text, true))?;
+    let found = api.app.core.db.read::<_, StatementError, _>(move |tx| {
+        let organisation = context.caller.organisation().cloned().ok_or(Denied::Anonymous)?;
+        let permit = authorise::<SpendRead>(&context.caller, &context.facts(now, organisation.as_str()))?;
+        let rows = report::report(tx, &permit, &organisation, by, (since, until))?;
+        Ok(if services { by_service(tx, rows)? } else { rows })
+    });
+    Ok(Json(json!({ "by": asked.by, "since": since, "until": until, "rows": found.await? })))
+}
+
+/// A month (`2026-11`), a day of UTC (`2026-11-23`), or a moment; as an end, the first two are meant whole.
+fn moment(text: &str, end: bool) -> Result<Timestamp, Problem> {
+    if let Ok(month) = text.parse::<Month>() {
+        return Ok(if end { month.end() } else { month.start() });
+    }
+    let day = format!("{text}T00:00:00Z").parse::<Timestamp>().map(|day| if end { day.plus_secs(86_400) } else { day });
+    day.or_else(|_| text.parse()).map_err(|_| Problem::invalid("a time is written like `2026-11`, `2026-11-23` or `2026-11-23T12:00:00Z`"))
+}
+
+/// The rows of resources under the names of their services.
+fn by_service(tx: &mut Tx<'_>, rows: Vec<ReportRow>) -> Result<Vec<ReportRow>, StatementError> {
+    let mut sums: Vec<ReportRow> = Vec::new();
+    for row in rows {
+        let found = match row.key.parse() {
+            Ok(id) => resource::get(tx, &id)?,
+            Err(_) => None,
+        };
+        let key = found.map_or_else(|| "unknown".to_owned(), |resource| format!("{}/{}", resource.provider, resource.service));
+        let add = |a: Money, b: Money| a.checked_add(b).map_err(|e| DbError::Other(e.to_string()));
+        match sums.iter_mut().find(|sum| sum.key == key && sum.paid.currency() == row.paid.currency()) {
+            Some(sum) => {
+                sum.charges += row.charges;
+                sum.charged = add(sum.charged, row.charged)?;
+                sum.refunded = add(sum.refunded, row.refunded)?;
+                sum.paid = add(sum.paid, row.paid)?;
+            }
+            None => sums.push(ReportRow { key, ..row }),
+        }
+    }
+    sums.sort_by(|a, b| (&a.key, a.paid.currency()).cmp(&(&b.key, b.paid.currency())));
+    Ok(sums)
+}
+
+#[derive(Deserialize)]
+pub struct Export {
+    month: Option<String>,
+    format: Option<String>,
+    agent: Option<AgentId>,
+    project: Option<ProjectName>,
+    provider: Option<ProviderName>,
+}
+
+/// A month to keep, all of it or what belongs to one agent, project or provider.
+pub async fn export(State(api): State<Api>, called: Called, Query(wanted): Query<Export>) -> Result<Response, Problem> {
+    let month = wanted.month.as_deref().map(str::parse).transpose().map_err(|_| Problem::invalid("`month` is written like `2026-11`"))?;
+    let (context, env) = (called.context, api.app.core.env.clone());
+    let Export { format, agent, project, provider, .. } = wanted;
+    let found = api.app.core.db.read::<_, StatementError, _>(move |tx| {
+        let organisation = context.caller.organisation().cloned().ok_or(Denied::Anonymous)?;
+        let permit = authorise::<SpendRead>(&context.caller, &context.facts(env.now(), organisation.as_str()))?;
+        let month = month.unwrap_or_else(|| env.now().month());
+        let mut found = statement(tx, &permit, &organisation, agent.as_ref(), month)?;
+        if let Some(project) = &project {
+            found.charges.retain(|charge| charge.project == *project);
+            let projects = &found.refund_projects;
+            found.refunds.retain(|refund| projects.get(&refund.id) == Some(project));
+        }
+        if let Some(provider) = &provider {
+            found.charges.retain(|charge| charge.provider == *provider);
+            found.refunds.retain(|refund| refund.provider == *provider);
+            found.positions.retain(|position| position.provider == *provider);
+            found.owed.retain(|due| due.provider == *provider);
+        }
+        let names = match &context.caller {
+            Caller::Person { .. } => {
+                let listing = authorise::<AgentRead>(&context.caller, &context.facts(env.now(), "agents"))?;
+                agents_list(tx, &listing)?.into_iter().map(|known| (known.agent.id, known.agent.name.to_string())).collect()
+            }
+            _ => HashMap::new(),
+        };
+        Ok((found, names))
+    });
+    let (found, names): (Statement, HashMap<AgentId, String>) = found.await?;
+    match format.as_deref() {
+        None | Some("json") => Ok(Json(json!(found)).into_response()),
+        Some("csv") => {
+            let text = statement_csv::render(&found, |agent| names.get(agent).cloned().unwrap_or_default());
+            let headers = [(header::CONTENT_TYPE, "text/csv; charset=utf-8"), (header::CACHE_CONTROL, "no-store")];
+            Ok((headers, text).into_response())
+        }
+        Some(_) => Err(Problem::invalid("`format` is `json` or `csv`")),
+    }
 }

@@ -7,9 +7,11 @@ use http::StatusCode;
 use purser_authority::action::{AgentRead, CapRead, CapSet as CapSetAction};
 use purser_authority::{Attempt, Caller, Denied, Done, Facts, Role, authorise};
 use purser_db::{DbError, Tx};
+use purser_http::extract::Query;
 use purser_identity::agent::{self, AgentGrants, agents_list};
 use purser_provisioning::perform;
 use purser_spend::Spender;
+use purser_spend::budget::{self, BudgetError};
 use purser_spend::calendar::Period;
 use purser_spend::cap::{self, CapError, CapSet, CapView};
 use purser_spend::ceiling::{self, CeilingError, CeilingSet, CeilingView, Scope};
@@ -19,6 +21,7 @@ use purser_values::name::ProviderName;
 use purser_values::{Currency, Money};
 use serde::Deserialize;
 
+use super::budgets::{BudgetRow, may_plan};
 use super::failure::PageError;
 use super::form::SignedForm;
 use super::page::{Page, PageContext};
@@ -34,8 +37,59 @@ pub struct Limits {
     agents: Vec<AgentView>,
     ceilings: Vec<CeilingView>,
     zone: String,
+    budgets: Vec<BudgetRow>,
     may_change: bool,
+    may_plan: bool,
+    ask: Ask,
+    scopes: Vec<Choice>,
+    periods: Vec<Choice>,
 }
+
+/// What somebody asks the person for, filled in and not done: the address comes from an agent, perhaps.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Ask {
+    scope: String,
+    subject: String,
+    period: String,
+    amount: String,
+    currency: String,
+    agent: String,
+    provider: String,
+}
+
+impl Ask {
+    /// The amount for the cap of that agent and provider, if that is what is asked for.
+    fn cap(&self, agent: &str, provider: &str) -> Option<&str> {
+        (!self.amount.is_empty() && self.agent == agent && self.provider == provider).then_some(self.amount.as_str())
+    }
+
+    fn ceiling(&self) -> bool {
+        !self.scope.is_empty()
+    }
+}
+
+struct Choice {
+    value: &'static str,
+    words: &'static str,
+    chosen: bool,
+}
+
+fn choices(all: &[(&'static str, &'static str)], chosen: &str) -> Vec<Choice> {
+    all.iter().map(|(value, words)| Choice { value, words, chosen: *value == chosen }).collect()
+}
+
+const SCOPES: [(&str, &str); 7] = [
+    ("organisation", "the organisation"),
+    ("project", "a project"),
+    ("environment", "an environment"),
+    ("agent", "an agent"),
+    ("grant", "a grant"),
+    ("provider", "a provider"),
+    ("category", "a category of services"),
+];
+const PERIODS: [(&str, &str); 5] =
+    [("transaction", "each purchase"), ("day", "a day"), ("week", "a week"), ("month", "a month"), ("lifetime", "for ever")];
 
 struct AgentView {
     id: String,
@@ -57,13 +111,13 @@ struct RowView {
     used_percent: i64,
 }
 
-pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Result<Page<Limits>, PageError> {
+pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(ask): Query<Ask>) -> Result<Page<Limits>, PageError> {
     let (caller, now) = (session.caller(), front.realm.env.now());
     let listing = authorise::<AgentRead>(&caller, &Facts::new(now, "agents"))?;
     let reading = authorise::<CapRead>(&caller, &Facts::new(now, "limits"))?;
     let month = now.month();
     let (env, organisation) = (front.realm.env.clone(), caller.organisation().ok_or(Denied::NotFound)?.clone());
-    let read = move |tx: &mut Tx<'_>| -> Result<(Vec<AgentView>, Vec<CeilingView>, String), CeilingError> {
+    let read = move |tx: &mut Tx<'_>| -> Result<_, BudgetError> {
         let providers: Vec<ProviderName> = purser_catalogue::providers(tx)?.into_iter().map(|listed| listed.name).collect();
         let agents = agents_list(tx, &listing)?;
         let agents = agents
@@ -75,12 +129,26 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Res
             })
             .collect::<Result<_, CeilingError>>()?;
         let zone = ceiling::zone(tx, &organisation)?.name().to_owned();
-        Ok((agents, ceiling::all(tx, &env, &reading, &organisation)?, zone))
+        let budgets = budget::all(tx, &env, &reading, &organisation)?;
+        Ok((agents, ceiling::all(tx, &env, &reading, &organisation)?, zone, budgets))
     };
-    let (agents, ceilings, zone) = front.core.db.read(read).await?;
+    let (agents, ceilings, zone, budgets): (Vec<AgentView>, Vec<CeilingView>, String, _) = front.core.db.read(read).await?;
     let may_change = matches!(caller, Caller::Person { role: Role::Owner | Role::Admin, .. });
     let ctx = PageContext::of(&front, &session, "Limits");
-    Ok(Page::ok(Limits { ctx, month: month.to_string(), resets_at: month.end().for_people(), agents, ceilings, zone, may_change }))
+    Ok(Page::ok(Limits {
+        ctx,
+        month: month.to_string(),
+        resets_at: month.end().for_people(),
+        agents,
+        ceilings,
+        zone,
+        budgets: budgets.into_iter().map(BudgetRow::of).collect(),
+        may_change,
+        may_plan: may_plan(&caller),
+        scopes: choices(&SCOPES, &ask.scope),
+        periods: choices(&PERIODS, if ask.period.is_empty() { "month" } else { &ask.period }),
+        ask,
+    }))
 }
 
 fn agent_view(known: &AgentGrants, cap: Option<Money>, views: &[CapView]) -> AgentView {

@@ -1,6 +1,6 @@
 //! `/spend`: what was paid in a month, by whom, to whom, for what, what came back and what is owed; the same as CSV.
 
-mod csv;
+mod picture;
 
 use std::collections::HashMap;
 
@@ -18,16 +18,19 @@ use purser_spend::charge::ChargeState;
 use purser_spend::chargeback::Chargeback;
 use purser_spend::refund::due::{Due, DueState};
 use purser_spend::refund::{Refund, RefundState};
+use purser_spend::report::{By, ReportRow, report};
 use purser_spend::statement::{Statement, StatementError, StatementLine, statement};
 use purser_values::id::AgentId;
 use purser_values::money::MoneyError;
 use purser_values::{Money, Month};
 use serde::Deserialize;
 
+use self::picture::Picture;
 use super::failure::PageError;
 use super::page::{Page, PageContext};
 use super::session::SignedIn;
 use crate::front::Front;
+use crate::statement_csv;
 
 #[derive(Deserialize)]
 pub struct Which {
@@ -42,6 +45,9 @@ pub struct Spend {
     before: Month,
     after: Option<Month>,
     total: String,
+    pictures: Vec<Picture>,
+    /// Whether there are more charges than are shown.
+    more: bool,
     positions: Vec<PositionView>,
     charges: Vec<ChargeView>,
     refunds: Vec<RefundView>,
@@ -93,13 +99,19 @@ struct OwedView {
     state: &'static str,
 }
 
+/// Charges on the page, the newest; a statement has all of them.
+const CHARGES: usize = 500;
+
 /// What agents call themselves, by id.
 type Names = HashMap<AgentId, String>;
 
 pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(which): Query<Which>) -> Result<Page<Spend>, PageError> {
     let now = front.realm.env.now().month();
     let month = month(&which, now)?;
-    let (statement, names) = read(&front, &session, month).await?;
+    let (mut statement, names, days) = read(&front, &session, month).await?;
+    let total = total(&statement.charges)?;
+    let more = statement.charges.len() > CHARGES;
+    statement.charges.drain(..statement.charges.len().saturating_sub(CHARGES));
     let positions = statement.positions.iter().map(|position| PositionView {
         agent: name(&names, &position.agent),
         provider: position.provider.to_string(),
@@ -111,7 +123,9 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         month,
         before: month.start().plus_months(-1).month(),
         after: (month < now).then(|| month.end().month()),
-        total: total(&statement.charges)?,
+        total,
+        pictures: picture::pictures(month, &days),
+        more,
         positions: positions.collect(),
         charges: statement.charges.iter().map(|charge| charge_view(charge, &statement.chargebacks, &names)).collect(),
         refunds: statement.refunds.iter().map(|refund| refund_view(refund, &names)).collect(),
@@ -122,8 +136,8 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
 
 pub async fn csv(State(front): State<Front>, SignedIn(session): SignedIn, Query(which): Query<Which>) -> Result<Response, PageError> {
     let month = month(&which, front.realm.env.now().month())?;
-    let (statement, names) = read(&front, &session, month).await?;
-    let mut response = csv::render(&statement, |agent| name(&names, agent)).into_response();
+    let (statement, names, _) = read(&front, &session, month).await?;
+    let mut response = statement_csv::render(&statement, |agent| name(&names, agent)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -143,14 +157,15 @@ fn month(which: &Which, now: Month) -> Result<Month, PageError> {
     }
 }
 
-async fn read(front: &Front, session: &Session, month: Month) -> Result<(Statement, Names), PageError> {
+async fn read(front: &Front, session: &Session, month: Month) -> Result<(Statement, Names, Vec<ReportRow>), PageError> {
     let (caller, now) = (session.caller(), front.realm.env.now());
     let listing = authorise::<AgentRead>(&caller, &Facts::new(now, "agents"))?;
     let reading = authorise::<SpendRead>(&caller, &Facts::new(now, "spend"))?;
     let organisation = session.member.organisation.id.clone();
-    let read = move |tx: &mut Tx<'_>| -> Result<(Statement, Names), StatementError> {
+    let read = move |tx: &mut Tx<'_>| -> Result<(Statement, Names, Vec<ReportRow>), StatementError> {
         let names = agents_list(tx, &listing)?.into_iter().map(|known| (known.agent.id, known.agent.name.to_string()));
-        Ok((statement(tx, &reading, &organisation, None, month)?, names.collect()))
+        let days = report(tx, &reading, &organisation, By::Day, (month.start(), month.end()))?;
+        Ok((statement(tx, &reading, &organisation, None, month)?, names.collect(), days))
     };
     Ok(front.core.db.read(read).await?)
 }

@@ -35,7 +35,7 @@ pub(crate) fn captured(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine,
             charge: &charge.id,
             at: charge.begun_at,
             amount: charge.amount.minor(),
-            recurring: line.recurs != Recurs::Once,
+            recurring: line.recurs.months().is_some(),
             hold: hold.id.as_str(),
             line: &line.line,
         };
@@ -90,7 +90,7 @@ pub(super) fn recount(tx: &mut Tx<'_>, env: &Env, budget: &Budget) -> Result<(),
                       where r.charge = c.id and r.state = 'succeeded'), 0) as bigint) as refunded
                   from spend_charge c join spend_hold_line l on l.hold = c.hold and l.charge = c.id
                   where c.organisation = $1 and c.state = 'succeeded' and c.currency = $2 and c.begun_at >= $3
-                  and (c.begun_at >= $4 or l.recurs <> 'once') order by c.begun_at, c.id";
+                  and (c.begun_at >= $4 or l.recurs in ('month', 'year')) order by c.begun_at, c.id";
     let earliest = since.min(env.now().plus_secs(-BUDGET_RECURRING_S));
     for row in tx.query(select, params![budget.organisation, budget.amount.currency(), earliest, since])? {
         let hold = crate::hold::find(tx, &row.parse("hold")?)?.ok_or(DbError::NoRow)?;
@@ -103,7 +103,7 @@ pub(super) fn recount(tx: &mut Tx<'_>, env: &Env, budget: &Budget) -> Result<(),
             charge: &charge,
             at,
             amount: row.get::<i64>("amount")? - row.get::<i64>("refunded")?,
-            recurring: row.get::<String>("recurs")? != Recurs::Once.name(),
+            recurring: row.parse::<Recurs>("recurs")?.months().is_some(),
             hold: hold.id.as_str(),
             line: &line,
         };

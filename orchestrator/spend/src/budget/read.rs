@@ -1,14 +1,14 @@
 //! The budgets there are, and where they stand.
 
+use purser_authority::Permit;
 use purser_authority::action::CapRead;
-use purser_authority::{Caller, Permit};
 use purser_db::{DbError, Tx, params};
 use purser_values::id::{BudgetId, OrganisationId};
 use purser_values::{Env, Money, Timestamp};
 use serde::Serialize;
 
 use super::{Budget, BudgetError, watch};
-use crate::ceiling::Scope;
+use crate::ceiling;
 use crate::spender;
 
 /// A budget in the running period.
@@ -38,22 +38,11 @@ pub fn all(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapRead>, organisation: &
     spender::same_organisation(permit.caller(), organisation)?;
     let mut views = Vec::new();
     for budget in of_organisation(tx, organisation)? {
-        if concerns(&budget, permit.caller()) {
+        if ceiling::concerns(permit.caller(), budget.scope, &budget.subject) {
             views.push(view(tx, env, budget)?);
         }
     }
     Ok(views)
-}
-
-/// What concerns one agent alone, or its grant, is not shown to another.
-fn concerns(budget: &Budget, caller: &Caller) -> bool {
-    let Caller::Agent { agent, grant, chain, .. } = caller else { return true };
-    let subject = budget.subject.as_str();
-    match budget.scope {
-        Scope::Agent => agent.as_str() == subject || chain.iter().any(|link| link.agent.as_str() == subject),
-        Scope::Grant => grant.as_str() == subject || chain.iter().any(|link| link.grant.as_str() == subject),
-        _ => true,
-    }
 }
 
 fn view(tx: &mut Tx<'_>, env: &Env, budget: Budget) -> Result<BudgetView, DbError> {

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use purser_authority::Permit;
 use purser_authority::action::CapRead;
+use purser_authority::{Caller, Permit};
 use purser_db::{DbError, Row, Tx, Value, params};
 use purser_values::id::OrganisationId;
 use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
@@ -39,7 +39,7 @@ pub struct CeilingView {
     pub resets_at: Option<Timestamp>,
 }
 
-/// All ceilings of the organisation, in the order in which they are looked at.
+/// All ceilings of the organisation, in the order in which they are looked at; an agent sees those over everybody, and its own.
 ///
 /// # Errors
 /// When the caller is of another organisation, or the store fails.
@@ -47,6 +47,7 @@ pub fn all(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapRead>, organisation: &
     spender::same_organisation(permit.caller(), organisation)?;
     let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling where organisation = $1";
     let mut rules = tx.query(select, params![organisation])?.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
+    rules.retain(|rule| concerns(permit.caller(), rule.scope, &rule.subject));
     rules.sort_by(|a, b| a.order().cmp(&b.order()));
     let mut views = Vec::with_capacity(rules.len());
     for rule in rules {
@@ -56,6 +57,16 @@ pub fn all(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapRead>, organisation: &
         views.push(CeilingView { rule, captured, held, left, resets_at });
     }
     Ok(views)
+}
+
+/// Whether a caller is shown what stands over this: what is over one agent or grant alone is not shown to another.
+pub(crate) fn concerns(caller: &Caller, scope: Scope, subject: &str) -> bool {
+    let Caller::Agent { agent, grant, chain, .. } = caller else { return true };
+    match scope {
+        Scope::Agent => agent.as_str() == subject || chain.iter().any(|link| link.agent.as_str() == subject),
+        Scope::Grant => grant.as_str() == subject || chain.iter().any(|link| link.grant.as_str() == subject),
+        Scope::Organisation | Scope::Project | Scope::Environment | Scope::Provider | Scope::Category => true,
+    }
 }
 
 /// The ceilings that stand at those places, each place by the key, so it does not slow with the number of ceilings over other things.

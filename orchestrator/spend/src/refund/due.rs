@@ -154,7 +154,7 @@ pub fn open(tx: &mut Tx<'_>, organisation: &OrganisationId, only: Option<&AgentI
     let select = "select * from spend_refund_due where organisation = $1 and state in ('awaited', 'disputed') and (agent = $2 or $2 = '')
                   order by since, charge limit $3";
     let only = only.map_or("", AgentId::as_str);
-    let rows = tx.query(select, params![organisation, only, crate::statement::CHARGES])?;
+    let rows = tx.query(select, params![organisation, only, crate::limits::OWED])?;
     rows.iter().map(|row| due(tx, row)).collect()
 }
 

@@ -1,7 +1,9 @@
-//! A month as comma-separated values (RFC 4180).
+//! A month as comma-separated values (RFC 4180): on the page, and through the API.
 //!
 //! Names and descriptions come from agents and providers. A spreadsheet would run a cell that begins like a formula, so such
 //! a cell gets an apostrophe in front.
+
+use std::collections::HashMap;
 
 use purser_spend::refund::Refund;
 use purser_spend::statement::{Statement, StatementLine};
@@ -14,16 +16,16 @@ const HEAD: &str =
 /// month cost. Amounts are numbers in the currency and in its smallest unit.
 pub fn render(statement: &Statement, name: impl Fn(&AgentId) -> String) -> String {
     let mut out = HEAD.to_owned();
-    let rows = statement.charges.iter().map(|charge| charge_row(statement, charge, &name));
-    for row in rows.chain(statement.refunds.iter().map(|refund| refund_row(refund, &name))) {
+    let owed: HashMap<_, _> = statement.owed.iter().map(|due| (&due.charge, due.amount.minor())).collect();
+    let rows = statement.charges.iter().map(|charge| charge_row(charge, owed.get(&charge.id), &name));
+    for row in rows.chain(statement.refunds.iter().map(|refund| refund_row(statement, refund, &name))) {
         out.push_str(&row.join(","));
         out.push_str("\r\n");
     }
     out
 }
 
-fn charge_row(statement: &Statement, charge: &StatementLine, name: impl Fn(&AgentId) -> String) -> Vec<String> {
-    let owed = statement.owed.iter().find(|due| due.charge == charge.id);
+fn charge_row(charge: &StatementLine, owed: Option<&i64>, name: impl Fn(&AgentId) -> String) -> Vec<String> {
     let cells = [
         charge.id.to_string(),
         charge.at.to_string(),
@@ -40,12 +42,12 @@ fn charge_row(statement: &Statement, charge: &StatementLine, name: impl Fn(&Agen
         charge.state.name().to_owned(),
         charge.code.clone().unwrap_or_default(),
         String::new(),
-        owed.map(|due| due.amount.minor().to_string()).unwrap_or_default(),
+        owed.map(ToString::to_string).unwrap_or_default(),
     ];
     cells.map(|text| cell(&text)).to_vec()
 }
 
-fn refund_row(refund: &Refund, name: impl Fn(&AgentId) -> String) -> Vec<String> {
+fn refund_row(statement: &Statement, refund: &Refund, name: impl Fn(&AgentId) -> String) -> Vec<String> {
     let nothing = String::new;
     let text = |text: String| cell(&text);
     vec![
@@ -55,7 +57,7 @@ fn refund_row(refund: &Refund, name: impl Fn(&AgentId) -> String) -> Vec<String>
         text(name(&refund.agent)),
         nothing(),
         text(refund.provider.to_string()),
-        nothing(),
+        text(statement.refund_projects.get(&refund.id).map(ToString::to_string).unwrap_or_default()),
         nothing(),
         text(refund.reason.clone()),
         text(refund.amount.currency().to_string()),
@@ -70,7 +72,7 @@ fn refund_row(refund: &Refund, name: impl Fn(&AgentId) -> String) -> Vec<String>
 }
 
 fn cell(text: &str) -> String {
-    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n']);
+    let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let safe = if formula { format!("'{text}") } else { text.to_owned() };
     if safe.contains([',', '"', '\r', '\n']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
 }
@@ -84,6 +86,8 @@ mod tests {
         assert_eq!(cell("plain"), "plain");
         assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
         assert_eq!(cell("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
-        assert_eq!(cell("@sum"), "'@sum");
+        for formula in ["@sum", "+1", "-1", "\tx", "＝1+1"] {
+            assert_eq!(cell(formula), format!("'{formula}"));
+        }
     }
 }
