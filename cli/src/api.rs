@@ -144,6 +144,26 @@ impl<'c> Api<'c> {
         self.send(&Call { method: Method::POST, url: self.url(segments, query), body, key, timeout: EXCHANGE }).await
     }
 
+    /// A change that says the whole of what is to be; sent again, it changes nothing more.
+    ///
+    /// # Errors
+    /// The orchestrator's refusal, or why it did not answer.
+    pub async fn put(&self, segments: &[&str], body: &Value) -> Result<Value, Failure> {
+        let body = Some(("application/json".to_owned(), body.to_string().into_bytes()));
+        let key = Some(self.context.idempotency_key());
+        self.send(&Call { method: Method::PUT, url: self.url(segments, &[]), body, key, timeout: EXCHANGE }).await
+    }
+
+    /// An answer that is no JSON, as text.
+    ///
+    /// # Errors
+    /// The orchestrator's refusal, or why it did not answer.
+    pub async fn text(&self, segments: &[&str], query: &[(&str, &str)]) -> Result<String, Failure> {
+        let call = Call { method: Method::GET, url: self.url(segments, query), body: None, key: None, timeout: EXCHANGE };
+        let answer = self.answer(&call).await?;
+        String::from_utf8(answer.body).map_err(|_| self.garbage())
+    }
+
     /// A change with files.
     ///
     /// # Errors
@@ -155,6 +175,11 @@ impl<'c> Api<'c> {
     }
 
     async fn send(&self, call: &Call) -> Result<Value, Failure> {
+        self.value(&self.answer(call).await?)
+    }
+
+    /// What the orchestrator answers when it does what it is asked.
+    async fn answer(&self, call: &Call) -> Result<Answer, Failure> {
         let start = Instant::now();
         let patience = match (&call.method, &call.key) {
             (_, Some(_)) => PATIENCE,
@@ -170,7 +195,7 @@ impl<'c> Api<'c> {
             match outcome {
                 Err(_) if may_repeat => {}
                 Err(error) => return Err(self.unreachable(&error)),
-                Ok(answer) if answer.status.is_success() => return self.value(&answer),
+                Ok(answer) if answer.status.is_success() => return Ok(answer),
                 Ok(answer) if answer.wants_nonce() && self.nonce.borrow().as_ref() != answer.nonce.as_ref() => {
                     self.nonce.replace(answer.nonce);
                     continue;

@@ -93,6 +93,15 @@ pub enum Command {
     /// Limits and payment methods; changing them is for people
     #[command(subcommand)]
     Billing(Billing),
+    /// What people plan to spend, and what happens at which part of it
+    #[command(subcommand)]
+    Budget(Budget),
+    /// What was told about money, and where it went
+    #[command(subcommand)]
+    Alert(Alert),
+    /// For the person: addresses that are told with signed messages
+    #[command(subcommand)]
+    Webhook(Webhook),
     /// Let a helper act; for the person: list, freeze and thaw agents
     #[command(subcommand)]
     Agent(AgentCommand),
@@ -287,8 +296,20 @@ pub struct Resource {
 #[derive(Debug, Args)]
 pub struct Spend {
     /// The month, as 2026-11; without it, this one
-    #[arg(long, value_name = "YYYY-MM")]
+    #[arg(long, value_name = "YYYY-MM", conflicts_with_all = ["by", "since", "until"])]
     pub month: Option<String>,
+    /// Add up by this
+    #[arg(long, value_name = "WHAT", value_parser = ["project", "agent", "provider", "category", "service", "day"])]
+    pub by: Option<String>,
+    /// From this day or month on, as 2026-11-23 or 2026-11; without it, this month's first day
+    #[arg(long, value_name = "DATE")]
+    pub since: Option<String>,
+    /// Up to this day or month, which is included
+    #[arg(long, value_name = "DATE")]
+    pub until: Option<String>,
+    /// Print a file of comma-separated values (RFC 4180)
+    #[arg(long)]
+    pub csv: bool,
 }
 
 #[derive(Debug, Args)]
@@ -298,20 +319,125 @@ pub struct Trace {
 
 #[derive(Debug, Subcommand)]
 pub enum Billing {
-    /// The limits and what is left of them
+    /// Caps, ceilings and budgets, what is used and what is left of them
     Show,
     /// Refused: only the person adds a card, on the page this names
     Add,
-    /// Refused: only the person changes a limit, on the page this names
+    /// Set a limit, for a person who signed in here; an agent is told the page for its person
+    #[command(visible_alias = "limit")]
     Update(BillingUpdate),
+}
+
+/// What a limit or a budget is over. Nothing is the whole organisation; `--environment` is one of the project's.
+#[derive(Debug, Default, Args)]
+pub struct Over {
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Purchases of this agent, and of those that it let in
+    #[arg(long, value_name = "ID")]
+    pub agent: Option<String>,
+    #[arg(long, value_name = "ID")]
+    pub grant: Option<String>,
+    /// A category of services, as the catalogue names it
+    #[arg(long, value_name = "NAME")]
+    pub category: Option<String>,
 }
 
 #[derive(Debug, Args)]
 pub struct BillingUpdate {
-    #[arg(long, value_name = "USD")]
+    /// At most this much, as `25` or `25.00`
+    #[arg(long, value_name = "AMOUNT", required_unless_present = "none")]
     pub limit: Option<String>,
-    #[arg(long, value_name = "NAME")]
-    pub provider: Option<String>,
+    /// Take the ceiling away
+    #[arg(long, conflicts_with = "limit")]
+    pub none: bool,
+    #[command(flatten)]
+    pub over: Over,
+    /// With `--agent`: its cap at each provider without one of its own
+    #[arg(long, requires = "agent", conflicts_with = "provider")]
+    pub each_provider: bool,
+    /// How long it counts before it begins anew; without it, a month
+    #[arg(long, value_name = "PERIOD", value_parser = ["transaction", "day", "week", "month", "lifetime"])]
+    pub period: Option<String>,
+    #[arg(long, value_name = "CODE", default_value = "USD")]
+    pub currency: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Budget {
+    /// The budgets, what is spent of them, and what they will come to
+    List,
+    /// For the person: plan what is to be spent, or change it
+    Set(BudgetSet),
+    /// For the person: take a budget away
+    Remove(BudgetRemove),
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetSet {
+    /// What is planned, as `25` or `25.00`
+    pub amount: String,
+    #[command(flatten)]
+    pub over: Over,
+    #[arg(long, value_name = "PERIOD", value_parser = ["day", "week", "month", "lifetime"], default_value = "month")]
+    pub period: String,
+    #[arg(long, value_name = "CODE", default_value = "USD")]
+    pub currency: String,
+    /// Tell at these percents; without it, 50,80,100
+    #[arg(long, value_name = "PERCENT", value_delimiter = ',')]
+    pub threshold: Vec<i64>,
+    /// What happens at its limit
+    #[arg(long, value_name = "ACTION", value_parser = ["notify", "require-approval", "freeze"], default_value = "notify")]
+    pub action: String,
+    /// Where that limit is, in percent of the budget
+    #[arg(long, value_name = "PERCENT", default_value_t = 100)]
+    pub act_at: i64,
+    /// Do not tell of charges that stand out
+    #[arg(long)]
+    pub no_unusual: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetRemove {
+    /// The budget's id, as in `purser budget list`
+    pub budget: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Alert {
+    /// The newest alerts
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Webhook {
+    /// The addresses
+    List,
+    /// Add an address; prints the secret that signs, once
+    Add(WebhookAdd),
+    /// Put a new secret in place; the one before signs as well for a day
+    Rotate(OfWebhook),
+    /// Send a message that says nothing
+    Test(OfWebhook),
+    /// Send nothing there any more
+    Remove(OfWebhook),
+}
+
+#[derive(Debug, Args)]
+pub struct WebhookAdd {
+    /// A public https address
+    pub url: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct OfWebhook {
+    /// The webhook's id, as in `purser webhook list`
+    pub webhook: String,
 }
 
 #[derive(Debug, Subcommand)]
@@ -486,6 +612,18 @@ pub struct Up {
     /// Run Workers without a jail where the system has no namespaces; every page says so
     #[arg(long)]
     pub unconfined: bool,
+    /// An address of this machine or network that webhooks and applications may be told at
+    #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
+    pub allow: Vec<String>,
+}
+
+/// An address without a scheme or a path.
+fn host_and_port(text: &str) -> Result<String, String> {
+    let wrong = || format!("`{text}` is not like `127.0.0.1:8080`");
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    url::Host::parse(host).map_err(|_| wrong())?;
+    port.parse::<u16>().map_err(|_| wrong())?;
+    Ok(text.to_owned())
 }
 
 #[derive(Debug, Args)]
@@ -632,6 +770,15 @@ impl Command {
             Self::Billing(Billing::Show) => "billing show",
             Self::Billing(Billing::Add) => "billing add",
             Self::Billing(Billing::Update(_)) => "billing update",
+            Self::Budget(Budget::List) => "budget list",
+            Self::Budget(Budget::Set(_)) => "budget set",
+            Self::Budget(Budget::Remove(_)) => "budget remove",
+            Self::Alert(Alert::List) => "alert list",
+            Self::Webhook(Webhook::List) => "webhook list",
+            Self::Webhook(Webhook::Add(_)) => "webhook add",
+            Self::Webhook(Webhook::Rotate(_)) => "webhook rotate",
+            Self::Webhook(Webhook::Test(_)) => "webhook test",
+            Self::Webhook(Webhook::Remove(_)) => "webhook remove",
             Self::Agent(AgentCommand::List) => "agent list",
             Self::Agent(AgentCommand::Freeze(_)) => "agent freeze",
             Self::Agent(AgentCommand::Thaw(_)) => "agent thaw",

@@ -2,10 +2,12 @@
 
 mod add;
 mod agent;
+mod alert;
 mod approval;
 mod audit;
 mod backup;
 mod billing;
+mod budget;
 mod catalog;
 mod check_config;
 mod conformance;
@@ -25,12 +27,15 @@ mod spend;
 mod status;
 mod terms;
 mod trace;
+mod webhook;
 mod whoami;
 mod workload;
 
 use serde_json::Value;
 
-use crate::arguments::{AgentCommand, Approval, Audit, Billing, Command, KeysCommand, OrganisationCommand, PersonCommand, Terms};
+use crate::arguments::{
+    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, KeysCommand, OrganisationCommand, PersonCommand, Terms, Webhook,
+};
 use crate::context::Context;
 use crate::outcome::{Failure, Success};
 
@@ -61,6 +66,15 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Billing(Billing::Show) => billing::show(context).await,
         Command::Billing(Billing::Add) => billing::add(context).await,
         Command::Billing(Billing::Update(arguments)) => billing::update(context, arguments).await,
+        Command::Budget(Budget::List) => budget::list_all(context).await,
+        Command::Budget(Budget::Set(arguments)) => budget::set(context, arguments).await,
+        Command::Budget(Budget::Remove(arguments)) => budget::remove(context, arguments).await,
+        Command::Alert(Alert::List) => alert::list_all(context).await,
+        Command::Webhook(Webhook::List) => webhook::list_all(context).await,
+        Command::Webhook(Webhook::Add(arguments)) => webhook::add(context, arguments).await,
+        Command::Webhook(Webhook::Rotate(arguments)) => webhook::rotate(context, arguments).await,
+        Command::Webhook(Webhook::Test(arguments)) => webhook::test(context, arguments).await,
+        Command::Webhook(Webhook::Remove(arguments)) => webhook::remove(context, arguments).await,
         Command::Agent(AgentCommand::List) => agent::list_agents(context).await,
         Command::Agent(AgentCommand::Freeze(arguments)) => agent::freeze(context, arguments).await,
         Command::Agent(AgentCommand::Thaw(arguments)) => agent::thaw(context, arguments),

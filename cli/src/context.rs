@@ -37,7 +37,15 @@ impl Context {
     #[must_use]
     pub fn new(words: &'static str, global: Global) -> Self {
         let folder = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("."));
-        Self { env: Env::system(), global, folder, profile: RefCell::new(None), words, announced: Cell::new(false), logs_json: Cell::new(false) }
+        Self {
+            env: Env::system(),
+            global,
+            folder,
+            profile: RefCell::new(None),
+            words,
+            announced: Cell::new(false),
+            logs_json: Cell::new(false),
+        }
     }
 
     /// # Errors
@@ -83,6 +91,13 @@ impl Context {
             },
             |text| origin(&text),
         )
+    }
+
+    /// The environment that was typed with this command; the one that is set for the whole terminal does not count.
+    #[must_use]
+    pub fn typed_environment(&self) -> Option<&str> {
+        let set = std::env::var("PURSER_ENVIRONMENT").ok();
+        self.global.environment.as_deref().filter(|typed| set.as_deref() != Some(*typed))
     }
 
     /// A client that signs as the one the operation is for.

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
 use clap::Parser as _;
+use clap::error::ErrorKind;
 use purser_values::error::Kind;
 use serde_json::json;
 
@@ -61,7 +61,9 @@ fn print(context: &Context, outcome: &Result<Success, Failure>) {
 }
 
 pub(crate) fn success(done: &Success) {
-    if !done.text.is_empty() {
+    if done.is_file {
+        screen::file(&done.text);
+    } else if !done.text.is_empty() {
         screen::result(&screen::plain(&done.text));
     }
     for warning in &done.warnings {

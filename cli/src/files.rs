@@ -60,7 +60,9 @@ impl PublicError for FileError {
             Self::Io { cause, .. } if cause.kind() == io::ErrorKind::PermissionDenied => {
                 Some("choose a place that is yours, or ask its owner for the right".to_owned())
             }
-            Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => Some("check the path: a folder of it is missing".to_owned()),
+            Self::Io { cause, .. } if cause.kind() == io::ErrorKind::NotFound => {
+                Some("check the path: a folder of it is missing".to_owned())
+            }
             Self::Io { .. } => Some("check the path and the disk; nothing was changed".to_owned()),
             Self::Exposed { path } => Some(format!("take the others' rights away: `chmod go-rwx {}`", path.display())),
             Self::Foreign { .. } => Some("choose a folder of your own".to_owned()),

@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod arguments;
+mod bars;
 pub mod command;
 pub mod context;
 pub mod deploy;

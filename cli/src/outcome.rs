@@ -18,12 +18,20 @@ pub struct Success {
     pub next_steps: Vec<String>,
     /// The exit code of the command that `run` ran; 0 for all others.
     pub exit_code: u8,
+    /// Whether the text is a file's, with its own line ends, and goes out as it is.
+    pub is_file: bool,
 }
 
 impl Success {
     #[must_use]
     pub fn new(data: Value, text: impl Into<String>) -> Self {
         Self { data, text: text.into(), ..Self::default() }
+    }
+
+    /// A file's text, for standard output.
+    #[must_use]
+    pub fn file(data: Value, text: String) -> Self {
+        Self { is_file: true, ..Self::new(data, text) }
     }
 
     #[must_use]
@@ -176,12 +184,7 @@ pub fn envelope(command: &str, outcome: &Result<Success, Failure>, meta: &Meta) 
             data: &nothing,
             warnings: &[],
             next_steps: &failure.next_steps,
-            error: Some(ErrorBody {
-                code: &failure.code,
-                message: &failure.message,
-                hint: failure.advice(),
-                details: &failure.details,
-            }),
+            error: Some(ErrorBody { code: &failure.code, message: &failure.message, hint: failure.advice(), details: &failure.details }),
             meta,
         },
     };

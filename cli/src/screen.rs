@@ -19,6 +19,13 @@ pub fn result(text: &str) {
     let _ = writeln!(out, "{text}").and_then(|()| out.flush());
 }
 
+/// A file's text: its line ends are its own. What else could move the cursor is taken out as ever.
+pub fn file(text: &str) {
+    let lines: Vec<String> = text.split("\r\n").map(plain).collect();
+    let mut out = std::io::stdout().lock();
+    let _ = write!(out, "{}", lines.join("\r\n")).and_then(|()| out.flush());
+}
+
 /// A line beside the result.
 pub fn note(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{}", plain(text));

@@ -48,7 +48,11 @@ const SUGGESTIONS: usize = 3;
 pub fn failure(error: &clap::Error, typed: &[OsString]) -> Failure {
     let command = command(typed);
     let about = |what: ContextKind| values(error.get(what));
-    let help = if command.is_empty() { "`purser help` lists the commands".to_owned() } else { format!("`purser help {command}` says what it takes") };
+    let help = if command.is_empty() {
+        "`purser help` lists the commands".to_owned()
+    } else {
+        format!("`purser help {command}` says what it takes")
+    };
     let prefix = if command.is_empty() { "purser".to_owned() } else { format!("purser {command}") };
     let (message, hint) = match error.kind() {
         ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand | ErrorKind::MissingSubcommand => {
@@ -65,8 +69,11 @@ pub fn failure(error: &clap::Error, typed: &[OsString]) -> Failure {
         ErrorKind::UnknownArgument => {
             let flag = about(ContextKind::InvalidArg).join(" ");
             let meant = about(ContextKind::SuggestedArg);
-            let message =
-                if flag.starts_with('-') { format!("`{prefix}` has no flag `{flag}`") } else { format!("`{flag}` is one word too many for `{prefix}`") };
+            let message = if flag.starts_with('-') {
+                format!("`{prefix}` has no flag `{flag}`")
+            } else {
+                format!("`{flag}` is one word too many for `{prefix}`")
+            };
             (message, meant.first().map_or(help, |flag| format!("did you mean `{flag}`?")))
         }
         ErrorKind::MissingRequiredArgument => {
@@ -91,7 +98,9 @@ pub fn failure(error: &clap::Error, typed: &[OsString]) -> Failure {
                 (false, None) => (format!("`{value}` is no value for `{flag}`"), help),
             }
         }
-        ErrorKind::InvalidUtf8 => ("a word is not valid UTF-8".to_owned(), "type it in UTF-8, or name a file that has such a name".to_owned()),
+        ErrorKind::InvalidUtf8 => {
+            ("a word is not valid UTF-8".to_owned(), "type it in UTF-8, or name a file that has such a name".to_owned())
+        }
         _ => (first_line(error), help),
     };
     let mut failure = Failure::new(Kind::Invalid, "USAGE", message).hint(hint);
@@ -250,10 +259,22 @@ mod tests {
             ("purser status --jsn", "`purser status` has no flag `--jsn`", "did you mean `--json`?"),
             ("purser add a b", "`b` is one word too many for `purser add`", "`purser help add` says what it takes"),
             ("purser add", "`<SERVICE>` is missing behind `purser add`", "`purser help add` says what it takes"),
-            ("purser add x --timeout soon", "`soon` is no value for `--timeout <SECONDS>`", "it takes seconds as a whole number, such as `60`"),
+            (
+                "purser add x --timeout soon",
+                "`soon` is no value for `--timeout <SECONDS>`",
+                "it takes seconds as a whole number, such as `60`",
+            ),
             ("purser add x --timeout", "`--timeout <SECONDS>` has no value", "put a value behind it; `purser help add` says what it takes"),
-            ("purser up --port-base 70000", "`70000` is no value for `--port-base <PORT>`", "it takes a port from 1 to 65535, such as `7310`"),
-            ("purser login --cap 1 --cap 2", "`--cap <USD>` is there more than once", "leave one of them away; `purser help login` says what it takes"),
+            (
+                "purser up --port-base 70000",
+                "`70000` is no value for `--port-base <PORT>`",
+                "it takes a port from 1 to 65535, such as `7310`",
+            ),
+            (
+                "purser login --cap 1 --cap 2",
+                "`--cap <USD>` is there more than once",
+                "leave one of them away; `purser help login` says what it takes",
+            ),
         ] {
             let failure = said(typed);
             assert_eq!((failure.code.as_str(), failure.message.as_str()), ("USAGE", message), "{typed}");

@@ -12,6 +12,8 @@ mod envelope;
 mod exit_codes;
 #[path = "cli/login.rs"]
 mod login;
+#[path = "cli/money.rs"]
+mod money;
 #[path = "cli/person.rs"]
 mod person;
 #[path = "cli/support.rs"]

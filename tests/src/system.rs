@@ -55,11 +55,16 @@ pub struct System {
 impl System {
     /// Starts the system and waits until it says where it answers.
     pub async fn start(binaries: &Binaries, dir: &Path) -> Self {
+        Self::start_with(binaries, dir, &[]).await
+    }
+
+    /// The same with further words for `purser up`.
+    pub async fn start_with(binaries: &Binaries, dir: &Path, words: &[&str]) -> Self {
         let _ = fs::remove_file(dir.join("run.json")); // an old one would be taken for the new system's
         fs::create_dir_all(dir).unwrap();
         let log = File::options().create(true).append(true).open(dir.join("up.log")).unwrap();
         let mut command = Command::new(&binaries.purser);
-        command.arg("up").arg("--data").arg(dir).arg("--json");
+        command.arg("up").arg("--data").arg(dir).arg("--json").args(words);
         command.env("SLIPWAY_BIN", &binaries.slipway).env("PURSER_WORKERD", &binaries.workerd).env_remove("PURSER_BIN");
         // more than what is shown by default, so that a secret in a rarely read line is found too
         command.env("RUST_LOG", "debug").stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);

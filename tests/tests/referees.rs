@@ -12,3 +12,5 @@ mod differential;
 mod mcp;
 #[path = "referees/pages.rs"]
 mod pages;
+#[path = "referees/webhooks.rs"]
+mod webhooks;

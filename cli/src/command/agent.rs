@@ -13,8 +13,11 @@ use crate::screen;
 pub(super) async fn list_agents(context: &Context) -> Result<Success, Failure> {
     let data = context.api(Who::Person)?.get(&["v1", "agents"], &[]).await?;
     let rows: Vec<Vec<String>> = list(&data, "agents").iter().map(row).collect();
-    let text =
-        if rows.is_empty() { "There are no agents yet.".to_owned() } else { screen::columns(&["name", "state", "grant until", "id"], &[], rows) };
+    let text = if rows.is_empty() {
+        "There are no agents yet.".to_owned()
+    } else {
+        screen::columns(&["name", "state", "grant until", "id"], &[], rows)
+    };
     Ok(Success::new(data, text))
 }
 

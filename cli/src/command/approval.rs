@@ -33,7 +33,11 @@ pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
     let data = context.api(Who::Either)?.get(&["v1", "approvals"], &[]).await?;
     let row = |a: &Value| vec![text(&a["request"], "service"), text(a, "state"), when(a, "expires_at"), text(a, "reason"), text(a, "id")];
     let rows: Vec<Vec<String>> = list(&data, "approvals").iter().map(row).collect();
-    let text = if rows.is_empty() { "Nothing was asked for.".to_owned() } else { screen::columns(&["service", "state", "until", "why", "id"], &[], rows) };
+    let text = if rows.is_empty() {
+        "Nothing was asked for.".to_owned()
+    } else {
+        screen::columns(&["service", "state", "until", "why", "id"], &[], rows)
+    };
     Ok(Success::new(data, text))
 }
 

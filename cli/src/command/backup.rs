@@ -27,7 +27,9 @@ pub(super) async fn restore(arguments: &Restore) -> Result<Success, Failure> {
     let restored = backup::restore(&config, &arguments.from).await?;
     let text = format!(
         "Put back as of {}: {} files. The log is as it was written: {} entries.",
-        restored.taken_at.for_people(), restored.files, restored.log.entries
+        restored.taken_at.for_people(),
+        restored.files,
+        restored.log.entries
     );
     Ok(Success::new(json!(restored), text).next(format!("purser serve --config {}", arguments.config.display())))
 }

@@ -13,7 +13,11 @@ use crate::outcome::{Failure, Success};
 
 pub(super) async fn bootstrap(arguments: &Configured) -> Result<Success, Failure> {
     let link = open(&arguments.config).await?.bootstrap().await?;
-    let text = format!("{}\n\nWhoever opens it first becomes the owner. It works once, until {}.", link.url.expose(), link.expires_at.for_people());
+    let text = format!(
+        "{}\n\nWhoever opens it first becomes the owner. It works once, until {}.",
+        link.url.expose(),
+        link.expires_at.for_people()
+    );
     Ok(Success::new(json!({ "url": link.url.expose(), "expires_at": link.expires_at }), text))
 }
 
@@ -61,7 +65,8 @@ pub(super) async fn keys_list(arguments: &Configured) -> Result<Success, Failure
             (Some(retired), Some(leaves)) => format!(" until {}, leaves {}", retired.for_people(), leaves.for_people()),
             _ => String::new(),
         };
-        let line = format!("{}  {:<5}  {:<9}  signs from {}{until}\n", key.kid, key.algorithm, key.state.name(), key.life.signs_from.for_people());
+        let line =
+            format!("{}  {:<5}  {:<9}  signs from {}{until}\n", key.kid, key.algorithm, key.state.name(), key.life.signs_from.for_people());
         text.push_str(&line);
     }
     Ok(Success::new(json!({ "keys": keys }), text.trim_end().to_owned()))
@@ -77,7 +82,11 @@ pub(super) async fn keys_rotate(arguments: &KeysRotate) -> Result<Success, Failu
     let names = done.keys.join("\n");
     let text = match haste {
         Haste::Announced => {
-            format!("{names}\nPublished now, signs from {}; the old keys verify until {}.", done.signs_from.for_people(), done.old_leave_at.for_people())
+            format!(
+                "{names}\nPublished now, signs from {}; the old keys verify until {}.",
+                done.signs_from.for_people(),
+                done.old_leave_at.for_people()
+            )
         }
         Haste::Now => format!("{names}\nSigns now; the old keys verify until {}.", done.old_leave_at.for_people()),
         Haste::Compromised => format!("{names}\nSigns now; the old keys are gone. Agents refresh their tokens by themselves."),

@@ -15,7 +15,9 @@ pub(super) async fn run(context: &Context, arguments: &Resource) -> Result<Succe
     let patience = Patience::new(arguments.timeout, context.global.wait);
     let answer = api.post(&["v1", "resources", &named.id, "remove"], &[("wait", &patience.ask())], &json!({})).await?;
     match follow(&api, answer, &patience).await? {
-        Ended::Done(answer) => Ok(Success::new(answer, format!("{} is removed; its credentials are refused.", named.words)).next("purser status")),
+        Ended::Done(answer) => {
+            Ok(Success::new(answer, format!("{} is removed; its credentials are refused.", named.words)).next("purser status"))
+        }
         Ended::Running(answer) => Ok(Success::new(answer, format!("{} is still being removed.", named.words)).next("purser status")),
     }
 }

@@ -15,7 +15,9 @@ pub(super) async fn run(context: &Context, arguments: &Resource) -> Result<Succe
     let answer = api.post(&["v1", "resources", &named.id, "rotate"], &[("wait", &patience.ask())], &json!({})).await?;
     let success = match follow(&api, answer, &patience).await? {
         Ended::Done(answer) => Success::new(answer, format!("{} has new credentials; the old ones are refused.", named.words)),
-        Ended::Running(answer) => Success::new(answer, format!("The credentials of {} are still being replaced.", named.words)).next("purser status"),
+        Ended::Running(answer) => {
+            Success::new(answer, format!("The credentials of {} are still being replaced.", named.words)).next("purser status")
+        }
     };
     Ok(success.next("purser env --pull"))
 }

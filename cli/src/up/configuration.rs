@@ -87,7 +87,14 @@ struct SlipwaySandbox {
     unconfined_sha256: Option<Sha256Digest>,
 }
 
-pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binaries, leave: Option<&Leave>) -> Result<(), UpError> {
+pub(super) fn write(
+    env: &Env,
+    folder: &Folder,
+    ports: &Ports,
+    binaries: &Binaries,
+    leave: Option<&Leave>,
+    allow: &[String],
+) -> Result<(), UpError> {
     refuse_real_rail(folder)?;
     let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let database = |name: &str| format!("sqlite:{}", folder.dir().join(name).display());
@@ -98,7 +105,7 @@ pub(super) fn write(env: &Env, folder: &Folder, ports: &Ports, binaries: &Binari
         database: database("purser.db"),
         data: folder.dir().to_owned(),
         keys: folder.keys().join("orchestrator"),
-        fetch_allow: vec![here(ports.cloud_api).to_string()],
+        fetch_allow: std::iter::once(here(ports.cloud_api).to_string()).chain(allow.iter().cloned()).collect(),
         mail: Mail { folder: folder.mail() },
         sandbox: OrchestratorSandbox { rail: true, open_sign_up: true, export_permission: true, site_port: ports.edge_http },
         registration: Registration { open: true },
@@ -155,8 +162,8 @@ mod tests {
         let ports = Ports { orchestrator: 1, cloud_api: 2, edge_https: 3, edge_http: 4, dns: 5 };
         let program = PathBuf::from("/bin/true");
         let binaries = Binaries { purser: program.clone(), orchestrator: program.clone(), slipway: program.clone(), workerd: program };
-        write(&env, &folder, &ports, &binaries, None).unwrap();
-        write(&env, &folder, &ports, &binaries, None).unwrap();
+        write(&env, &folder, &ports, &binaries, None, &[]).unwrap();
+        write(&env, &folder, &ports, &binaries, None, &[]).unwrap();
         let text = std::fs::read_to_string(folder.slipway_config()).unwrap();
         assert!(text.contains("listen_dns = \"127.0.0.1:5\""), "{text}");
         for real in [
@@ -165,7 +172,7 @@ mod tests {
             "profile = \"sandbox\"\n",
         ] {
             std::fs::write(folder.orchestrator_config(), real).unwrap();
-            assert!(matches!(write(&env, &folder, &ports, &binaries, None), Err(UpError::RealRail(_))), "{real}");
+            assert!(matches!(write(&env, &folder, &ports, &binaries, None, &[]), Err(UpError::RealRail(_))), "{real}");
             assert_eq!(std::fs::read_to_string(folder.orchestrator_config()).unwrap(), real);
         }
     }

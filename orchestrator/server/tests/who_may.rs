@@ -179,6 +179,10 @@ fn body(route: &str) -> (&'static str, String) {
             "grant": "grt_00000000000000000000000000", "name": "CI", "issuer": "https://ci.example", "audience": "purser",
             "subject": "repo:acme/shop", "authorization_details": [{ "type": "purser_grant" }], "life_s": 600,
         })),
+        "/v1/ceilings" => json(json!({ "scope": "organisation", "period": "day", "amount_minor": 100_000 })),
+        "/v1/ceilings/zone" => json(json!({ "zone": "UTC" })),
+        "/v1/budgets" => json(json!({ "scope": "organisation", "amount_minor": 100_000 })),
+        "/v1/webhooks" => json(json!({ "url": "https://hooks.example/purser" })),
         "/v1/clients" => json(json!({ "redirect_uris": ["https://app.test/cb"] })),
         "/v1/approvals" => json(json!({
             "request": { "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} },
@@ -213,6 +217,7 @@ async fn call(scene: &Scene, method: &str, route: &str) -> StatusCode {
     let path = route.replace("{id}", id).replace("{name}", "shop");
     let query = match route {
         "/v1/variables" => "?project=shop".to_owned(),
+        "/v1/spend/report" => "?by=day".to_owned(),
         "/v1/trace" => format!("?of={}", scene.resource),
         _ => String::new(),
     };
@@ -242,8 +247,21 @@ async fn answers(caller: &str) -> Vec<StatusCode> {
 
 /// Routes that set limits, policy, approvers, terms, payment or who else may act: whatever has one of these words in it, also what
 /// is added later.
-const PEOPLE_ONLY: [&str; 12] =
-    ["cap", "limit", "polic", "approver", "/decide", "terms", "payment", "organisation", "member", "invitation", "/v1/clients", "trust"];
+const PEOPLE_ONLY: [&str; 13] = [
+    "cap",
+    "limit",
+    "polic",
+    "approver",
+    "/decide",
+    "terms",
+    "payment",
+    "organisation",
+    "member",
+    "invitation",
+    "/v1/clients",
+    "trust",
+    "webhook",
+];
 
 #[tokio::test]
 async fn everybody_may_call_what_the_golden_table_says() {

@@ -33,6 +33,11 @@ pub struct Flow {
 impl Bench {
     /// The system and the scripts, or nothing, said loudly, when a peer is missing.
     pub async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further words for `purser up`.
+    pub async fn start_with(words: &[&str]) -> Option<Self> {
         let binaries = Binaries::find()?;
         let node = named("PURSER_NODE", || None)?;
         let modules = folder("PURSER_REFEREES")?;
@@ -40,7 +45,7 @@ impl Bench {
         let folder = tempfile::tempdir().unwrap();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("referees"), folder.path());
         symlink(modules, folder.path().join("node_modules")).unwrap();
-        let system = System::start(&binaries, &folder.path().join("system")).await;
+        let system = System::start_with(&binaries, &folder.path().join("system"), words).await;
         system.await_healthy().await;
         Some(Self { system, folder, node, python })
     }

@@ -21,11 +21,23 @@ pub fn router(front: &Front, folder: &std::path::Path) -> axum::Router {
     router_with(front, folder, Gateway::new(fetcher, std::sync::Arc::new(front.realm.keys.clone()), front.core.env.clone(), vec![]))
 }
 
-pub fn router_with(front: &Front, folder: &std::path::Path, gateway: Gateway) -> axum::Router {
-    let (core, realm) = (front.core.clone(), front.realm.clone());
+/// The parts, without a provider: for the jobs of alerts.
+pub fn app(front: &Front, folder: &std::path::Path) -> App {
+    let fetcher = purser_http::Fetcher::new(vec![]).unwrap();
+    app_with(front, folder, Gateway::new(fetcher, std::sync::Arc::new(front.realm.keys.clone()), front.core.env.clone(), vec![]))
+}
+
+fn app_with(front: &Front, folder: &std::path::Path, gateway: Gateway) -> App {
     let bundles = Bundles::open(folder.join("uploads")).unwrap();
-    let url = realm.issuer.parse().unwrap();
-    let app = App::new(core.clone(), realm, gateway, bundles, url);
+    let url = front.realm.issuer.parse().unwrap();
+    let mut app = App::new(front.core.clone(), front.realm.clone(), gateway, bundles, url);
+    app.outgoing = front.clients.fetcher();
+    app
+}
+
+pub fn router_with(front: &Front, folder: &std::path::Path, gateway: Gateway) -> axum::Router {
+    let core = front.core.clone();
+    let app = app_with(front, folder, gateway);
     let engine = purser_provisioning::sagas(&app);
     purser_http::harden::harden(
         api::router(Api::new(Parts { app, engine, rails: front.rails.clone(), clients: front.clients.clone() })),

@@ -132,16 +132,11 @@ impl World {
         let mail = folder.path().join("mail");
         std::fs::create_dir(&mail).unwrap();
         let transport = Transport::folder(mail, "purser@localhost".parse().unwrap());
-        let handlers = HashMap::from([
-            (purser_notify::JOB_KIND, purser_notify::handler(keyring, transport)),
-            (LOGOUT_JOB, client_logout::handler(realm.clone(), fetcher)),
-        ]);
-        let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
         let rail = || Rails::new(vec![Arc::new(SandboxRail::new(core.db.clone(), env.clone(), url))]);
         let rails = if sandbox { rail() } else { Rails::default() };
         let front = Front::new(Parts {
-            core,
-            realm,
+            core: core.clone(),
+            realm: realm.clone(),
             sandbox,
             decisions: Decisions::default(),
             clients,
@@ -151,6 +146,12 @@ impl World {
             rails,
             introspected: Introspected::default(),
         });
+        let mut handlers = HashMap::from([
+            (purser_notify::JOB_KIND, purser_notify::handler(keyring, transport)),
+            (LOGOUT_JOB, client_logout::handler(realm.clone(), fetcher)),
+        ]);
+        handlers.extend(purser_provisioning::alerts::handlers(&api::app(&front, folder.path())));
+        let runner = Runner::new(db, env.clone(), handlers, core.jobs.clone());
         let router = console::router(front.clone()).merge(oidc::router(front.clone())).merge(unknown::router(front.clone()));
         let api = api::router(&front, folder.path());
         let world = Self { front, router, api, clock, env, runner, folder };

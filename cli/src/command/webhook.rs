@@ -1,0 +1,49 @@
+//! `webhook`: the addresses that an organisation is told at. For people.
+
+use serde_json::{Value, json};
+
+use super::{list, text};
+use crate::arguments::{OfWebhook, WebhookAdd};
+use crate::context::Context;
+use crate::operation::Who;
+use crate::outcome::{Failure, Success};
+use crate::screen;
+
+pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
+    let data = context.api(Who::Person)?.get(&["v1", "webhooks"], &[]).await?;
+    let row = |w: &Value| vec![text(w, "url"), text(w, "state"), text(w, "description"), text(w, "why"), text(w, "id")];
+    let rows: Vec<Vec<String>> = list(&data, "webhooks").iter().map(row).collect();
+    let text = if rows.is_empty() { "There are no webhooks.".to_owned() } else { screen::table(&rows) };
+    Ok(Success::new(data, text))
+}
+
+pub(super) async fn add(context: &Context, arguments: &WebhookAdd) -> Result<Success, Failure> {
+    let body = json!({ "url": arguments.url, "description": arguments.description.clone().unwrap_or_default() });
+    let data = context.api(Who::Person)?.post(&["v1", "webhooks"], &[], &body).await?;
+    Ok(secret(data, "Messages to it are signed with this secret, which is shown now and never again:"))
+}
+
+pub(super) async fn rotate(context: &Context, arguments: &OfWebhook) -> Result<Success, Failure> {
+    let api = context.api(Who::Person)?;
+    let data = api.post(&["v1", "webhooks", &arguments.webhook, "rotate"], &[], &json!({})).await?;
+    Ok(secret(data, "The new secret, which is shown now and never again; the one before signs as well for a day:"))
+}
+
+fn secret(data: Value, words: &str) -> Success {
+    let said = format!("{words}\n{}", text(&data, "secret"));
+    let test = format!("purser webhook test {}", text(&data["webhook"], "id"));
+    Success::new(data, said).next(test)
+}
+
+pub(super) async fn test(context: &Context, arguments: &OfWebhook) -> Result<Success, Failure> {
+    let api = context.api(Who::Person)?;
+    let data = api.post(&["v1", "webhooks", &arguments.webhook, "test"], &[], &json!({})).await?;
+    let said = format!("The message `{}` is on its way; the page of webhooks shows whether it was taken.", text(&data, "message"));
+    Ok(Success::new(data, said))
+}
+
+pub(super) async fn remove(context: &Context, arguments: &OfWebhook) -> Result<Success, Failure> {
+    let api = context.api(Who::Person)?;
+    let data = api.post(&["v1", "webhooks", &arguments.webhook, "remove"], &[], &json!({})).await?;
+    Ok(Success::new(data, format!("Nothing is sent to `{}` any more.", arguments.webhook)))
+}
