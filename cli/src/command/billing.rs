@@ -201,7 +201,8 @@ impl Wanted {
     fn page(&self) -> String {
         let mut query = url::form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(self.query.iter().filter(|(_, value)| !value.is_empty()));
-        format!("/limits?{}#{}", query.finish(), self.anchor)
+        let anchor = if self.anchor.is_empty() { String::new() } else { format!("#{}", self.anchor) };
+        format!("/limits?{}{anchor}", query.finish())
     }
 }
 

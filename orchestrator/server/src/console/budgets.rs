@@ -3,12 +3,14 @@
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
-use purser_authority::action::BudgetSet as Plan;
+use purser_authority::action::{BudgetSet as Plan, CapRead};
 use purser_authority::{Attempt, Caller, Denied, Facts, Role, authorise};
+use purser_db::Tx;
+use purser_identity::session::Session;
 use purser_provisioning::perform;
 use purser_spend::budget::{self, Action, BudgetError, BudgetSet, BudgetView};
 use purser_spend::calendar::Period;
-use purser_spend::ceiling::Scope;
+use purser_spend::ceiling::{self, Scope};
 use purser_values::id::{BudgetId, OrganisationId};
 use purser_values::money::MoneyError;
 use purser_values::{Currency, Money};
@@ -51,13 +53,30 @@ impl BudgetRow {
             thresholds: budget.thresholds.iter().map(i64::to_string).collect::<Vec<_>>().join(", "),
             does: match budget.action {
                 Action::Notify => "tells you",
-                Action::RequireApproval => "each purchase waits for your yes",
-                Action::Freeze => "freezes the agent, and each purchase waits for your yes",
+                Action::RequireApproval => "lets each purchase wait for your yes",
+                Action::Freeze => "freezes the agent, and lets each purchase wait for your yes",
             },
             act_at: budget.act_at,
             acts: view.acts,
         }
     }
+}
+
+/// The ceilings and budgets that hold beside whatever is granted, a line each.
+pub async fn standing(front: &Front, session: &Session) -> Result<Vec<String>, PageError> {
+    let (caller, env) = (session.caller(), front.realm.env.clone());
+    let permit = authorise::<CapRead>(&caller, &Facts::new(env.now(), "limits"))?;
+    let organisation = session.member.organisation.id.clone();
+    let read = move |tx: &mut Tx<'_>| -> Result<Vec<String>, BudgetError> {
+        let ceilings = ceiling::all(tx, &env, &permit, &organisation)?;
+        let budgets = budget::all(tx, &env, &permit, &organisation)?;
+        let ceilings = ceilings.iter().map(|view| format!("Never more than {}: {} left", view.rule, view.left));
+        let budgets = budgets.into_iter().map(BudgetRow::of).map(|row| {
+            format!("Budget of {} {} for {}: {} % spent; at {} % it {}", row.amount, row.when, row.over, row.percent, row.act_at, row.does)
+        });
+        Ok(ceilings.chain(budgets).collect())
+    };
+    Ok(front.core.db.read(read).await?)
 }
 
 /// Whether the role plans budgets and keeps webhooks.

@@ -89,10 +89,15 @@ impl World {
 
     /// Another node on the same database, with nothing else in common but the time.
     pub async fn beside(&self) -> Self {
+        self.beside_fetching(vec![]).await
+    }
+
+    /// The same, and it may go to these origins on this machine.
+    pub async fn beside_fetching(&self, allow: Vec<purser_http::fetch::Origin>) -> Self {
         let db = self.front.core.db.clone();
-        let (sandbox, fetcher) = (self.front.sandbox, purser_http::Fetcher::new(vec![]).unwrap());
+        let (sandbox, fetcher) = (self.front.sandbox, purser_http::Fetcher::new(allow.clone()).unwrap());
         let time = (self.env.clone(), self.clock.clone());
-        Self::made_of(db, time, &self.front.realm.issuer, sandbox, SignUp::Open, clients(sandbox, vec![]), fetcher).await
+        Self::made_of(db, time, &self.front.realm.issuer, sandbox, SignUp::Open, clients(sandbox, allow), fetcher).await
     }
 
     /// Lets the OAuth endpoints and the API treat nonces by this rule.

@@ -21,6 +21,7 @@ use purser_values::{Money, Sha256Digest};
 use serde::Deserialize;
 
 use super::decide::{Pairs, field};
+use crate::console::budgets;
 use crate::console::failure::PageError;
 use crate::console::page::{Page, PageContext};
 use crate::console::session::SignedIn;
@@ -48,6 +49,8 @@ struct ConsentPage {
     ctx: PageContext,
     request: RequestView,
     agent: Option<AgentView>,
+    /// What limits purchases whatever is granted here.
+    standing: Vec<String>,
     wrong: Option<String>,
 }
 
@@ -177,6 +180,7 @@ pub async fn show(
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let ctx = PageContext::of(front, session, title);
+    let standing = if agent.is_some() { budgets::standing(front, session).await? } else { Vec::new() };
     // Said before somebody has read and chosen everything in vain.
     let wrong = wrong.or_else(|| {
         let Member { organisation, role, .. } = &session.member;
@@ -184,7 +188,7 @@ pub async fn show(
             format!("In the organisation “{}” you are {role}, and that role lets no agent act. Switch to another organisation, or ask an owner.", organisation.name)
         })
     });
-    Ok(Page(status, ConsentPage { ctx, request, agent, wrong }).into_response())
+    Ok(Page(status, ConsentPage { ctx, request, agent, standing, wrong }).into_response())
 }
 
 /// The facts that the page shows, as they are now.
