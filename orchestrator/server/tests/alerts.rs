@@ -278,7 +278,8 @@ async fn the_two_forms_of_the_limits_page_set_ceilings_and_the_zone_and_raising_
     assert!(asked.body.contains("Is it you?"), "{}", asked.body);
     let raise = scene.ada.submit(&page, ceilings, &set("30"), None).await;
     let world = &scene.world;
-    scene.ada.step_up(world, "ada@example.test", &raise).await;
+    let done = scene.ada.step_up(world, "ada@example.test", &raise).await;
+    assert_eq!(scene.ada.submit(&done, 1, &[], None).await.location(), "/limits#ceilings");
     let shown = scene.ada.get("/limits").await;
     assert!(shown.body.contains("USD 30.00 a day"), "what was asked is done after the proof: {}", shown.body);
 }
@@ -287,7 +288,7 @@ async fn the_two_forms_of_the_limits_page_set_ceilings_and_the_zone_and_raising_
 async fn what_a_budget_reached_is_told_once_by_mail_and_by_a_signed_message_over_restarts() {
     let scene = Scene::new().await;
     let (id, secret) = scene.webhook().await;
-    scene.budget(json!({ "scope": "organisation", "amount_minor": 10_00, "unusual": false })).await;
+    scene.budget(json!({ "scope": "organisation", "amount_minor": 100_00, "thresholds": [5, 8, 9], "unusual": false })).await;
     scene.buys(8_50).await;
     // killed here: nothing was sent yet, and another node comes
     let origin = Origin::of(&scene.hook.parse().unwrap()).unwrap();
@@ -307,7 +308,7 @@ async fn what_a_budget_reached_is_told_once_by_mail_and_by_a_signed_message_over
     }
     let mails: Vec<String> = after.mail_to("ada@example.test").await.into_iter().filter(|mail| mail.contains("of the budget")).collect();
     assert_eq!(mails.len(), 2, "{mails:#?}");
-    assert!(mails.iter().any(|mail| mail.contains("80 %")) && mails.iter().any(|mail| mail.contains("50 %")));
+    assert!(mails.iter().any(|mail| mail.contains("8 % of the budget")) && mails.iter().any(|mail| mail.contains("5 % of the budget")));
     scene.world.run_jobs().await;
     assert!(scene.receiver.take().is_empty(), "it is told again");
 
