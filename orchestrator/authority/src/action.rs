@@ -3,6 +3,10 @@
 //! Each action is a type, so that a [`crate::Permit`] for one cannot be spent on another. Its name is the audit verb, the
 //! route's operation and the metric.
 
+mod words;
+
+pub use words::words;
+
 use crate::caller::Role;
 
 /// Who may do an action, before the facts of the case are looked at.

@@ -1,16 +1,19 @@
 //! Why a caller may not.
 
 use purser_values::error::{Kind, PublicError};
+use serde_json::{Value, json};
+
+use crate::action::words;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Denied {
     #[error("nobody is signed in")]
     Anonymous,
-    #[error("the role `{role}` may not `{action}`")]
+    #[error("your role here, {role}, does not let you {}", words(action))]
     Role { role: &'static str, action: &'static str },
-    #[error("an agent may not `{action}`; only a person can")]
+    #[error("an agent may not {}; only a person can", words(action))]
     AgentNever { action: &'static str },
-    #[error("`{action}` needs you to confirm first that it is you")]
+    #[error("to {}, confirm first that it is you", words(action))]
     StepUpRequired { action: &'static str },
     #[error("the grant does not cover {what}")]
     NotGranted { what: String },
@@ -42,6 +45,15 @@ impl PublicError for Denied {
             Self::Role { .. } | Self::Frozen => Kind::Forbidden,
             Self::AgentNever { .. } | Self::StepUpRequired { .. } | Self::NotGranted { .. } => Kind::NeedsPerson,
             Self::NotFound => Kind::NotFound,
+        }
+    }
+
+    /// What was tried by its name, for programs: the text is for people.
+    fn details(&self) -> Option<Value> {
+        match self {
+            Self::Role { role, action } => Some(json!({ "action": action, "role": role })),
+            Self::AgentNever { action } | Self::StepUpRequired { action } => Some(json!({ "action": action })),
+            _ => None,
         }
     }
 

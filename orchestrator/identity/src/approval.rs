@@ -7,11 +7,13 @@
 
 mod consume;
 mod decide;
+mod parties;
 mod read;
 mod request;
 
 pub use consume::{consume, used_for};
 pub use decide::approval_decide;
+pub use parties::{Parties, Party, parties};
 pub use read::{Reader, find, list, permit, waiting};
 pub use request::{Ask, approval_request};
 
@@ -42,6 +44,10 @@ pub enum ApprovalState {
     },
     /// Nobody decided, or nobody used it, in time.
     Expired,
+    /// The grant under which it was asked for is over, and what was asked or approved with it: the request names that grant.
+    Ended {
+        how: String,
+    },
     Used {
         by: PersonId,
         at: Timestamp,
@@ -58,6 +64,7 @@ impl ApprovalState {
             Self::Approved { .. } => "approved",
             Self::Denied { .. } => "denied",
             Self::Expired => "expired",
+            Self::Ended { .. } => "ended",
             Self::Used { .. } => "used",
         }
     }
@@ -104,6 +111,8 @@ pub enum ApprovalError {
     Refused(ApprovalId),
     #[error("`{0}` has run out of time")]
     Expired(ApprovalId),
+    #[error("`{id}` ended: {how}")]
+    Ended { id: ApprovalId, how: String },
     #[error("`{0}` was used before")]
     Used(ApprovalId),
     #[error("`{0}` was decided before")]
@@ -130,6 +139,7 @@ impl PublicError for ApprovalError {
             Self::Pending(_) => "approval_pending",
             Self::Refused(_) => "approval_denied",
             Self::Expired(_) => "approval_expired",
+            Self::Ended { .. } => "approval_ended",
             Self::Used(_) => "approval_used",
             Self::Decided(_) => "approval_decided",
             Self::Mismatch(_) => "approval_mismatch",
@@ -148,7 +158,7 @@ impl PublicError for ApprovalError {
             Self::TooMany => Kind::RateLimited,
             Self::Pending(_) => Kind::NeedsPerson,
             Self::Refused(_) | Self::Mismatch(_) | Self::OwnRequest => Kind::Forbidden,
-            Self::Expired(_) | Self::Used(_) | Self::Decided(_) | Self::NotShown => Kind::Conflict,
+            Self::Expired(_) | Self::Ended { .. } | Self::Used(_) | Self::Decided(_) | Self::NotShown => Kind::Conflict,
             Self::Seal(_) => Kind::Internal,
             Self::Db(e) => e.kind(),
         }
@@ -162,6 +172,7 @@ impl PublicError for ApprovalError {
             Self::TooMany => "wait until a person has decided".to_owned(),
             Self::Pending(_) => "ask your person to open the approvals page".to_owned(),
             Self::Refused(_) => "ask the person before you try again".to_owned(),
+            Self::Ended { .. } => "ask for a new approval under a grant that is in force".to_owned(),
             Self::Expired(_) | Self::Used(_) => "ask for a new approval".to_owned(),
             Self::Mismatch(_) => "repeat exactly what was approved, or ask for a new approval".to_owned(),
             Self::NotShown | Self::Decided(_) => "load the page again".to_owned(),

@@ -1,7 +1,7 @@
 //! What a person must be shown before a decision, and what they saw.
 
 use purser_values::Sha256Digest;
-use purser_values::name::ProviderName;
+use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
 use serde::{Deserialize, Serialize};
 
 /// Facts of other domains that the consent page shows.
@@ -11,6 +11,9 @@ pub struct ConsentFacts {
     pub providers: Vec<ConsentProvider>,
     /// What would be charged, such as `Visa ending in 4242`; absent when there is no card yet.
     pub payment_method: Option<String>,
+    /// What was asked for by name and is not there yet: it would be made.
+    pub new_projects: Vec<ProjectName>,
+    pub new_environments: Vec<EnvironmentName>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -9,7 +9,8 @@ use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
 use purser_db::{Db, DbError, Migrations, params};
 use purser_identity::approval::{
-    Approval, ApprovalError, ApprovalState, Ask, Reader, approval_decide, approval_request, consume, find, list, permit, used_for,
+    Approval, ApprovalError, ApprovalState, Ask, Reader, approval_decide, approval_request, consume, find, list, parties, permit, used_for,
+    waiting,
 };
 use purser_identity::{Keys, Realm, SignUp};
 use purser_values::env::TestClock;
@@ -261,6 +262,72 @@ async fn to_strangers_and_other_agents_there_is_no_approval_and_nobody_can_flood
         let (organisation, now) = (world.organisation.clone(), world.realm.env.now());
         let all = world.db.read::<_, DbError, _>(move |tx| list(tx, &organisation, now)).await.unwrap();
         assert_eq!(all.len(), 21);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_was_asked_under_a_grant_that_is_over_waits_no_more_and_is_not_used() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let (waits, approved) =
+            (world.ask(&world.agent(), REQUEST, false).await.unwrap().value, world.ask(&world.agent(), "{}", false).await.unwrap().value);
+        world.decide(&world.person(0), &approved, true, approved.digest).await.unwrap();
+        let (grant, organisation, agent, person) =
+            (world.grant.clone(), world.organisation.clone(), world.agent.clone(), world.people[2].clone());
+        let until = world.realm.env.now().plus_secs(120);
+        let put = move |tx: &mut purser_db::Tx<'_>| {
+            let insert = "insert into agent_grant (id, organisation, person, agent, request, scope, terms, record, record_digest,
+                          accepted_at, expires_at) values ($1, $2, $3, $4, 'gr_1', '{}', '[]', '', '', 0, $5)";
+            tx.execute(insert, params![grant, organisation, person, agent, until])
+        };
+        world.db.write::<_, DbError, _>(put).await.unwrap();
+        let stands = async |approval: &Approval| {
+            let (id, now) = (approval.id.clone(), world.realm.env.now());
+            world.db.read::<_, DbError, _>(move |tx| find(tx, &id, now)).await.unwrap().unwrap().state
+        };
+        let waiting = async || {
+            let (organisation, now) = (world.organisation.clone(), world.realm.env.now());
+            world.db.read::<_, DbError, _>(move |tx| waiting(tx, &organisation, now)).await.unwrap()
+        };
+        assert_eq!((stands(&waits).await, waiting().await), (ApprovalState::Pending, 1));
+        world.clock.advance_secs(120);
+        let ran_out = ApprovalState::Ended { how: "the grant ran out".to_owned() };
+        assert_eq!((stands(&waits).await, stands(&approved).await, waiting().await), (ran_out.clone(), ran_out, 0));
+        world.clock.advance_secs(-60);
+        let revoke = "update agent_grant set revoked_at = 1, revoked_how = 'agents page'";
+        world.db.write::<_, DbError, _>(move |tx| tx.execute(revoke, params![])).await.unwrap();
+        let revoked = ApprovalState::Ended { how: "the grant was revoked (agents page)".to_owned() };
+        assert_eq!((stands(&waits).await, stands(&approved).await, waiting().await), (revoked.clone(), revoked, 0));
+        let refused = world.decide(&world.person(0), &waits, true, waits.digest).await;
+        assert!(matches!(refused, Err(ApprovalError::Ended { .. })), "{refused:?}");
+        let refused = world.consume::<ResourceAdd>(&world.agent(), &approved, "{}").await;
+        assert!(matches!(refused, Err(ApprovalError::Ended { .. })), "{refused:?}");
+        // what waited under the old grant is not in the way of a new one
+        let mut anew = world.clone();
+        anew.grant = GrantId::mint(&world.realm.env);
+        for i in 0..purser_identity::limits::APPROVALS_PER_REQUESTER {
+            let _ = anew.ask(&anew.agent(), &format!("{{\"n\":{i}}}"), false).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_approval_names_who_asks_and_for_whom() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let by_agent = world.ask(&world.agent(), REQUEST, false).await.unwrap().value;
+        let by_person = world.ask(&world.person(2), "{}", false).await.unwrap().value;
+        let named = async |approval: &Approval| {
+            let of = approval.clone();
+            world.db.read::<_, DbError, _>(move |tx| parties(tx, &of)).await.unwrap()
+        };
+        let (agents, persons) = (named(&by_agent).await, named(&by_person).await);
+        assert_eq!((agents.requested_by.kind, &agents.requested_by.id), ("agent", &world.agent.to_string()));
+        assert_eq!(agents.for_person.name.as_deref(), Some("p2@example.test"));
+        assert_eq!(persons.requested_by, persons.for_person);
+        assert_eq!(persons.for_person, agents.for_person);
     })
     .await;
 }

@@ -5,7 +5,7 @@ use purser_authority::{Caller, Denied, Done, Facts, authorise};
 use purser_db::{DbError, Tx};
 use purser_identity::Realm;
 use purser_identity::consent::{ConsentFacts, ConsentProvider};
-use purser_identity::grant_request::{DecideError, Decided, Decision, device_decision};
+use purser_identity::grant_request::{AskedScope, DecideError, Decided, Decision, device_decision};
 use purser_identity::terms::terms_in_force;
 use purser_spend::cap::CapError;
 use purser_spend::method::MethodError;
@@ -13,24 +13,30 @@ use purser_spend::rail::sandbox::{self, SandboxCard};
 use purser_spend::{Spender, cap, method};
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::{GrantRequestId, OrganisationId};
-use purser_values::name::ProviderName;
+use purser_values::name::EnvironmentName;
 
 use crate::agent_control::follow_grants;
+use crate::store::{project, resource};
 
 /// What the consent page shows of the providers asked for and of the card. A provider without terms in force is left out: it
 /// cannot be granted.
 ///
 /// # Errors
 /// When the store fails.
-pub fn consent_facts(tx: &mut Tx<'_>, organisation: &OrganisationId, providers: &[ProviderName]) -> Result<ConsentFacts, DbError> {
+pub fn consent_facts(tx: &mut Tx<'_>, organisation: &OrganisationId, asked: &AskedScope) -> Result<ConsentFacts, DbError> {
     let listed = purser_catalogue::providers(tx)?;
     let mut facts = ConsentFacts::default();
-    for provider in listed.into_iter().filter(|listed| providers.contains(&listed.name)) {
+    for provider in listed.into_iter().filter(|listed| asked.providers.named().any(|name| *name == listed.name)) {
         let terms = terms_in_force(tx, &provider.name)?;
         if !terms.is_empty() {
             facts.providers.push(ConsentProvider { name: provider.name, display: provider.display, terms });
         }
     }
+    let projects = project::list(tx, organisation)?;
+    facts.new_projects = asked.projects.named().filter(|name| !projects.iter().any(|known| known.name == **name)).cloned().collect();
+    let used = resource::environments(tx, organisation)?;
+    let is_used = |name: &EnvironmentName| used.iter().any(|(project, used)| used == name && asked.projects.contains(project));
+    facts.new_environments = asked.environments.named().filter(|name| !is_used(name)).cloned().collect();
     facts.payment_method = method::current(tx, organisation)?.map(|m| format!("{} ending in {}", m.brand, m.last4));
     Ok(facts)
 }

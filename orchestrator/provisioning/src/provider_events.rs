@@ -2,6 +2,7 @@
 
 use purser_authority::{Attempt, Caller, Done, Event};
 use purser_db::{DbError, Tx};
+use purser_identity::grant;
 use purser_values::id::DeploymentId;
 use purser_values::name::{HostName, ProviderName};
 use purser_wire::event::{DeploymentInfo, EventKind, EventReceipt, ProviderEvent};
@@ -53,8 +54,12 @@ pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderE
             .related([owner.id.as_str()])
             .related(row.iter().map(|r| &r.id))
             .related(event.agent_id.iter())
+            .related(row.iter().flat_map(|r| [r.agent.to_string(), r.grant.to_string()]))
             .related(event.deployment.iter().flat_map(|d| [d.id.to_string(), d.code_digest.to_string()]))
-            .with(serde_json::json!({"kind": event.kind.as_str(), "occurred_at": event.occurred_at, "deployment": event.deployment}));
+            .with(serde_json::json!({
+                "kind": event.kind.as_str(), "occurred_at": event.occurred_at, "deployment": event.deployment,
+                "under": row.as_ref().map(|r| under(tx, &env, r)).transpose()?,
+            }));
         let done = Done::with_event(receipt, noted);
         Ok(match unlinked {
             Some(unlinked) => done.and_event(unlinked),
@@ -62,6 +67,13 @@ pub async fn provider_event(app: &App, provider: &ProviderName, event: ProviderE
         })
     })
     .await
+}
+
+/// The agents and grants under which a resource was added, its own first.
+fn under(tx: &mut Tx<'_>, env: &purser_values::Env, row: &Resource) -> Result<Vec<serde_json::Value>, DbError> {
+    let Some(own) = grant::find(tx, &row.grant)? else { return Ok(Vec::new()) };
+    let chain = grant::chain(tx, &own, env.now())?;
+    Ok(chain.links.iter().map(|link| serde_json::json!({ "agent": link.agent, "grant": link.grant })).collect())
 }
 
 /// Confirms a deployment of ours, or writes down one that came by another way under the resource's own grant.

@@ -34,9 +34,5 @@ pub async fn usage_hold(app: &App, provider: &ProviderName, request: &UsageHoldR
 }
 
 fn refused(refusal: UsageRefusal) -> UsageHoldResponse {
-    UsageHoldResponse {
-        status: UsageHoldStatus::Refused,
-        code: Some(refusal.code().to_owned()),
-        message: Some(refusal.to_string()),
-    }
+    UsageHoldResponse { status: UsageHoldStatus::Refused, code: Some(refusal.code().to_owned()), message: Some(refusal.to_string()) }
 }

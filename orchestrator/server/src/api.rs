@@ -162,7 +162,13 @@ pub fn router(api: Api) -> Router {
 fn step_up_page(api: Api) -> impl FnOnce(Response) -> Response + Clone {
     move |response| match response.extensions().get::<Problem>() {
         Some(problem) if problem.code == "step_up_required" => {
-            problem.clone().fact("details", serde_json::json!({ "url": api.app.realm.url("/step-up") })).into_response()
+            let mut problem = problem.clone();
+            let said = problem.facts.iter().position(|(name, _)| name == "details").map(|at| problem.facts.remove(at).1);
+            let mut details = said.unwrap_or_else(|| serde_json::json!({}));
+            if let Some(details) = details.as_object_mut() {
+                details.entry("url").or_insert_with(|| api.app.realm.url("/step-up").into());
+            }
+            problem.fact("details", details).into_response()
         }
         _ => response,
     }

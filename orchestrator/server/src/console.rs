@@ -50,6 +50,7 @@ use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::front::Front;
+use crate::unknown;
 
 /// The pages of sign-in, consent, agents, money and events.
 pub fn router(front: Front) -> Router {
@@ -139,6 +140,7 @@ pub fn router(front: Front) -> Router {
         .route("/bootstrap", get(bootstrap::get))
         .route("/style.css", get(style::get))
         .route("/passkey.js", get(script::get))
+        .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(front.clone(), failure::render))
         .with_state(front)
 }

@@ -36,6 +36,7 @@ use tower::util::MapResponseLayer;
 
 use crate::console::failure;
 use crate::front::Front;
+use crate::unknown;
 
 /// The routes, without the headers that every listener adds (`purser_http::harden`, which also says `no-store`).
 pub fn router(front: Front) -> Router {
@@ -44,6 +45,7 @@ pub fn router(front: Front) -> Router {
         .route("/oauth/consent", get(consent::get).post(consent::post))
         .route("/oauth/logout", get(logout::get).post(logout::post))
         .route("/oauth/logout/confirm", post(logout::confirm))
+        .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(front.clone(), failure::render));
     let proven = Router::new()
         .route("/oauth/par", post(par::post))

@@ -15,10 +15,12 @@ pub fn router(front: Front) -> Router {
     Router::new().fallback(nothing_here).layer(from_fn_with_state(front, failure::render))
 }
 
-/// A known address, asked in a way that it does not know.
+/// A known address, asked in a way that it does not know: the address of a form, opened by itself. The layer of the pages makes a page
+/// of it for a browser.
 pub async fn method(method: Method) -> Problem {
     let said = format!("`{method}` is not possible here");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", said).hint("the header `allow` names what is")
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", said)
+        .hint("if you came from a page, go back to it; the header `allow` names what is possible")
 }
 
 async fn nothing_here(request: Request) -> Response {

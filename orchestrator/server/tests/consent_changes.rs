@@ -216,3 +216,43 @@ async fn letting_a_terminal_in_needs_presence_too() {
     let decided = world.front.core.db.read::<_, purser_db::DbError, _>(move |tx| tx.query_one(none, params![])?.get::<i64>("n")).await;
     assert_eq!(decided.unwrap(), 0);
 }
+
+#[tokio::test]
+async fn nobody_is_asked_for_a_service_that_is_not_offered_and_the_agent_is_told_what_may_be_meant() {
+    let world = World::new().await;
+    let agent = world.agent();
+    for (services, meant) in [
+        ("slipway/workres", "did you mean `slipway/workers`?"),
+        ("slipway/workers slipway/quantum", "`slipway/quantum`"),
+        ("other/workers", "other/workers"),
+    ] {
+        let fields = [("project", "shop"), ("providers", "slipway"), ("services", services)];
+        let (status, said) = agent.post("/oauth/device_authorization", &fields).await;
+        assert_eq!((status, said["error"].as_str()), (StatusCode::BAD_REQUEST, Some("invalid_scope")), "{said}");
+        let text = said["error_description"].as_str().unwrap().replace('\'', "`");
+        assert!(text.contains(meant), "{text}");
+    }
+    let (_, said) = agent.post("/oauth/device_authorization", &[("project", "shop"), ("providers", "slipwya")]).await;
+    assert!(said["error_description"].as_str().unwrap().contains("did you mean `slipway`?"), "{said}");
+}
+
+#[tokio::test]
+async fn the_page_says_what_would_be_new_and_until_when_it_can_be_answered_and_nothing_is_accepted_later() {
+    let world = World::new().await;
+    let mut ada = world.person("ada@example.test").await;
+    let fields = [("project", "shop"), ("providers", "slipway"), ("environments", "development staging")];
+    let new = |page: &world::Answer, name: &str| page.body.contains(&format!("> {name} <span class=\"tag\">new</span>"));
+    let page = page_of(&mut ada, &world.agent().ask(&fields).await).await;
+    assert!(new(&page, "shop") && new(&page, "development") && new(&page, "staging"), "{}", page.body);
+    let (agent, tokens) = world.granted(&mut ada).await;
+    world.resource(&agent, &tokens, "slipway").await;
+    let forgotten = world.agent().ask(&fields).await;
+    let page = page_of(&mut ada, &forgotten).await;
+    assert!(!new(&page, "shop") && !new(&page, "development") && new(&page, "staging"), "{}", page.body);
+    assert!(page.body.contains("Answer until"), "{}", page.body);
+    world.clock.advance_secs(forgotten["expires_in"].as_i64().unwrap());
+    let late = ada.submit(&page, 1, &[], Some(("decision", "accept"))).await;
+    assert!(late.status == StatusCode::CONFLICT && late.body.contains("request_expired"), "{}", late.body);
+    let gone = page_of(&mut ada, &forgotten).await;
+    assert!(gone.status == StatusCode::NOT_FOUND && gone.body.contains("this request ran out at"), "{}", gone.body);
+}

@@ -68,3 +68,65 @@ async fn device_code_phishing_is_stopped_by_the_code_that_only_the_terminal_show
     assert_eq!(denied.status, StatusCode::SEE_OTHER, "{}", denied.body);
     assert_eq!(phisher.poll(&asked).await.1["error"], "access_denied");
 }
+
+/// How many agents the login has that a browser is signed in to.
+async fn agents_of(browser: &mut Browser) -> usize {
+    browser.get("/agents").await.body.matches("/freeze\"").count()
+}
+
+#[tokio::test]
+async fn case_plus_dot_and_unicode_never_make_two_logins_one_or_one_two() {
+    let world = World::new().await;
+    let mut ada = world.person("ada.l@example.test").await;
+    world.granted(&mut ada).await;
+    assert_eq!(agents_of(&mut ada).await, 1);
+    for same in ["ADA.L@example.test", "ada.l@EXAMPLE.TEST", " ada.l@example.test "] {
+        let mut again = world.browser();
+        let page = again.get("/sign-in").await;
+        let sent = again.submit(&page, 0, &[("email", same)], None).await;
+        assert_eq!(sent.status, StatusCode::SEE_OTHER, "`{same}`: {}", sent.body);
+        let page = again.get(sent.location()).await;
+        let code = world.last_code("ada.l@example.test").await;
+        again.submit(&page, 0, &[("code", &code)], None).await;
+        assert_eq!(agents_of(&mut again).await, 1, "`{same}` is another login");
+        world.clock.advance_secs(1);
+    }
+    for other in ["ada.l+x@example.test", "adal@example.test", "a.da.l@example.test", "ada.l@xn--exmple-cua.test"] {
+        assert_eq!(agents_of(&mut world.person(other).await).await, 0, "`{other}` reached the login of another address");
+    }
+    for unicode in ["аda.l@example.test", "ada.l@exаmple.test", "ａda.l@example.test", "ada.l\u{200b}@example.test"] {
+        let mut browser = world.browser();
+        let page = browser.get("/sign-in").await;
+        let refused = browser.submit(&page, 0, &[("email", unicode)], None).await;
+        assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "`{unicode}` was taken for an address");
+    }
+}
+
+#[tokio::test]
+async fn a_consent_page_cannot_be_framed_and_an_accept_from_elsewhere_is_refused() {
+    let world = World::new().await;
+    let mut ada = world.person("ada@example.test").await;
+    let mut eve = world.person("eve@example.test").await;
+    let agent = world.agent();
+    let asked = agent.ask(&[("project", "shop"), ("providers", "slipway")]).await;
+    let address = format!("/device?user_code={}", asked["user_code"].as_str().unwrap());
+    let page = ada.get(&address).await;
+    let policy = page.headers["content-security-policy"].to_str().unwrap();
+    assert!(policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'"), "{policy}");
+    // the form as the attacker has it: their own token, none, or the victim's page sent from another site
+    let own = eve.get(&address).await.form(1).1.into_iter().find(|(name, _)| name == "csrf").unwrap().1;
+    for change in [[("csrf", own.as_str())], [("csrf", "")], [("-csrf", "")]] {
+        let forged = ada.submit(&page, 1, &change, Some(("decision", "accept"))).await;
+        assert_eq!(forged.status, StatusCode::FORBIDDEN, "{change:?}: {}", forged.body);
+    }
+    for (name, value) in [("origin", "https://evil.test"), ("origin", "null"), ("sec-fetch-site", "cross-site")] {
+        let mut made_to = ada.clone();
+        made_to.headers.insert(name, HeaderValue::from_static(value));
+        let forged = made_to.submit(&page, 1, &[], Some(("decision", "accept"))).await;
+        assert_eq!(forged.status, StatusCode::FORBIDDEN, "{name}: {value}: {}", forged.body);
+    }
+    assert_eq!(agent.poll(&asked).await.1["error"], "authorization_pending");
+    assert_eq!(agents_of(&mut ada).await, 0);
+    assert_eq!(ada.submit(&page, 1, &[], Some(("decision", "accept"))).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(agent.poll(&asked).await.0, StatusCode::OK);
+}

@@ -44,6 +44,7 @@ pub mod statement;
 mod store;
 pub mod token;
 mod total;
+mod under;
 pub mod usage;
 pub mod verify;
 

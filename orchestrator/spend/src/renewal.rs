@@ -13,6 +13,7 @@ use crate::ceiling::Note;
 use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::room::{Ceiling, Full, Need, Reach};
 use crate::token::TokenState;
+use crate::under::under;
 use crate::{ceiling, freeze, ledger, limits, share, token};
 
 /// After a line was charged: when it is due next. Due dates are counted from the first charge, so that what began on the 31st is due on
@@ -70,12 +71,11 @@ pub fn reserve(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
         let state = if refusal.is_some() { "refused" } else { "reserved" };
         tx.execute("update spend_renewal set state = $3 where hold = $1 and line = $2", params![id, line, state])?;
         let outcome = refusal.map_or(Outcome::Done, |code| Outcome::Refused(code.to_owned()));
-        done = done.and_event(
-            Event::new("renewal_reserve", outcome, &Caller::System, id.as_str())
-                .in_organisation(&hold.spender.organisation)
-                .related([hold.resource.as_str(), hold.spender.agent.as_str()])
-                .with(json!({"line": line, "due": next_at, "provider": hold.provider})),
-        );
+        let event = Event::new("renewal_reserve", outcome, &Caller::System, id.as_str())
+            .in_organisation(&hold.spender.organisation)
+            .related([hold.resource.as_str(), hold.spender.agent.as_str()])
+            .with(json!({"line": line, "due": next_at, "provider": hold.provider}));
+        done = done.and_event(under(tx, &hold, event)?);
     }
     Ok(done)
 }

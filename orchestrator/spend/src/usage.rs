@@ -19,6 +19,7 @@ use crate::quote::Recurs;
 use crate::renewal::keep_open;
 use crate::room::{Ceiling, Full, Need, Reach};
 use crate::token::{self, PaymentToken, TokenState};
+use crate::under::under;
 use crate::{ceiling, freeze, ledger, limits, share};
 
 /// One block that a provider asks for. The provider itself is the permit's caller.
@@ -115,6 +116,7 @@ pub fn hold(tx: &mut Tx<'_>, env: &Env, permit: &Permit<UsageHold>, ask: &UsageA
             hold.spender.agent.as_str(),
             token.prefix.as_str(),
         ]);
+        event = under(tx, hold, event)?;
     }
     Ok(Done::with_event(refusal.map_or(UsageReceipt::Reserved, UsageReceipt::Refused), event))
 }

@@ -9,8 +9,10 @@ use purser_authority::action::{CapSet as CapSetAction, GrantDecide};
 use purser_authority::{Caller, Denied, Facts, Role, authorise};
 use purser_db::testing::each_engine;
 use purser_spend::cap::{self, CapError, CapSet};
+use purser_spend::charge::ChargeStep;
 use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::Recurs;
+use purser_spend::rail::RailOutcome;
 use purser_spend::rail::sandbox::SandboxCard;
 use purser_spend::{Share, Spender, token};
 use purser_values::Currency;
@@ -313,6 +315,31 @@ async fn what_a_helper_buys_takes_room_at_its_own_cap_and_at_every_agent_above_o
         assert_eq!((world.position("slipway").await.1, helper.position("slipway").await.1), (5_00, 5_00));
         assert_eq!((world.position("slipway").await.3, helper.position("slipway").await.3), (2_00, 3_00));
         world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_a_provider_takes_is_in_the_log_under_the_grants_that_bought() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_00).await;
+        let helper = helper(&world, 8_00).await;
+        let hold = helper.place(&within(&world, &helper, "a", 6_00, [None, None])).await.unwrap();
+        let plain = helper.issue(&hold).await;
+        let chain = serde_json::json!([
+            { "agent": helper.spender.agent, "grant": helper.grant }, { "agent": world.spender.agent, "grant": world.grant },
+        ]);
+        let refused = helper.begun_as("slipway", World::ask("w", &plain, &hold, "a", 9_00)).await.unwrap();
+        let begun = helper.begun_as("slipway", World::ask("x", &plain, &hold, "a", 6_00)).await.unwrap();
+        let ChargeStep::Capture(order) = begun.value else { panic!("a fresh charge is captured") };
+        let paid = RailOutcome::Captured { reference: "r".to_owned() };
+        let ended = helper.finish(&order.charge, paid).await;
+        for event in refused.events.iter().chain(&begun.events).chain(&ended.events).filter(|event| event.verb == "charge_create") {
+            assert_eq!(event.data["under"], chain, "{event:?}");
+            for id in [helper.grant.as_str(), world.grant.as_str(), world.spender.agent.as_str()] {
+                assert!(event.related.iter().any(|related| related == id), "{event:?} is not found by {id}");
+            }
+        }
     })
     .await;
 }

@@ -18,3 +18,4 @@ mod events;
 mod housekeeping;
 mod refunds;
 mod release;
+mod unknown;

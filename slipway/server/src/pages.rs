@@ -15,11 +15,14 @@ mod page;
 mod session;
 mod sign_in;
 
+pub use failure::{PageError, render};
+
 use axum::Router;
 use axum::middleware::from_fn_with_state;
 use axum::routing::{get, post};
 
 use crate::cloud::Shared;
+use crate::unknown;
 
 /// The pages of people with accounts.
 pub fn router(cloud: Shared) -> Router {
@@ -31,6 +34,7 @@ pub fn router(cloud: Shared) -> Router {
         .route("/oauth/authorize", get(authorize::get))
         .route("/connections", get(connections::get))
         .route("/connections/{id}/cut", post(connections::cut))
+        .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(cloud.clone(), failure::render))
         .with_state(cloud)
 }

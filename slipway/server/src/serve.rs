@@ -41,7 +41,7 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{api, events, housekeeping, refunds};
+use crate::{api, events, housekeeping, refunds, unknown};
 
 /// Our name servers. They lie below a name that nobody can register.
 const NAME_SERVERS: [&str; 2] = ["ns1.slipway.test", "ns2.slipway.test"];
@@ -188,7 +188,8 @@ fn app(cloud: &Shared, sdk: Sdk) -> Router {
         .route(terms::PATH, get(terms::serve))
         .route("/health", get(health))
         .with_state(cloud.clone());
-    let app = public.merge(pages).merge(provider).nest("/client/v4", api::router(cloud.clone()));
+    let app = public.merge(pages).merge(provider).nest("/client/v4", api::router(cloud.clone())).merge(unknown::router(cloud.clone()));
+    let app = app.method_not_allowed_fallback(unknown::method_of_a_program);
     harden::harden(app, cloud.env.clone())
 }
 

@@ -11,6 +11,7 @@ use purser_tests::binaries::{missing, named};
 use purser_tests::browser::{Browser, Page};
 
 use crate::installation::{Installation, configure, free_port};
+use crate::logout::copy;
 
 const SECRET: &str = "of the company";
 
@@ -52,7 +53,7 @@ pub fn peers() -> Option<(PathBuf, PathBuf)> {
 struct Scene {
     installation: Installation,
     company: Company,
-    _parent: tempfile::TempDir,
+    parent: tempfile::TempDir,
 }
 
 impl Scene {
@@ -76,7 +77,7 @@ impl Scene {
         let file = format!("client_secret_file = \"{}\"", folder.join("secret").display());
         write!(config, "{}{}", sso("acme", file, "required = true"), sso("keyed", "private_key_jwt = true".to_owned(), "")).unwrap();
         let installation = Installation::serve(purser, folder).await;
-        Some(Self { installation, company, _parent: parent })
+        Some(Self { installation, company, parent })
     }
 
     /// Puts everybody of the company into this organisation by their groups, with a restart.
@@ -232,6 +233,28 @@ async fn who_signs_out_at_the_company_is_out_here_and_who_signs_out_here_is_aske
     })
     .await;
     assert_eq!(grace.browser.open("/security").await.path, "/security", "a colleague is out too");
+}
+
+/// The stories that `company_pages.mjs` tells.
+const STORIES: usize = 3;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_pages_of_a_companys_sign_in_work_in_a_real_browser_and_keep_nobody_out() {
+    let (Some((node, _)), Some(chromium)) = (peers(), named("PURSER_CHROMIUM", || None)) else { return };
+    let Some(mut scene) = Scene::start().await else { return };
+    scene.open().await;
+    let scripts = scene.parent.path().join("referees");
+    copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("referees"), &scripts);
+    let shots = Path::new(env!("CARGO_TARGET_TMPDIR")).join("company_pages");
+    fs::create_dir_all(&shots).unwrap();
+    let mut command = tokio::process::Command::new(node);
+    command.arg(scripts.join("company_pages.mjs")).stdin(Stdio::null()).process_group(0).kill_on_drop(true);
+    command.env("ISSUER", &scene.installation.url).env("MAILBOX", scene.installation.folder.join("mail"));
+    command.env("COMPANY", &scene.company.url).env("CHROMIUM", chromium).env("SHOTS", shots);
+    let said = command.output().await.unwrap();
+    let report = String::from_utf8_lossy(&said.stdout);
+    let well = report.lines().filter(|line| line.contains("\"ok\":true")).count();
+    assert!(said.status.success() && well == STORIES && report.lines().count() == STORIES, "{report}\n{}", scene.installation.log());
 }
 
 fn organisation(page: &Page) -> String {

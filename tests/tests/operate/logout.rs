@@ -32,7 +32,7 @@ async fn a_client_that_others_wrote_hears_of_a_logout_and_finds_nothing_wrong_wi
     assert!(said.status.success() && report.lines().count() == 1 && report.contains("\"ok\":true"), "{report}\n{}", installation.log());
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     fs::create_dir_all(to).unwrap();
     for entry in fs::read_dir(from).unwrap().flatten() {
         let target = to.join(entry.file_name());

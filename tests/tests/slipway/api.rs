@@ -253,3 +253,29 @@ async fn past_the_end_lists_are_empty() {
     }
     assert_eq!(good(&world, &w, Method::GET, "/accounts?page=1", None).await.as_array().unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn an_unknown_address_gets_a_page_in_a_browser_and_a_document_in_a_program() {
+    let Some(world) = World::start().await else { return };
+    let ask = async |method: Method, path: &str, accept: &str| {
+        let request = http::Request::builder().method(method).uri(path).header("accept", accept).body(axum::body::Body::empty()).unwrap();
+        let answer = tower::ServiceExt::oneshot(world.app.clone(), request).await.unwrap();
+        let (status, kind) = (answer.status(), answer.headers()["content-type"].to_str().unwrap().to_owned());
+        let body = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+        (status, kind, String::from_utf8_lossy(&body).into_owned())
+    };
+    let (status, kind, page) = ask(Method::GET, "/nowhere/at/all", "text/html,application/xhtml+xml,*/*;q=0.8").await;
+    assert!(
+        status == StatusCode::NOT_FOUND && kind.starts_with("text/html") && page.contains("there is nothing at this address"),
+        "{page}"
+    );
+    let (status, kind, document) = ask(Method::GET, "/nowhere", "application/json").await;
+    assert_eq!((status, kind.as_str()), (StatusCode::NOT_FOUND, "application/problem+json"), "{document}");
+    let (status, kind, document) = ask(Method::DELETE, "/connections", "*/*").await;
+    assert_eq!((status, kind.as_str()), (StatusCode::METHOD_NOT_ALLOWED, "application/problem+json"), "{document}");
+    let (status, kind, page) = ask(Method::GET, "/sign-out", "text/html").await;
+    assert!(status == StatusCode::METHOD_NOT_ALLOWED && kind.starts_with("text/html"), "{page}");
+    // the Cloudflare-compatible part keeps its own words
+    let (status, _, envelope) = ask(Method::GET, "/client/v4/nowhere", "*/*").await;
+    assert!(status.is_client_error() && envelope.contains("\"success\":false"), "{envelope}");
+}

@@ -32,6 +32,7 @@ pub fn consume<A: Action>(
         ApprovalState::Pending => return Err(ApprovalError::Pending(id.clone())),
         ApprovalState::Denied { .. } => return Err(ApprovalError::Refused(id.clone())),
         ApprovalState::Expired => return Err(ApprovalError::Expired(id.clone())),
+        ApprovalState::Ended { how } => return Err(ApprovalError::Ended { id: id.clone(), how }),
         ApprovalState::Used { .. } => return Err(ApprovalError::Used(id.clone())),
     };
     // A person who has left since then approves nothing.

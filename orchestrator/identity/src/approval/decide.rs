@@ -30,6 +30,7 @@ pub fn approval_decide(
     match before.state {
         ApprovalState::Pending => {}
         ApprovalState::Expired => return Err(ApprovalError::Expired(id)),
+        ApprovalState::Ended { how } => return Err(ApprovalError::Ended { id, how }),
         _ => return Err(ApprovalError::Decided(id)),
     }
     if !may_decide(&before, person, *role) {

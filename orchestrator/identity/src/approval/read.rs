@@ -22,12 +22,23 @@ impl Reader<'_> {
     }
 }
 
+/// An approval, with the end of the grant under which it was asked for.
+macro_rules! select {
+    ($tail:literal) => {
+        concat!(
+            "select approval.*, g.revoked_at as grant_revoked_at, g.revoked_how as grant_revoked_how, g.expires_at as grant_expires_at
+             from approval left join agent_grant g on g.id = approval.grant_id ",
+            $tail
+        )
+    };
+}
+
 /// One approval as it stands at `now`.
 ///
 /// # Errors
 /// When the store fails.
 pub fn find(tx: &mut Tx<'_>, id: &ApprovalId, now: Timestamp) -> Result<Option<Approval>, DbError> {
-    tx.query_opt("select * from approval where id = $1", params![id])?.map(|row| read(&row, now)).transpose()
+    tx.query_opt(select!("where approval.id = $1"), params![id])?.map(|row| read(&row, now)).transpose()
 }
 
 /// The newest approvals of an organisation.
@@ -35,7 +46,7 @@ pub fn find(tx: &mut Tx<'_>, id: &ApprovalId, now: Timestamp) -> Result<Option<A
 /// # Errors
 /// When the store fails.
 pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId, now: Timestamp) -> Result<Vec<Approval>, DbError> {
-    let select = "select * from approval where organisation = $1 order by created_at desc, id desc limit $2";
+    let select = select!("where approval.organisation = $1 order by approval.created_at desc, approval.id desc limit $2");
     tx.query(select, params![organisation, PAGE])?.iter().map(|row| read(row, now)).collect()
 }
 
@@ -44,7 +55,9 @@ pub fn list(tx: &mut Tx<'_>, organisation: &OrganisationId, now: Timestamp) -> R
 /// # Errors
 /// When the store fails.
 pub fn waiting(tx: &mut Tx<'_>, organisation: &OrganisationId, now: Timestamp) -> Result<i64, DbError> {
-    let select = "select count(*) as n from approval where organisation = $1 and state = 'pending' and expires_at > $2";
+    let select = "select count(*) as n from approval left join agent_grant g on g.id = approval.grant_id
+                  where approval.organisation = $1 and approval.state = 'pending' and approval.expires_at > $2
+                      and g.revoked_at is null and coalesce(g.expires_at, approval.expires_at) > $2";
     tx.query_one(select, params![organisation, now])?.get("n")
 }
 
@@ -63,15 +76,17 @@ pub fn permit<A: Action, E: From<DbError> + From<Denied>>(
     Ok(authorise::<A>(caller, &facts)?)
 }
 
-/// Whether time has run out is derived and never written.
+/// Whether time has run out, or the grant has ended, is derived and never written.
 pub(super) fn read(row: &Row, now: Timestamp) -> Result<Approval, DbError> {
     let expires_at: Timestamp = row.get("expires_at")?;
     let decided = |row: &Row| match (row.parse_opt("decided_by")?, row.get::<Option<Timestamp>>("decided_at")?) {
         (Some(by), Some(at)) => Ok((by, at)),
         _ => Err(DbError::Corrupt("an approval is half decided".to_owned())),
     };
+    let ended = grant_end(row, now)?;
     let state = match row.get::<String>("state")?.as_str() {
         "pending" | "approved" if now >= expires_at => ApprovalState::Expired,
+        "pending" | "approved" if ended.is_some() => ApprovalState::Ended { how: ended.unwrap_or_default() },
         "pending" => ApprovalState::Pending,
         "approved" => decided(row).map(|(by, at)| ApprovalState::Approved { by, at })?,
         "denied" => decided(row).map(|(by, at)| ApprovalState::Denied { by, at })?,
@@ -99,4 +114,14 @@ pub(super) fn read(row: &Row, now: Timestamp) -> Result<Approval, DbError> {
         created_at: row.get("created_at")?,
         expires_at,
     })
+}
+
+/// How the grant ended, if it has.
+fn grant_end(row: &Row, now: Timestamp) -> Result<Option<String>, DbError> {
+    let how: Option<String> = row.get("grant_revoked_how")?;
+    if row.get::<Option<Timestamp>>("grant_revoked_at")?.is_some() {
+        return Ok(Some(format!("the grant was revoked ({})", how.unwrap_or_default())));
+    }
+    let until: Option<Timestamp> = row.get("grant_expires_at")?;
+    Ok(until.filter(|until| now >= *until).map(|_| "the grant ran out".to_owned()))
 }

@@ -92,7 +92,8 @@ fn waiting_of(
     now: Timestamp,
 ) -> Result<Vec<(ApprovalId, Sha256Digest)>, DbError> {
     let select = "select id, digest from approval where organisation = $1 and requester = $2 and coalesce(agent, '') = $3
-                  and state = 'pending' and expires_at > $4";
+                  and state = 'pending' and expires_at > $4 and not exists (
+                      select 1 from agent_grant g where g.id = approval.grant_id and (g.revoked_at is not null or g.expires_at <= $4))";
     let agent = caller.agent().map(ToString::to_string).unwrap_or_default();
     let rows = tx.query(select, params![organisation, caller.person(), agent, now])?;
     rows.iter().map(|row| Ok((row.parse("id")?, row.get("digest")?))).collect()

@@ -58,6 +58,9 @@ pub fn sso_forget(tx: &mut Tx<'_>, realm: &Realm, permit: &Permit<SsoForget>, re
             return Err(SsoError::AddressTaken);
         }
         tx.execute("update person set email = $2 where id = $1", params![person, now])?;
+        // Nor is what was offered to its last holder for the next one.
+        let offers = "update invitation set revoked_at = $2 where email = $1 and accepted_at is null and revoked_at is null";
+        tx.execute(offers, params![old, realm.env.now()])?;
         // Links that were mailed to the old address put nothing back.
         tx.execute("delete from security_link where person = $1 and used_at is null", params![person])?;
     }

@@ -11,9 +11,10 @@ use purser_client::CallError;
 use purser_db::DbError;
 use purser_flow::{Failure, StepError};
 use purser_http::Origin;
-use purser_identity::person::{self, Person};
+use purser_identity::person::{self, Member, Person};
 use purser_identity::terms;
 use purser_values::error::Kind;
+use purser_values::name::Email;
 use purser_values::{Secret, Sha256Digest};
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
 use purser_wire::assertion::IdentityAssertion;
@@ -50,6 +51,8 @@ const STATE_CHARS: std::ops::RangeInclusive<usize> = 16..=256;
 struct Under {
     link: Link,
     person: Person,
+    /// What the organisation is called: people at the provider read it.
+    organisation: String,
     terms: Vec<Sha256Digest>,
 }
 
@@ -102,7 +105,7 @@ async fn begun(app: &App, seeker: Seeker<'_>, row: &Account) -> Result<Under, St
         if let Some(link) = link::find(tx, &row.id)?.filter(goes_on)
             && let Some(member) = person::member(tx, &row.organisation, &link.person)?
         {
-            return Ok(Under { link, person: member.person, terms });
+            return Ok(Under { link, organisation: called(&member), person: member.person, terms });
         }
         // The provider knows the account by the person who opened it; while there is none, by who asks now.
         let owner = row.provider_account.is_some().then(|| person::member(tx, &row.organisation, &row.person)).transpose()?.flatten();
@@ -120,9 +123,18 @@ async fn begun(app: &App, seeker: Seeker<'_>, row: &Account) -> Result<Under, St
             expires_at: now.plus_secs(REQUEST_LIFE_S),
         };
         let link = link::begin(tx, Seals { env: &core.env, keyring: &core.keyring }, &begin)?;
-        Ok(Under { link, person: member.person, terms })
+        Ok(Under { link, organisation: called(&member), person: member.person, terms })
     };
     app.core.db.write(work).await.map_err(StepError::transient)
+}
+
+/// What people at the provider read. New organisations are called by their founder's address: nobody else's is told.
+fn called(member: &Member) -> String {
+    let Member { person, organisation, .. } = member;
+    match organisation.name.parse::<Email>() {
+        Ok(address) if address != person.email => organisation.id.to_string(),
+        _ => organisation.name.clone(),
+    }
 }
 
 async fn ask(app: &App, seeker: Seeker<'_>, provider: &Provider, row: &Account, under: &Under) -> Result<TokenSet, StepError> {
@@ -152,7 +164,8 @@ async fn ask(app: &App, seeker: Seeker<'_>, provider: &Provider, row: &Account, 
         AccountAnswer::NeedsInformation { schema } if schema.to_string().len() <= SCHEMA_BYTES => {
             let (of, kept) = (link.clone(), schema.clone());
             app.core.db.write(move |tx| link::wants(tx, &of, &kept)).await.map_err(StepError::transient)?;
-            let mut asked = Under { link: link.clone(), person: under.person.clone(), terms: Vec::new() };
+            let mut asked =
+                Under { link: link.clone(), person: under.person.clone(), organisation: under.organisation.clone(), terms: Vec::new() };
             (asked.link.status, asked.link.schema) = (Status::Information, Some(schema));
             Err(waiting(app, &asked))
         }
@@ -184,7 +197,7 @@ fn request(app: &App, seeker: Seeker<'_>, provider: &Provider, row: &Account, un
         exp: now.plus_secs(ASSERTION_LIFE_S).as_secs(),
     };
     let assertion = assertion.sign(&app.realm.keys.active()).map_err(StepError::transient)?;
-    let organisation = Orchestrator::new(row.organisation.as_str(), row.organisation.as_str());
+    let organisation = Orchestrator::new(row.organisation.as_str(), under.organisation.as_str());
     let secret = link.secret(seals(app)).map_err(StepError::transient)?;
     let id = row.request.parse().map_err(|e| permanent("request_unusable", Kind::Internal, format!("{e}"), None))?;
     let mut ask = AccountRequest::new(id, under.person.email.clone(), organisation, secret, link.expires_at);

@@ -120,6 +120,12 @@ pub fn get(tx: &mut Tx<'_>, id: &ResourceId) -> Result<Option<Resource>, DbError
     tx.query_opt("select * from resource where id = $1", params![id])?.map(|row| read(&row)).transpose()
 }
 
+/// The environments of an organisation in which something is or was provisioned, each with its project.
+pub fn environments(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<(ProjectName, EnvironmentName)>, DbError> {
+    let select = "select distinct project_name, environment from resource where organisation = $1";
+    tx.query(select, params![organisation])?.iter().map(|row| Ok((row.parse("project_name")?, row.parse("environment")?))).collect()
+}
+
 pub fn in_environment(tx: &mut Tx<'_>, project: &ProjectId, environment: &EnvironmentName) -> Result<Vec<Resource>, DbError> {
     let select = "select * from resource where project = $1 and environment = $2 and removed_at is null order by created_at, id";
     tx.query(select, params![project, environment])?.iter().map(read).collect()

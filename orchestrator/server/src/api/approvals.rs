@@ -9,7 +9,7 @@ use purser_authority::{Attempt, Denied, authorise};
 use purser_http::Problem;
 use purser_http::extract::Json as Body;
 use purser_http::extract::Query;
-use purser_identity::approval::{self, Approval, ApprovalError, ApprovalState, Reader, approval_decide};
+use purser_identity::approval::{self, Approval, ApprovalError, ApprovalState, Parties, Reader, approval_decide};
 use purser_provisioning::approval::approval_ask;
 use purser_provisioning::perform;
 use purser_provisioning::resource::add::AddRequest;
@@ -39,7 +39,7 @@ pub struct Ask {
 
 pub async fn request(State(api): State<Api>, called: Called, Body(ask): Body<Ask>) -> Result<Json<Value>, Problem> {
     let asked = approval_ask(&api.app, called.caller(), ask.request, ask.reason, ask.second_person).await?;
-    Ok(Json(view(&api, &asked)))
+    Ok(Json(shown(&api, asked).await?))
 }
 
 pub async fn list(State(api): State<Api>, called: Called) -> Result<Json<Value>, Problem> {
@@ -49,9 +49,9 @@ pub async fn list(State(api): State<Api>, called: Called) -> Result<Json<Value>,
         authorise::<ApprovalRead>(&context.caller, &context.facts(now, organisation.as_str())).map(drop)?;
         let mut all = approval::list(tx, &organisation, now)?;
         all.retain(|one| Reader(&context.caller).sees(one));
-        Ok(all)
+        all.into_iter().map(|one| Ok((approval::parties(tx, &one)?, one))).collect::<Result<Vec<_>, ApprovalError>>()
     });
-    let rows: Vec<Value> = found.await?.iter().map(|one| view(&api, one)).collect();
+    let rows: Vec<Value> = found.await?.iter().map(|(parties, one)| view(&api, one, parties)).collect();
     Ok(Json(json!({ "approvals": rows })))
 }
 
@@ -77,7 +77,7 @@ pub async fn read(
         });
         let found = found.await?;
         if found.state != ApprovalState::Pending || Instant::now() >= until {
-            return Ok(Json(view(&api, &found)));
+            return Ok(Json(shown(&api, found).await?));
         }
         tokio::time::sleep_until((Instant::now() + LOOK_AGAIN).min(until)).await;
     }
@@ -104,13 +104,21 @@ pub async fn decide(
         let permit = approval::permit::<ApprovalDecide, ApprovalError>(tx, &caller, &id, env.now())?;
         approval_decide(tx, &env, &permit, decide.approve, &decide.digest)
     });
-    Ok(Json(view(&api, &decided.await?)))
+    Ok(Json(shown(&api, decided.await?).await?))
 }
 
-fn view(api: &Api, approval: &Approval) -> Value {
+async fn shown(api: &Api, approval: Approval) -> Result<Value, ApprovalError> {
+    let of = approval.clone();
+    let parties = api.app.core.db.read::<_, ApprovalError, _>(move |tx| Ok(approval::parties(tx, &of)?)).await?;
+    Ok(view(api, &approval, &parties))
+}
+
+/// `requester` stays what it was before the two were told apart: the person.
+fn view(api: &Api, approval: &Approval, parties: &Parties) -> Value {
     let request: Value = serde_json::from_str(&approval.request).unwrap_or_default();
     let mut view = json!(approval);
     view["request"] = request;
+    (view["requested_by"], view["for_person"]) = (json!(parties.requested_by), json!(parties.for_person));
     view["url"] = json!(api.app.page(&format!("/approvals/{}", approval.id)));
     view
 }

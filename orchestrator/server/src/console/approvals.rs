@@ -36,7 +36,8 @@ struct RowView {
     what: String,
     who: String,
     at: String,
-    state: &'static str,
+    waits: bool,
+    state: String,
 }
 
 #[derive(Template)]
@@ -72,7 +73,7 @@ pub async fn list(State(front): State<Front>, SignedIn(session): SignedIn) -> Re
     let rows = move |tx: &mut Tx<'_>| -> Result<Vec<RowView>, ApprovalError> {
         approval::list(tx, &organisation, now)?.iter().map(|one| row(tx, one)).collect()
     };
-    let (waiting, others) = front.core.db.read(rows).await?.into_iter().partition(|row| row.state == "pending");
+    let (waiting, others) = front.core.db.read(rows).await?.into_iter().partition(|row| row.waits);
     Ok(Page::ok(Approvals { ctx: PageContext::of(&front, &session, "Approvals"), waiting, others }))
 }
 
@@ -83,7 +84,11 @@ fn row(tx: &mut Tx<'_>, one: &Approval) -> Result<RowView, ApprovalError> {
         what: format!("{} {}", words(&one.verb), text(&request["service"])),
         who: asker(tx, one)?.0,
         at: one.created_at.for_people(),
-        state: one.state.name(),
+        waits: one.state == ApprovalState::Pending,
+        state: match &one.state {
+            ApprovalState::Ended { how } => format!("ended: {how}"),
+            other => other.name().to_owned(),
+        },
     })
 }
 
@@ -143,6 +148,7 @@ fn one(tx: &mut Tx<'_>, ctx: PageContext, found: &Approval) -> Result<One, Appro
             Some(format!("approved by {}, used at {} for {subject}", name_of(tx, found, by)?, at.for_people()))
         }
         ApprovalState::Expired => Some(format!("run out at {}", found.expires_at.for_people())),
+        ApprovalState::Ended { how } => Some(format!("ended: {how}")),
         ApprovalState::Pending => None,
     };
     Ok(One {

@@ -28,7 +28,9 @@ pub async fn scope(front: &Front, details: &GrantDetails) -> Result<AskedScope, 
         expires_in: details.expires_in,
         ..Body::default()
     };
-    match asker(known, &body)? {
+    let asker = asker(known, &body)?;
+    known::services(front, &asker).await?;
+    match asker {
         Asker::Agent(scope) => Ok(*scope),
         Asker::Person => Err(OAuthError::invalid_request("a person's terminal does not ask this way")),
     }

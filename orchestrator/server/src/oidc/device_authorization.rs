@@ -70,7 +70,9 @@ pub async fn post(State(front): State<Front>, Peer(peer): Peer, request: Request
         proof.ok_or_else(|| OAuthError::invalid_request("send a DPoP proof, as an agent, or the `client_id` of a registered client"))?;
     let body: Body = misfit::urlencoded(&body).map_err(|e| OAuthError::invalid_request(e.to_string()))?;
     let known = known::providers(&front, body.providers.as_deref()).await?;
-    let ask = Ask { asker: asker(known, &body)?, name: name(&body)?, peer };
+    let asker = asker(known, &body)?;
+    known::services(&front, &asker).await?;
+    let ask = Ask { asker, name: name(&body)?, peer };
     let realm = front.realm.clone();
     let attempt = Attempt::new("grant_request", &Caller::Anonymous, proof.jkt());
     let started = perform(&front.core, attempt, move |tx| {
@@ -108,7 +110,9 @@ pub(super) fn asker(known: Vec<ProviderName>, body: &Body) -> Result<Asker, OAut
     }
     let mut providers: Vec<ProviderName> = list(body.providers.as_deref())?;
     if let Some(unknown) = providers.iter().find(|p| !known.contains(p)) {
-        return Err(OAuthError::new("invalid_scope", format!("the provider `{unknown}` is not known here")));
+        let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+        let meant = known::instead(unknown.as_str(), &names);
+        return Err(OAuthError::new("invalid_scope", format!("the provider `{unknown}` is not known here{meant}")));
     }
     if providers.is_empty() {
         providers = known;

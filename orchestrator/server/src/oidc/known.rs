@@ -5,8 +5,9 @@
 
 use std::time::{Duration, Instant};
 
+use purser_identity::grant_request::Asker;
 use purser_values::error::{Kind, PublicError};
-use purser_values::name::ProviderName;
+use purser_values::name::{ProviderName, ServiceRef};
 
 use super::error::OAuthError;
 use crate::front::Front;
@@ -15,6 +16,8 @@ use crate::front::Front;
 const PATIENCE: Duration = Duration::from_secs(10);
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// How much alike two names must be for one to be offered for the other.
+const ALIKE: f32 = 0.6;
 
 #[derive(Debug, thiserror::Error)]
 #[error("no provider's catalogue has been read yet")]
@@ -51,4 +54,31 @@ pub async fn providers(front: &Front, wanted: Option<&str>) -> Result<Vec<Provid
         }
         tokio::time::sleep(LOOK).await;
     }
+}
+
+/// Refuses services that no provider offers: no person is troubled with what they could only deny.
+pub async fn services(front: &Front, asker: &Asker) -> Result<(), OAuthError> {
+    let Asker::Agent(asked) = asker else { return Ok(()) };
+    let named: Vec<&ServiceRef> = asked.services.named().collect();
+    if named.is_empty() {
+        return Ok(());
+    }
+    let listed = front.core.db.read(|tx| purser_catalogue::list(tx, None)).await?;
+    match named.into_iter().find(|service| !listed.iter().any(|listing| listing.service == **service)) {
+        None => Ok(()),
+        Some(unknown) => {
+            let offered: Vec<String> = listed.iter().map(|listing| listing.service.to_string()).collect();
+            Err(OAuthError::new(
+                "invalid_scope",
+                format!("the service `{unknown}` is not offered here{}", instead(&unknown.to_string(), &offered)),
+            ))
+        }
+    }
+}
+
+/// What may have been meant, as the end of a sentence.
+pub fn instead(given: &str, known: &[String]) -> String {
+    let known: Vec<&str> = known.iter().map(String::as_str).collect();
+    let close = similar::get_close_matches(given, &known, 1, ALIKE);
+    close.first().map(|meant| format!("; did you mean `{meant}`?")).unwrap_or_default()
 }

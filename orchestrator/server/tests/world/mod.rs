@@ -172,7 +172,7 @@ impl World {
             .db
             .write(move |tx| {
                 let slipway = "slipway".parse().unwrap();
-                purser_catalogue::keep(tx, &env, &slipway, "Slipway Cloud", &[])?;
+                purser_catalogue::keep(tx, &env, &slipway, "Slipway Cloud", &services())?;
                 let document = TermsDocument {
                     url: "https://slipway.test/terms".to_owned(),
                     version: version.clone(),
@@ -286,6 +286,21 @@ impl World {
         assert_eq!(status, StatusCode::OK, "{tokens}");
         tokens
     }
+}
+
+/// What `slipway` offers: names, and nothing that could be bought.
+fn services() -> Vec<purser_catalogue::Listing> {
+    let listing = |name: &str| purser_catalogue::Listing {
+        service: format!("slipway/{name}").parse().unwrap(),
+        description: name.to_owned(),
+        kind: "deployable".to_owned(),
+        categories: vec![],
+        price: purser_catalogue::Price::Free,
+        parents: vec![],
+        configuration_schema: None,
+        credentials: BTreeMap::new(),
+    };
+    ["workers", "zones"].map(listing).to_vec()
 }
 
 fn no_companies() -> Sso {

@@ -15,6 +15,7 @@ use crate::hold::{self, HeldLine, Hold};
 use crate::method::{self, MethodState};
 use crate::rail::RailOrder;
 use crate::token::{self, PaymentToken, TokenState};
+use crate::under::under;
 use crate::{freeze, ledger, limits};
 
 /// Checks the charge and records that it is about to be captured, or refuses it and records the dispute.
@@ -142,6 +143,7 @@ fn begun(
         .in_organisation(&hold.spender.organisation)
         .related([hold.id.as_str(), token.id.as_str(), token.prefix.as_str(), hold.resource.as_str(), hold.spender.agent.as_str()])
         .with(json!({"amount": entry.ask.amount, "quote": hold.quote_id, "line": line.line, "period": entry.ask.period}));
+    let event = under(tx, hold, event)?;
     Ok(Done::with_event(ChargeStep::Capture(order), event).and_job(resume))
 }
 
@@ -166,6 +168,7 @@ fn refused(
             hold.resource.as_str(),
             hold.spender.agent.as_str(),
         ]);
+        event = under(tx, hold, event)?;
     }
     let receipt = Receipt {
         id: entry.id.clone(),

@@ -11,6 +11,7 @@ use crate::hold::{self, HeldLine, Hold, HoldState};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RailOutcome;
 use crate::refund::due;
+use crate::under::under;
 use crate::{alert, budget, limits, method, renewal, share};
 
 /// Records what the rail did: captured money leaves the hold, a declined line is free again. Finishing twice does nothing;
@@ -54,7 +55,8 @@ fn captured(
     hold::settle(tx, hold)?;
     let data =
         json!({"amount": charge.amount, "provider": hold.provider, "project": hold.project, "line": line.line, "period": charge.period});
-    let mut done = Done::with_event(receipt(charge, ChargeState::Succeeded, None, None), event(charge, hold, Outcome::Done).with(data));
+    let event = under(tx, hold, event(charge, hold, Outcome::Done).with(data))?;
+    let mut done = Done::with_event(receipt(charge, ChargeState::Succeeded, None, None), event);
     for book in share::books(tx, hold, line.month)? {
         let alerts = alert::of_cap(tx, env, &book)?;
         done.absorb(alerts);
@@ -86,7 +88,7 @@ fn declined(
     // Nothing was taken: whoever waits for it to come back need not any more.
     due::settle(tx, &Charge { state: ChargeState::Declined, ..charge.clone() })?;
     let data = json!({"amount": charge.amount, "provider": hold.provider, "line": line.line});
-    let event = event(charge, hold, Outcome::Failed(code.to_owned())).with(data);
+    let event = under(tx, hold, event(charge, hold, Outcome::Failed(code.to_owned())).with(data))?;
     Ok(Done::with_event(receipt(charge, ChargeState::Declined, Some(code), Some(&message)), event))
 }
 

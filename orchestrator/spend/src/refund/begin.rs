@@ -11,6 +11,7 @@ use serde_json::json;
 use super::{RESUME_JOB, RefundAsk, RefundError, RefundState, RefundStep, read};
 use crate::charge::{self, Charge, ChargeState};
 use crate::hold::{self, Hold};
+use crate::under::under;
 use crate::{ledger, limits};
 
 /// Checks the refund and records that the rail is about to be asked. A repeat of the key gets the first answer, or the order again while
@@ -49,6 +50,7 @@ pub fn begin(tx: &mut Tx<'_>, env: &Env, permit: &Permit<RefundCreate>, ask: &Re
         .in_organisation(&hold.spender.organisation)
         .related([charge.id.as_str(), hold.id.as_str(), hold.resource.as_str(), hold.spender.agent.as_str()])
         .with(json!({"amount": ask.amount, "reason": ask.reason}));
+    let event = under(tx, &hold, event)?;
     Ok(Done::with_event(RefundStep::Give(order), event).and_job(resume))
 }
 

@@ -18,6 +18,7 @@ use super::read;
 use crate::charge::{self, Charge, ChargeState};
 use crate::hold::Hold;
 use crate::limits;
+use crate::under::under;
 
 /// The kind of job that tells people of a dispute; its payload is a [`Missing`].
 pub const JOB: &str = "refund_missing";
@@ -93,7 +94,7 @@ pub fn expect(tx: &mut Tx<'_>, env: &Env, hold: &Hold, until: Timestamp) -> Resu
                 .in_organisation(organisation)
                 .related([hold.id.as_str(), hold.resource.as_str(), agent.as_str()])
                 .with(json!({"amount": charge.amount, "provider": hold.provider, "until": until}));
-            done = done.and_event(event);
+            done = done.and_event(under(tx, &hold, event)?);
         }
     }
     Ok(done)

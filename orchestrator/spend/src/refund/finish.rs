@@ -12,6 +12,7 @@ use crate::hold::{self, Hold};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RefundOutcome;
 use crate::share::Counted;
+use crate::under::under;
 use crate::{budget, limits, share};
 
 /// Records what the rail did: money that came back is room again in the month in which it was charged. Finishing twice does nothing.
@@ -50,6 +51,7 @@ pub fn finish(tx: &mut Tx<'_>, env: &Env, id: &RefundId, outcome: &RefundOutcome
         .in_organisation(&hold.spender.organisation)
         .related([charge.id.as_str(), hold.id.as_str(), hold.resource.as_str(), hold.spender.agent.as_str(), hold.grant.as_str()])
         .with(json!({"amount": refund.amount, "provider": refund.provider, "project": hold.project, "reason": refund.reason}));
+    let event = under(tx, &hold, event)?;
     Ok(Done::with_event(refund.receipt(), event))
 }
 

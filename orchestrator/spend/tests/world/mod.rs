@@ -203,9 +203,13 @@ impl World {
     }
 
     pub async fn begin_as(&self, provider: &str, ask: ChargeAsk) -> Result<ChargeStep, ChargeError> {
+        self.begun_as(provider, ask).await.map(|done| done.value)
+    }
+
+    /// The same with what is recorded of it.
+    pub async fn begun_as(&self, provider: &str, ask: ChargeAsk) -> Result<Done<ChargeStep>, ChargeError> {
         let (world, provider) = (self.clone(), provider.to_owned());
-        let write = self.db.write(move |tx| charge::begin(tx, &world.env, &world.provider_permit(&provider), &ask));
-        write.await.map(|done| done.value)
+        self.db.write(move |tx| charge::begin(tx, &world.env, &world.provider_permit(&provider), &ask)).await
     }
 
     pub async fn finish(&self, id: &ChargeId, outcome: RailOutcome) -> Done<Receipt> {

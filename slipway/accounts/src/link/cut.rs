@@ -41,11 +41,11 @@ pub fn link_cut(tx: &mut Tx<'_>, realm: &Realm, session: &Session, id: &str) -> 
     tx.execute("delete from provisioning_code where link = $1", params![id])?;
     tx.execute("update api_token set revoked_at = $2 where link = $1 and revoked_at is null", params![id, now])?;
     let text = format!(
-        "You cut the orchestrator {issuer} (organisation {organisation}) off your slipway account {account}.\n\
+        "You cut the orchestrator {issuer} (organisation {organisation}) off your slipway account \"{account}\".\n\
          Its tokens and those of its agents are dead. What they provisioned stays: {count} resources, on {base}connections\n",
         issuer = cut.link.owner.issuer,
         organisation = cut.link.organisation,
-        account = cut.account.id,
+        account = cut.account.organisation,
         count = cut.resources.len(),
         base = realm.public_url,
     );

@@ -52,17 +52,17 @@ pub enum LinkDecideError {
 pub fn link_accept(tx: &mut Tx<'_>, realm: &Realm, session: &Session, state: &str, chosen: &Choice) -> Result<Accepted, LinkDecideError> {
     let request = decide(tx, realm, session, state, "accepted")?;
     let person = &session.person;
-    let account = match chosen {
+    let (account, name) = match chosen {
         Choice::Existing(id) => {
             let found = choice(tx, &person.id, &request.owner, id)?.ok_or(LinkDecideError::NoSuchAccount)?;
             if found.held_by.is_some() {
                 return Err(LinkDecideError::Held);
             }
-            found.account.id
+            (found.account.id, found.account.organisation)
         }
         Choice::New => {
             let new = NewAccount { owner: None, person, email: &request.email, organisation: &request.organisation };
-            account_make(tx, &realm.env, &new)?.ok_or(DbError::NoRow)?.id
+            (account_make(tx, &realm.env, &new)?.ok_or(DbError::NoRow)?.id, request.organisation.clone())
         }
     };
     let draft = Draft {
@@ -75,7 +75,7 @@ pub fn link_accept(tx: &mut Tx<'_>, realm: &Realm, session: &Session, state: &st
     };
     let link = put(tx, &realm.env, &draft)?.ok_or(LinkDecideError::Over)?;
     let text = format!(
-        "You connected the orchestrator {issuer} (organisation {organisation}) with your slipway account {account}.\n\
+        "You connected the orchestrator {issuer} (organisation {organisation}) with your slipway account \"{name}\".\n\
          You can see and cut the connection on {base}connections\n",
         issuer = request.owner.issuer,
         organisation = request.organisation,

@@ -1,5 +1,7 @@
 //! The orchestrators that are connected with a person's accounts, and cutting one off.
 
+use std::collections::BTreeSet;
+
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -29,7 +31,8 @@ struct Row {
     id: String,
     orchestrator: String,
     organisation: String,
-    account: String,
+    /// Absent where the name tells it apart.
+    account: Option<String>,
     account_name: String,
     since: String,
     /// The last use, or the cut.
@@ -46,10 +49,14 @@ pub async fn get(State(cloud): State<Shared>, SignedIn(session): SignedIn) -> Re
     let connections = cloud.db.read(move |tx| connection_list(tx, &person)).await?;
     let mut ctx = PageContext::of(&cloud, &session, "Connections");
     "/".clone_into(&mut ctx.back);
-    Ok(Page::ok(ConnectionsPage { ctx, connections: connections.into_iter().map(row).collect() }).into_response())
+    let accounts: BTreeSet<(String, String)> =
+        connections.iter().map(|one| (one.account.organisation.clone(), one.account.id.to_string())).collect();
+    let namesakes = |name: &str| accounts.iter().filter(|(one, _)| one == name).count() > 1;
+    let connections = connections.into_iter().map(|one| row(namesakes(&one.account.organisation), one)).collect();
+    Ok(Page::ok(ConnectionsPage { ctx, connections }).into_response())
 }
 
-fn row(one: Connection) -> Row {
+fn row(namesake: bool, one: Connection) -> Row {
     let Connection { link, account, agents, resources } = one;
     let cut = link.state == LinkState::Cut;
     let last = if cut { link.cut_at } else { link.used_at };
@@ -57,7 +64,7 @@ fn row(one: Connection) -> Row {
         id: link.id.to_string(),
         orchestrator: link.owner.issuer,
         organisation: link.organisation,
-        account: account.id.to_string(),
+        account: namesake.then(|| account.id.to_string()),
         account_name: account.organisation,
         since: link.since.map_or_else(|| "never used".to_owned(), day),
         last: last.map_or_else(|| "not yet".to_owned(), |at| at.for_people()),

@@ -54,6 +54,8 @@ struct LinkPage {
 struct Row {
     id: String,
     name: String,
+    /// Whether another one is called the same, so that only the id tells them apart.
+    namesake: bool,
     since: String,
     frozen: bool,
     chosen: bool,
@@ -100,8 +102,10 @@ pub async fn get(
 
 fn link_page(cloud: &Cloud, ctx: PageContext, state: String, request: &LinkRequest, choices: Vec<AccountChoice>) -> LinkPage {
     let free = choices.iter().filter(|choice| choice.held_by.is_none()).count();
+    let names: Vec<String> = choices.iter().map(|choice| choice.account.organisation.clone()).collect();
     let row = |choice: AccountChoice| Row {
         id: choice.account.id.to_string(),
+        namesake: names.iter().filter(|name| **name == choice.account.organisation).count() > 1,
         name: choice.account.organisation,
         since: day(choice.account.created_at),
         frozen: !choice.account.state.is_active(),

@@ -81,7 +81,14 @@ fn domain() -> Result<Service, ParseWireIdError> {
     let about = "Registers one exact domain name for a year and answers for it. A registration cannot be undone.";
     Ok(Service {
         kind: Some(ServiceKind::Deployable),
-        price: Some(Price { amount: YEARLY, period: Period::Year, unit: Some("domain".to_owned()), refundable: false, irreversible: true, metered: Vec::new() }),
+        price: Some(Price {
+            amount: YEARLY,
+            period: Period::Year,
+            unit: Some("domain".to_owned()),
+            refundable: false,
+            irreversible: true,
+            metered: Vec::new(),
+        }),
         credentials_schema: Some(schema(&[(DOMAIN, "the registered name", false)])),
         ..service(Ours::Domain, about, vec![Category::Cdn], Pricing::Paid(vec![PaidEntry::freeform(text)]), configuration)?
     })

@@ -38,8 +38,13 @@ pub async fn post(State(front): State<Front>, signed: SignedForm<Pairs>) -> Resu
     let id: GrantRequestId = field(&form, "request").and_then(|id| id.parse().ok()).ok_or_else(PageError::not_found)?;
     let look = id.clone();
     let request = front.core.db.read(move |tx| by_id(tx, &look, now)).await?.ok_or_else(PageError::not_found)?;
-    if request.state != RequestState::Pending {
-        return Err(PageError::new(StatusCode::CONFLICT, "request_decided", "this request was decided before, or has run out"));
+    match request.state {
+        RequestState::Pending => {}
+        RequestState::Expired => {
+            let text = format!("this request ran out at {}, and nothing of it can be accepted any more", request.expires_at.for_people());
+            return Err(PageError::new(StatusCode::CONFLICT, "request_expired", &text).hint("ask again in the terminal"));
+        }
+        _ => return Err(PageError::new(StatusCode::CONFLICT, "request_decided", "this request was decided before")),
     }
     let decision = match field(&form, "decision") {
         Some("deny") => ConsentDecision { decision: Decision::Deny, card: None },

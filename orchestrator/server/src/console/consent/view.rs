@@ -5,7 +5,7 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::StatusCode;
 use purser_authority::Reach;
-use purser_authority::action::GrantDecide;
+use purser_authority::action::{GrantDecide, grantable, words};
 use purser_db::DbError;
 use purser_http::extract::Query;
 use purser_identity::authorization::device::device_sign_on_by_user_code;
@@ -40,7 +40,7 @@ pub struct Code {
 #[template(path = "device_code.html")]
 struct CodePage {
     ctx: PageContext,
-    wrong: Option<&'static str>,
+    wrong: Option<String>,
 }
 
 #[derive(Template)]
@@ -65,6 +65,7 @@ struct RequestView {
     fingerprint: String,
     peer: String,
     at: String,
+    until: String,
     seen: String,
 }
 
@@ -79,7 +80,7 @@ struct AgentView {
     reaches: Vec<ReachView>,
     lives: Vec<LifeView>,
     /// Written out by the agent; empty when it asks for all that agents can be granted.
-    actions: Vec<String>,
+    actions: Vec<(&'static str, String)>,
     providers: Vec<ProviderView>,
     unknown: Vec<String>,
     cap: String,
@@ -103,8 +104,21 @@ struct ReachView {
     legend: &'static str,
     name: &'static str,
     all: bool,
-    names: Vec<(String, bool)>,
+    names: Vec<NameView>,
     typed: String,
+}
+
+impl ReachView {
+    fn any_new(&self) -> bool {
+        self.names.iter().any(|one| one.new)
+    }
+}
+
+struct NameView {
+    text: String,
+    on: bool,
+    /// Whether there is nothing of that name yet.
+    new: bool,
 }
 
 struct LifeView {
@@ -125,7 +139,7 @@ struct ProviderView {
 pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(code): Query<Code>) -> Result<Response, PageError> {
     let Some(text) = code.user_code.filter(|text| !text.is_empty()) else { return Ok(ask_code(&front, &session, None)) };
     let Ok(code) = text.parse::<UserCode>() else {
-        return Ok(ask_code(&front, &session, Some("that is not a code: it has eight letters, such as WDJB-MJHT")));
+        return Ok(ask_code(&front, &session, Some("that is not a code: it has eight letters, such as WDJB-MJHT".to_owned())));
     };
     let now = front.realm.env.now();
     let find =
@@ -136,11 +150,16 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         (_, Some(request)) if request.is_pending() => super::sign_on::show(&front, &session, &request, None).await,
         (Some(request), _) if request.state != RequestState::Expired => Err(decided()),
         (_, Some(request)) if request.is_decided() => Err(decided()),
-        _ => Ok(ask_code(&front, &session, Some("no request with this code waits; it may have run out"))),
+        (Some(request), _) => {
+            let at = request.expires_at.for_people();
+            let wrong = format!("this request ran out at {at}, and nothing of it can be accepted any more; ask again in the terminal");
+            Ok(ask_code(&front, &session, Some(wrong)))
+        }
+        _ => Ok(ask_code(&front, &session, Some("no request with this code waits; it may have run out".to_owned()))),
     }
 }
 
-fn ask_code(front: &Front, session: &Session, wrong: Option<&'static str>) -> Response {
+fn ask_code(front: &Front, session: &Session, wrong: Option<String>) -> Response {
     let status = if wrong.is_some() { StatusCode::NOT_FOUND } else { StatusCode::OK };
     Page(status, CodePage { ctx: PageContext::of(front, session, "Connect a terminal"), wrong }).into_response()
 }
@@ -176,6 +195,7 @@ pub async fn show(
         fingerprint: request.jkt.clone(),
         peer: request.peer.clone(),
         at: request.created_at.for_people(),
+        until: request.expires_at.for_people(),
         seen: seen_digest(request, &facts).to_string(),
     };
     let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
@@ -194,8 +214,8 @@ pub async fn show(
 /// The facts that the page shows, as they are now.
 pub async fn facts_of(front: &Front, session: &Session, request: &GrantRequest) -> Result<ConsentFacts, PageError> {
     let Asker::Agent(asked) = &request.asker else { return Ok(ConsentFacts::default()) };
-    let (organisation, providers) = (session.member.organisation.id.clone(), asked.providers.named().cloned().collect::<Vec<_>>());
-    Ok(front.core.db.read(move |tx| consent_facts(tx, &organisation, &providers)).await?)
+    let (organisation, asked) = (session.member.organisation.id.clone(), asked.clone());
+    Ok(front.core.db.read(move |tx| consent_facts(tx, &organisation, &asked)).await?)
 }
 
 /// What was on the page: a decision over anything else is not taken.
@@ -220,12 +240,15 @@ fn agent_view(front: &Front, may_add_card: bool, asked: &AskedScope, facts: &Con
     });
     AgentView {
         reaches: vec![
-            reach("In these projects", "project", &asked.projects, sent),
-            reach("In these environments", "environment", &asked.environments, sent),
-            reach("With these services", "service", &asked.services, sent),
+            reach("In these projects", "project", &asked.projects, sent, |name| facts.new_projects.contains(name)),
+            reach("In these environments", "environment", &asked.environments, sent, |name| facts.new_environments.contains(name)),
+            reach("With these services", "service", &asked.services, sent, |_| false),
         ],
         lives: lives(front, asked, sent),
-        actions: asked.actions.named().cloned().collect(),
+        actions: grantable()
+            .filter(|name| asked.actions.named().any(|asked| asked == name))
+            .map(|name| (words(name), name.to_owned()))
+            .collect(),
         providers: providers.collect(),
         unknown: asked.providers.named().filter(|p| !known(p)).map(ToString::to_string).collect(),
         cap: text("cap", asked.cap.decimal()),
@@ -245,9 +268,15 @@ fn agent_view(front: &Front, may_add_card: bool, asked: &AskedScope, facts: &Con
     }
 }
 
-fn reach<T: Ord + ToString>(legend: &'static str, name: &'static str, asked: &Reach<T>, sent: Option<&Pairs>) -> ReachView {
+fn reach<T: Ord + ToString>(
+    legend: &'static str,
+    name: &'static str,
+    asked: &Reach<T>,
+    sent: Option<&Pairs>,
+    is_new: impl Fn(&T) -> bool,
+) -> ReachView {
     let on = |value: &String| sent.is_none_or(|sent| sent.iter().any(|(n, v)| n == name && v == value));
-    let names = asked.named().map(ToString::to_string).map(|text| (text.clone(), on(&text)));
+    let names = asked.named().map(|one| (one.to_string(), is_new(one))).map(|(text, new)| NameView { on: on(&text), text, new });
     let typed = sent.and_then(|sent| field(sent, &format!("{name}_only"))).unwrap_or_default().to_owned();
     ReachView { legend, name, all: asked.is_all(), names: names.collect(), typed }
 }
