@@ -33,7 +33,13 @@ pub struct Failure {
 
 impl<E: purser_values::error::PublicError> From<&E> for Failure {
     fn from(e: &E) -> Self {
-        Self { code: e.code().to_owned(), kind: e.kind().name().to_owned(), message: e.to_string(), hint: Some(e.advice()), details: e.details() }
+        Self {
+            code: e.code().to_owned(),
+            kind: e.kind().name().to_owned(),
+            message: e.to_string(),
+            hint: Some(e.advice()),
+            details: e.details(),
+        }
     }
 }
 

@@ -86,6 +86,9 @@ mod tests {
         let said = |format| line(format, Timestamp::from_micros(0), "ready https://purser.example.com/", "ready", &facts);
         assert_eq!(said(LogFormat::Text), "ready https://purser.example.com/");
         let object: Value = serde_json::from_str(&said(LogFormat::Json)).unwrap();
-        assert_eq!((&object["message"], &object["url"], &object["level"]), (&json!("ready"), &json!("https://purser.example.com/"), &json!("INFO")));
+        assert_eq!(
+            (&object["message"], &object["url"], &object["level"]),
+            (&json!("ready"), &json!("https://purser.example.com/"), &json!("INFO"))
+        );
     }
 }

@@ -21,14 +21,24 @@ pub struct Misfit {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Why {
     /// Not JSON at all, and where reading stopped.
-    Syntax { line: usize, column: usize },
+    Syntax {
+        line: usize,
+        column: usize,
+    },
     Missing,
     /// There is no such member; these there are.
-    Unknown { known: Vec<String> },
+    Unknown {
+        known: Vec<String>,
+    },
     /// One of these words, and another came.
-    Choice { known: Vec<String> },
+    Choice {
+        known: Vec<String>,
+    },
     Twice,
-    Sort { expected: String, came: &'static str },
+    Sort {
+        expected: String,
+        came: &'static str,
+    },
     /// In none of the forms that are taken there.
     Form,
     /// What one of our own values says of it, input included.
@@ -121,7 +131,8 @@ fn misfit(path: &Path, said: &str) -> Misfit {
     let said = said.rfind(" at line ").map_or(said, |end| &said[..end]);
     let mut pointer = pointer(path);
     let quoted = said.split('`').nth(1).unwrap_or_default();
-    let known = || said.split_once("expected").map_or_else(Vec::new, |(_, names)| names.split('`').skip(1).step_by(2).map(str::to_owned).collect());
+    let known =
+        || said.split_once("expected").map_or_else(Vec::new, |(_, names)| names.split('`').skip(1).step_by(2).map(str::to_owned).collect());
     let mut at_member = |why: Why| {
         let member = format!("/{}", quoted.replace('~', "~0").replace('/', "~1"));
         // the path names a member that is there and wrong, and stops above one that is not
@@ -157,14 +168,16 @@ fn misfit(path: &Path, said: &str) -> Misfit {
 
 /// `invalid type: string "x", expected u64`, `invalid value: …`, `invalid length …`: what came, and what is expected.
 fn sorts(said: &str) -> Option<(&str, &str)> {
-    let rest = said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: ")).or_else(|| said.strip_prefix("invalid "))?;
+    let rest =
+        said.strip_prefix("invalid type: ").or_else(|| said.strip_prefix("invalid value: ")).or_else(|| said.strip_prefix("invalid "))?;
     // the last one: what came may hold the word
     let at = rest.rfind(", expected ")?;
     Some((&rest[..at], &rest[at + ", expected ".len()..]))
 }
 
 fn sort_expected(words: &str) -> String {
-    let integer = |word: &str| matches!(word, "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize");
+    let integer =
+        |word: &str| matches!(word, "u8" | "u16" | "u32" | "u64" | "u128" | "usize" | "i8" | "i16" | "i32" | "i64" | "i128" | "isize");
     match words {
         word if integer(word) => "a whole number in its range".to_owned(),
         word if word.starts_with("a nonzero") => "a whole number above zero".to_owned(),
@@ -175,7 +188,9 @@ fn sort_expected(words: &str) -> String {
         "a map" => "an object".to_owned(),
         "unit" | "null" => "nothing".to_owned(),
         // names of the program's own types mean nothing outside of it
-        word if word.starts_with("struct ") || word.starts_with("internally tagged enum") || word.starts_with("adjacently tagged enum") => "an object".to_owned(),
+        word if word.starts_with("struct ") || word.starts_with("internally tagged enum") || word.starts_with("adjacently tagged enum") => {
+            "an object".to_owned()
+        }
         word if word.starts_with("tuple") || word.starts_with("an array") => "a list of its length".to_owned(),
         word if word.contains("enum") || word.contains("variant") || word.contains("string or map") => "one of its forms".to_owned(),
         other => other.to_owned(),
@@ -269,11 +284,19 @@ mod tests {
             (r#"{"amount_minor":1,"lines":[{"name":"a"},{}]}"#, "/lines/1/name", "it is missing"),
             (r#"{"amount_minor":"1","lines":[]}"#, "/amount_minor", "it takes a whole number in its range, and a text came"),
             (r#"{"amount_minor":-1,"lines":[]}"#, "/amount_minor", "it takes a whole number in its range, and a whole number came"),
-            (r#"{"amount_minor":1.5,"lines":[]}"#, "/amount_minor", "it takes a whole number in its range, and a number with a fraction came"),
+            (
+                r#"{"amount_minor":1.5,"lines":[]}"#,
+                "/amount_minor",
+                "it takes a whole number in its range, and a number with a fraction came",
+            ),
             (r#"{"amount_minor":1,"lines":{}}"#, "/lines", "it takes a list, and an object came"),
             (r#"{"amount_minor":1,"lines":[7]}"#, "/lines/0", "it takes an object, and a whole number came"),
             (r#"{"amount_minor":1,"lines":[{"name":null}]}"#, "/lines/0/name", "it takes a text, and nothing (`null`) came"),
-            (r#"{"amount_minor":1,"lines":[],"wai":1}"#, "/wai", "there is no such member; there are `amount_minor`, `lines`, `way`, `either`, `day`"),
+            (
+                r#"{"amount_minor":1,"lines":[],"wai":1}"#,
+                "/wai",
+                "there is no such member; there are `amount_minor`, `lines`, `way`, `either`, `day`",
+            ),
             (r#"{"amount_minor":1,"amount_minor":1,"lines":[]}"#, "/amount_minor", "it is there more than once"),
             (r#"{"amount_minor":1,"lines":[],"way":"gold"}"#, "/way", "it takes one of `card`, `credit`"),
             (r#"{"amount_minor":1,"lines":[],"either":"x"}"#, "/either", "it has none of the forms that are taken there"),

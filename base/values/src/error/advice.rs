@@ -47,7 +47,10 @@ const BY_CODE: &[(&str, &str)] = &[
     ("zone_taken", "use the zone that is there, or remove the domain that holds it"),
     ("zone_not_found", "look at the zones of the account; a zone comes with its domain"),
     ("domain_not_found", "look at the domains of the account, and at the spelling"),
-    ("email_mismatch", "sign out and sign in with the address that was asked for; to connect another account, let the agent's person sign in with its address"),
+    (
+        "email_mismatch",
+        "sign out and sign in with the address that was asked for; to connect another account, let the agent's person sign in with its address",
+    ),
     ("expired_or_invalid_state", "let the agent ask again, and use the page that it names then"),
     ("other_session", "sign in again in this browser and load the page from the agent's link anew"),
     ("sign_in_old", "sign in again, then decide"),
