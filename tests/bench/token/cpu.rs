@@ -81,7 +81,7 @@ async fn realm(folder: &Path) -> Realm {
 
 fn client() -> Client {
     let said = json!({ "grant_types": ["client_credentials"], "token_endpoint_auth_method": "client_secret_basic" });
-    let metadata = RawMetadata::read(said.to_string().as_bytes()).unwrap().checked(Trust::Operator, false).unwrap();
+    let metadata = RawMetadata::read(said.to_string().as_bytes()).unwrap().well_formed(Trust::Operator, false).unwrap();
     Client { id: "machine".parse().unwrap(), trust: Trust::Operator, organisation: None, metadata, secret_hash: None }
 }
 

@@ -168,7 +168,7 @@ async fn a_card_that_is_declined_pays_nothing_and_one_that_wants_its_person_wait
         let learned = scene.shop.charge(&sold, name).await;
         if yes {
             assert!(said.contains("It is paid"), "{said}");
-            assert_eq!((learned.status, &learned.id), (ChargeStatus::Succeeded, &pending.id));
+            assert_eq!((learned.status.clone(), &learned.id), (ChargeStatus::Succeeded, &pending.id));
             assert_eq!(scene.front.read(&scene.capture_of(&learned).await).await["status"], "succeeded");
         } else {
             assert!(said.contains("Nothing was paid"), "{said}");
