@@ -484,7 +484,7 @@ pub struct Spawn {
 
 #[derive(Debug, Args)]
 pub struct Freeze {
-    /// The agent's id, as in `purser agent list`
+    /// The agent's id or its name, as in `purser agent list`
     pub agent: String,
     /// Take its live sites down as well
     #[arg(long)]
@@ -577,7 +577,14 @@ pub struct TermsVerify {
 #[derive(Debug, Subcommand)]
 pub enum Audit {
     /// Check every entry and the end of the log, without the orchestrator
-    Verify,
+    Verify(AuditVerify),
+}
+
+#[derive(Debug, Args)]
+pub struct AuditVerify {
+    /// The configuration of `purser serve`, to check the log in its database; without it, the data folder's
+    #[arg(long, value_name = "FILE")]
+    pub config: Option<PathBuf>,
 }
 
 #[derive(Debug, Args)]
@@ -724,7 +731,7 @@ pub struct Backup {
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// A new folder
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, visible_alias = "output", value_name = "DIR")]
     pub to: PathBuf,
 }
 
@@ -791,7 +798,7 @@ impl Command {
             Self::Terms(Terms::List) => "terms list",
             Self::Terms(Terms::Export(_)) => "terms export",
             Self::Terms(Terms::Verify(_)) => "terms verify",
-            Self::Audit(Audit::Verify) => "audit verify",
+            Self::Audit(Audit::Verify(_)) => "audit verify",
             Self::Conformance(_) => "conformance",
             Self::Up(_) => "up",
             Self::Serve(_) => "serve",

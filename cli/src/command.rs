@@ -87,7 +87,7 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Terms(Terms::List) => terms::list_all(context).await,
         Command::Terms(Terms::Export(arguments)) => terms::export(context, arguments).await,
         Command::Terms(Terms::Verify(arguments)) => terms::verify(arguments),
-        Command::Audit(Audit::Verify) => audit::verify(context).await,
+        Command::Audit(Audit::Verify(arguments)) => audit::verify(context, arguments).await,
         Command::Conformance(arguments) => conformance::run(arguments).await,
         Command::Up(arguments) => crate::up::run(context, arguments).await,
         Command::Serve(arguments) => serve::run(context, arguments).await,
@@ -100,7 +100,7 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Organisation(OrganisationCommand::Enable(arguments)) => operator::organisation_enable(arguments).await,
         Command::Keys(KeysCommand::List(arguments)) => operator::keys_list(arguments).await,
         Command::Keys(KeysCommand::Rotate(arguments)) => operator::keys_rotate(arguments).await,
-        Command::Backup(arguments) => backup::take(arguments),
+        Command::Backup(arguments) => backup::take(arguments).await,
         Command::Restore(arguments) => backup::restore(arguments).await,
         Command::Supervised(arguments) => Err(crate::up::supervised(arguments)),
     }?;
@@ -123,6 +123,11 @@ fn text(value: &Value, name: &str) -> String {
 /// A member as a list; what is not there is an empty one.
 fn list<'v>(value: &'v Value, name: &str) -> &'v [Value] {
     value[name].as_array().map_or(&[], Vec::as_slice)
+}
+
+/// A number and what is counted, as people say it: `1 entry`, `2 entries`.
+fn counted(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
 }
 
 /// A time as people read it: to the minute, in UTC. What is no time is left as it is.

@@ -37,6 +37,7 @@ fn run(arguments: Arguments) -> ExitCode {
         Ok(runtime) => runtime.block_on(command::perform(&context, &arguments.command)),
         Err(error) => Err(Failure::new(Kind::Internal, "INTERNAL", format!("the runtime cannot start: {error}"))),
     };
+    let outcome = outcome.map_err(|failure| failure.of_command(words));
     print(&context, &outcome);
     ExitCode::from(exit_code(&outcome))
 }
@@ -88,7 +89,12 @@ fn log(context: &Context, outcome: &Result<Success, Failure>) {
 }
 
 fn complain(failure: &Failure) {
-    screen::note(&format!("error: {} ({})", failure.message, failure.code));
+    // a message of several lines is a list below its first one
+    let (first, rest) = failure.message.split_once('\n').map_or((failure.message.as_str(), None), |(first, rest)| (first, Some(rest)));
+    screen::note(&format!("error: {first} ({})", failure.code));
+    if let Some(rest) = rest {
+        screen::note(rest);
+    }
     screen::note(&format!("hint: {}", failure.advice()));
 }
 

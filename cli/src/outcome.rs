@@ -89,6 +89,15 @@ impl Failure {
         self
     }
 
+    /// Where the value of a flag is wrong and nothing better is known, the command's own help says what it takes.
+    #[must_use]
+    pub fn of_command(self, words: &str) -> Self {
+        if self.hint.is_some() || self.code != "INVALID_ARGUMENT" {
+            return self;
+        }
+        self.hint(format!("`purser help {words}` says what it takes"))
+    }
+
     /// A value that was typed and cannot be read.
     #[must_use]
     pub fn invalid(message: impl Into<String>) -> Self {

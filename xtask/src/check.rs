@@ -68,9 +68,16 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         let clippy = ["clippy", "--workspace", "--all-targets", "--keep-going", "--quiet", "--", "-D", "warnings"];
         tool(&mut broken, "lints", house, &clippy, "mend what clippy names");
         if process::on_path("cargo-deny").is_some() {
-            tool(&mut broken, "licences and advisories (cargo-deny)", house, &["deny", "check"], "see deny.toml");
+            tool(
+                &mut broken,
+                "licences and sources (cargo-deny)",
+                house,
+                &["deny", "check", "licenses", "bans", "sources"],
+                "see deny.toml",
+            );
+            advisories(&mut broken, house);
         } else {
-            progress::note("cargo-deny is not installed: licences and advisories were not checked");
+            progress::note("licences and advisories were not checked: `cargo install cargo-deny --locked` brings what checks them");
         }
     }
     let findings = progress::step("the rules of the house", || rules(house))?;
@@ -87,6 +94,18 @@ fn tool(broken: &mut Vec<String>, name: &str, house: &House, arguments: &[&str],
     let done = progress::step(name, || process::loud(process::cargo().args(arguments).current_dir(house.root()), name));
     if done.is_err() {
         broken.push(format!("{name}: {advice}"));
+    }
+}
+
+/// Known vulnerabilities, from a list that is fetched anew: without a way to it nothing is known, and nothing is broken.
+fn advisories(broken: &mut Vec<String>, house: &House) {
+    let mut command = process::cargo();
+    command.args(["deny", "check", "advisories"]).current_dir(house.root());
+    let Err(failure) = progress::step("advisories (cargo-deny)", || process::capture(&mut command, "advisories")) else { return };
+    if failure.to_string().contains("failed to fetch advisory database") {
+        progress::note("the list of advisories cannot be reached from here: known vulnerabilities were not looked for");
+    } else {
+        broken.push(format!("advisories: {failure}"));
     }
 }
 

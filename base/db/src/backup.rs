@@ -1,10 +1,12 @@
-//! A copy of a SQLite database that may be in use.
+//! Copies of databases that may be in use: of a SQLite file, and of every table of a PostgreSQL database.
 
 use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags};
 
 use crate::error::DbError;
+
+pub mod postgres;
 
 /// Writes a consistent copy of the database at `from` into a new file of mode 0600. Others go on reading and writing meanwhile; the copy
 /// holds everything that was committed before it began.

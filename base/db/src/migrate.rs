@@ -22,7 +22,7 @@ const TABLE: &str = "create table if not exists migration (
 pub async fn run(db: &Db, env: &Env, all: &'static [Migrations]) -> Result<(), DbError> {
     let env = env.clone();
     db.write(move |tx| {
-        tx.batch(&expand(TABLE, tx.engine()))?;
+        tx.batch(&table(tx.engine()))?;
         if tx.engine() == Engine::Postgres {
             // One node migrates at a time; the others wait here and then find nothing left to do.
             tx.query("select 1 as one from pg_advisory_xact_lock(727373)", params![])?;
@@ -35,6 +35,11 @@ pub async fn run(db: &Db, env: &Env, all: &'static [Migrations]) -> Result<(), D
         Ok(())
     })
     .await
+}
+
+/// What makes the table of steps.
+pub(crate) fn table(engine: Engine) -> String {
+    expand(TABLE, engine)
 }
 
 fn apply(tx: &mut Tx<'_>, env: &Env, domain: &str, step: usize, text: &str) -> Result<(), DbError> {

@@ -4,10 +4,13 @@
 //! is seen at the statement or at the commit, whatever the closure makes of it, and the closure runs again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::runtime::Handle;
 use tokio_postgres::NoTls;
 use tokio_postgres::types::{ToSql, Type};
@@ -78,6 +81,39 @@ impl Session {
     pub fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         let outcome = self.handle.block_on(self.client.batch_execute(sql));
         self.note(outcome)
+    }
+
+    pub fn copy_out(&mut self, sql: &str, mut take: impl FnMut(&[u8]) -> Result<(), DbError>) -> Result<(), DbError> {
+        let outcome = self.handle.block_on(async {
+            let mut rows = pin!(self.client.copy_out(sql).await?);
+            while let Some(chunk) = rows.next().await {
+                if let Err(e) = take(&chunk?) {
+                    return Ok(Err(e));
+                }
+            }
+            Ok(Ok(()))
+        });
+        self.note(outcome)?
+    }
+
+    pub fn copy_in(&mut self, sql: &str, mut give: impl FnMut() -> Result<(Vec<u8>, bool), DbError>) -> Result<u64, DbError> {
+        let outcome = self.handle.block_on(async {
+            let mut sink = pin!(self.client.copy_in::<_, Bytes>(sql).await?);
+            loop {
+                // what is given up half-way is not sent: dropping the sink ends the copy, and with it the transaction
+                let (rows, last) = match give() {
+                    Ok(given) => given,
+                    Err(e) => return Ok(Err(e)),
+                };
+                if !rows.is_empty() {
+                    sink.send(rows.into()).await?;
+                }
+                if last {
+                    return sink.as_mut().finish().await.map(Ok);
+                }
+            }
+        });
+        self.note(outcome)?
     }
 
     fn note<T>(&mut self, outcome: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {

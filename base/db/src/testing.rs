@@ -32,9 +32,12 @@ where
     for suffix in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(format!("{}{suffix}", path.display()));
     }
-    match std::env::var(PG_URL_VAR) {
-        Ok(url) => with_schema(&url, &env, migrations, test).await,
-        Err(_) => {
+    match Schema::make().await {
+        Some(schema) => {
+            test(open(&DbConfig::Postgres { url: schema.url.clone() }, &env, migrations).await).await;
+            schema.remove().await;
+        }
+        None => {
             let promised = std::env::var_os("PURSER_PEERS").is_some_and(|value| value == "all");
             assert!(!promised, "{PG_URL_VAR} names no PostgreSQL, though every peer of the tests should be here");
             eprintln!("only SQLite was tested: {PG_URL_VAR} is not set");
@@ -55,21 +58,38 @@ async fn open(config: &DbConfig, env: &Env, migrations: &'static [Migrations]) -
     db
 }
 
-#[allow(clippy::expect_used, reason = "only tests call this")]
-async fn with_schema<F, Fut>(url: &str, env: &Env, migrations: &'static [Migrations], test: F)
-where
-    F: Fn(Db) -> Fut,
-    Fut: Future<Output = ()>,
-{
-    let schema = format!("test_{}", unique());
-    let (client, connection) = tokio_postgres::connect(url, tokio_postgres::NoTls).await.expect("the test server answers");
-    let task = tokio::spawn(connection);
-    client.batch_execute(&format!("create schema {schema}")).await.expect("a schema is made");
-    let joint = if url.contains('?') { '&' } else { '?' };
-    let url = format!("{url}{joint}options=-csearch_path%3D{schema}");
-    test(open(&DbConfig::Postgres { url }, env, migrations).await).await;
-    client.batch_execute(&format!("drop schema {schema} cascade")).await.expect("the schema is dropped");
-    task.abort();
+/// A fresh PostgreSQL schema on the server for tests, for a process of its own; `None` where there is no server.
+pub struct Schema {
+    pub url: String,
+    name: String,
+    client: tokio_postgres::Client,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Schema {
+    /// # Panics
+    /// When the server does not answer.
+    #[allow(clippy::expect_used, reason = "only tests call this")]
+    pub async fn make() -> Option<Self> {
+        let url = std::env::var(PG_URL_VAR).ok()?;
+        let name = format!("test_{}", unique());
+        let (client, connection) = tokio_postgres::connect(&url, tokio_postgres::NoTls).await.expect("the test server answers");
+        let task = tokio::spawn(async move {
+            // ends with the client
+            let _ = connection.await;
+        });
+        client.batch_execute(&format!("create schema {name}")).await.expect("a schema is made");
+        let joint = if url.contains('?') { '&' } else { '?' };
+        Some(Self { url: format!("{url}{joint}options=-csearch_path%3D{name}"), name, client, task })
+    }
+
+    /// # Panics
+    /// When the server does not answer.
+    #[allow(clippy::expect_used, reason = "only tests call this")]
+    pub async fn remove(self) {
+        self.client.batch_execute(&format!("drop schema {} cascade", self.name)).await.expect("the schema is dropped");
+        self.task.abort();
+    }
 }
 
 fn scratch() -> PathBuf {

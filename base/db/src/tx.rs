@@ -133,6 +133,22 @@ impl<'c> Tx<'c> {
         }
     }
 
+    /// Hands every chunk of a `COPY … TO STDOUT` to `take`. PostgreSQL's alone.
+    pub(crate) fn copy_out(&mut self, sql: &str, take: impl FnMut(&[u8]) -> Result<(), DbError>) -> Result<(), DbError> {
+        match &mut self.inner {
+            Inner::Sqlite(_) => Err(DbError::Other("SQLite has no COPY".to_owned())),
+            Inner::Postgres(session) => session.copy_out(sql, take),
+        }
+    }
+
+    /// Sends what `give` has to a `COPY … FROM STDIN`, until it says that there is no more; the number of rows. PostgreSQL's alone.
+    pub(crate) fn copy_in(&mut self, sql: &str, give: impl FnMut() -> Result<(Vec<u8>, bool), DbError>) -> Result<u64, DbError> {
+        match &mut self.inner {
+            Inner::Sqlite(_) => Err(DbError::Other("SQLite has no COPY".to_owned())),
+            Inner::Postgres(session) => session.copy_in(sql, give),
+        }
+    }
+
     pub(crate) fn batch(&mut self, sql: &str) -> Result<(), DbError> {
         self.control(sql)
     }

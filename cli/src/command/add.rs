@@ -1,9 +1,10 @@
 //! `add`: provision a service, or say everything that stands in the way.
 
+use purser_http::misfit;
 use purser_values::error::Kind;
 use purser_values::id::ApprovalId;
 use purser_values::name::{ResourceName, ServiceRef};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use super::saga::{Ended, Patience, follow};
 use super::{list, money, text};
@@ -55,11 +56,11 @@ pub(super) fn request(context: &Context, service: &str, config: Option<&str>, na
 /// The object that was typed. An empty one where none was.
 fn configuration(typed: Option<&str>) -> Result<Value, Failure> {
     let Some(typed) = typed else { return Ok(json!({})) };
-    let refuse = |why: String| {
-        Failure::invalid(format!("`--config` is not a JSON object: {why}")).hint("for example: `--config '{\"domain\":\"example.test\"}'`")
-    };
-    let value: Value = serde_json::from_str(typed).map_err(|e| refuse(e.to_string()))?;
-    if value.is_object() { Ok(value) } else { Err(refuse("it is another kind of value".to_owned())) }
+    let members: Map<String, Value> = misfit::json(typed.as_bytes()).map_err(|misfit| {
+        let failure = Failure::invalid(format!("`--config` is not a JSON object: {}", misfit.why));
+        failure.hint("for example: `--config '{\"domain\":\"example.test\"}'`")
+    })?;
+    Ok(Value::Object(members))
 }
 
 fn preflight(answer: Value) -> Result<Success, Failure> {

@@ -1,9 +1,11 @@
 //! `agent`: a person's own commands.
 
+use purser_values::error::Kind;
 use purser_values::id::AgentId;
 use serde_json::{Value, json};
 
 use super::{list, text, when};
+use crate::api::Api;
 use crate::arguments::{Freeze, Thaw};
 use crate::context::{Context, address};
 use crate::operation::Who;
@@ -34,8 +36,8 @@ fn row(agent: &Value) -> Vec<String> {
 }
 
 pub(super) async fn freeze(context: &Context, arguments: &Freeze) -> Result<Success, Failure> {
-    let id = id(&arguments.agent)?;
     let api = context.api(Who::Person)?;
+    let id = named(&api, &arguments.agent).await?;
     let data = api.post(&["v1", "agents", id.as_ref(), "freeze"], &[], &json!({ "dark": arguments.dark })).await?;
     let names = |member: &str| -> Vec<String> {
         list(&data, member).iter().map(|v| v.as_str().map_or_else(|| text(v, "provider"), str::to_owned)).collect()
@@ -60,6 +62,26 @@ pub(super) fn thaw(context: &Context, arguments: &Thaw) -> Result<Success, Failu
     let id = id(&arguments.agent)?;
     let url = format!("{}/agents#{id}", address(&context.orchestrator()?));
     Ok(Success::new(json!({ "agent": id.to_string(), "url": url }), format!("Open {url} and thaw it there.")))
+}
+
+/// The agent that is typed by its id, or by a name that one agent alone has.
+async fn named(api: &Api<'_>, typed: &str) -> Result<AgentId, Failure> {
+    if typed.starts_with("agt_") {
+        return id(typed);
+    }
+    let data = api.get(&["v1", "agents"], &[]).await?;
+    let found: Vec<String> = list(&data, "agents").iter().filter(|agent| agent["name"] == typed).map(|agent| text(agent, "id")).collect();
+    match found.as_slice() {
+        [one] => id(one),
+        [] => {
+            Err(Failure::new(Kind::NotFound, "AGENT_UNKNOWN", format!("there is no agent `{typed}`"))
+                .hint("`purser agent list` shows them"))
+        }
+        many => {
+            let failure = Failure::new(Kind::Conflict, "AGENT_AMBIGUOUS", format!("{} agents are called `{typed}`", many.len()));
+            Err(failure.hint(format!("name one by its id: {}", many.join(", "))))
+        }
+    }
 }
 
 fn id(typed: &str) -> Result<AgentId, Failure> {

@@ -13,8 +13,10 @@ use crate::screen;
 async fn list_services(context: &Context, query: &[(&str, &str)]) -> Result<Success, Failure> {
     let data = api(context)?.get(&["v1", "catalog"], query).await?;
     let rows: Vec<Vec<String>> = super::list(&data, "services").iter().map(row).collect();
-    let text = if rows.is_empty() { "Nothing is found.".to_owned() } else { screen::table(&rows) };
-    Ok(Success::new(data, text).next("purser add PROVIDER/SERVICE --preflight"))
+    if rows.is_empty() {
+        return Ok(Success::new(data, "Nothing is found. `purser catalog` without words lists all that there is.").next("purser catalog"));
+    }
+    Ok(Success::new(data, screen::table(&rows)).next("purser add PROVIDER/SERVICE --preflight"))
 }
 
 /// The catalogue is public: without a grant it is read with a key that is thrown away.

@@ -37,13 +37,17 @@ pub(super) async fn run(arguments: &Conformance) -> Result<Success, Failure> {
         n => format!("{n} checks do not hold"),
     };
     screen::note(text.trim_end());
-    Err(Failure::new(Kind::Provider, "NOT_CONFORMANT", reason).details(json!(report)))
+    let failure = Failure::new(Kind::Provider, "NOT_CONFORMANT", reason).details(json!(report));
+    Err(failure.hint("each line with FAIL says what came instead; if nothing could be reached, check the URL and that the provider runs"))
 }
 
 fn secret(arguments: &Conformance) -> Result<Secret<String>, Failure> {
     let (text, from) = match (&arguments.secret_file, &arguments.secret) {
         (Some(path), _) => {
-            let missing = || Failure::new(Kind::NotFound, "SECRET_FILE_MISSING", format!("`{}` does not exist", path.display()));
+            let missing = || {
+                Failure::new(Kind::NotFound, "SECRET_FILE_MISSING", format!("`{}` does not exist", path.display()))
+                    .hint("name the file with the secret that the provider shares with its orchestrator")
+            };
             (files::read_private(path)?.map(Secret::new).ok_or_else(missing)?, format!("`{}`", path.display()))
         }
         (None, Some(text)) => {

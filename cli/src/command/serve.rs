@@ -26,8 +26,11 @@ pub(super) async fn run(context: &Context, arguments: &Serve) -> Result<Success,
 /// The configuration, as `serve` takes it.
 pub(super) fn read(path: &Path) -> Result<Config, Failure> {
     let unusable = |e: purser_server::config::ConfigError| {
-        Failure::new(Kind::Invalid, "CONFIG_UNUSABLE", e.to_string())
-            .hint(format!("`purser check-config {}` says everything that is wrong with it", path.display()))
+        let hint = match path.is_file() {
+            true => format!("`purser check-config {}` says everything that is wrong with it", path.display()),
+            false => "name a file that is there; docs/examples/orchestrator.toml is a whole one to begin with".to_owned(),
+        };
+        Failure::new(Kind::Invalid, "CONFIG_UNUSABLE", e.to_string()).hint(hint)
     };
     Config::read(path).map_err(unusable)
 }

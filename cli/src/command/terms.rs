@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{list, text, when};
+use super::{counted, list, text, when};
 use crate::arguments::{TermsExport, TermsVerify};
 use crate::context::Context;
 use crate::operation::Who;
@@ -33,9 +33,9 @@ pub(super) async fn export(context: &Context, arguments: &TermsExport) -> Result
     let checked = purser_identity::terms::terms_verify(&written, None)?;
     crate::files::write_private(&context.env, &output, written.as_bytes())?;
     let words = format!(
-        "Wrote {} acceptances of {} texts to `{}`, signed by the key {}",
-        checked.acceptances,
-        checked.documents,
+        "Wrote {} of {} to `{}`, signed by the key {}",
+        counted(checked.acceptances, "acceptance", "acceptances"),
+        counted(checked.documents, "text", "texts"),
         arguments.output.display(),
         checked.key
     );
@@ -44,12 +44,20 @@ pub(super) async fn export(context: &Context, arguments: &TermsExport) -> Result
 }
 
 pub(super) fn verify(arguments: &TermsVerify) -> Result<Success, Failure> {
-    let unreadable = |e: std::io::Error| Failure::invalid(format!("`{}` cannot be read: {e}", arguments.file.display()));
+    let unreadable = |e: std::io::Error| {
+        let failure = Failure::invalid(format!("`{}` cannot be read: {e}", arguments.file.display()));
+        failure.hint("name a file that `purser terms export` wrote")
+    };
     let written = std::fs::read_to_string(&arguments.file).map_err(unreadable)?;
     let checked = purser_identity::terms::terms_verify(&written, arguments.key.as_deref())?;
     let words = format!(
-        "It holds: {} acceptances of {} texts by {}, {} of them confirmed by signed grants.\nissuer  {}\nkey     {}",
-        checked.acceptances, checked.documents, checked.organisation, checked.confirmed_by_grants, checked.issuer, checked.key
+        "It holds: {} of {} by {}, {} of them confirmed by signed grants.\nissuer  {}\nkey     {}",
+        counted(checked.acceptances, "acceptance", "acceptances"),
+        counted(checked.documents, "text", "texts"),
+        checked.organisation,
+        checked.confirmed_by_grants,
+        checked.issuer,
+        checked.key
     );
     let success = Success::new(json!(checked), words);
     Ok(match &arguments.key {

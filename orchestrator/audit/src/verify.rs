@@ -96,12 +96,29 @@ pub async fn verify_files(database: &Path, audit: &Path, check: SignatureCheck) 
         return Err(VerifyError::Absent(format!("`{}` does not exist", database.display())));
     }
     // The checkpoint is read first: entries that are added meanwhile lie behind it and do no harm.
+    let checkpoint = read_checkpoint(audit)?;
+    let db = Db::open(&DbConfig::Sqlite { path: database.to_owned() }).await?;
+    db.read(move |tx| verify_with(tx, Some(&checkpoint), check)).await
+}
+
+/// The same of a database that is open, which may be one that is served.
+///
+/// # Errors
+/// As [`verify_offline`].
+pub async fn verify_store(db: &Db, audit: &Path, check: SignatureCheck) -> Result<Report, VerifyError> {
+    let checkpoint = read_checkpoint(audit)?;
+    db.read(move |tx| verify_with(tx, Some(&checkpoint), check)).await
+}
+
+/// The signed checkpoint of a folder.
+///
+/// # Errors
+/// When it is missing, or not signed by a key beside it.
+pub fn read_checkpoint(audit: &Path) -> Result<Checkpoint, VerifyError> {
     let folder = Folder(audit.to_owned());
     let checkpoint = folder.read_keys().and_then(|keys| folder.read(|kid| keys.find(kid)));
     let checkpoint = checkpoint.map_err(|e| VerifyError::Checkpoint(e.to_string()))?;
-    let checkpoint = checkpoint.ok_or_else(|| VerifyError::Checkpoint("the file does not exist".to_owned()))?;
-    let db = Db::open(&DbConfig::Sqlite { path: database.to_owned() }).await?;
-    db.read(move |tx| verify_with(tx, Some(&checkpoint), check)).await
+    checkpoint.ok_or_else(|| VerifyError::Checkpoint("the file does not exist".to_owned()))
 }
 
 /// Checks every entry's number, text, columns and hash, and the end against the checkpoint.

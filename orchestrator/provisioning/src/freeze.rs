@@ -7,6 +7,7 @@
 use std::time::Duration;
 
 use purser_authority::{Attempt, Caller};
+use purser_client::ControlError;
 use purser_db::DbError;
 use purser_db::jobs::JobFailure;
 use purser_flow::StepError;
@@ -121,36 +122,38 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
     })?;
     let Some(access) = access else {
         // Without an account there are no credentials. A resource that is being made looks again when it is there.
-        let (now, what) = (app.core.env.now(), control.wanted);
-        let confirmed = app.core.db.write::<_, DbError, _>(move |tx| control::confirmed(tx, &agent, &provider_name, &what, now)).await;
+        let now = app.core.env.now();
+        let confirmed = app.core.db.write::<_, DbError, _>(move |tx| control::confirmed(tx, &agent, &provider_name, &control, now)).await;
         return confirmed.map_err(|e| again(e.to_string()));
     };
     let reference = AgentRef { id: agent.as_str().parse().map_err(|e| again(format!("{e}")))?, jkt: Some(jkt) };
     let client = &provider.client;
     // Going dark is the account's: it is done where the account is this agent's alone, so that nobody else goes dark with it.
+    let order = Some(control.order);
     let told = match (control.wanted == "disabled", shared) {
-        (true, false) if dark => match client.credentials_disable(&access, &reference).await {
-            Ok(_) => client.account_freeze(&access, AccountControl { dark }).await,
+        (true, false) if dark => match client.credentials_disable(&access, &reference, order).await {
+            Ok(_) => client.account_freeze(&access, AccountControl { dark, order }).await,
             Err(e) => Err(e),
         },
-        (true, _) => client.credentials_disable(&access, &reference).await.map(drop),
-        (false, false) => match client.account_thaw(&access).await {
-            Ok(()) => client.credentials_enable(&access, &reference).await.map(drop),
+        (true, _) => client.credentials_disable(&access, &reference, order).await.map(drop),
+        (false, false) => match client.account_thaw(&access, order).await {
+            Ok(()) => client.credentials_enable(&access, &reference, order).await.map(drop),
             Err(e) => Err(e),
         },
-        (false, true) => client.credentials_enable(&access, &reference).await.map(drop),
+        (false, true) => client.credentials_enable(&access, &reference, order).await.map(drop),
     };
-    let (now, what, failed) = (app.core.env.now(), control.wanted, told.as_ref().err().map(ToString::to_string));
+    let (now, answer) = (app.core.env.now(), told.clone());
     let still_wanted = app
         .core
         .db
         .write::<_, DbError, _>(move |tx| {
-            match &failed {
-                None => control::confirmed(tx, &agent, &provider_name, &what, now)?,
-                Some(why) => control::failed(tx, &agent, &provider_name, why)?,
+            match &answer {
+                Ok(()) => control::confirmed(tx, &agent, &provider_name, &control, now)?,
+                Err(ControlError::Superseded { by }) => control::outrun(tx, &agent, &provider_name, control.order, *by, now)?,
+                Err(ControlError::Call(e)) => control::failed(tx, &agent, &provider_name, &e.to_string())?,
             }
             let after = control::of_agent(tx, &agent)?.into_iter().find(|c| c.provider == provider_name);
-            Ok(after.is_none_or(|c| c.wanted == what))
+            Ok(after.is_none_or(|c| c.order == control.order))
         })
         .await
         .map_err(|e| again(e.to_string()))?;

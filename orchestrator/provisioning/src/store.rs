@@ -63,5 +63,6 @@ pub const MIGRATIONS: Migrations = Migrations {
     ){strict}",
         link::TABLE,
         webhook::TABLES,
+        control::ORDER,
     ],
 };

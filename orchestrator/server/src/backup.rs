@@ -1,7 +1,7 @@
-//! Backups of an installation on SQLite, while it serves; and putting one back.
+//! Backups of an installation while it serves; and putting one back.
 //!
-//! A backup is a folder: the database, the audit log's signed checkpoint, uploads on their way, and a list of all with their digests that
-//! is written last. The key-encryption key is never in it: what is sealed in the database stays sealed, and is kept elsewhere, once.
+//! A backup is a folder: the database (a copy of SQLite's file, or one file with every table of PostgreSQL's), the audit log's signed
+//! checkpoint, uploads on their way, and a list of all with their digests that is written last. The key-encryption key is never in it: what is sealed in the database stays sealed, and is kept elsewhere, once.
 
 mod restore;
 mod take;
@@ -12,13 +12,20 @@ pub use take::take;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use purser_audit::{Report, VerifyError};
+use purser_db::backup::postgres::{Copied, DumpError};
+use purser_db::{Db, DbConfig};
 use purser_values::error::{Kind, PublicError};
 use purser_values::{Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::config::Config;
+
 /// The name of the list.
 const MANIFEST: &str = "backup.json";
+/// The database of an installation on SQLite, and the tables of one on PostgreSQL.
 const DATABASE: &str = "purser.db";
+const TABLES: &str = "purser.tables";
 const AUDIT: &str = "audit";
 const UPLOADS: &str = "uploads";
 
@@ -29,6 +36,9 @@ pub struct Manifest {
     pub taken_at: Timestamp,
     pub public_url: String,
     pub files: Vec<BackedUp>,
+    /// Of a database on PostgreSQL: its tables, all of one moment.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tables: Vec<Copied>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,13 +51,17 @@ pub struct BackedUp {
 
 #[derive(Debug, thiserror::Error)]
 pub enum BackupError {
-    #[error("the database is PostgreSQL's, which has its own way")]
-    Postgres,
     #[error("there is no database at `{0}`")]
     NoDatabase(PathBuf),
+    #[error("the database has no tables")]
+    NoTables,
+    #[error("the database has tables already")]
+    TablesThere,
+    #[error("the backup is of {0}, the configuration names another kind of database")]
+    OtherEngine(&'static str),
     #[error("there is no signed checkpoint at `{0}`")]
     NoCheckpoint(PathBuf),
-    #[error("`{0}` is not empty")]
+    #[error("there is something at `{0}` already")]
     Occupied(PathBuf),
     #[error("`{0}` is no finished backup")]
     Unfinished(PathBuf),
@@ -59,6 +73,10 @@ pub enum BackupError {
     OtherKey,
     #[error("the audit log of the backup does not verify: {0}")]
     Log(purser_audit::VerifyError),
+    #[error("the books of the backup do not add up: {0}")]
+    Money(String),
+    #[error(transparent)]
+    Dump(#[from] DumpError),
     #[error("`{path}`: {why}")]
     File { path: PathBuf, why: io::Error },
     #[error("{0}")]
@@ -70,14 +88,19 @@ pub enum BackupError {
 impl PublicError for BackupError {
     fn code(&self) -> &'static str {
         match self {
-            Self::Postgres => "backup_with_pg_dump",
-            Self::NoDatabase(_) | Self::NoCheckpoint(_) => "backup_nothing",
-            Self::Occupied(_) => "backup_place_taken",
+            Self::OtherEngine(_) => "backup_other_engine",
+            Self::NoDatabase(_) | Self::NoTables | Self::NoCheckpoint(_) => "backup_nothing",
+            Self::Occupied(_) | Self::TablesThere => "backup_place_taken",
             Self::Unfinished(_) => "backup_unfinished",
             Self::Changed(_) => "backup_changed",
             Self::NoKey(_) => "backup_key_missing",
             Self::OtherKey => "backup_key_wrong",
             Self::Log(_) => "backup_log_broken",
+            Self::Money(_) => "backup_books_wrong",
+            Self::Dump(DumpError::Version(_)) => "backup_other_version",
+            Self::Dump(DumpError::Form(_)) => "backup_changed",
+            Self::Dump(DumpError::Db(e)) => e.code(),
+            Self::Dump(DumpError::Read(_) | DumpError::Write(_)) => "backup_file",
             Self::File { .. } => "backup_file",
             Self::Config(_) => "invalid_request",
             Self::Db(e) => e.code(),
@@ -85,24 +108,42 @@ impl PublicError for BackupError {
     }
     fn kind(&self) -> Kind {
         match self {
-            Self::Postgres | Self::Config(_) => Kind::Invalid,
-            Self::NoDatabase(_) | Self::NoCheckpoint(_) | Self::Unfinished(_) | Self::NoKey(_) => Kind::NotFound,
-            Self::Occupied(_) | Self::Changed(_) | Self::OtherKey | Self::Log(_) => Kind::Conflict,
-            Self::File { .. } => Kind::Unavailable,
-            Self::Db(e) => e.kind(),
+            Self::OtherEngine(_) | Self::Config(_) => Kind::Invalid,
+            Self::NoDatabase(_) | Self::NoTables | Self::NoCheckpoint(_) | Self::Unfinished(_) | Self::NoKey(_) => Kind::NotFound,
+            Self::Occupied(_) | Self::TablesThere | Self::Changed(_) | Self::OtherKey | Self::Log(_) | Self::Money(_) => Kind::Conflict,
+            Self::Dump(DumpError::Version(_) | DumpError::Form(_)) => Kind::Conflict,
+            Self::Dump(DumpError::Read(_) | DumpError::Write(_)) | Self::File { .. } => Kind::Unavailable,
+            Self::Db(e) | Self::Dump(DumpError::Db(e)) => e.kind(),
         }
     }
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Postgres => "copy `data/audit` first, then run `pg_dump`; docs/production.md has the commands",
+            Self::OtherEngine(_) => "name a database of the same kind in the configuration: a backup does not move between them",
+            Self::TablesThere => "name an empty database: `createdb NAME`",
+            Self::NoTables => "check `database` in the configuration: it is the one of the installation that serves",
+            Self::Dump(DumpError::Version(_)) => "put it back with the version that took it, then start the new one, which migrates",
+            Self::Dump(DumpError::Form(_)) | Self::Money(_) => "keep it as it is, it is evidence; use an older backup",
             Self::Occupied(_) => "name a new folder, or move what is there away and write down that you did",
             Self::Unfinished(_) => "take another one: the list of files is written last",
             Self::Changed(_) | Self::Log(_) => "keep it as it is, it is evidence; use an older backup",
             Self::NoKey(_) | Self::OtherKey => "put back the `keys` folder of the installation that was backed up",
             Self::NoCheckpoint(_) => "it is made within a moment of the first start; start `purser serve`, or wait",
-            Self::NoDatabase(_) | Self::File { .. } | Self::Config(_) | Self::Db(_) => return None,
+            Self::NoDatabase(_) | Self::File { .. } | Self::Config(_) | Self::Db(_) | Self::Dump(_) => return None,
         };
         Some(hint.to_owned())
+    }
+}
+
+/// Checks the log in the database of an installation against the checkpoint in its data folder, whether or not it serves.
+///
+/// # Errors
+/// The first entry that is not as it was written, or why the log cannot be read.
+pub async fn audit_verify(config: &Config) -> Result<Report, VerifyError> {
+    let absent = |e: <DbConfig as std::str::FromStr>::Err| VerifyError::Absent(e.to_string());
+    let (check, audit) = (purser_identity::grant::consent_in_event, config.data.join(AUDIT));
+    match config.database.parse::<DbConfig>().map_err(absent)? {
+        DbConfig::Sqlite { path } => purser_audit::verify_files(&path, &audit, check).await,
+        postgres @ DbConfig::Postgres { .. } => purser_audit::verify_store(&Db::open(&postgres).await?, &audit, check).await,
     }
 }
 
@@ -114,6 +155,9 @@ fn failed(path: &Path) -> impl FnOnce(io::Error) -> BackupError {
 /// A new folder of mode 0700, or an empty one that was there.
 fn empty_folder(path: &Path) -> Result<(), BackupError> {
     use std::os::unix::fs::DirBuilderExt as _;
+    if path.is_file() {
+        return Err(BackupError::Occupied(path.to_owned()));
+    }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed(path))?;
     match std::fs::read_dir(path).map_err(failed(path))?.next() {
         None => Ok(()),

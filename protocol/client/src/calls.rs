@@ -2,5 +2,5 @@
 
 mod accounts;
 mod catalog;
-mod controls;
+pub mod controls;
 mod resources;

@@ -12,6 +12,7 @@ pub mod error;
 
 mod answer;
 
+pub use calls::controls::ControlError;
 pub use client::{ProviderClient, ProviderEndpoint, Signer};
 pub use discovery::{Discovery, DiscoveryError};
 pub use error::CallError;

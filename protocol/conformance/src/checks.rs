@@ -4,6 +4,7 @@ use crate::world::World;
 
 mod accounts;
 mod catalog;
+mod controls;
 mod lifecycle;
 mod payment;
 mod resources;
@@ -19,5 +20,6 @@ pub async fn all(world: &mut World) {
     resources::run(world).await;
     payment::run(world).await;
     lifecycle::run(world).await;
+    controls::run(world).await;
     summary::run(world);
 }

@@ -72,6 +72,7 @@ pub const CHECKS: &[(u16, Level, &str)] = &[
     (72, M, "rotating changes a value, and the old one is gone"),
     (73, M, "removing answers `removed`, and twice is no server error"),
     (74, M, "a removed resource gives no credentials"),
+    (91, M, "a control with a lower number than one that was carried out is answered `superseded`"),
 ];
 
 #[cfg(test)]

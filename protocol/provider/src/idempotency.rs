@@ -24,7 +24,7 @@ use crate::store::{Begun, KeptAnswer, Store};
 pub struct Locks(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
 
 impl Locks {
-    fn of(&self, name: String) -> Arc<tokio::sync::Mutex<()>> {
+    pub fn of(&self, name: String) -> Arc<tokio::sync::Mutex<()>> {
         let mut locks = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lock) = locks.get(&name).and_then(Weak::upgrade) {
             return lock;

@@ -6,6 +6,7 @@
 use std::future::Future;
 
 use purser_values::{Sha256Digest, Timestamp};
+use purser_wire::control::ControlOrder;
 use purser_wire::id::{AccountId, AccountRequestId, LinkId};
 
 mod memory;
@@ -126,4 +127,13 @@ pub trait Store: Send + Sync + 'static {
     ) -> impl Future<Output = Stored<Begun>> + Send;
 
     fn answer_finish(&self, scope: AccountId, key: String, answer: KeptAnswer) -> impl Future<Output = Stored<()>> + Send;
+
+    /// INVARIANT (control-order): notes the number of a control of the subject in the account, in one step; where a higher one was noted,
+    /// answers that one and notes nothing. An equal one is a repeat.
+    fn control_begin(
+        &self,
+        account: AccountId,
+        subject: String,
+        order: ControlOrder,
+    ) -> impl Future<Output = Stored<Option<ControlOrder>>> + Send;
 }

@@ -76,6 +76,7 @@ open_enum! {
         Endpoints = "endpoints",
         AgentCredentials = "agent_credentials",
         AccountFreeze = "account_freeze",
+        ControlOrder = "control_order",
         AccountLinking = "account_linking",
         SignatureV2 = "signature_v2",
     }

@@ -3,5 +3,6 @@
 
 pub mod answer;
 pub mod code;
+pub mod control;
 pub mod nonce;
 pub mod pair;

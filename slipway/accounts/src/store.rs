@@ -2,11 +2,15 @@
 
 use purser_db::Migrations;
 
+use crate::provisioning;
+
 mod people;
 
 /// The tables of accounts, tokens, orders, and of what the provider SDK must remember.
-pub const MIGRATIONS: Migrations =
-    Migrations { domain: "accounts", steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS, REFUNDS] };
+pub const MIGRATIONS: Migrations = Migrations {
+    domain: "accounts",
+    steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS, REFUNDS, provisioning::control::TABLE],
+};
 
 const CUSTOMERS: &str = "create table cloud_account (
     id {text} primary key, hex {text} not null unique, issuer {text} not null, subject {text} not null, attested {int} not null,

@@ -83,6 +83,12 @@ impl Installation {
         self.serve.wait().unwrap();
     }
 
+    /// Starts it where it cannot run, and waits until it has said so.
+    pub fn try_again(&mut self) {
+        self.serve = spawn(&self.purser, &self.folder);
+        assert!(!self.serve.wait().unwrap().success(), "it started: {}", self.log());
+    }
+
     pub async fn start_again(&mut self) {
         self.serve = spawn(&self.purser, &self.folder);
         self.await_ready().await;
@@ -106,8 +112,9 @@ impl Installation {
 
     pub fn first_owner_link(&self) -> String {
         let log = self.log();
-        let line = log.lines().rfind(|line| line.starts_with("first owner ")).unwrap_or_else(|| panic!("no link in {log}"));
-        path_of(line.split_whitespace().nth(2).unwrap(), &self.url)
+        let objects = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = objects.filter(|object| object["works_until"].is_string()).last().unwrap_or_else(|| panic!("no link in {log}"));
+        path_of(found["url"].as_str().unwrap(), &self.url)
     }
 }
 
@@ -138,10 +145,15 @@ pub fn run(purser: &Path, arguments: &[&str]) -> (i32, Value) {
 
 /// Writes a configuration for a folder that need not exist yet.
 pub fn configure(folder: &Path, port: u16, metrics: u16) {
+    configure_on(folder, port, metrics, &format!("sqlite:{}/data/purser.db", folder.display()));
+}
+
+/// The same on another database.
+pub fn configure_on(folder: &Path, port: u16, metrics: u16, database: &str) {
     fs::create_dir_all(folder.join("mail")).unwrap();
     let at = folder.display();
     let config = format!(
-        "profile = \"sandbox\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\ndatabase = \"sqlite:{at}/data/purser.db\"\n\
+        "profile = \"sandbox\"\nlisten = \"127.0.0.1:{port}\"\npublic_url = \"http://localhost:{port}\"\ndatabase = \"{database}\"\n\
          data = \"{at}/data\"\nkeys = \"{at}/keys\"\nmetrics_listen = \"127.0.0.1:{metrics}\"\nlog = \"json\"\ntrusted_proxies = [\"127.0.0.1\"]\n\
          drain_notice_s = 1\n[mail]\nfolder = \"{at}/mail\"\n[sandbox]\nrail = true\n"
     );

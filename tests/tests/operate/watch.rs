@@ -1,5 +1,6 @@
 //! Probes, numbers and the log.
 
+use std::net::TcpListener;
 use std::time::Duration;
 
 use purser_tests::{browser, processes};
@@ -39,7 +40,7 @@ async fn it_says_that_it_lives_that_it_is_ready_and_what_it_does_without_naming_
 
 #[tokio::test(flavor = "multi_thread")]
 async fn the_log_is_json_and_carries_the_id_that_the_proxy_gave_the_request() {
-    let Some(installation) = Installation::start().await else { return };
+    let Some(mut installation) = Installation::start().await else { return };
     let client = browser::client();
     let ask = async |id: Option<&str>| {
         let request = client.get(format!("{}/v1/whoami", installation.url));
@@ -65,4 +66,18 @@ async fn the_log_is_json_and_carries_the_id_that_the_proxy_gave_the_request() {
     // The numbers' own listener has the probes too, and nothing else.
     assert_eq!(get(&format!("{}/readyz", installation.metrics)).await.0, 200);
     assert_eq!(get(&format!("{}/v1/whoami", installation.metrics)).await.0, 404);
+    // From the first line to the last, also of one that cannot start, there is no other form.
+    installation.stop();
+    let held = TcpListener::bind(("127.0.0.1", installation.url.trim_start_matches("http://localhost:").parse::<u16>().unwrap())).unwrap();
+    installation.try_again();
+    drop(held);
+    let lines = objects(&installation.log());
+    let said = |message: &str| lines.iter().any(|line| line["message"] == message && line["timestamp"].is_string());
+    assert!(said("ready") && said("Stopped."), "{lines:?}");
+    let last = lines.last().unwrap();
+    assert!(last["level"] == "ERROR" && last["code"] == "SERVE_FAILED" && last["hint"].is_string(), "{last}");
+}
+
+fn objects(log: &str) -> Vec<Value> {
+    log.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|_| panic!("`{line}` is no JSON"))).collect()
 }

@@ -3,13 +3,13 @@
 use crate::shop::{Bugs, Running, SECRET};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use purser_client::{CallError, Discovery, DiscoveryError, ProviderClient, ProviderEndpoint, Signer};
+use purser_client::{CallError, ControlError, Discovery, DiscoveryError, ProviderClient, ProviderEndpoint, Signer};
 use purser_conformance::Payment as _;
 use purser_provider::MemoryStore;
 use purser_values::{Env, Secret};
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
 use purser_wire::assertion::IdentityAssertion;
-use purser_wire::control::AccountControl;
+use purser_wire::control::{AccountControl, ControlOrder};
 use purser_wire::quote::QuoteRequest;
 use purser_wire::resource::{AgentRef, CreateResource, PaymentCredentials, ResourceEnvelope, ResourceState};
 use purser_wire::signature::{hmac, v2};
@@ -227,14 +227,50 @@ async fn controls_are_confirmed_and_can_be_repeated() {
     let client = client(&running);
     let access = tokens(&client, &request(&running, "arq_1", |_| ()).await).await.access_token;
     let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None };
-    assert_eq!(client.credentials_disable(&access, &agent).await.unwrap(), 1);
-    assert_eq!(client.credentials_disable(&access, &agent).await.unwrap(), 0);
-    assert_eq!(client.credentials_enable(&access, &agent).await.unwrap(), 1);
+    assert_eq!(client.credentials_disable(&access, &agent, None).await.unwrap(), 1);
+    assert_eq!(client.credentials_disable(&access, &agent, None).await.unwrap(), 0);
+    assert_eq!(client.credentials_enable(&access, &agent, None).await.unwrap(), 1);
     client.account_freeze(&access, AccountControl::default()).await.unwrap();
     let frozen = client.resource_create(&access, &greeting(), &"k".parse().unwrap()).await.unwrap_err();
     assert_eq!(frozen.code(), Some("account_frozen"));
-    client.account_thaw(&access).await.unwrap();
+    client.account_thaw(&access, None).await.unwrap();
     assert!(client.resource_create(&access, &greeting(), &"k2".parse().unwrap()).await.is_ok());
+}
+
+#[tokio::test]
+async fn a_control_that_was_overtaken_on_its_way_undoes_nothing() {
+    let running = strict().await;
+    let client = client(&running);
+    let access = tokens(&client, &request(&running, "arq_1", |_| ()).await).await.access_token;
+    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None };
+    let order = |number: u64| Some(ControlOrder::try_from(number).unwrap());
+    assert_eq!(client.credentials_disable(&access, &agent, order(7)).await.unwrap(), 1);
+    let late = client.credentials_enable(&access, &agent, order(6)).await;
+    assert_eq!(late, Err(ControlError::Superseded { by: order(7) }));
+    assert_eq!(client.credentials_disable(&access, &agent, order(7)).await.unwrap(), 0, "the late call let it go on");
+    let other = AgentRef { id: "agt_2".parse().unwrap(), jkt: None };
+    assert_eq!(client.credentials_disable(&access, &other, order(1)).await.unwrap(), 1, "agents do not wait for each other");
+    client.account_freeze(&access, AccountControl { dark: false, order: order(3) }).await.unwrap();
+    assert_eq!(client.account_thaw(&access, order(2)).await, Err(ControlError::Superseded { by: order(3) }));
+    let frozen = client.resource_create(&access, &greeting(), &"k".parse().unwrap()).await.unwrap_err();
+    assert_eq!(frozen.code(), Some("account_frozen"));
+    client.account_thaw(&access, order(4)).await.unwrap();
+    // whatever the order in which they come, what holds in the end is the highest
+    let numbers = [12_u64, 9, 11, 8, 10];
+    let calls = numbers.map(|number| {
+        let (client, access, agent) = (&client, &access, &agent);
+        async move {
+            let call = if number % 2 == 0 {
+                client.credentials_disable(access, agent, order(number)).await
+            } else {
+                client.credentials_enable(access, agent, order(number)).await
+            };
+            assert!(matches!(call, Ok(_) | Err(ControlError::Superseded { .. })), "{call:?}");
+        }
+    });
+    let [a, b, c, d, e] = calls;
+    tokio::join!(a, b, c, d, e);
+    assert_eq!(client.credentials_disable(&access, &agent, order(12)).await.unwrap(), 0, "number 12 is not in force");
 }
 
 #[tokio::test]

@@ -9,6 +9,7 @@ use purser_conformance::{Report, Verdict};
 use purser_provider::store::{Access, Begun, CodeRecord, Exchange, KeptAnswer, PairRecord};
 use purser_provider::{MemoryStore, Store, StoreError};
 use purser_values::{Env, Sha256Digest, Timestamp};
+use purser_wire::control::ControlOrder;
 use purser_wire::id::{AccountId, LinkId};
 use purser_wire::signature::hmac;
 use serde_json::{Value, json};
@@ -22,7 +23,7 @@ async fn a_provider_on_the_sdk_passes_every_check() {
     assert_eq!(report.numbers(Verdict::Warn), Vec::<u16>::new(), "{text}");
     // no answer was `requires_auth`, and waiting five minutes is for slow runs
     assert_eq!(report.numbers(Verdict::Skip), [42, 43, 50], "{text}");
-    assert_eq!(report.checks.len(), 69, "{text}");
+    assert_eq!(report.checks.len(), 70, "{text}");
     assert!(report.numbers(Verdict::Pass).len() >= 55, "{text}");
 }
 
@@ -108,6 +109,7 @@ struct Faulty {
     codes_work_twice: bool,
     old_pairs_live_on: bool,
     forgets_answers: bool,
+    forgets_orders: bool,
 }
 
 impl Store for Faulty {
@@ -147,6 +149,9 @@ impl Store for Faulty {
     async fn answer_finish(&self, scope: AccountId, key: String, answer: KeptAnswer) -> Result<(), StoreError> {
         self.inner.answer_finish(scope, key, answer).await
     }
+    async fn control_begin(&self, account: AccountId, subject: String, order: ControlOrder) -> Result<Option<ControlOrder>, StoreError> {
+        if self.forgets_orders { Ok(None) } else { self.inner.control_begin(account, subject, order).await }
+    }
 }
 
 async fn store_with(store: Faulty, expected: &[u16]) {
@@ -167,6 +172,11 @@ async fn refresh_tokens_that_live_on_are_caught() {
 #[tokio::test]
 async fn idempotency_keys_that_are_forgotten_are_caught() {
     store_with(Faulty { forgets_answers: true, ..Faulty::default() }, &[62]).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_lets_a_late_thaw_undo_a_freeze_is_caught() {
+    store_with(Faulty { forgets_orders: true, ..Faulty::default() }, &[91]).await;
 }
 
 /// Changes each request before the provider sees it, signing it anew, so that one check of the provider is as good as gone.

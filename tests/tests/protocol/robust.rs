@@ -14,6 +14,7 @@ use purser_http::{Fetcher, Origin};
 use purser_provider::store::{Access, Begun, CodeRecord, Exchange, KeptAnswer, PairRecord};
 use purser_provider::{MemoryStore, OrchestratorClient, OrchestratorError, OrchestratorKeys, Store, StoreError};
 use purser_values::{Env, Sha256Digest, Timestamp};
+use purser_wire::control::ControlOrder;
 use purser_wire::event::{EventKind, ProviderEvent};
 use purser_wire::id::{AccountId, LinkId};
 use serde_json::json;
@@ -80,6 +81,9 @@ impl Store for Watched {
         }
         assert!(!answer.sealed.windows(6).any(|w| w == b"greet_"), "a credential is kept in plain text");
         self.inner.answer_finish(scope, key, answer).await
+    }
+    async fn control_begin(&self, account: AccountId, subject: String, order: ControlOrder) -> Result<Option<ControlOrder>, StoreError> {
+        self.inner.control_begin(account, subject, order).await
     }
 }
 

@@ -89,7 +89,15 @@ impl Provider for Shop {
     fn manifest(&self) -> Manifest {
         let mut manifest = self.tiny.manifest();
         manifest.keys = vec![serde_json::to_value(self.key.public()).unwrap()];
-        manifest.extensions = vec![Extension::Quotes, Extension::IdentityAssertion, Extension::Price, Extension::Charges];
+        manifest.extensions = vec![
+            Extension::Quotes,
+            Extension::IdentityAssertion,
+            Extension::Price,
+            Extension::Charges,
+            Extension::AgentCredentials,
+            Extension::AccountFreeze,
+            Extension::ControlOrder,
+        ];
         manifest.terms = serde_json::from_value(json!([{"id": "tos", "title": "Terms", "url": manifest.base_url.join("terms").unwrap(),
             "version": "1", "sha256": Sha256Digest::of(TERMS)}]))
         .unwrap();

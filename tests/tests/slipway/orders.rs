@@ -3,11 +3,12 @@
 use crate::support::{SECRET, World, access, order, paid, permanent};
 use axum::body::Body;
 use http::{Method, StatusCode};
+use purser_client::ControlError;
 use purser_conformance::options::Payment as _;
 use purser_db::{DbError, params};
 use purser_values::Env;
 use purser_wire::account::AccountAnswer;
-use purser_wire::control::AccountControl;
+use purser_wire::control::{AccountControl, ControlOrder};
 use purser_wire::id::ResourceId;
 use purser_wire::resource::{AgentRef, ResourceState};
 use serde_json::json;
@@ -129,15 +130,34 @@ async fn one_agents_credentials_stop_and_start_while_anothers_go_on() {
     let two = world.workers(&customer, "agt_2").await;
     assert!(works(&world, &one.token).await && works(&world, &two.token).await);
     let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None };
-    assert_eq!(world.client.credentials_disable(&customer.access, &agent).await.unwrap(), 1);
+    assert_eq!(world.client.credentials_disable(&customer.access, &agent, None).await.unwrap(), 1);
     assert!(!works(&world, &one.token).await);
     assert!(works(&world, &two.token).await);
     let refused = world.create(&customer, &order("workers", json!({}), "agt_1"), "k9").await.unwrap_err();
     assert_eq!(refused.code, "credentials_disabled");
     let (status, body) = world.api(&one.token, Method::GET, "/user/tokens/verify", None).await;
     assert_eq!((status, &body["result"]["status"]), (StatusCode::OK, &json!("disabled")));
-    world.client.credentials_enable(&customer.access, &agent).await.unwrap();
+    world.client.credentials_enable(&customer.access, &agent, None).await.unwrap();
     assert!(works(&world, &one.token).await, "the same value does not work again");
+}
+
+#[tokio::test]
+async fn a_late_call_does_not_let_a_stopped_agent_go_on_also_after_a_restart() {
+    let Some(world) = World::start().await else { return };
+    let customer = world.customer("pw_a").await;
+    let one = world.workers(&customer, "agt_1").await;
+    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None };
+    let number = |number: u64| Some(ControlOrder::try_from(number).unwrap());
+    world.client.credentials_enable(&customer.access, &agent, number(5)).await.unwrap();
+    world.client.credentials_disable(&customer.access, &agent, number(6)).await.unwrap();
+    let late = world.client.credentials_enable(&customer.access, &agent, number(5)).await;
+    assert_eq!(late, Err(ControlError::Superseded { by: number(6) }));
+    let world = world.restart().await;
+    let late = world.client.credentials_enable(&customer.access, &agent, number(5)).await;
+    assert_eq!(late, Err(ControlError::Superseded { by: number(6) }), "a restart forgot the number");
+    assert!(!works(&world, &one.token).await);
+    world.client.credentials_enable(&customer.access, &agent, number(7)).await.unwrap();
+    assert!(works(&world, &one.token).await);
 }
 
 #[tokio::test]
@@ -150,13 +170,13 @@ async fn a_frozen_account_orders_nothing_and_a_dark_one_is_off_line_until_the_th
     connect(&world, &workers, "site", "frozen-site.test").await;
     assert_eq!(world.visit("frozen-site.test").await, (200, "here".to_owned()));
 
-    world.client.account_freeze(&customer.access, AccountControl { dark: false }).await.unwrap();
+    world.client.account_freeze(&customer.access, AccountControl { dark: false, order: None }).await.unwrap();
     assert!(!works(&world, &workers.token).await);
     assert_eq!(world.visit("frozen-site.test").await.0, 200, "a freeze without `dark` took the site off line");
     assert_eq!(world.create(&customer, &order("workers", json!({}), "agt_2"), "k1").await.unwrap_err().code, "account_frozen");
-    world.client.account_freeze(&customer.access, AccountControl { dark: true }).await.unwrap();
+    world.client.account_freeze(&customer.access, AccountControl { dark: true, order: None }).await.unwrap();
     assert_eq!(world.visit("frozen-site.test").await.0, 403);
-    world.client.account_thaw(&customer.access).await.unwrap();
+    world.client.account_thaw(&customer.access, None).await.unwrap();
     assert!(works(&world, &workers.token).await);
     assert_eq!(world.visit("frozen-site.test").await.0, 200);
 }

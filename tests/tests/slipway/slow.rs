@@ -88,13 +88,13 @@ async fn a_token_that_is_stopped_before_the_last_byte_changes_nothing() {
         held.push((path.clone(), Held::send(&world, token, method, &path, body).await));
     }
     let agent = AgentRef { id: "agt_ada".parse().unwrap(), jkt: None };
-    world.client.credentials_disable(&ada.access, &agent).await.unwrap();
+    world.client.credentials_disable(&ada.access, &agent, None).await.unwrap();
     for (path, request) in held {
         let (status, answer) = request.finish().await;
         assert_eq!((status, &answer["success"]), (403, &json!(false)), "{path}: {answer}");
     }
     assert_eq!(world.visit(&host).await, (200, "one".to_owned()));
-    world.client.credentials_enable(&ada.access, &agent).await.unwrap();
+    world.client.credentials_enable(&ada.access, &agent, None).await.unwrap();
     let (status, scripts) = world.api(&w.token, Method::GET, &at("scripts"), None).await;
     assert_eq!((status, scripts["result"].as_array().unwrap().len()), (StatusCode::OK, 1), "{scripts}");
 }

@@ -5,14 +5,15 @@
 
 use std::path::{Component, Path};
 
-use purser_audit::Report;
+use purser_audit::{Checkpoint, Report};
 use purser_crypto::seal::Keyring;
-use purser_db::{Db, DbConfig, DbError};
+use purser_db::backup::postgres;
+use purser_db::{Db, DbConfig, Tx};
 use purser_identity::Keys;
 use purser_values::Timestamp;
 use serde::Serialize;
 
-use super::{AUDIT, BackupError, DATABASE, MANIFEST, Manifest, UPLOADS, copy_file, copy_folder, digest, failed};
+use super::{AUDIT, BackupError, DATABASE, MANIFEST, Manifest, TABLES, UPLOADS, copy_file, copy_folder, digest, failed};
 use crate::config::Config;
 use crate::serve::read_secret;
 
@@ -27,15 +28,13 @@ pub struct Restored {
 /// Puts a backup back.
 ///
 /// # Errors
-/// When it is not whole, its place is taken, the key does not fit, or the log does not verify; then the place is left empty.
+/// When it is not whole, its place is taken, the key does not fit, or the log or the books are not right; then the place is left empty.
 pub async fn restore(config: &Config, from: &Path) -> Result<Restored, BackupError> {
-    let manifest = read(from)?;
-    let database = match config.database.parse::<DbConfig>().map_err(|e| BackupError::Config(e.to_string()))? {
-        DbConfig::Sqlite { path } => path,
-        DbConfig::Postgres { .. } => return Err(BackupError::Postgres),
-    };
+    let database = config.database.parse::<DbConfig>().map_err(|e| BackupError::Config(e.to_string()))?;
+    let manifest = read(from, &database)?;
     let (audit, uploads) = (config.data.join(AUDIT), config.data.join(UPLOADS));
-    for taken in [&database, &audit.join("checkpoint.jws")] {
+    let file = if let DbConfig::Sqlite { path } = &database { Some(path.clone()) } else { None };
+    for taken in file.iter().chain([&audit.join("checkpoint.jws")]) {
         if taken.exists() {
             return Err(BackupError::Occupied(taken.clone()));
         }
@@ -46,21 +45,23 @@ pub async fn restore(config: &Config, from: &Path) -> Result<Restored, BackupErr
     }
     let keyring = read_secret(&kek).map_err(|e| BackupError::Config(e.to_string()))?;
     let keyring = Keyring::from_hex(&keyring).map_err(|_| BackupError::OtherKey)?;
-    let put = put_back(from, &database, &audit, &uploads);
-    let checked = match put {
-        Ok(()) => check(&database, &audit, keyring).await,
+    let checked = match put_back(from, file.as_deref(), &audit, &uploads) {
+        Ok(()) => match &file {
+            Some(path) => check(path, &audit, keyring).await,
+            None => load(&database, from, &audit, keyring).await,
+        },
         Err(e) => Err(e),
     };
     match checked {
         Ok(log) => Ok(Restored { taken_at: manifest.taken_at, files: manifest.files.len(), log }),
         Err(e) => {
-            take_away(&database, &audit);
+            take_away(file.as_deref(), &audit);
             Err(e)
         }
     }
 }
 
-fn read(from: &Path) -> Result<Manifest, BackupError> {
+fn read(from: &Path, database: &DbConfig) -> Result<Manifest, BackupError> {
     let path = from.join(MANIFEST);
     let text = std::fs::read(&path).map_err(|_| BackupError::Unfinished(from.to_owned()))?;
     let manifest: Manifest = serde_json::from_slice(&text).map_err(|_| BackupError::Unfinished(from.to_owned()))?;
@@ -72,29 +73,60 @@ fn read(from: &Path) -> Result<Manifest, BackupError> {
         }
     }
     let held = |name: &str| manifest.files.iter().any(|file| file.path == name);
-    if held(DATABASE) { Ok(manifest) } else { Err(BackupError::Unfinished(from.to_owned())) }
+    match (held(DATABASE), held(TABLES), database) {
+        (true, _, DbConfig::Sqlite { .. }) | (_, true, DbConfig::Postgres { .. }) => Ok(manifest),
+        (true, ..) => Err(BackupError::OtherEngine("SQLite")),
+        (_, true, _) => Err(BackupError::OtherEngine("PostgreSQL")),
+        _ => Err(BackupError::Unfinished(from.to_owned())),
+    }
 }
 
-fn put_back(from: &Path, database: &Path, audit: &Path, uploads: &Path) -> Result<(), BackupError> {
-    for folder in [database.parent(), audit.parent()].into_iter().flatten().filter(|folder| !folder.as_os_str().is_empty()) {
+fn put_back(from: &Path, database: Option<&Path>, audit: &Path, uploads: &Path) -> Result<(), BackupError> {
+    for folder in [database.and_then(Path::parent), audit.parent()].into_iter().flatten().filter(|folder| !folder.as_os_str().is_empty()) {
         std::fs::create_dir_all(folder).map_err(failed(folder))?;
     }
     copy_folder(&from.join(AUDIT), audit)?;
     copy_folder(&from.join(UPLOADS), uploads)?;
-    copy_file(&from.join(DATABASE), database)
+    database.map_or(Ok(()), |database| copy_file(&from.join(DATABASE), database))
 }
 
 async fn check(database: &Path, audit: &Path, keyring: Keyring) -> Result<Report, BackupError> {
-    let report = purser_audit::verify_files(database, audit, purser_identity::grant::consent_in_event).await.map_err(BackupError::Log)?;
+    let checkpoint = purser_audit::read_checkpoint(audit).map_err(BackupError::Log)?;
     let db = Db::open(&DbConfig::Sqlite { path: database.to_owned() }).await?;
-    let opened = db.read::<_, DbError, _>(move |tx| Ok(Keys::opens(tx, &keyring).is_ok())).await?;
-    if opened { Ok(report) } else { Err(BackupError::OtherKey) }
+    db.read(move |tx| is_right(tx, &checkpoint, &keyring)).await
+}
+
+/// Makes the tables and fills them, in one write: what is not right leaves the database as empty as it was.
+async fn load(database: &DbConfig, from: &Path, audit: &Path, keyring: Keyring) -> Result<Report, BackupError> {
+    let checkpoint = purser_audit::read_checkpoint(audit).map_err(BackupError::Log)?;
+    let db = Db::open(database).await?;
+    let path = from.join(TABLES);
+    db.write(move |tx| {
+        if !postgres::is_empty(tx)? {
+            return Err(BackupError::TablesThere);
+        }
+        let file = std::fs::File::open(&path).map_err(failed(&path))?;
+        postgres::load(tx, &mut std::io::BufReader::new(file), crate::serve::TABLES)?;
+        is_right(tx, &checkpoint, &keyring)
+    })
+    .await
+}
+
+/// The log against the signed checkpoint, the books, and whether the keys open with this key-encryption key.
+fn is_right(tx: &mut Tx<'_>, checkpoint: &Checkpoint, keyring: &Keyring) -> Result<Report, BackupError> {
+    let log = purser_audit::verify_with(tx, Some(checkpoint), purser_identity::grant::consent_in_event).map_err(BackupError::Log)?;
+    if let Some(wrong) = purser_spend::verify::check(tx)?.into_iter().next() {
+        return Err(BackupError::Money(wrong));
+    }
+    if Keys::opens(tx, keyring).is_ok() { Ok(log) } else { Err(BackupError::OtherKey) }
 }
 
 /// Only what this restore put there: before it, neither was there.
-fn take_away(database: &Path, audit: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let _ = std::fs::remove_file(format!("{}{suffix}", database.display()));
+fn take_away(database: Option<&Path>, audit: &Path) {
+    if let Some(database) = database {
+        for suffix in ["", "-wal", "-shm"] {
+            let _ = std::fs::remove_file(format!("{}{suffix}", database.display()));
+        }
     }
     let _ = std::fs::remove_file(audit.join("checkpoint.jws"));
 }

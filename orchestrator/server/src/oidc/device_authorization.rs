@@ -112,7 +112,8 @@ pub(super) fn asker(known: Vec<ProviderName>, body: &Body) -> Result<Asker, OAut
     if let Some(unknown) = providers.iter().find(|p| !known.contains(p)) {
         let names: Vec<String> = known.iter().map(ToString::to_string).collect();
         let meant = known::instead(unknown.as_str(), &names);
-        return Err(OAuthError::new("invalid_scope", format!("the provider `{unknown}` is not known here{meant}")));
+        let refused = OAuthError::new("invalid_scope", format!("the provider `{unknown}` is not known here{meant}"));
+        return Err(refused.hint("`purser catalog` lists the providers and what they offer"));
     }
     if providers.is_empty() {
         providers = known;

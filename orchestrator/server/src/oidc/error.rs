@@ -47,6 +47,10 @@ impl OAuthError {
         Self { status: StatusCode::BAD_REQUEST, code: error.clone(), error, description, hint: None, challenge: None }
     }
 
+    pub fn hint(self, hint: impl Into<String>) -> Self {
+        Self { hint: Some(hint.into()), ..self }
+    }
+
     /// The same under another registered code; ours stays.
     pub fn registered_as(self, error: &str) -> Self {
         Self { error: error.to_owned(), ..self }

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use purser_values::{Sha256Digest, Timestamp};
+use purser_wire::control::ControlOrder;
 use purser_wire::id::{AccountId, LinkId};
 
 use super::{Access, Begun, CodeRecord, Exchange, KeptAnswer, PairRecord, Store, StoreError};
@@ -23,6 +24,7 @@ struct State {
     codes: HashMap<Sha256Digest, Code>,
     pairs: Vec<Pair>,
     answers: HashMap<(AccountId, String), Answer>,
+    controls: HashMap<(AccountId, String), ControlOrder>,
 }
 
 #[derive(Debug)]
@@ -130,5 +132,15 @@ impl Store for MemoryStore {
             found.kept = Some(answer);
         }
         Ok(())
+    }
+
+    async fn control_begin(&self, account: AccountId, subject: String, order: ControlOrder) -> Result<Option<ControlOrder>, StoreError> {
+        let state = &mut *self.state();
+        let highest = state.controls.entry((account, subject)).or_insert(order);
+        if *highest > order {
+            return Ok(Some(*highest));
+        }
+        *highest = order;
+        Ok(None)
     }
 }

@@ -3,10 +3,12 @@
 use purser_db::{Db, DbError, Tx};
 use purser_provider::store::{Access, Begun, CodeRecord, Exchange, KeptAnswer, PairRecord, Store, StoreError};
 use purser_values::{Sha256Digest, Timestamp};
+use purser_wire::control::ControlOrder;
 use purser_wire::id::{AccountId, LinkId, ParseWireIdError};
 use slipway_accounts::link::get::{link_used, use_is_stale};
 use slipway_accounts::provisioning::answer::{self, answer_begin, answer_finish};
 use slipway_accounts::provisioning::code::{Code, code_exchange, code_find, code_put};
+use slipway_accounts::provisioning::control::control_begin;
 use slipway_accounts::provisioning::nonce::nonce_use;
 use slipway_accounts::provisioning::pair::{self, Pair, access_find, pair_put, pair_rotate};
 
@@ -80,6 +82,13 @@ impl Store for DbStore {
 
     async fn answer_finish(&self, scope: AccountId, key: String, answer: KeptAnswer) -> Stored<()> {
         self.write(move |tx| answer_finish(tx, scope.as_str(), &key, answer.status, &answer.sealed)).await
+    }
+
+    async fn control_begin(&self, account: AccountId, subject: String, order: ControlOrder) -> Stored<Option<ControlOrder>> {
+        let order = i64::try_from(order.get()).map_err(StoreError::new)?;
+        let later = self.write(move |tx| control_begin(tx, account.as_str(), &subject, order)).await?;
+        let theirs = |number: i64| ControlOrder::try_from(u64::try_from(number).unwrap_or_default()).map_err(StoreError::new);
+        later.map(theirs).transpose()
     }
 }
 
