@@ -331,16 +331,19 @@ pub enum Billing {
 /// What a limit or a budget is over. Nothing is the whole organisation; `--environment` is one of the project's.
 #[derive(Debug, Default, Args)]
 pub struct Over {
+    /// Purchases at this provider
     #[arg(long, value_name = "NAME")]
     pub provider: Option<String>,
+    /// Purchases in this project; with `--environment`, in that part of it
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
     /// Purchases of this agent, and of those that it let in
     #[arg(long, value_name = "ID")]
     pub agent: Option<String>,
+    /// Purchases under this grant, and those derived from it
     #[arg(long, value_name = "ID")]
     pub grant: Option<String>,
-    /// A category of services, as the catalogue names it
+    /// Purchases of services of this category, as the catalogue names it
     #[arg(long, value_name = "NAME")]
     pub category: Option<String>,
 }
@@ -361,6 +364,7 @@ pub struct BillingUpdate {
     /// How long it counts before it begins anew; without it, a month
     #[arg(long, value_name = "PERIOD", value_parser = ["transaction", "day", "week", "month", "lifetime"])]
     pub period: Option<String>,
+    /// The currency of the amount
     #[arg(long, value_name = "CODE", default_value = "USD")]
     pub currency: String,
 }
@@ -381,8 +385,10 @@ pub struct BudgetSet {
     pub amount: String,
     #[command(flatten)]
     pub over: Over,
+    /// How long it counts before it begins anew
     #[arg(long, value_name = "PERIOD", value_parser = ["day", "week", "month", "lifetime"], default_value = "month")]
     pub period: String,
+    /// The currency of the amount
     #[arg(long, value_name = "CODE", default_value = "USD")]
     pub currency: String,
     /// Tell at these percents; without it, 50,80,100

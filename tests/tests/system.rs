@@ -7,6 +7,8 @@ mod alone;
 mod approval;
 #[path = "system/bad_input.rs"]
 mod bad_input;
+#[path = "system/budget.rs"]
+mod budget;
 #[path = "system/cap.rs"]
 mod cap;
 #[path = "system/confine.rs"]
