@@ -434,7 +434,7 @@ pub enum Webhook {
 #[derive(Debug, Args)]
 pub struct WebhookAdd {
     /// A public https address
-    pub url: String,
+    pub address: String,
     /// What it is for
     #[arg(long, value_name = "TEXT")]
     pub description: Option<String>,

@@ -18,7 +18,7 @@ pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
 }
 
 pub(super) async fn add(context: &Context, arguments: &WebhookAdd) -> Result<Success, Failure> {
-    let body = json!({ "url": arguments.url, "description": arguments.description.clone().unwrap_or_default() });
+    let body = json!({ "url": arguments.address, "description": arguments.description.clone().unwrap_or_default() });
     let data = context.api(Who::Person)?.post(&["v1", "webhooks"], &[], &body).await?;
     Ok(secret(data, "Messages to it are signed with this secret, which is shown now and never again:"))
 }
