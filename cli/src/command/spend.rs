@@ -102,9 +102,14 @@ fn cell(text: &str) -> String {
 
 /// What is held, spent and left at each provider.
 pub(super) fn caps(data: &Value) -> String {
-    let mut rows = vec![["provider", "cap", "captured", "held", "left"].map(str::to_owned).to_vec()];
-    let row = |p: &Value| vec![text(p, "provider"), money(&p["cap"]), money(&p["captured"]), money(&p["held"]), money(&p["left"])];
-    rows.extend(list(data, "providers").iter().map(row));
+    let style = Style::here();
+    let mut rows = vec![["provider", "cap", "captured", "held", "left", ""].map(str::to_owned).to_vec()];
+    for position in list(data, "providers") {
+        let [cap, captured, held, left] = ["cap", "captured", "held", "left"].map(|part| &position[part]);
+        let minor = |money: &Value| money["amount_minor"].as_i64().unwrap_or(0);
+        let bar = style.bar(minor(captured).saturating_add(minor(held)), minor(cap));
+        rows.push(vec![text(position, "provider"), money(cap), money(captured), money(held), money(left), bar]);
+    }
     screen::table(&rows)
 }
 
