@@ -4,7 +4,10 @@
 
 mod world;
 
+use std::collections::BTreeSet;
+
 use http::StatusCode;
+use purser_authority::action::ALL;
 use purser_authority::{Caller, STEP_UP_S};
 use purser_db::{DbError, params};
 use purser_identity::approval::{ApprovalError, Ask, approval_request};
@@ -56,8 +59,26 @@ async fn scene(seconds: i64) -> Scene {
     let csrf = page.form(1).1.into_iter().find(|(name, _)| name == "csrf").unwrap();
     let fields = ceiling.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).chain([csrf]).collect::<Vec<_>>();
     assert_eq!(ada.post("/limits/ceilings", &fields).await.status, StatusCode::SEE_OTHER);
+    let csrf = page.form(1).1.into_iter().find(|(name, _)| name == "csrf").unwrap();
+    let fields = budget("50", "require_approval").map(|(name, value)| (name.to_owned(), value.to_owned()));
+    let planned = ada.post("/limits/budgets", &[&fields[..], &[csrf]].concat()).await;
+    assert_eq!(planned.status, StatusCode::SEE_OTHER, "{}", planned.body);
     world.clock.advance_secs(seconds);
     Scene { world, ada, terminal, agent, grant, member, identity, approval, consent }
+}
+
+/// A budget over the organisation's month, as the page sends it.
+fn budget(amount: &'static str, action: &'static str) -> [(&'static str, &'static str); 8] {
+    [
+        ("scope", "organisation"),
+        ("subject", ""),
+        ("period", "month"),
+        ("amount", amount),
+        ("currency", "USD"),
+        ("thresholds", "50, 100"),
+        ("action", action),
+        ("act_at", "100"),
+    ]
 }
 
 async fn colleague(world: &World, agent: &Agent, tokens: &Value) -> String {
@@ -98,7 +119,7 @@ impl Scene {
         self.ada.post(path, &all).await
     }
 
-    /// Everything on the pages that raises authority, lets money out or changes who can get in: what it is, and what came of it.
+    /// Everything on the pages that raises authority, lets money out or changes who can get in: the action, and what came of it.
     async fn raised_on_pages(&mut self) -> Vec<(&'static str, Answer)> {
         let Self { agent, member, identity, approval, consent, .. } = self;
         let (agent, member, identity, approval, consent) =
@@ -110,32 +131,39 @@ impl Scene {
         let seen = terms.split("name=\"seen\" value=\"").nth(1).map_or("", |rest| rest.split('"').next().unwrap()).to_owned();
         let grant = self.grant.clone();
         let mut found = vec![
-            ("accept a grant", self.ada.submit(&consent, 1, &[], Some(("decision", "accept"))).await),
-            ("add a passkey", self.ada.get("/security/passkeys").await),
+            ("grant_accept", self.ada.submit(&consent, 1, &[], Some(("decision", "accept"))).await),
+            ("passkey_add", self.ada.get("/security/passkeys").await),
         ];
         let workload = [&WORKLOAD[..], &[("grant", grant.as_str())]].concat();
         let pass = "psk_00000000000000000000000000";
         let remove = format!("/security/passkeys/{pass}/remove");
         let ceiling = |amount| [("scope", "organisation"), ("subject", ""), ("period", "month"), ("amount", amount), ("currency", "USD")];
         let (raised, none) = (ceiling("60"), ceiling(""));
-        let forms: [(&str, &str, &[(&str, &str)]); 17] = [
-            ("thaw", &thaw, &[]),
-            ("raise a cap", "/limits", &[("agent", &agent), ("provider", ""), ("amount", "500.00")]),
-            ("raise a ceiling", "/limits/ceilings", &raised),
-            ("take a ceiling away", "/limits/ceilings", &none),
-            ("change the zone of the months", "/limits/zone", &[("zone", "Europe/Vienna")]),
-            ("add a card", "/card", &[("card", "4242")]),
-            ("invite an approver", "/organisation/invitations", &[("email", "dee@example.test"), ("role", "member")]),
-            ("make a colleague an approver", &role, &[("role", "admin")]),
-            ("approve", &approve, &[("digest", &digest), ("decision", "approve")]),
-            ("let workloads in", "/workloads", &workload),
-            ("accept terms", "/terms", &[("provider", "slipway"), ("seen", &seen)]),
-            ("remove a passkey", &remove, &[]),
-            ("add an app", "/security/app", &[]),
-            ("remove an app", "/security/app/remove", &[]),
-            ("change the address", "/security/email", &[("email", "ada@home.test")]),
-            ("disconnect a company", &unlink, &[]),
-            ("connect a company", "/security/sso/acme/link", &[]),
+        let looser = budget("60", "notify");
+        let hook = "whk_00000000000000000000000000";
+        let (lift, rotate) = ("/card/pmt_00000000000000000000000000/lift", format!("/webhooks/{hook}/rotate"));
+        let forms: [(&str, &str, &[(&str, &str)]); 21] = [
+            ("agent_thaw", &thaw, &[]),
+            ("cap_raise", "/limits", &[("agent", &agent), ("provider", ""), ("amount", "500.00")]),
+            ("cap_raise", "/limits/ceilings", &raised),
+            ("cap_raise", "/limits/ceilings", &none),
+            ("budget_loosen", "/limits/budgets", &looser),
+            ("chargeback_lift", lift, &[("provider", "slipway")]),
+            ("webhook_add", "/webhooks", &[("url", "https://app.example/hook"), ("description", "")]),
+            ("webhook_rotate", &rotate, &[]),
+            ("cap_raise", "/limits/zone", &[("zone", "Europe/Vienna")]),
+            ("payment_method_set", "/card", &[("card", "4242")]),
+            ("member_invite", "/organisation/invitations", &[("email", "dee@example.test"), ("role", "member")]),
+            ("member_role_raise", &role, &[("role", "admin")]),
+            ("approval_give", &approve, &[("digest", &digest), ("decision", "approve")]),
+            ("workload_trust_add", "/workloads", &workload),
+            ("terms_accept", "/terms", &[("provider", "slipway"), ("seen", &seen)]),
+            ("passkey_remove", &remove, &[]),
+            ("totp_add", "/security/app", &[]),
+            ("totp_remove", "/security/app/remove", &[]),
+            ("email_change", "/security/email", &[("email", "ada@home.test")]),
+            ("sso_unlink", &unlink, &[]),
+            ("sso_link", "/security/sso/acme/link", &[]),
         ];
         for (what, path, fields) in forms {
             found.push((what, self.press(path, fields).await));
@@ -143,9 +171,9 @@ impl Scene {
         found
     }
 
-    async fn call(&self, path: &str, body: Value) -> (StatusCode, Value) {
+    async fn call(&self, method: &str, path: &str, body: Value) -> (StatusCode, Value) {
         let who = Some((&self.terminal.0, self.terminal.1.as_str()));
-        self.world.api(who, "POST", path, "application/json", body.to_string()).await
+        self.world.api(who, method, path, "application/json", body.to_string()).await
     }
 
     /// The same by the API, for a person's terminal.
@@ -158,18 +186,24 @@ impl Scene {
             "authorization_details": [{ "type": "purser_grant" }], "life_s": 600,
         });
         let mut found = Vec::new();
-        for (path, body) in [
-            ("/v1/payment_methods", json!({})),
-            ("/v1/terms_acceptances", json!({})),
-            ("/v1/variables/export", json!({ "project": "shop", "environment": "development" })),
-            ("/v1/organisation/invitations", json!({ "email": "eli@example.test", "role": "member" })),
-            ("/v1/clients", json!({ "redirect_uris": ["https://app.test/cb"] })),
-            ("/v1/workload_trusts", workload),
+        for (action, method, path, body) in [
+            ("payment_method_set", "POST", "/v1/payment_methods", json!({})),
+            ("terms_accept", "POST", "/v1/terms_acceptances", json!({})),
+            ("credential_export", "POST", "/v1/variables/export", json!({ "project": "shop", "environment": "development" })),
+            ("member_invite", "POST", "/v1/organisation/invitations", json!({ "email": "eli@example.test", "role": "member" })),
+            ("client_register", "POST", "/v1/clients", json!({ "redirect_uris": ["https://app.test/cb"] })),
+            ("workload_trust_add", "POST", "/v1/workload_trusts", workload),
+            ("approval_give", "POST", &decide, json!({ "approve": true, "digest": digest })),
+            ("member_role_raise", "POST", &role, json!({ "role": "admin" })),
+            ("cap_raise", "POST", "/v1/caps", json!({ "agent": self.agent, "amount_minor": 500_00 })),
+            ("cap_raise", "PUT", "/v1/ceilings", json!({ "scope": "organisation", "period": "month", "amount_minor": 70_00 })),
+            ("cap_raise", "PUT", "/v1/ceilings/zone", json!({ "zone": "Asia/Tokyo" })),
+            ("budget_loosen", "PUT", "/v1/budgets", json!({ "scope": "organisation", "period": "month", "amount_minor": 60_00 })),
+            ("webhook_add", "POST", "/v1/webhooks", json!({ "url": "https://app.example/hook" })),
+            ("webhook_rotate", "POST", "/v1/webhooks/whk_00000000000000000000000000/rotate", json!({})),
         ] {
-            found.push((path, self.call(path, body).await));
+            found.push((action, self.call(method, path, body).await));
         }
-        found.push(("decide", self.call(&decide, json!({ "approve": true, "digest": digest })).await));
-        found.push(("role", self.call(&role, json!({ "role": "admin" })).await));
         found
     }
 }
@@ -180,15 +214,21 @@ const WORKLOAD: [(&str, &str); 5] =
 #[tokio::test]
 async fn everything_that_raises_waits_for_a_person_who_was_there_within_five_minutes() {
     let mut scene = scene(STEP_UP_S).await;
+    let mut seen: BTreeSet<&str> = BTreeSet::new();
     for (what, answer) in scene.raised_on_pages().await {
+        seen.insert(what);
         let waits = answer.status == StatusCode::FORBIDDEN && answer.body.contains("Is it you?");
         let leads = answer.status == StatusCode::SEE_OTHER && answer.location().starts_with("/step-up");
         assert!(waits || leads, "{what}: {} {}", answer.status, answer.body);
     }
     for (what, (status, answer)) in scene.raised_by_calls().await {
+        seen.insert(what);
         assert_eq!((status, answer["code"].as_str()), (StatusCode::FORBIDDEN, Some("step_up_required")), "{what}: {answer}");
         assert!(answer["details"]["url"].as_str().is_some_and(|url| url.starts_with("http://localhost:4000/")), "{what}: {answer}");
     }
+    // whatever is made to wait is in this table
+    let all: BTreeSet<&str> = ALL.iter().filter(|rule| rule.step_up).map(|rule| rule.name).collect();
+    assert_eq!(seen, all);
 }
 
 #[tokio::test]
@@ -228,6 +268,6 @@ async fn what_stops_or_lowers_never_waits() {
 #[tokio::test]
 async fn a_terminal_freezes_without_being_asked_again() {
     let scene = scene(STEP_UP_S + 1).await;
-    let frozen = scene.call(&format!("/v1/agents/{}/freeze", scene.agent), json!({})).await;
+    let frozen = scene.call("POST", &format!("/v1/agents/{}/freeze", scene.agent), json!({})).await;
     assert_eq!(frozen.0, StatusCode::OK, "{}", frozen.1);
 }

@@ -233,6 +233,16 @@ async fn who_signs_out_at_the_company_is_out_here_and_who_signs_out_here_is_aske
     })
     .await;
     assert_eq!(grace.browser.open("/security").await.path, "/security", "a colleague is out too");
+
+    // she leaves, and the operator frees her address
+    let config = scene.installation.config();
+    let forget = ["person", "sso-forget", "grace@acme.test", "--config", config.as_str()];
+    let (code, said) = scene.installation.run(&forget);
+    assert_eq!((code, &said["ok"]), (0, &serde_json::json!(true)), "{said}");
+    assert!(grace.browser.open("/security").await.path.starts_with("/sign-in"), "who left is still in");
+    let (_, page) = scene.sign_in("acme", "grace").await;
+    assert!(page.body.contains("sso_not_admitted"), "{}", page.text());
+    assert_ne!(scene.installation.run(&forget).0, 0, "there is nobody at this address any more");
 }
 
 /// The stories that `company_pages.mjs` tells.
