@@ -44,7 +44,8 @@ async fn three_d_secure_waits_for_the_person_and_the_same_order_goes_on() {
     })
     .await;
     let mut eve = world.person("eve");
-    let nothing = eve.open(&url[url.find("/confirm/").unwrap()..]).await;
+    eve.open("/").await;
+    let nothing = eve.browser.open(&url[url.find("/confirm/").unwrap()..]).await;
     assert_eq!(nothing.status, 404, "a stranger sees another's payment: {}", nothing.text());
     let held = "select count(*) as n from spend_charge where state = 'requires_action'";
     assert_eq!(store::number(&world.system.dir, "purser.db", held).await, 1);

@@ -41,7 +41,7 @@ async fn a_payment_token_is_good_for_one_provider_one_line_its_amount_and_its_ti
     let reused = shop.charge_of(&plain, usd(1), "above").await;
     assert!(matches!(&reused, Err(OrchestratorError::Refused(body)) if body.code == "idempotency_key_reused"), "{reused:?}");
 
-    agent.must(&["remove", "removed"]).await;
+    agent.must(&["remove", "removed", "--yes"]).await;
     refused(shop, &removed, usd(GOLD), "after-removal", "payment_token_revoked").await;
     let shell = agent.person_shell(&mut ada).await;
     assert!(agent.run_with(&["agent", "freeze", &agent.id()], &shell).await.ok());

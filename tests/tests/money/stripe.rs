@@ -152,12 +152,19 @@ async fn a_card_that_is_declined_pays_nothing_and_one_that_wants_its_person_wait
         let sold = scene.buy(&agent, name).await;
         let pending = scene.shop.charge(&sold, name).await;
         assert_eq!((pending.status.clone(), pending.code.as_deref()), (ChargeStatus::Pending, Some("requires_action")), "{pending:?}");
+        if name == "yes" {
+            scene.alone.restart().await;
+        }
         let page = scene.ada.open(&format!("/confirm/{}", pending.id)).await;
         let leave = scene.ada.browser.press(&page.form(&page.path), "").await;
         let bank = link(&leave.body, "_bank/").unwrap_or_else(|| panic!("no way to the bank: {}", leave.text()));
         let back = scene.front.bank(&bank, yes).await;
         if name == "told" {
-            // The person closes the window; the processor's own message brings the charge on.
+            // The person closes the window; the processor's message brings the charge on.
+            let intent = json!({"object": "payment_intent", "metadata": {"charge": pending.id}});
+            let body = json!({"id": "evt_paid", "type": "payment_intent.succeeded", "data": {"object": intent}}).to_string();
+            let header = scene.front.sign(STRIPE_WEBHOOK_SECRET, &body, None).await;
+            assert_eq!(scene.webhook(&header, &body).await, 204);
             until("the processor's message", Duration::from_secs(20), async || {
                 (scene.shop.charge(&sold, name).await.status == ChargeStatus::Succeeded).then_some(())
             })

@@ -164,6 +164,7 @@ impl Market {
     }
 
     /// Gives a part of a charge back.
+    #[allow(dead_code, reason = "the money suite uses it")]
     pub async fn refund(&self, charge: &ChargeId, minor: i64, key: &str) -> RefundResponse {
         let request = RefundRequest { amount: Money::from_minor(minor, Currency::USD), reason: None };
         self.orchestrator.refund(charge, &request, &key.parse().unwrap()).await.unwrap()
