@@ -7,7 +7,7 @@ use purser_authority::{Attempt, Caller};
 use purser_db::DbError;
 use purser_db::jobs::{Handler, Job, JobFailure, enqueue};
 use purser_spend::charge::ChargeState;
-use purser_spend::chargeback::{self, Told};
+use purser_spend::chargeback;
 use purser_spend::method;
 use purser_spend::rail::{self, RailEvent, RailNews, WebhookError};
 use purser_values::error::{Kind, PublicError};
@@ -79,14 +79,6 @@ pub(crate) fn handlers(app: &App, rails: &Rails, into: &mut HashMap<&'static str
             Box::pin(async move { act(&app.core, &rails, job).await })
         }),
     );
-    let telling = app.clone();
-    into.insert(
-        chargeback::JOB,
-        Arc::new(move |job: Job| {
-            let app = telling.clone();
-            Box::pin(async move { tell(app, job).await })
-        }),
-    );
     let forgetting = rails.clone();
     into.insert(
         method::FORGET_JOB,
@@ -121,12 +113,6 @@ async fn act(core: &Core, rails: &Rails, job: Job) -> Result<(), JobFailure> {
 
 /// How often a dispute over a capture that nobody here knows is looked at before it is somebody else's.
 const UNKNOWN_TRIES: i64 = 8;
-
-async fn tell(app: App, job: Job) -> Result<(), JobFailure> {
-    let told: Told = serde_json::from_value(job.payload).map_err(|_| notice::unreadable())?;
-    let (organisation, agent, url) = (told.organisation.clone(), told.agent.clone(), app.page("/card"));
-    notice::send(&app, job.id, organisation, agent, told.subject(), move |name| told.text(name, &url)).await
-}
 
 async fn forget(rails: &Rails, payload: &Value) -> Result<(), JobFailure> {
     let (Some(name), Some(method)) = (payload["rail"].as_str(), payload["method"].as_str()) else { return Err(notice::unreadable()) };

@@ -16,7 +16,7 @@ use serde::Serialize;
 use crate::rail::ChargebackState;
 
 pub use lift::lift;
-pub use record::{JOB, Told, record};
+pub use record::record;
 
 /// A dispute as it is kept.
 #[derive(Clone, Debug, Serialize)]

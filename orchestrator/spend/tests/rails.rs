@@ -254,3 +254,18 @@ async fn a_card_is_set_up_on_the_rails_page_and_added_once() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_payment_token_after_its_time_is_refused_by_name_and_recorded() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let (hold, plain) = world.held("a", 5_00).await;
+        world.clock.advance_secs(limits::HOLD_LIFE_S);
+        let late = world.charge(World::ask("k", &plain, &hold, "a", 5_00)).await;
+        assert_eq!((late.state, late.code.as_deref()), (ChargeState::Refused, Some("payment_token_expired")));
+        let recorded =
+            world.db.read::<_, DbError, _>(|tx| tx.query_one("select code from spend_dispute", params![])?.get::<String>("code"));
+        assert_eq!(recorded.await.unwrap(), "payment_token_expired");
+    })
+    .await;
+}

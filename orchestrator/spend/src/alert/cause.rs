@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Action;
 use crate::calendar::Period;
 use crate::ceiling::Scope;
+use crate::rail::ChargebackState;
 
 /// The budget that an alert is about, as it stood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +54,8 @@ pub enum Cause {
     FirstCharge { charge: ChargeId, provider: ProviderName, amount: Money },
     /// A charge far above the provider's usual ones.
     UnusualCharge { charge: ChargeId, provider: ProviderName, amount: Money, median: Money },
+    /// A cardholder disputes a payment at their bank, or the bank has decided ([`crate::chargeback`]).
+    Chargeback { charge: ChargeId, provider: ProviderName, amount: Money, state: ChargebackState },
 }
 
 impl Cause {
@@ -66,6 +69,7 @@ impl Cause {
             Self::BudgetBurn { .. } => "budget_burn",
             Self::FirstCharge { .. } => "first_charge",
             Self::UnusualCharge { .. } => "unusual_charge",
+            Self::Chargeback { .. } => "chargeback",
         }
     }
 
@@ -74,14 +78,16 @@ impl Cause {
     pub const fn budget(&self) -> Option<&OfBudget> {
         match self {
             Self::BudgetThreshold { of, .. } | Self::BudgetForecast { of, .. } | Self::BudgetBurn { of, .. } => Some(of),
-            Self::CapThreshold { .. } | Self::FirstCharge { .. } | Self::UnusualCharge { .. } => None,
+            Self::CapThreshold { .. } | Self::FirstCharge { .. } | Self::UnusualCharge { .. } | Self::Chargeback { .. } => None,
         }
     }
 
     /// The id by which a trace finds it.
     pub(crate) fn about(&self) -> Option<String> {
         match self {
-            Self::FirstCharge { charge, .. } | Self::UnusualCharge { charge, .. } => Some(charge.to_string()),
+            Self::FirstCharge { charge, .. } | Self::UnusualCharge { charge, .. } | Self::Chargeback { charge, .. } => {
+                Some(charge.to_string())
+            }
             _ => self.budget().map(|of| of.budget.to_string()),
         }
     }
@@ -98,6 +104,10 @@ impl Cause {
             Self::BudgetBurn { of, .. } => format!("The budget for {} is going fast", of.over()),
             Self::FirstCharge { provider, amount, .. } => format!("The first charge by {provider}: {amount}"),
             Self::UnusualCharge { provider, amount, .. } => format!("An unusual charge by {provider}: {amount}"),
+            Self::Chargeback { provider, amount, state: ChargebackState::Open, .. } => {
+                format!("A payment of {amount} to {provider} is disputed")
+            }
+            Self::Chargeback { provider, amount, .. } => format!("The dispute over {amount} to {provider} has ended"),
         }
     }
 
@@ -135,6 +145,19 @@ impl Cause {
             }
             Self::UnusualCharge { charge, provider, amount, median } => {
                 format!("{who} was charged {amount} by {provider}, where {median} is usual ({charge}).")
+            }
+            Self::Chargeback { charge, provider, amount, state } => {
+                let what = match state {
+                    ChargebackState::Open => {
+                        "The bank was told that it was not right. Nothing more is charged to that card at this provider until this has \
+                         ended, or until you allow it again on the card page."
+                    }
+                    ChargebackState::Won => "The bank has decided that the payment stands, and charges go on.",
+                    ChargebackState::Lost => {
+                        "The bank has given the money back. Charges there stay stopped until you allow them again on the card page."
+                    }
+                };
+                format!("{who} paid {amount} to {provider} with your card ({charge}).\n\n{what}")
             }
         };
         format!("{said}\n\nLimits and budgets: {limits_url}\n")
