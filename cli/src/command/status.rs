@@ -25,6 +25,7 @@ pub(super) async fn run(context: &Context) -> Result<Success, Failure> {
     }
     let nothing = parts.len() == 1;
     parts.extend(list(&data, "accounts").iter().filter(|account| account["waits_for"].is_object()).map(waiting));
+    parts.extend(list(&data, "resources").iter().filter(|resource| resource["waits_for"].is_object()).map(at_the_bank));
     if data["frozen"] == true {
         parts.push("This agent is frozen: only a person can thaw it.".to_owned());
     }
@@ -38,6 +39,13 @@ fn waiting(account: &Value) -> String {
     let on = &account["waits_for"];
     let (provider, person, until, url) = (text(account, "provider"), text(on, "person"), when(on, "until"), text(on, "url"));
     format!("The account at {provider} waits for {person} until {until}:\n  {url}")
+}
+
+/// What is bought as soon as the person has been at their bank.
+fn at_the_bank(resource: &Value) -> String {
+    let on = &resource["waits_for"];
+    let (name, person, until, url) = (text(resource, "name"), text(on, "person"), when(on, "until"), text(on, "url"));
+    format!("The payment for {name} waits for {person} at their bank until {until}:\n  {url}")
 }
 
 /// What a section shows: the name of a column and the member that it holds.

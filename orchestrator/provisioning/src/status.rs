@@ -4,6 +4,7 @@ use purser_authority::action::{ProjectCreate, ProjectRead};
 use purser_authority::{Attempt, Caller, Denied, Done, Event, Facts, authorise};
 use purser_db::{DbError, Tx};
 use purser_identity::{Realm, person, standing};
+use purser_spend::{charge, hold};
 use purser_values::name::{EnvironmentName, ProjectName};
 use serde_json::{Value, json};
 
@@ -54,6 +55,7 @@ pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environ
                 resources.push(json!({
                     "id": r.id, "name": r.name, "service": r.service_ref(), "state": r.state.name(), "endpoints": r.endpoints,
                     "variables": variables, "agent": r.agent, "saga": r.saga, "created_at": r.created_at,
+                    "waits_for": at_the_bank(tx, &realm, &r)?,
                 }));
             }
             let mut accounts = Vec::new();
@@ -73,6 +75,20 @@ pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environ
             }))
         })
         .await
+}
+
+/// The person who has to be at their bank before a resource that is being made is paid for, and where.
+fn at_the_bank(tx: &mut Tx<'_>, realm: &Realm, row: &resource::Resource) -> Result<Option<Value>, DbError> {
+    if row.state != resource::State::Creating {
+        return Ok(None);
+    }
+    for held in hold::of_resource(tx, &row.id)? {
+        let Some(waiting) = charge::waiting_of_hold(tx, &held.id)? else { continue };
+        let asked = person::member(tx, &row.organisation, &row.person)?.map(|member| member.person.email);
+        let url = realm.url(&format!("/confirm/{}", waiting.charge));
+        return Ok(Some(json!({"person": asked, "url": url, "until": waiting.until, "amount": waiting.amount})));
+    }
+    Ok(None)
 }
 
 /// The person who has to act before there is an account, and where.

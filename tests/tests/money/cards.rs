@@ -50,6 +50,9 @@ async fn three_d_secure_waits_for_the_person_and_the_same_order_goes_on() {
     let held = "select count(*) as n from spend_charge where state = 'requires_action'";
     assert_eq!(store::number(&world.system.dir, "purser.db", held).await, 1);
 
+    let status = agent.must(&["status"]).await;
+    assert_eq!(status["resources"][0]["waits_for"]["url"], url, "{status}");
+
     let said = at_the_bank(&mut ada, &url, "yes").await;
     assert!(said.contains("It is paid"), "{said}");
     let ended = until("the order to end", Duration::from_secs(30), async || {
