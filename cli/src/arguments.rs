@@ -588,7 +588,7 @@ pub enum Audit {
 
 #[derive(Debug, Args)]
 pub struct AuditVerify {
-    /// The configuration of `purser serve`, to check the log in its database; without it, the data folder's
+    /// The configuration of `purser serve` whose database holds the log
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 }
@@ -737,7 +737,7 @@ pub struct Backup {
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
     /// A new folder
-    #[arg(long, visible_alias = "output", value_name = "DIR")]
+    #[arg(long, alias = "output", value_name = "DIR")]
     pub to: PathBuf,
 }
 
