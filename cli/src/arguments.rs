@@ -133,6 +133,9 @@ pub enum Command {
     /// For the operator: see the keys that sign, or put new ones in their place
     #[command(subcommand)]
     Keys(KeysCommand),
+    /// The operator's: whether the money adds up
+    #[command(subcommand)]
+    Ledger(LedgerCommand),
     /// For the operator: copy an installation that serves, without its keys
     Backup(Backup),
     /// For the operator: put a backup back where nothing is, and check it
@@ -718,6 +721,14 @@ pub enum KeysCommand {
     Rotate(KeysRotate),
 }
 
+#[derive(Debug, Subcommand)]
+pub enum LedgerCommand {
+    /// Recompute the ledger from its rows and list what does not add up
+    Check(Configured),
+    /// Take new holds again although something did not add up
+    Acknowledge(Configured),
+}
+
 #[derive(Debug, Args)]
 pub struct KeysRotate {
     /// The configuration of `purser serve`
@@ -817,6 +828,8 @@ impl Command {
             Self::Organisation(OrganisationCommand::Enable(_)) => "organisation enable",
             Self::Keys(KeysCommand::List(_)) => "keys list",
             Self::Keys(KeysCommand::Rotate(_)) => "keys rotate",
+            Self::Ledger(LedgerCommand::Check(_)) => "ledger check",
+            Self::Ledger(LedgerCommand::Acknowledge(_)) => "ledger acknowledge",
             Self::Backup(_) => "backup",
             Self::Restore(_) => "restore",
             Self::Supervised(_) => "supervised",

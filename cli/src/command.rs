@@ -34,7 +34,8 @@ mod workload;
 use serde_json::Value;
 
 use crate::arguments::{
-    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, KeysCommand, OrganisationCommand, PersonCommand, Terms, Webhook,
+    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, KeysCommand, LedgerCommand, OrganisationCommand, PersonCommand, Terms,
+    Webhook,
 };
 use crate::context::Context;
 use crate::outcome::{Failure, Success};
@@ -100,6 +101,8 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Organisation(OrganisationCommand::Enable(arguments)) => operator::organisation_enable(arguments).await,
         Command::Keys(KeysCommand::List(arguments)) => operator::keys_list(arguments).await,
         Command::Keys(KeysCommand::Rotate(arguments)) => operator::keys_rotate(arguments).await,
+        Command::Ledger(LedgerCommand::Check(arguments)) => operator::ledger_check(arguments).await,
+        Command::Ledger(LedgerCommand::Acknowledge(arguments)) => operator::ledger_acknowledge(arguments).await,
         Command::Backup(arguments) => backup::take(arguments).await,
         Command::Restore(arguments) => backup::restore(arguments).await,
         Command::Supervised(arguments) => Err(crate::up::supervised(arguments)),

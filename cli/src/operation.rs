@@ -96,6 +96,8 @@ pub const OPERATIONS: &[Operation] = &[
     row("organisation enable", "organisation_enable", Who::Machine),
     row("keys list", "signing_key_list", Who::Machine),
     row("keys rotate", "signing_key_rotate", Who::Machine),
+    row("ledger check", "ledger_reconcile", Who::Machine),
+    row("ledger acknowledge", "ledger_acknowledge", Who::Machine),
     row("backup", "backup_take", Who::Machine),
     row("restore", "backup_restore", Who::Machine),
 ];

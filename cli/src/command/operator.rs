@@ -1,4 +1,4 @@
-//! `bootstrap`, `person disable`, `person sso-forget`, `organisation disable`, `keys rotate`: what the operator does on the machine, beside the process that serves.
+//! `bootstrap`, `person disable`, `person sso-forget`, `organisation disable`, `keys rotate`, `ledger check`: what the operator does on the machine, beside the process that serves.
 
 use purser_server::operator::{Haste, Operator, Recycled};
 use purser_values::Env;
@@ -92,6 +92,29 @@ pub(super) async fn keys_rotate(arguments: &KeysRotate) -> Result<Success, Failu
         Haste::Compromised => format!("{names}\nSigns now; the old keys are gone. Agents refresh their tokens by themselves."),
     };
     Ok(Success::new(json!({ "rotation": done }), text))
+}
+
+pub(super) async fn ledger_check(arguments: &Configured) -> Result<Success, Failure> {
+    let found = open(&arguments.config).await?.ledger_check().await?;
+    let mut text = String::new();
+    for known in &found {
+        let state = if known.acknowledged_at.is_some() { "acknowledged" } else { "new holds are stopped" };
+        let line = format!("{}: {} ({state})\n", known.difference.place, known.difference.what);
+        text.push_str(&line);
+    }
+    if found.is_empty() {
+        text.push_str("Everything adds up.");
+    }
+    Ok(Success::new(json!({ "sound": found.is_empty(), "differences": found }), text.trim_end().to_owned()))
+}
+
+pub(super) async fn ledger_acknowledge(arguments: &Configured) -> Result<Success, Failure> {
+    let seen = open(&arguments.config).await?.ledger_acknowledge().await?;
+    let text = match seen.len() {
+        0 => "There was nothing to acknowledge.".to_owned(),
+        number => format!("{number} differences acknowledged; new holds are taken again."),
+    };
+    Ok(Success::new(json!({ "acknowledged": seen }), text))
 }
 
 async fn open(config: &std::path::Path) -> Result<Operator, Failure> {

@@ -11,7 +11,8 @@ use crate::entry::{Entry, chain_hash};
 /// `audit_event` holds the entries; `audit_reference` finds them by the ids they speak of.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "audit",
-    steps: &["create table audit_event (
+    steps: &[
+        "create table audit_event (
         id {text} primary key, seq {int} unique, at {int} not null, organisation {text}, verb {text} not null,
         outcome {text} not null, subject {text} not null, body {text} not null, previous {text}, hash {text}
     ){strict};
@@ -19,7 +20,12 @@ pub const MIGRATIONS: Migrations = Migrations {
     create table audit_reference (
         event {text} not null references audit_event (id), reference {text} not null, primary key (event, reference)
     ){strict};
-    create index audit_reference_reference on audit_reference (reference)"],
+    create index audit_reference_reference on audit_reference (reference)",
+        "create table audit_mention (reference {text} not null, event {text} not null, primary key (reference, event)){clustered};
+        insert into audit_mention (reference, event) select reference, event from audit_reference;
+        drop table audit_reference;
+        alter table audit_mention rename to audit_reference",
+    ],
 };
 
 /// Adds events to the log, in order, in the caller's write.
@@ -33,28 +39,24 @@ pub fn append(tx: &mut Tx<'_>, env: &Env, events: &[Event]) -> Result<(), DbErro
         _ => None,
     };
     let now = env.now().as_micros();
+    let (mut entries, mut mentions) = (Vec::with_capacity(events.len()), Vec::new());
     for (at, event) in (now..).zip(events) {
         // A microsecond apart, so that the sequencer keeps the order of one write.
         let entry = Entry { id: EventId::mint(env), at: Timestamp::from_micros(at), event: event.clone() };
-        head = insert(tx, &entry, head)?;
+        let body = serde_json::to_string(&entry).map_err(|e| DbError::Other(e.to_string()))?;
+        let next = head.map(|head| Head { seq: head.seq + 1, hash: chain_hash(&head.hash, head.seq + 1, &body) });
+        let (seq, hash, previous) = (next.map(|n| n.seq), next.map(|n| n.hash), head.map(|h| h.hash));
+        let outcome = outcome_name(&event.outcome);
+        mentions.extend(references(event).into_iter().map(|reference| params![reference, entry.id].to_vec()));
+        let values = params![entry.id, entry.at, event.organisation, event.verb, outcome, event.subject, body, seq, previous, hash];
+        entries.push(values.to_vec());
+        head = next;
     }
-    Ok(())
-}
-
-fn insert(tx: &mut Tx<'_>, entry: &Entry, head: Option<Head>) -> Result<Option<Head>, DbError> {
-    let body = serde_json::to_string(entry).map_err(|e| DbError::Other(e.to_string()))?;
-    let next = head.map(|head| Head { seq: head.seq + 1, hash: chain_hash(&head.hash, head.seq + 1, &body) });
-    let event = &entry.event;
-    let sql = "insert into audit_event (id, at, organisation, verb, outcome, subject, body, seq, previous, hash)
-               values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
-    let (seq, hash, previous) = (next.map(|n| n.seq), next.map(|n| n.hash), head.map(|h| h.hash));
-    let outcome = outcome_name(&event.outcome);
-    tx.execute(sql, params![entry.id, entry.at, event.organisation, event.verb, outcome, event.subject, body, seq, previous, hash])?;
-    for reference in references(event) {
-        let sql = "insert into audit_reference (event, reference) values ($1, $2) on conflict do nothing";
-        tx.execute(sql, params![entry.id, reference])?;
-    }
-    Ok(next)
+    let insert = "insert into audit_event (id, at, organisation, verb, outcome, subject, body, seq, previous, hash)
+                  {values:text,int,text,text,text,text,text,int,text,text}";
+    tx.execute_rows(insert, &entries)?;
+    let insert = "insert into audit_reference (reference, event) {values:text,text} on conflict do nothing";
+    tx.execute_rows(insert, &mentions).map(drop)
 }
 
 pub(crate) const fn outcome_name(outcome: &Outcome) -> &'static str {

@@ -130,6 +130,8 @@ actions! {
     /// The operator's: see the signing keys, and put new ones in their place.
     SigningKeyRead = "signing_key_read" by NOBODY;
     SigningKeyRotate = "signing_key_rotate" by NOBODY;
+    /// The operator's: go on although the books did not add up.
+    LedgerAcknowledge = "ledger_acknowledge" by NOBODY;
     /// See which terms are in force and who accepted which text.
     TermsRead = "terms_read" by EVERYBODY;
     AgentRead = "agent_read" by EVERYBODY;

@@ -331,3 +331,134 @@ async fn an_approval_names_who_asks_and_for_whom() {
     })
     .await;
 }
+
+/// Where an approval stands, told naively: a state, and the moment at which it is over.
+#[derive(Clone, Copy, Debug)]
+struct Told {
+    state: &'static str,
+    ends_s: i64,
+}
+
+/// What may be done to it, at a moment in seconds.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    Decide { at_s: i64, by_agent: bool, present: bool, yes: bool, shown: bool },
+    Use { at_s: i64, same: bool },
+}
+
+/// What the lives after a step came to; the step itself is undone.
+struct Undone(Result<u64, ApprovalError>);
+
+impl From<DbError> for Undone {
+    fn from(e: DbError) -> Self {
+        Self(Err(e.into()))
+    }
+}
+
+impl Told {
+    fn tell(&mut self, way: Way) -> &'static str {
+        let (Way::Decide { at_s, .. } | Way::Use { at_s, .. }) = way;
+        let over = matches!(self.state, "pending" | "approved") && at_s >= self.ends_s;
+        match way {
+            Way::Decide { by_agent: true, .. } => "agent_not_allowed",
+            Way::Decide { .. } if over => "approval_expired",
+            Way::Decide { .. } if self.state != "pending" => "approval_decided",
+            Way::Decide { shown: false, .. } => "approval_not_shown",
+            Way::Decide { yes: true, present: false, .. } => "step_up_required",
+            Way::Decide { yes, .. } => {
+                if yes {
+                    *self = Self { state: "approved", ends_s: at_s + 3_600 };
+                } else {
+                    self.state = "denied";
+                }
+                "ok"
+            }
+            Way::Use { same: false, .. } => "approval_mismatch",
+            Way::Use { .. } if over => "approval_expired",
+            Way::Use { .. } => match self.state {
+                "pending" => "approval_pending",
+                "denied" => "approval_denied",
+                "used" => "approval_used",
+                _ => {
+                    self.state = "used";
+                    "ok"
+                }
+            },
+        }
+    }
+}
+
+impl World {
+    /// The same, done.
+    fn go(&self, tx: &mut purser_db::Tx<'_>, asked: &Approval, way: Way) -> Result<(), ApprovalError> {
+        let (Way::Decide { at_s, .. } | Way::Use { at_s, .. }) = way;
+        let env = Env::test(purser_values::Timestamp::from_secs(at_s), 9).0;
+        match way {
+            Way::Decide { by_agent, present, yes, shown, .. } => {
+                let present_at = present.then(|| env.now());
+                let (person, organisation) = (self.people[0].clone(), self.organisation.clone());
+                let owner = Caller::Person { person, organisation, role: Role::Owner, present_at };
+                let caller = if by_agent { self.agent() } else { owner };
+                let permit = permit::<ApprovalDecide, ApprovalError>(tx, &caller, &asked.id, env.now())?;
+                let digest = if shown { asked.digest } else { Sha256Digest::of(b"another page") };
+                approval_decide(tx, &env, &permit, yes, &digest).map(drop)
+            }
+            Way::Use { same, .. } => {
+                let digest = if same { asked.digest } else { Sha256Digest::of(b"another request") };
+                let permit = self.permit::<ResourceAdd>(&self.agent());
+                consume(tx, env.now(), &permit, &asked.id, &digest, "res_1").map(drop)
+            }
+        }
+    }
+
+    /// Goes on in every way, and undoes each before the next. Answers how many lives there were.
+    fn every_way_on(&self, tx: &mut purser_db::Tx<'_>, asked: &Approval, told: Told, depth: u32) -> Result<u64, ApprovalError> {
+        if depth == 0 {
+            return Ok(1);
+        }
+        // The second moment is beyond what waits and within what was approved at the first; the third is beyond both.
+        let moments = [60, 3_630, 3_660].map(|after| START.as_secs() + after);
+        let decide = |at_s| Way::Decide { at_s, by_agent: false, present: true, yes: true, shown: true };
+        let [soon, later, late] = moments;
+        let ways = [
+            decide(soon),
+            decide(later),
+            Way::Decide { at_s: soon, by_agent: true, present: true, yes: true, shown: true },
+            Way::Decide { at_s: soon, by_agent: false, present: false, yes: true, shown: true },
+            Way::Decide { at_s: soon, by_agent: false, present: false, yes: false, shown: true },
+            Way::Decide { at_s: soon, by_agent: false, present: true, yes: true, shown: false },
+            Way::Use { at_s: soon, same: true },
+            Way::Use { at_s: soon, same: false },
+            Way::Use { at_s: later, same: true },
+            Way::Use { at_s: late, same: true },
+        ];
+        let mut lives = 0;
+        for way in ways {
+            let mut after = told;
+            let must = after.tell(way);
+            let undone = tx.savepoint(|tx| -> Result<(), Undone> {
+                let is = match tx.savepoint(|tx| self.go(tx, asked, way)) {
+                    Ok(()) => "ok",
+                    Err(ApprovalError::Db(e)) => return Err(e.into()),
+                    Err(e) => purser_values::error::PublicError::code(&e),
+                };
+                assert_eq!(is, must, "{way:?} when it stood at {told:?}");
+                Err(Undone(self.every_way_on(tx, asked, after, depth - 1)))
+            });
+            lives += undone.err().unwrap().0?;
+        }
+        Ok(lives)
+    }
+}
+
+#[tokio::test]
+async fn every_short_life_of_an_approval_ends_as_a_naive_telling_of_it_says() {
+    let depth = if std::env::var_os("PURSER_DEEP").is_some() { 5 } else { 4 };
+    let world = World::new(purser_db::testing::sqlite(MIGRATIONS).await).await;
+    let asked = world.ask(&world.agent(), REQUEST, false).await.unwrap().value;
+    let told = Told { state: "pending", ends_s: asked.expires_at.as_secs() };
+    assert_eq!(told.ends_s, START.as_secs() + 3_600);
+    let within = world.clone();
+    let lives = world.db.write(move |tx| within.every_way_on(tx, &asked, told, depth)).await.unwrap();
+    assert_eq!(lives, 10_u64.pow(depth));
+}

@@ -12,6 +12,7 @@ use url::Url;
 use crate::core::Core;
 use crate::deploy::bundle::Bundles;
 use crate::gateway::Gateway;
+use crate::till::Till;
 
 /// Cheap to clone.
 #[derive(Clone)]
@@ -27,6 +28,7 @@ pub struct App {
     /// In a sandbox, the port of this machine at which any browser opens a site by its name.
     pub site_port: Option<u16>,
     locks: Locks,
+    pub(crate) till: Till,
 }
 
 /// One task at a time for one thing, by name: two sagas must not redeem or refresh the same account's tokens at once, and a
@@ -38,7 +40,7 @@ impl App {
     #[must_use]
     pub fn new(core: Core, realm: Realm, gateway: Gateway, bundles: Bundles, public_url: Url) -> Self {
         let outgoing = gateway.fetcher().clone();
-        Self { core, realm, gateway, outgoing, bundles, public_url, site_port: None, locks: Locks::default() }
+        Self { core, realm, gateway, outgoing, bundles, public_url, site_port: None, locks: Locks::default(), till: Till::default() }
     }
 
     pub(crate) async fn lock_account(&self, organisation: &OrganisationId, provider: &ProviderName) -> tokio::sync::OwnedMutexGuard<()> {

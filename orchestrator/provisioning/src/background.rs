@@ -12,6 +12,7 @@ use purser_http::Fetcher;
 use purser_identity::authorization::sign_on::{LOGOUT_JOB, log_out_ended};
 use purser_notify::Transport;
 use purser_spend::refund::due;
+use purser_spend::{reconcile, verify};
 use purser_values::Env;
 use serde_json::Value;
 
@@ -101,6 +102,8 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport, strangers: Fetcher) -> Ru
 
 /// Time between two rounds of housekeeping.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(60);
+/// Rounds of housekeeping between two checks of the ledger: an hour. The first is at the start.
+const RECONCILE_EVERY: u64 = 60;
 /// A charge or refund that was begun this long ago and has no outcome is taken up again, in seconds.
 const CHARGE_LATE_S: i64 = 60;
 /// Days that answers to idempotency keys and finished jobs are kept.
@@ -110,9 +113,14 @@ const KEEP_S: i64 = 30 * 86_400;
 /// that did not come, signing keys that begin or leave.
 /// Runs for ever; spawn it.
 pub async fn housekeeping(app: App) {
-    loop {
+    for round in 0_u64.. {
         if let Err(e) = keep_house(&app).await {
             tracing::error!(error = %e, "housekeeping stopped; it is tried again");
+        }
+        if round.is_multiple_of(RECONCILE_EVERY)
+            && let Err(e) = reconcile(&app).await
+        {
+            tracing::error!(error = %e, "the ledger could not be checked; it is tried again");
         }
         tokio::time::sleep(HOUSEKEEPING_EVERY).await;
     }
@@ -158,6 +166,24 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
     batches(app, "hold_expire", purser_spend::hold::expire).await?;
     batches(app, "refund_dispute", due::overdue).await?;
     batches(app, "renewal_reserve", purser_spend::renewal::reserve).await
+}
+
+/// Recomputes the ledger from its rows. What does not add up is logged, recorded and counted, and stops new holds in its currency until
+/// the operator has looked. Answers how much of it is new.
+///
+/// # Errors
+/// When the store fails.
+pub async fn reconcile(app: &App) -> Result<usize, DbError> {
+    let (found, known) = app.core.db.read(|tx| Ok::<_, DbError>((verify::check(tx)?, reconcile::all(tx)?))).await?;
+    if found.is_empty() && known.is_empty() {
+        return Ok(0);
+    }
+    for difference in &found {
+        tracing::error!(place = difference.place, what = difference.what, "the ledger does not add up");
+    }
+    let env = app.core.env.clone();
+    let attempt = Attempt::new("ledger_reconcile", &Caller::System, "ledger");
+    crate::perform(&app.core, attempt, move |tx| reconcile::stop(tx, &env, &found)).await
 }
 
 /// Runs a use case that works through what is due a batch at a time, until nothing is.

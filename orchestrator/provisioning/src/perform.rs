@@ -56,11 +56,8 @@ where
                 Ok(Ok(done.value))
             }
             Err(e) if is_refusal(e.kind()) => {
-                if attempt.caller != Caller::Anonymous {
-                    let outcome = Outcome::Refused(e.code().to_owned());
-                    let event = Event::new(attempt.verb, outcome, &attempt.caller, attempt.subject.clone());
-                    purser_audit::append(tx, &env, &[event])?;
-                }
+                let event: Vec<Event> = refused(&attempt, &e).into_iter().collect();
+                purser_audit::append(tx, &env, &event)?;
                 Ok(Err(e))
             }
             Err(e) => Err(e),
@@ -69,6 +66,12 @@ where
     .await
 }
 
-const fn is_refusal(kind: Kind) -> bool {
+/// The entry that records a refusal, except for nobody in particular.
+pub fn refused(attempt: &Attempt, e: &impl PublicError) -> Option<Event> {
+    let outcome = Outcome::Refused(e.code().to_owned());
+    (attempt.caller != Caller::Anonymous).then(|| Event::new(attempt.verb, outcome, &attempt.caller, attempt.subject.clone()))
+}
+
+pub const fn is_refusal(kind: Kind) -> bool {
     !matches!(kind, Kind::Internal | Kind::Unavailable)
 }

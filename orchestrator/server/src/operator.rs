@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use purser_authority::action::{BootstrapMint, OrganisationEnable, PersonEnable, SigningKeyRead, SigningKeyRotate};
+use purser_authority::action::{BootstrapMint, LedgerAcknowledge, OrganisationEnable, PersonEnable, SigningKeyRead, SigningKeyRotate};
 use purser_authority::{Attempt, Caller, Denied, Facts, authorise};
 use purser_db::{Db, DbConfig, DbError};
 use purser_identity::bootstrap::{BootstrapError, BootstrapLink, bootstrap_mint};
@@ -15,6 +15,8 @@ use purser_identity::organisation::{DisableError, organisation_enable, person_en
 use purser_identity::sso::SsoError;
 use purser_identity::{Keys, Realm, person};
 use purser_provisioning::{organisation_disable, perform_beside, person_disable, sso_forget};
+use purser_spend::reconcile::{self, Known, ReconcileError};
+use purser_spend::verify;
 use purser_values::Env;
 use purser_values::id::{GrantId, OrganisationId, PersonId};
 use purser_values::name::Email;
@@ -150,6 +152,30 @@ impl Operator {
             tokio::time::sleep(Duration::from_micros(u64::try_from(left).unwrap_or_default())).await;
         }
         Ok(rotation)
+    }
+
+    /// Recomputes the ledger now, and answers what does not add up with what was found before.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn ledger_check(&self) -> Result<Vec<Known>, DbError> {
+        let (env, found) = (self.realm.env.clone(), self.db.read(verify::check).await?);
+        let attempt = Attempt::new("ledger_reconcile", &Caller::Operator, "ledger");
+        perform_beside(&self.db, &self.realm.env, attempt, move |tx| reconcile::stop(tx, &env, &found)).await?;
+        self.db.read(reconcile::all).await
+    }
+
+    /// New holds are taken again although the books did not add up. Answers what was acknowledged.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn ledger_acknowledge(&self) -> Result<Vec<Known>, ReconcileError> {
+        let env = self.realm.env.clone();
+        let attempt = Attempt::new("ledger_acknowledge", &Caller::Operator, "ledger");
+        perform_beside(&self.db, &self.realm.env, attempt, move |tx| {
+            reconcile::acknowledge(tx, &env, &authorise::<LedgerAcknowledge>(&Caller::Operator, &Facts::new(env.now(), "ledger"))?)
+        })
+        .await
     }
 
     async fn person(&self, email: Email) -> Result<PersonId, DisableError> {

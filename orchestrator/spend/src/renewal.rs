@@ -105,6 +105,7 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
     let need = Need { facts: hold.facts(&shares), at: needed, reach: Reach::All };
     let windows = match share::reserve(tx, env, &need, first.amount, hold.id.as_str())? {
         Ok(windows) => windows,
+        Err(Full::Stopped) => return Ok(Some("ledger_stopped")),
         Err(Full::NoCap) => return Ok(Some("cap_missing")),
         Err(Full::Reached(Ceiling::Life(_), _)) => return Ok(Some("total_reached")),
         Err(Full::Reached(Ceiling::Window(_), _) | Full::Currency(Ceiling::Window(_)) | Full::Purchase(_)) => {

@@ -10,7 +10,7 @@
 mod load;
 mod write;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use purser_values::id::{AgentId, GrantId, OrganisationId};
 use purser_values::name::ProviderName;
@@ -52,6 +52,8 @@ pub(crate) enum Ceiling {
 /// Why there is no room.
 #[derive(Clone, Debug)]
 pub(crate) enum Full {
+    /// The books in this currency do not add up, and nobody has looked yet.
+    Stopped,
     /// Nobody has set a cap for an agent of the chain.
     NoCap,
     Currency(Ceiling),
@@ -71,6 +73,8 @@ pub(crate) struct Room {
     /// For each rule that adds up over time, and the moment it is looked at, its window.
     windows: BTreeMap<WindowKey, usize>,
     taken: Vec<Taken>,
+    /// Currencies in which nothing is set aside for now ([`crate::reconcile`]).
+    stopped: BTreeSet<String>,
 }
 
 type BookKey = (AgentId, ProviderName, Month, OrganisationId);
@@ -104,7 +108,7 @@ enum Met<'a> {
 impl Room {
     /// Takes room for the amount in all that apply, and answers the windows of the ceilings; or the first that has none, and takes nothing.
     pub fn take(&mut self, need: &Need<'_>, amount: Money, subject: &str) -> Result<Vec<Window>, Full> {
-        let mut full = None;
+        let mut full = self.stop(amount);
         let mut slots = Vec::new();
         for met in self.met(need) {
             match (self.fits(&met, amount), met) {
@@ -132,7 +136,7 @@ impl Room {
 
     /// Everything that has no room for the amount, in the order in which it would refuse.
     pub fn against(&self, need: &Need<'_>, amount: Money) -> Vec<Full> {
-        self.met(need).iter().filter_map(|met| self.fits(met, amount).err()).collect()
+        self.stop(amount).into_iter().chain(self.met(need).iter().filter_map(|met| self.fits(met, amount).err())).collect()
     }
 
     /// What applies, in the order in which it refuses: the caps of the month, the totals, the ceilings. Each of them once.
@@ -145,12 +149,20 @@ impl Room {
             return met;
         }
         met.extend(need.totals().filter_map(|(grant, _)| self.totals.get(grant)).map(|slot| Met::Slot(*slot)));
+        if self.rules.is_empty() {
+            return met;
+        }
         let mut rules: Vec<&Rule> = need.rules().iter().filter_map(|key| self.rules.get(key)).flatten().collect();
         rules.sort_by(|a, b| a.order().cmp(&b.order()));
         for rule in rules {
             met.push(self.windows.get(&window_key(rule, need)).map_or(Met::Purchase(rule), |slot| Met::Slot(*slot)));
         }
         met
+    }
+
+    fn stop(&self, amount: Money) -> Option<Full> {
+        let is_stopped = !self.stopped.is_empty() && (self.stopped.contains("") || self.stopped.contains(amount.currency().code()));
+        is_stopped.then_some(Full::Stopped)
     }
 
     fn fits(&self, met: &Met<'_>, amount: Money) -> Result<(), Full> {

@@ -205,7 +205,28 @@ create table rail_sandbox_setup (reference {text} primary key, back {text} not n
 alter table payment_method add column stopped {text} not null default '[]';
 alter table rail_sandbox_charge add column provider {text} not null default ''";
 
+/// What the reconciler found, and whether the operator has looked at it.
+const DIFFERENCES: &str = "create table ledger_difference (
+    place {text} not null, off_minor {int} not null, currency {text} not null, what {text} not null,
+    found_at {int} not null, acknowledged_at {int},
+    primary key (place, off_minor)
+){strict}";
+
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "spend",
-    steps: &[LEDGER, CAPS, METHODS, PURCHASES, SANDBOX_RAIL, REFUNDS, SHARES, CEILINGS, RENEWALS, LEAN, RAILS, budgets::BUDGETS],
+    steps: &[
+        LEDGER,
+        CAPS,
+        METHODS,
+        PURCHASES,
+        SANDBOX_RAIL,
+        REFUNDS,
+        SHARES,
+        CEILINGS,
+        RENEWALS,
+        LEAN,
+        RAILS,
+        budgets::BUDGETS,
+        DIFFERENCES,
+    ],
 };

@@ -52,6 +52,8 @@ pub enum UsageRefusal {
     TooManyBlocks,
     #[error("nobody has set a cap for this agent, so it may not spend")]
     NoCap,
+    #[error("the books do not add up, and nothing is set aside until the operator has looked")]
+    LedgerStopped,
     #[error("the grant's total has no room for it")]
     TotalReached,
 }
@@ -64,6 +66,7 @@ impl UsageRefusal {
             Self::BlockDiffers => "usage_block_differs",
             Self::TooManyBlocks => "usage_blocks_too_many",
             Self::NoCap => "cap_missing",
+            Self::LedgerStopped => "ledger_stopped",
             Self::TotalReached => "total_reached",
         }
     }
@@ -195,6 +198,7 @@ fn may_pay(tx: &mut Tx<'_>, env: &Env, token: &PaymentToken, hold: &Hold, ask: &
 
 const fn refusal(full: &Full) -> UsageRefusal {
     match full {
+        Full::Stopped => UsageRefusal::LedgerStopped,
         Full::NoCap => UsageRefusal::NoCap,
         Full::Reached(Ceiling::Life(_), _) => UsageRefusal::TotalReached,
         Full::Currency(Ceiling::Window(_)) | Full::Reached(Ceiling::Window(_), _) | Full::Purchase(_) => {

@@ -1,6 +1,28 @@
-//! Recomputes the invariants from the rows: for tests, for operators, and after a crash.
+//! Recomputes the invariants from the rows: for tests, for operators, after a crash, and once an hour ([`crate::reconcile`]).
+
+use std::collections::BTreeMap;
 
 use purser_db::{DbError, Tx, params};
+use serde::Serialize;
+
+/// One way in which the books do not add up.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Difference {
+    /// The currency in which nothing may be set aside until somebody has looked; empty for all.
+    pub currency: String,
+    /// The invariant, and the account, book or hold that breaks it.
+    pub place: String,
+    /// By how much, in minor units; nought where it is not an amount.
+    pub off_minor: i64,
+    /// The same for people.
+    pub what: String,
+}
+
+impl Difference {
+    fn new(currency: &str, place: String, off_minor: i64, what: String) -> Self {
+        Self { currency: currency.to_owned(), place, off_minor, what }
+    }
+}
 
 use crate::budget;
 
@@ -8,7 +30,7 @@ use crate::budget;
 ///
 /// # Errors
 /// When the store fails.
-pub fn check(tx: &mut Tx<'_>) -> Result<Vec<String>, DbError> {
+pub fn check(tx: &mut Tx<'_>) -> Result<Vec<Difference>, DbError> {
     let mut found = Vec::new();
     sum_zero(tx, &mut found)?;
     balances_follow_from_transfers(tx, &mut found)?;
@@ -21,36 +43,41 @@ pub fn check(tx: &mut Tx<'_>) -> Result<Vec<String>, DbError> {
     Ok(found)
 }
 
-fn sum_zero(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+fn sum_zero(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
     let sql = "select currency, cast(sum(balance) as bigint) as total from ledger_account group by currency";
     for row in tx.query(sql, params![])? {
         let (currency, total): (String, i64) = (row.get("currency")?, row.get("total")?);
         if total != 0 {
-            found.push(format!("sum-zero: the balances in {currency} add up to {total}"));
+            let what = format!("the balances in {currency} add up to {total}");
+            found.push(Difference::new(&currency, "sum-zero".to_owned(), total, what));
         }
     }
     Ok(())
 }
 
-fn balances_follow_from_transfers(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    let sql = "select a.id, a.balance, cast(coalesce(i.amount, 0) as bigint) as got, cast(coalesce(o.amount, 0) as bigint) as gave
+fn balances_follow_from_transfers(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
+    let sql =
+        "select a.id, a.currency, a.balance, cast(coalesce(i.amount, 0) as bigint) as got, cast(coalesce(o.amount, 0) as bigint) as gave
                from ledger_account a
                left join (select target, sum(amount) as amount from ledger_transfer group by target) i on i.target = a.id
                left join (select source, sum(amount) as amount from ledger_transfer group by source) o on o.source = a.id";
     for row in tx.query(sql, params![])? {
         let (balance, got, gave): (i64, i64, i64) = (row.get("balance")?, row.get("got")?, row.get("gave")?);
         if balance != got - gave {
-            found.push(format!("`{}` holds {balance}, its movements say {}", row.get::<String>("id")?, got - gave));
+            let (id, said): (String, i64) = (row.get("id")?, got - gave);
+            let what = format!("`{id}` holds {balance}, its movements say {said}");
+            found.push(Difference::new(&row.get::<String>("currency")?, format!("balance {id}"), balance - said, what));
         }
     }
     Ok(())
 }
 
 /// room + held + captured is the ceiling of every book, total and ceiling; and room is negative only where the cap was lowered below what was used.
-fn cap(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    for Book { name, room, held, captured, cap } in books(tx)? {
+fn cap(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
+    for Book { name, currency, room, held, captured, cap } in books(tx)? {
         if room + held + captured != cap || held < 0 || captured < 0 {
-            found.push(format!("cap: `{name}` has room {room}, held {held}, captured {captured} under a cap of {cap}"));
+            let what = format!("`{name}` has room {room}, held {held}, captured {captured} under a cap of {cap}");
+            found.push(Difference::new(&currency, format!("cap {name}"), room + held + captured - cap, what));
         }
     }
     Ok(())
@@ -58,6 +85,7 @@ fn cap(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
 
 struct Book {
     name: String,
+    currency: String,
     room: i64,
     held: i64,
     captured: i64,
@@ -65,17 +93,17 @@ struct Book {
 }
 
 fn books(tx: &mut Tx<'_>) -> Result<Vec<Book>, DbError> {
-    let sql = "select k.agent, k.provider, k.month, k.cap,
+    let sql = "select k.agent, k.provider, k.month, k.cap, k.currency,
                    (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/room') as room,
                    (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/held') as held,
                    (select balance from ledger_account where id = 'cap/' || k.agent || '/' || k.provider || '/' || k.month || '/captured') as captured
                from spend_book k
-               union all select 'total', t.grant_id, '', t.amount,
+               union all select 'total', t.grant_id, '', t.amount, t.currency,
                    (select balance from ledger_account where id = 'total/' || t.grant_id || '/room') as room,
                    (select balance from ledger_account where id = 'total/' || t.grant_id || '/held') as held,
                    (select balance from ledger_account where id = 'total/' || t.grant_id || '/captured') as captured
                from spend_total t
-               union all select 'ceiling', w.id, '', w.amount,
+               union all select 'ceiling', w.id, '', w.amount, w.currency,
                    (select balance from ledger_account where id = 'ceiling/' || w.id || '/room') as room,
                    (select balance from ledger_account where id = 'ceiling/' || w.id || '/held') as held,
                    (select balance from ledger_account where id = 'ceiling/' || w.id || '/captured') as captured
@@ -85,13 +113,14 @@ fn books(tx: &mut Tx<'_>) -> Result<Vec<Book>, DbError> {
         .map(|row| {
             let parts: [String; 3] = [row.get("agent")?, row.get("provider")?, row.get("month")?];
             let name = parts.join("/").trim_end_matches('/').to_owned();
-            Ok(Book { name, room: row.get("room")?, held: row.get("held")?, captured: row.get("captured")?, cap: row.get("cap")? })
+            let (room, held, captured) = (row.get("room")?, row.get("held")?, row.get("captured")?);
+            Ok(Book { name, currency: row.get("currency")?, room, held, captured, cap: row.get("cap")? })
         })
         .collect()
 }
 
 /// What a book holds is the sum of the lines that are open or being charged.
-fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
     let sql = "select s.agent || '/' || h.provider || '/' || l.month as book, cast(sum(l.amount) as bigint) as total
                from spend_hold_line l join spend_hold h on h.id = l.hold join spend_hold_share s on s.hold = h.id
                where l.state in ('open', 'charging') group by s.agent, h.provider, l.month
@@ -105,7 +134,7 @@ fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError>
 }
 
 /// What a book has captured is the sum of its charges that succeeded, less what came back of them.
-fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
     let sql = "select s.agent || '/' || h.provider || '/' || l.month as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
                from spend_charge c
                left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
@@ -127,38 +156,50 @@ fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), D
 }
 
 /// Nothing comes back that was not taken, or twice.
-fn refund_within_charge(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    let sql = "select c.id from spend_charge c
+fn refund_within_charge(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
+    let sql = "select c.id, c.currency, r.given - c.amount as over from spend_charge c
                join (select charge, sum(amount) as given from spend_refund where state in ('begun', 'succeeded') group by charge) r
                    on r.charge = c.id
                where c.state <> 'succeeded' or r.given > c.amount";
     for row in tx.query(sql, params![])? {
-        found.push(format!("refund-within-charge: more was given back of `{}` than it took", row.get::<String>("id")?));
+        let id: String = row.get("id")?;
+        let what = format!("more was given back of `{id}` than it took");
+        found.push(Difference::new(&row.get::<String>("currency")?, format!("refund-within-charge {id}"), row.get("over")?, what));
     }
     Ok(())
 }
 
-fn compare(tx: &mut Tx<'_>, sql: &'static str, found: &mut Vec<String>, what: &str, pick: impl Fn(&Book) -> i64) -> Result<(), DbError> {
-    let mut sums = std::collections::BTreeMap::new();
+fn compare(
+    tx: &mut Tx<'_>,
+    sql: &'static str,
+    found: &mut Vec<Difference>,
+    what: &str,
+    pick: impl Fn(&Book) -> i64,
+) -> Result<(), DbError> {
+    let mut sums = BTreeMap::new();
     for row in tx.query(sql, params![])? {
         sums.insert(row.get::<String>("book")?, row.get::<i64>("total")?);
     }
     for book in books(tx)? {
         let sum = sums.remove(&book.name).unwrap_or(0);
         if pick(&book) != sum {
-            found.push(format!("token-is-hold: `{}` has {what} {}, its lines say {sum}", book.name, pick(&book)));
+            let said = format!("`{}` has {what} {}, its lines say {sum}", book.name, pick(&book));
+            found.push(Difference::new(&book.currency, format!("{what} {}", book.name), pick(&book) - sum, said));
         }
     }
-    found.extend(sums.into_keys().map(|book| format!("`{book}` has lines and no book")));
+    let lost = |(book, sum): (String, i64)| Difference::new("", format!("{what} {book}"), -sum, format!("`{book}` has lines and no book"));
+    found.extend(sums.into_iter().map(lost));
     Ok(())
 }
 
 /// A line that may be charged belongs to a hold that is open.
-fn token_is_hold(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
-    let sql = "select h.id from spend_hold h join spend_hold_line l on l.hold = h.id where l.state = 'open' and h.state <> 'open'
-               union select h.id from spend_hold h join payment_token t on t.hold = h.id where t.state = 'active' and h.state = 'released'";
+fn token_is_hold(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
+    let sql = "select h.id, h.currency from spend_hold h join spend_hold_line l on l.hold = h.id where l.state = 'open' and h.state <> 'open'
+               union select h.id, h.currency from spend_hold h join payment_token t on t.hold = h.id where t.state = 'active' and h.state = 'released'";
     for row in tx.query(sql, params![])? {
-        found.push(format!("token-is-hold: `{}` has ended and could still be charged", row.get::<String>("id")?));
+        let id: String = row.get("id")?;
+        let what = format!("`{id}` has ended and could still be charged");
+        found.push(Difference::new(&row.get::<String>("currency")?, format!("token-is-hold {id}"), 0, what));
     }
     Ok(())
 }

@@ -49,10 +49,12 @@ async fn whatever_happens_the_ledger_answers_and_stands_as_a_naive_oracle_says()
         let (ledger, mut oracle) = (Ledger::new(db.clone(), 1), Oracle::new());
         ledger.prepare(START.as_secs()).await;
         let mut answers = std::collections::BTreeMap::<String, u64>::new();
+        let mut tallies = Tallies::default();
         for first in (0..operations).step_by(at_once) {
             let numbers: Vec<u64> = (first..operations).take(at_once).collect();
             for (op, outcome) in together(&ledger, SEED, &numbers).await {
                 assert_eq!(outcome, oracle.tell(&op), "{op:?}");
+                tallies.add(&op.act, &outcome);
                 *answers.entry(outcome).or_default() += 1;
             }
             if first % 4096 < u64::try_from(at_once).unwrap() {
@@ -79,9 +81,40 @@ async fn whatever_happens_the_ledger_answers_and_stands_as_a_naive_oracle_says()
             // 5,000 operations are too few to meet the rarest in every order of events.
             assert!(db.engine() == Engine::Postgres || answers.contains_key(must), "the run never met `{must}`: {answers:?}");
         }
-        println!("{:?}: {operations} operations: {answers:?}", db.engine());
+        println!("{:?}: {operations} operations: {tallies:?} {answers:?}", db.engine());
+        for (what, Tally { asked, done }) in [("purchases", tallies.bought), ("charges", tallies.charged), ("refunds", tallies.refunded)] {
+            // A run in which most is refused says little of what happens when money moves.
+            assert!(done * 5 >= asked || what == "refunds" && done > 0, "only {done} of {asked} {what} were let through");
+        }
     })
     .await;
+}
+
+/// How much of what was asked for was let through.
+#[derive(Debug, Default)]
+struct Tallies {
+    bought: Tally,
+    charged: Tally,
+    refunded: Tally,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    asked: u64,
+    done: u64,
+}
+
+impl Tallies {
+    fn add(&mut self, act: &Act, outcome: &str) {
+        let tally = match act {
+            Act::Buy { .. } => &mut self.bought,
+            Act::Begin { .. } => &mut self.charged,
+            Act::Refund { .. } => &mut self.refunded,
+            _ => return,
+        };
+        tally.asked += 1;
+        tally.done += u64::from(matches!(outcome, "ok" | "begun" | "succeeded" | "declined"));
+    }
 }
 
 /// Some operations at once; answered in the order in which they happened.

@@ -38,13 +38,18 @@ impl Connection {
 
     /// The next request is a form.
     pub fn form(&mut self, headers: &[(&str, &str)], body: &str) {
+        self.body("application/x-www-form-urlencoded", headers, body);
+    }
+
+    /// The next request has this body.
+    pub fn body(&mut self, content_type: &str, headers: &[(&str, &str)], body: &str) {
         use std::io::Write as _;
         self.request.clear();
         write!(self.request, "POST {} HTTP/1.1\r\nhost: {}\r\n", self.path, self.host).unwrap();
         for (name, value) in headers {
             write!(self.request, "{name}: {value}\r\n").unwrap();
         }
-        write!(self.request, "content-type: application/x-www-form-urlencoded\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
+        write!(self.request, "content-type: {content_type}\r\ncontent-length: {}\r\n\r\n{body}", body.len()).unwrap();
     }
 
     /// The next request is for what lies at the address.

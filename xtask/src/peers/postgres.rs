@@ -21,12 +21,21 @@ pub enum Source {
     Unpacked,
 }
 
-/// A running server; dropping it stops it.
+/// A running server for tests; dropping it stops it.
 pub fn start(house: &House, source: Source) -> Outcome<Server> {
+    start_as(house, source, server::Use::Tests)
+}
+
+/// The same for measurements: what it commits is on the disk, and it has memory to work with.
+pub fn start_durable(house: &House, source: Source) -> Outcome<Server> {
+    start_as(house, source, server::Use::Measurements)
+}
+
+fn start_as(house: &House, source: Source, purpose: server::Use) -> Outcome<Server> {
     let machine = if source == Source::Any { find::on_machine() } else { None };
     let programs = match machine {
         Some(programs) => programs,
         None => unpack::programs(house)?,
     };
-    progress::step(&format!("start PostgreSQL {} for the tests", programs.version), || Server::start(&programs))
+    progress::step(&format!("start PostgreSQL {}", programs.version), || Server::start(&programs, purpose))
 }

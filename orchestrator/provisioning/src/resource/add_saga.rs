@@ -42,6 +42,7 @@ use crate::gateway::Provider;
 use crate::perform;
 use crate::store::payment;
 use crate::store::resource::{self, Resource, State};
+use crate::till::Order;
 
 pub const KIND: &str = "resource_add";
 
@@ -221,66 +222,92 @@ fn quote_request(row: &Resource) -> Result<QuoteRequest, StepError> {
 async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
     let Some(quote) = state.quote.clone() else { return Ok(state) };
     let (row, _) = parts(&app, &state).await?;
-    let (app_in, caller, key, approval) = (app.clone(), state.caller(), state.resource.to_string(), state.approval.clone());
-    let categories = state.categories.clone();
-    let (hold, sealed) = perform(
-        &app.core,
-        Attempt::new("purchase_hold", &caller, row.id.as_str()),
-        move |tx| -> Result<Done<(HoldId, String)>, PayError> {
-            let app = &app_in;
-            let (held, standing) = permit(tx, app, &caller, &row)?;
-            let granted = standing.grant.as_ref().is_some_and(|grant| grant.irreversible);
-            let approved = match &approval {
-                Some(id) => used_for(tx, app.core.env.now(), id, row.id.as_str())?.is_some(),
-                None => false,
-            };
-            let irreversible_allowed = granted || approved;
-            let purchase = Purchase {
-                spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
-                grant: row.grant.clone(),
-                total: standing.grant.as_ref().and_then(|grant| grant.total),
-                above: standing.links.iter().skip(1).map(share).collect(),
-                provider: row.provider.clone(),
-                project: row.project_name.clone(),
-                environment: row.environment.clone(),
-                categories: categories.clone(),
-                resource: row.id.clone(),
-                quote: accepted(&quote)?,
-                irreversible_allowed,
-                key: key.clone(),
-                limits_url: app.page("/limits"),
-                card_url: app.page("/card"),
-            };
-            // A budget may have been spent since the agent asked; what it set aside before that, it has.
-            if !approved
-                && hold::of_resource(tx, &row.id)?.is_empty()
-                && let Some(spent) = budget_says(tx, app, &purchase)?
-            {
-                return Err(spent.into());
-            }
-            let mut done = hold::place(tx, &app.core.env, &held, &purchase)?.map(|hold| (hold.id, String::new()));
-            let hold = done.value.0.clone();
-            // A repetition finds the token there; its sealed text went down with the same write as the token itself.
-            let sealed = match token::of_hold(tx, &hold)? {
-                Some(_) => payment::text(tx, &row.id)?.ok_or_else(|| OpError::Invalid("the payment token's text is gone".to_owned()))?,
-                None => {
-                    let (issuing, _) = permit(tx, app, &caller, &row)?;
-                    let issued = done.absorb(token::issue(tx, &app.core.env, &issuing, &hold)?);
-                    let sealed = app.core.keyring.seal(&app.core.env, &token_aad(&row.id), issued.plain.expose().as_bytes());
-                    let sealed = STANDARD.encode(sealed.map_err(|e| OpError::Invalid(e.to_string()))?);
-                    payment::keep(tx, &row.id, &sealed)?;
-                    sealed
-                }
-            };
-            done.value.1 = sealed;
-            Ok(done)
-        },
-    )
-    .await
-    .map_err(|e| StepError::of(&e))?;
+    let (caller, attempt) = (state.caller(), Attempt::new("purchase_hold", &state.caller(), row.id.as_str()));
+    let what = Bought {
+        app: app.clone(),
+        caller,
+        row,
+        quote,
+        key: state.resource.to_string(),
+        approval: state.approval.clone(),
+        categories: state.categories.clone(),
+    };
+    let what = std::sync::Arc::new(what);
+    let (prepare, complete) = (what.clone(), what);
+    let order = Order {
+        attempt,
+        prepare: Box::new(move |tx| prepare.purchase(tx)),
+        complete: Box::new(move |tx, hold| complete.token(tx, &hold.id)),
+    };
+    let (hold, sealed) = app.till.take(&app.core, order).await.map_err(|e| StepError::of(&e))?;
     state.hold = Some(hold);
     state.payment_token = Some(sealed);
     Ok(state)
+}
+
+/// What a purchase is of, for the parts of it that run in the write.
+struct Bought {
+    app: App,
+    caller: Caller,
+    row: Resource,
+    quote: Quote,
+    key: String,
+    approval: Option<ApprovalId>,
+    categories: Vec<String>,
+}
+
+impl Bought {
+    /// The purchase and the right to make it, from what is true now.
+    fn purchase(&self, tx: &mut Tx<'_>) -> Result<(Permit<ResourceAdd>, Purchase), PayError> {
+        let Self { app, row, .. } = self;
+        let (held, standing) = permit(tx, app, &self.caller, row)?;
+        let granted = standing.grant.as_ref().is_some_and(|grant| grant.irreversible);
+        let approved = match &self.approval {
+            Some(id) => used_for(tx, app.core.env.now(), id, row.id.as_str())?.is_some(),
+            None => false,
+        };
+        let irreversible_allowed = granted || approved;
+        let purchase = Purchase {
+            spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
+            grant: row.grant.clone(),
+            total: standing.grant.as_ref().and_then(|grant| grant.total),
+            above: standing.links.iter().skip(1).map(share).collect(),
+            provider: row.provider.clone(),
+            project: row.project_name.clone(),
+            environment: row.environment.clone(),
+            categories: self.categories.clone(),
+            resource: row.id.clone(),
+            quote: accepted(&self.quote)?,
+            irreversible_allowed,
+            key: self.key.clone(),
+            limits_url: app.page("/limits"),
+            card_url: app.page("/card"),
+        };
+        // A budget may have been spent since the agent asked; what it set aside before that, it has.
+        if !approved
+            && hold::of_resource(tx, &row.id)?.is_empty()
+            && let Some(spent) = budget_says(tx, app, &purchase)?
+        {
+            return Err(spent.into());
+        }
+        Ok((held, purchase))
+    }
+
+    /// The provider's permission to take what is held, sealed. A repetition finds the token there; its sealed text went down with the
+    /// same write as the token itself.
+    fn token(&self, tx: &mut Tx<'_>, hold: &HoldId) -> Result<Done<String>, PayError> {
+        let Self { app, row, .. } = self;
+        if token::of_hold(tx, hold)?.is_some() {
+            let sealed = payment::text(tx, &row.id)?.ok_or_else(|| OpError::Invalid("the payment token's text is gone".to_owned()))?;
+            return Ok(Done::quiet(sealed));
+        }
+        let (issuing, _) = permit(tx, app, &self.caller, row)?;
+        let issued = token::issue(tx, &app.core.env, &issuing, hold)?;
+        let sealed = app.core.keyring.seal(&app.core.env, &token_aad(&row.id), issued.value.plain.expose().as_bytes());
+        let sealed = STANDARD.encode(sealed.map_err(|e| OpError::Invalid(e.to_string()))?);
+        payment::keep(tx, &row.id, &sealed)?;
+        Ok(issued.map(|_| sealed))
+    }
 }
 
 /// Gives back what was held, and writes down that what was charged is to come back.

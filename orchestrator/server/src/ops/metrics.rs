@@ -40,6 +40,7 @@ struct Inner {
     sagas: IntGaugeVec,
     jobs: IntGaugeVec,
     holds: IntGaugeVec,
+    differences: IntGauge,
     audit_head: IntGauge,
     draining: IntGauge,
 }
@@ -61,11 +62,15 @@ impl Metrics {
             sagas: IntGaugeVec::new(Opts::new("purser_sagas", "Sagas that are not over, and those that are stuck"), &["kind", "state"])?,
             jobs: IntGaugeVec::new(Opts::new("purser_jobs", "Jobs: waiting, tried before, and parked for a person"), &["kind", "state"])?,
             holds: IntGaugeVec::new(Opts::new("purser_holds", "Holds on money that are not over"), &["state"])?,
+            differences: IntGauge::new(
+                "purser_ledger_differences",
+                "Ways in which the ledger does not add up; any above nought is an alarm",
+            )?,
             audit_head: IntGauge::new("purser_audit_head", "Number of the last entry of the audit log")?,
             draining: IntGauge::new("purser_draining", "1 while the process is stopping")?,
             registry,
         };
-        let all: [Box<dyn prometheus::core::Collector>; 9] = [
+        let all: [Box<dyn prometheus::core::Collector>; 10] = [
             Box::new(inner.requests.clone()),
             Box::new(inner.duration.clone()),
             Box::new(inner.refusals.clone()),
@@ -73,6 +78,7 @@ impl Metrics {
             Box::new(inner.sagas.clone()),
             Box::new(inner.jobs.clone()),
             Box::new(inner.holds.clone()),
+            Box::new(inner.differences.clone()),
             Box::new(inner.audit_head.clone()),
             Box::new(inner.draining.clone()),
         ];
@@ -109,6 +115,7 @@ impl Metrics {
         for (state, count) in &counts.holds {
             inner.holds.with_label_values(&[state.as_str()]).set(*count);
         }
+        inner.differences.set(counts.differences);
         inner.audit_head.set(counts.audit_head);
         inner.draining.set(i64::from(phase != Phase::Serving));
         let mut text = Vec::new();
@@ -122,6 +129,7 @@ struct Counts {
     sagas: Vec<(String, String, i64)>,
     jobs: Vec<(String, String, i64)>,
     holds: Vec<(String, i64)>,
+    differences: i64,
     audit_head: i64,
 }
 
@@ -130,6 +138,7 @@ fn count(tx: &mut Tx<'_>) -> Result<Counts, DbError> {
         sagas: purser_flow::standing_by_kind(tx)?,
         jobs: purser_db::jobs::waiting(tx)?,
         holds: purser_spend::hold::open_by_state(tx)?,
+        differences: i64::try_from(purser_spend::reconcile::all(tx)?.len()).unwrap_or(i64::MAX),
         audit_head: purser_audit::head_number(tx)?,
     })
 }

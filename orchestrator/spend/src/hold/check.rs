@@ -80,6 +80,7 @@ pub fn sum(purchase: &Purchase) -> Result<Money, HoldError> {
 pub fn refusal(purchase: &Purchase, full: Full, asked: Money) -> HoldError {
     let rest = |left: i64| Money::from_minor(left.max(0), asked.currency());
     match full {
+        Full::Stopped => HoldError::Stopped { currency: asked.currency() },
         Full::NoCap => HoldError::NoCap { limits_url: purchase.limits_url.clone() },
         Full::Purchase(rule) => {
             let room = rule.amount.minor();

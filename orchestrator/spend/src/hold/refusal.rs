@@ -34,6 +34,8 @@ pub enum HoldError {
     CeilingReached { rule: Box<Rule>, left: Money, asked: Money, resets_at: Option<Timestamp>, limits_url: String },
     #[error("the price is in {asked} and the ceiling of {rule} in {have}")]
     CeilingCurrency { rule: Box<Rule>, have: Currency, asked: Currency },
+    #[error("the books in {currency} do not add up, and nothing is set aside until the operator has looked")]
+    Stopped { currency: Currency },
     #[error("the idempotency key was used for another purchase")]
     KeyReused,
     #[error(transparent)]
@@ -62,6 +64,7 @@ impl PublicError for HoldError {
             Self::TotalReached { .. } => "total_reached",
             Self::CeilingReached { .. } => "ceiling_reached",
             Self::CeilingCurrency { .. } => "ceiling_currency",
+            Self::Stopped { .. } => "ledger_stopped",
             Self::KeyReused => "idempotency_key_reused",
             Self::Store(e) => e.code(),
         }
@@ -76,7 +79,8 @@ impl PublicError for HoldError {
             | Self::CapReached { .. }
             | Self::TotalReached { .. }
             | Self::CeilingReached { .. }
-            | Self::CeilingCurrency { .. } => Kind::Payment,
+            | Self::CeilingCurrency { .. }
+            | Self::Stopped { .. } => Kind::Payment,
             Self::KeyReused => Kind::Conflict,
             Self::Store(e) => e.kind(),
         }
@@ -101,6 +105,9 @@ impl PublicError for HoldError {
                 Some(format!("an owner or admin can raise the ceiling at {limits_url}; an agent cannot"))
             }
             Self::CeilingCurrency { have, .. } => Some(format!("choose a service that is priced in {have}")),
+            Self::Stopped { .. } => {
+                Some("the operator looks with `purser ledger check` and goes on with `purser ledger acknowledge`".to_owned())
+            }
             Self::KeyReused => Some("use a fresh key for a different purchase".to_owned()),
             Self::Store(e) => e.hint(),
         }

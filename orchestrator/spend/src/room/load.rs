@@ -11,6 +11,7 @@ use crate::book::Book;
 use crate::calendar::Zone;
 use crate::ceiling::{self, Window};
 use crate::pot::Pot as _;
+use crate::reconcile;
 use crate::spender::Spender;
 use crate::total::Total;
 
@@ -36,7 +37,7 @@ impl Room {
     }
 
     fn read(tx: &mut Tx<'_>, needs: &[Need<'_>], balances: &'static str) -> Result<Self, DbError> {
-        let mut room = Self::default();
+        let mut room = Self { stopped: reconcile::stopped(tx)?, ..Self::default() };
         room.load_books(tx, needs)?;
         let whole: Vec<&Need<'_>> = needs.iter().filter(|need| need.reach == Reach::All).collect();
         room.load_totals(tx, &whole)?;
@@ -111,6 +112,9 @@ impl Room {
     fn load_windows(&mut self, tx: &mut Tx<'_>, needs: &[&Need<'_>]) -> Result<(), DbError> {
         let keys: Vec<RuleKey> = needs.iter().flat_map(|need| need.rules()).collect::<BTreeSet<_>>().into_iter().collect();
         self.rules = ceiling::rules_at(tx, &keys)?;
+        if self.rules.is_empty() {
+            return Ok(());
+        }
         let mut zones: BTreeMap<String, Zone> = BTreeMap::new();
         let mut wanted: BTreeMap<String, (Window, Vec<WindowKey>)> = BTreeMap::new();
         for need in needs {

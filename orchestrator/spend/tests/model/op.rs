@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 pub const AGENTS: usize = 3;
 pub const PROVIDERS: [&str; 2] = ["slipway", "other"];
 /// The third agent's total, in minor units.
-pub const TOTAL_MINOR: i64 = 400_000_00;
+pub const TOTAL_MINOR: i64 = 120_000_00;
 pub const FIRST_CAP_MINOR: i64 = 3_000_00;
 /// The moment of the first operation, in seconds.
 const BEGIN_S: i64 = 1_795_435_200;
@@ -133,19 +133,19 @@ pub fn op(seed: u64, number: u64) -> Op {
     let at_s = moment(&mut dice, number);
     // Those who act near to each other mostly mean the same provider.
     let near = usize::try_from(number / 64 % 2).unwrap();
-    let provider = if dice.below(12) == 0 { 1 - near } else { near };
+    let provider = if dice.below(20) == 0 { 1 - near } else { near };
     let act = match kind {
-        0..28 => Act::Buy { agent: dice.index(AGENTS), provider, key: number, minor: 1 + dice.minor(40_00), lines: 1 + dice.index(2) },
+        0..28 => Act::Buy { agent: dice.index(AGENTS), provider, key: number, minor: 1 + dice.minor(4_00), lines: 1 + dice.index(2) },
         28..55 => {
             let purchase = before(seed, number, &mut dice, &BUY);
-            Act::Begin { purchase, provider, key: number, line: dice.index(2), minor: dice.minor(25_00) - 30 }
+            Act::Begin { purchase, provider, key: number, line: usize::from(dice.below(6) == 0), minor: dice.minor(1_80) - 3 }
         }
         55..76 => Act::Finish { charge: before(seed, number, &mut dice, &BEGIN), provider, captured: dice.below(4) > 0 },
         76..79 => Act::Release { purchase: before(seed, number, &mut dice, &BUY) },
         79 => Act::Expire,
-        80..88 => Act::Refund { charge: before(seed, number, &mut dice, &BEGIN), provider, key: number, minor: dice.minor(12_00) - 30 },
+        80..88 => Act::Refund { charge: before(seed, number, &mut dice, &BEGIN), provider, key: number, minor: dice.minor(90) - 3 },
         88..94 => Act::FinishRefund { refund: before(seed, number, &mut dice, &REFUND), provider, given: dice.below(4) > 0 },
-        94..96 => Act::Cap { agent: dice.index(AGENTS), minor: dice.minor(8_000_00) },
+        94..96 => Act::Cap { agent: dice.index(AGENTS), minor: dice.minor(30_000_00) },
         96..98 => rule_change(&mut dice),
         98 => Act::Freeze { agent: dice.index(AGENTS), frozen: dice.below(6) == 0 },
         // An earlier one over again: a retry, or a duplicate on its way since long; now and then with another body.
@@ -161,11 +161,11 @@ pub fn op(seed: u64, number: u64) -> Op {
 fn rule_change(dice: &mut Dice) -> Act {
     let rule = dice.index(RULES.len());
     let most = match RULES[rule].2 {
-        Period::Transaction => 90_00,
-        Period::Day => 2_000_00,
-        Period::Week => 8_000_00,
-        Period::Month => 20_000_00,
-        Period::Lifetime => 1_000_000_00,
+        Period::Transaction => 30_00,
+        Period::Day => 6_000_00,
+        Period::Week => 40_000_00,
+        Period::Month => 120_000_00,
+        Period::Lifetime => 8_000_000_00,
     };
     Act::Ceiling { rule, minor: (dice.below(3) > 0).then(|| dice.minor(most)) }
 }

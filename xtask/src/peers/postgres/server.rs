@@ -1,8 +1,8 @@
 //! One throw-away server: its data in a temporary folder, a password that only the tests get, stopped on drop.
 //!
 //! PostgreSQL refuses to run as root, so as root it runs under the uid of `nobody`. `setpriv` makes the kernel stop it
-//! when we die, also on `kill -9`. Durability is off: what the tests prove about it they prove by killing our own
-//! processes, not the machine.
+//! when we die, also on `kill -9`. For tests durability is off: what they prove about it they prove by killing our own
+//! processes, not the machine. For measurements it is on.
 
 use std::fs::{self, Permissions};
 use std::io::Read;
@@ -24,31 +24,48 @@ const START_DEADLINE: Duration = Duration::from_secs(60);
 const STOP_DEADLINE: Duration = Duration::from_secs(20);
 const POLL: Duration = Duration::from_millis(20);
 const ATTEMPTS: u32 = 3;
-const SETTINGS: [&str; 13] = [
+const SETTINGS: [&str; 8] = [
     "listen_addresses=127.0.0.1",
     "unix_socket_directories=",
-    "fsync=off",
-    "synchronous_commit=off",
-    "full_page_writes=off",
     "max_connections=300",
     "max_pred_locks_per_transaction=512",
     "max_locks_per_transaction=256",
-    "shared_buffers=128MB",
-    "autovacuum=off",
     "jit=off",
     "timezone=UTC",
     "log_timezone=UTC",
 ];
 
+/// Fast and forgetful.
+const FOR_TESTS: [&str; 5] = ["fsync=off", "synchronous_commit=off", "full_page_writes=off", "shared_buffers=128MB", "autovacuum=off"];
+/// As an operator would run it on a small machine.
+const FOR_MEASUREMENTS: [&str; 4] = ["fsync=on", "synchronous_commit=on", "shared_buffers=1GB", "max_wal_size=4GB"];
+
+/// What a server is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Use {
+    Tests,
+    Measurements,
+}
+
+impl Use {
+    const fn settings(self) -> &'static [&'static str] {
+        match self {
+            Self::Tests => &FOR_TESTS,
+            Self::Measurements => &FOR_MEASUREMENTS,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub struct Server {
     child: Child,
+    programs: Programs,
     _folder: Temporary,
     url: String,
 }
 
 impl Server {
-    pub fn start(programs: &Programs) -> Outcome<Self> {
+    pub fn start(programs: &Programs, purpose: Use) -> Outcome<Self> {
         temporary::sweep(FOLDER_PREFIX);
         let folder = folder()?;
         let programs = reachable(programs, folder.path())?;
@@ -58,10 +75,10 @@ impl Server {
         // the free port may be taken between our look and its bind
         for _ in 0..ATTEMPTS {
             let port = free_port()?;
-            match launch(&programs, folder.path(), port) {
+            match launch(&programs, folder.path(), port, purpose) {
                 Ok(child) => {
                     let url = format!("postgres://{USER}:{password}@127.0.0.1:{port}/postgres");
-                    return Ok(Self { child, _folder: folder, url });
+                    return Ok(Self { child, programs, _folder: folder, url });
                 }
                 Err(failure) => last = failure,
             }
@@ -72,6 +89,16 @@ impl Server {
     /// A superuser's address of a database; the tests make their own beside it.
     pub fn url(&self) -> &str {
         &self.url
+    }
+
+    /// A program that comes with the server.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.programs.folder.join(name)
+    }
+
+    /// Lets a command run the server's programs: they may need shared libraries that the machine lacks.
+    pub fn lend_libraries(&self, command: &mut Command) {
+        crate::peers::debian::with_libraries(command, &self.programs.libraries);
     }
 }
 
@@ -129,13 +156,13 @@ fn initialise(programs: &Programs, folder: &Path, password: &str) -> Outcome<()>
     fs::remove_file(&secret).context(|| "removing the password file".to_owned())
 }
 
-fn launch(programs: &Programs, folder: &Path, port: u16) -> Outcome<Child> {
+fn launch(programs: &Programs, folder: &Path, port: u16, purpose: Use) -> Outcome<Child> {
     let log = folder.join("log");
     let file = fs::File::create(&log).context(|| "creating the server's log".to_owned())?;
     let errors = file.try_clone().context(|| "opening the server's log".to_owned())?;
     let mut command = as_server_user(programs, "postgres", folder)?;
     command.arg("-D").arg(folder.join("data")).args(["-p", &port.to_string()]);
-    for setting in SETTINGS {
+    for setting in SETTINGS.iter().chain(purpose.settings()) {
         command.args(["-c", setting]);
     }
     // its own process group: Ctrl-C reaches us, and we stop it in order
