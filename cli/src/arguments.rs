@@ -133,7 +133,7 @@ pub enum Command {
     /// For the operator: see the keys that sign, or put new ones in their place
     #[command(subcommand)]
     Keys(KeysCommand),
-    /// The operator's: whether the money adds up
+    /// For the operator: whether the money adds up
     #[command(subcommand)]
     Ledger(LedgerCommand),
     /// For the operator: copy an installation that serves, without its keys

@@ -23,7 +23,8 @@ pub async fn texts(dir: &Path, file: &str, sql: &'static str) -> Vec<String> {
 
 /// Every way in which the ledger does not add up.
 pub async fn ledger_faults(dir: &Path) -> Vec<String> {
-    open(dir, "purser.db").await.read::<_, DbError, _>(purser_spend::verify::check).await.unwrap()
+    let found = open(dir, "purser.db").await.read::<_, DbError, _>(purser_spend::verify::check).await.unwrap();
+    found.into_iter().map(|difference| difference.what).collect()
 }
 
 /// Changes something behind the back of the system, as somebody with the file could.
