@@ -8,7 +8,7 @@ use serde::Serialize;
 /// One way in which the books do not add up.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Difference {
-    /// The currency in which nothing may be set aside until somebody has looked; empty for all.
+    /// The currency in which nothing may be set aside until somebody has looked; empty for all, `-` for none.
     pub currency: String,
     /// The invariant, and the account, book or hold that breaks it.
     pub place: String,
@@ -18,7 +18,15 @@ pub struct Difference {
     pub what: String,
 }
 
+/// Stands in the place of a currency where nothing is stopped: a budget stops nobody, so a wrong one is told and no more.
+const NOTHING: &str = "-";
+
 impl Difference {
+    /// One that stops nothing.
+    pub(crate) fn soft(place: String, off_minor: i64, what: String) -> Self {
+        Self::new(NOTHING, place, off_minor, what)
+    }
+
     fn new(currency: &str, place: String, off_minor: i64, what: String) -> Self {
         Self { currency: currency.to_owned(), place, off_minor, what }
     }

@@ -116,7 +116,7 @@ async fn load(database: &DbConfig, from: &Path, audit: &Path, keyring: Keyring) 
 fn is_right(tx: &mut Tx<'_>, checkpoint: &Checkpoint, keyring: &Keyring) -> Result<Report, BackupError> {
     let log = purser_audit::verify_with(tx, Some(checkpoint), purser_identity::grant::consent_in_event).map_err(BackupError::Log)?;
     if let Some(wrong) = purser_spend::verify::check(tx)?.into_iter().next() {
-        return Err(BackupError::Money(wrong));
+        return Err(BackupError::Money(wrong.what));
     }
     if Keys::opens(tx, keyring).is_ok() { Ok(log) } else { Err(BackupError::OtherKey) }
 }

@@ -11,6 +11,7 @@ use crate::hold::{HeldLine, Hold};
 use crate::limits::BUDGET_RECURRING_S;
 use crate::quote::Recurs;
 use crate::share;
+use crate::verify::Difference;
 
 /// A charge was captured: counts it in every budget that covers it, and raises what follows.
 pub(crate) fn captured(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, charge: &Charge) -> Result<Done<()>, DbError> {
@@ -114,14 +115,15 @@ pub(super) fn recount(tx: &mut Tx<'_>, env: &Env, budget: &Budget) -> Result<(),
 }
 
 /// INVARIANT (budget-counts), recomputed: periods against what was counted in them, and that against the charges themselves.
-pub(crate) fn check(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbError> {
+pub(crate) fn check(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
     let spans = "select s.budget, s.span, s.spent, cast(coalesce((select sum(c.amount) from spend_budget_charge c
                      where c.budget = s.budget and c.span = s.span), 0) as bigint) as counted from spend_budget_span s";
     for row in tx.query(spans, params![])? {
         let (spent, counted): (i64, i64) = (row.get("spent")?, row.get("counted")?);
         if spent != counted {
             let (budget, span): (String, String) = (row.get("budget")?, row.get("span")?);
-            found.push(format!("budget-counts: `{budget}` has spent {spent} in {span}, its charges say {counted}"));
+            let what = format!("`{budget}` has spent {spent} in {span}, its charges say {counted}");
+            found.push(Difference::soft(format!("budget-counts {budget} {span}"), spent - counted, what));
         }
     }
     let charges = "select b.budget, b.charge, b.amount, c.amount - cast(coalesce((select sum(r.amount) from spend_refund r
@@ -131,7 +133,8 @@ pub(crate) fn check(tx: &mut Tx<'_>, found: &mut Vec<String>) -> Result<(), DbEr
         let (amount, stays): (i64, i64) = (row.get("amount")?, row.get("stays")?);
         if amount != stays {
             let (budget, charge): (String, String) = (row.get("budget")?, row.get("charge")?);
-            found.push(format!("budget-counts: `{budget}` counts {amount} of `{charge}`, of which {stays} stays"));
+            let what = format!("`{budget}` counts {amount} of `{charge}`, of which {stays} stays");
+            found.push(Difference::soft(format!("budget-counts {budget} {charge}"), amount - stays, what));
         }
     }
     Ok(())
