@@ -10,12 +10,13 @@ use purser_authority::{Attempt, Done, Event, Permit};
 use purser_db::jobs::NewJob;
 use purser_db::{DbError, Gather, Tx, jobs};
 use purser_spend::hold::{self, Hold, Purchase};
+use purser_spend::token::TokenError;
 use purser_values::Env;
-use purser_values::error::PublicError as _;
+use purser_values::error::{Kind, PublicError as _};
 use purser_values::id::HoldId;
 
 use crate::core::Core;
-use crate::error::PayError;
+use crate::error::{OpError, PayError};
 use crate::perform::{is_refusal, refused};
 
 /// The till of this process, cheap to clone. Its task starts with the first purchase.
@@ -73,7 +74,7 @@ fn run(tx: &mut Tx<'_>, env: &Env, orders: &[Order]) -> Result<Vec<Answer>, DbEr
             Ok(mut done) => {
                 // A hold that cannot be completed must not stay; alone, it is undone with its refusal recorded.
                 let completed = tx.savepoint(|tx| (order.complete)(tx, &done.value));
-                let completed = completed.map_err(|e| DbError::Other(format!("a purchase was not completed: {e}")))?;
+                let completed = own(completed)?.map_err(|e| DbError::Other(format!("a purchase was not completed: {e}")))?;
                 let said = done.absorb(completed);
                 events.append(&mut done.events);
                 follow.append(&mut done.jobs);
@@ -115,7 +116,11 @@ fn alone(tx: &mut Tx<'_>, env: &Env, order: &Order) -> Result<Answer, DbError> {
 fn own<T>(outcome: Result<T, PayError>) -> Result<Result<T, PayError>, DbError> {
     match outcome {
         Err(e) if !is_refusal(e.kind()) => Err(match e {
-            PayError::Store(e) | PayError::Hold(hold::HoldError::Store(e)) => e,
+            PayError::Store(e)
+            | PayError::Op(OpError::Store(e))
+            | PayError::Hold(hold::HoldError::Store(e))
+            | PayError::Token(TokenError::Store(e)) => e,
+            other if other.kind() == Kind::Unavailable => DbError::Unavailable(other.to_string()),
             other => DbError::Other(other.to_string()),
         }),
         outcome => Ok(outcome),

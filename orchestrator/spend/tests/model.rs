@@ -84,7 +84,7 @@ async fn whatever_happens_the_ledger_answers_and_stands_as_a_naive_oracle_says()
         println!("{:?}: {operations} operations: {tallies:?} {answers:?}", db.engine());
         for (what, Tally { asked, done }) in [("purchases", tallies.bought), ("charges", tallies.charged), ("refunds", tallies.refunded)] {
             // A run in which most is refused says little of what happens when money moves.
-            assert!(done * 5 >= asked || what == "refunds" && done > 0, "only {done} of {asked} {what} were let through");
+            assert!(done * 10 >= asked || what == "refunds" && done > 0, "only {done} of {asked} {what} were let through");
         }
     })
     .await;

@@ -13,7 +13,7 @@ struct Wall {
 const WALLS: &[Wall] = &[
     Wall {
         packages: &["axum", "axum-extra", "axum-server"],
-        rooms: &["base/http", "protocol/provider", "orchestrator/server", "slipway/server"],
+        rooms: &["base/http", "protocol/provider", "orchestrator/server", "slipway/server", "tests"],
         why: "surfaces are thin; a domain does not know the web framework",
     },
     Wall {

@@ -47,6 +47,7 @@ pub fn words(action: &str) -> &str {
         "organisation_enable" => "let an organisation go on",
         "signing_key_read" => "see the signing keys",
         "signing_key_rotate" => "change the signing keys",
+        "ledger_acknowledge" => "go on although the books did not add up",
         "terms_read" => "see the accepted terms",
         "agent_read" => "see the agents",
         "agent_delegate" => "let another agent help",
