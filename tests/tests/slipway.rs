@@ -3,6 +3,8 @@
 
 #[path = "slipway/api.rs"]
 mod api;
+#[path = "slipway/billing.rs"]
+mod billing;
 #[path = "slipway/conformance.rs"]
 mod conformance;
 #[path = "slipway/linking.rs"]

@@ -58,7 +58,10 @@ pub enum MailError {
 
 impl Realm {
     /// Enqueues a mail with the write that causes it.
-    pub(crate) fn mail(&self, tx: &mut Tx<'_>, to: &Email, subject: &str, text: String) -> Result<(), MailError> {
+    ///
+    /// # Errors
+    /// When it cannot be sealed, or the store fails.
+    pub fn mail(&self, tx: &mut Tx<'_>, to: &Email, subject: &str, text: String) -> Result<(), MailError> {
         let mail = Mail { to: to.clone(), subject: Subject::new(subject), text };
         let job = mail_job(&self.keyring, &self.env, &mail)?;
         enqueue(tx, &self.env, &job)?;

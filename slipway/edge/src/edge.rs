@@ -100,6 +100,12 @@ impl Edge {
 }
 
 impl EdgeHandle {
+    /// What is counted and limited, for whoever bills it.
+    #[must_use]
+    pub fn traffic(&self) -> Arc<Traffic> {
+        self.traffic.clone()
+    }
+
     /// What each script served since the start.
     #[must_use]
     pub fn counts(&self) -> Vec<Count> {

@@ -7,6 +7,7 @@ use http_body_util::{BodyExt as _, Full};
 
 use crate::host::HostError;
 use crate::route::{Body, Unavailable};
+use crate::traffic::NoPlace;
 
 /// Something the edge has to say for itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,6 +39,11 @@ impl Page {
         Self { status: StatusCode::SERVICE_UNAVAILABLE, title: "Error 1102", text: "The Worker of this site passed its limits." };
     pub const SILENT: Self =
         Self { status: StatusCode::GATEWAY_TIMEOUT, title: "No answer in time", text: "The Worker of this site did not answer in time." };
+    pub const SPENT: Self = Self {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        title: "The plan of this site is used up",
+        text: "The site has used what its owner's plan includes and what is set aside for more. It answers again when there is room.",
+    };
     pub const BUSY: Self = Self {
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "Too many requests under way",
@@ -73,6 +79,15 @@ impl From<&HostError> for Page {
         match e {
             HostError::Missing | HostError::Contradictory | HostError::Invalid => Self::BAD_REQUEST,
             HostError::Misdirected => Self::MISDIRECTED,
+        }
+    }
+}
+
+impl From<NoPlace> for Page {
+    fn from(e: NoPlace) -> Self {
+        match e {
+            NoPlace::Busy => Self::BUSY,
+            NoPlace::Spent => Self::SPENT,
         }
     }
 }

@@ -76,7 +76,7 @@ async fn answer(shared: &Shared, entrance: &Entrance, visit: &mut Visit, parts: 
         return Ok(redirect.map(Payload::Own));
     }
     visit.label = Some(site.label().clone());
-    visit.place = Some(shared.traffic.enter(site.label()).ok_or(Page::BUSY)?);
+    visit.place = Some(shared.traffic.enter(site.label())?);
     if declared_length(&parts).is_some_and(|length| length > limits::BODY_BYTES) {
         return Err(Page::TOO_LARGE);
     }

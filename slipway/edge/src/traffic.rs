@@ -22,6 +22,22 @@ use crate::route::{BodyError, SiteLabel};
 #[derive(Default)]
 pub struct Traffic {
     sites: Mutex<HashMap<Key, Arc<Counters>>>,
+    accounts: Mutex<HashMap<Arc<str>, Arc<Allowance>>>,
+}
+
+/// How many requests of an account were taken since the start, and how many may be.
+struct Allowance {
+    taken: AtomicU64,
+    most: AtomicU64,
+}
+
+/// Why a request finds no place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoPlace {
+    /// As many requests as may be are under way at the site.
+    Busy,
+    /// The account has used what is set aside for it.
+    Spent,
 }
 
 /// Account and script.
@@ -29,6 +45,7 @@ type Key = (Arc<str>, Arc<str>);
 
 #[derive(Default)]
 struct Counters {
+    allowance: Option<Arc<Allowance>>,
     requests: AtomicU64,
     failures: AtomicU64,
     bytes_out: AtomicU64,
@@ -51,14 +68,43 @@ pub struct Count {
 pub struct Place(Arc<Counters>);
 
 impl Traffic {
-    /// Takes a place at the site, or `None` when all are taken.
-    #[must_use]
-    pub fn enter(&self, label: &SiteLabel) -> Option<Place> {
-        let key = (label.account.clone(), label.script.clone());
-        let counters = self.sites.lock().unwrap_or_else(PoisonError::into_inner).entry(key).or_default().clone();
-        counters.requests.fetch_add(1, Ordering::Relaxed);
+    /// Takes a place at the site. What is refused is not counted: it costs nobody anything.
+    ///
+    /// # Errors
+    /// When all places are taken, or the account has used what is set aside for it.
+    pub fn enter(&self, label: &SiteLabel) -> Result<Place, NoPlace> {
+        let counters = self.counters(label);
+        if let Some(allowance) = &counters.allowance {
+            let take = |taken: u64| (taken < allowance.most.load(Ordering::Relaxed)).then_some(taken + 1);
+            allowance.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| NoPlace::Spent)?;
+        }
         let place = Place(counters);
-        (place.0.under_way.fetch_add(1, Ordering::Relaxed) < limits::SITE_REQUESTS).then_some(place)
+        if place.0.under_way.fetch_add(1, Ordering::Relaxed) < limits::SITE_REQUESTS {
+            place.0.requests.fetch_add(1, Ordering::Relaxed);
+            return Ok(place);
+        }
+        if let Some(allowance) = &place.0.allowance {
+            allowance.taken.fetch_sub(1, Ordering::Relaxed);
+        }
+        Err(NoPlace::Busy)
+    }
+
+    /// How many requests of the account may be taken, counted from the start of this process.
+    pub fn set_limit(&self, account: &str, most: u64) {
+        self.allowance(&Arc::from(account)).most.store(most, Ordering::Relaxed);
+    }
+
+    fn counters(&self, label: &SiteLabel) -> Arc<Counters> {
+        let key = (label.account.clone(), label.script.clone());
+        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(Counters { allowance: Some(self.allowance(&label.account)), ..Counters::default() });
+        sites.entry(key).or_insert_with(fresh).clone()
+    }
+
+    fn allowance(&self, account: &Arc<str>) -> Arc<Allowance> {
+        let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
+        let fresh = || Arc::new(Allowance { taken: AtomicU64::new(0), most: AtomicU64::new(u64::MAX) });
+        accounts.entry(account.clone()).or_insert_with(fresh).clone()
     }
 
     /// Every site's counters.
@@ -138,5 +184,38 @@ impl Body for Metered {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn label(account: &str, script: &str) -> SiteLabel {
+        SiteLabel { account: account.into(), script: script.into(), version: "v".into() }
+    }
+
+    #[test]
+    fn an_account_is_served_to_the_request_that_its_limit_names_over_all_its_scripts() {
+        let traffic = Traffic::default();
+        assert!(traffic.enter(&label("a", "one")).is_ok(), "nobody has set a limit yet");
+        traffic.set_limit("a", 100);
+        let served = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..4)
+                .map(|i| {
+                    let (traffic, script) = (&traffic, if i % 2 == 0 { "one" } else { "two" });
+                    scope.spawn(move || (0..60).filter(|_| traffic.enter(&label("a", script)).is_ok()).count())
+                })
+                .collect();
+            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+        });
+        assert_eq!(served, 99);
+        assert_eq!(traffic.enter(&label("a", "three")).err(), Some(NoPlace::Spent));
+        assert!(traffic.enter(&label("b", "one")).is_ok(), "a neighbour is served");
+        let counted: u64 = traffic.counts().iter().filter(|count| &*count.account == "a").map(|count| count.requests).sum();
+        assert_eq!(counted, 100, "what was refused is not counted");
+        traffic.set_limit("a", 101);
+        assert!(traffic.enter(&label("a", "one")).is_ok());
+        assert!(traffic.enter(&label("a", "one")).is_err());
     }
 }

@@ -4,6 +4,7 @@ pub mod get;
 pub mod quote;
 pub mod register;
 pub mod remove;
+pub mod renew;
 pub mod resume;
 
 use purser_values::error::{Kind, PublicError};

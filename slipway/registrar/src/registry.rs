@@ -26,6 +26,9 @@ pub trait Registry: Send + Sync + 'static {
     /// Registers a name. Repeating an order is answered like the first time.
     fn register<'a>(&'a self, order: &'a Order) -> Pending<'a, Registration>;
 
+    /// Renews a name from the end that the order names. One that was renewed from there already is answered as it is now.
+    fn renew<'a>(&'a self, order: &'a Renewal) -> Pending<'a, Registration>;
+
     /// What the registry holds under a name.
     fn info<'a>(&'a self, name: &'a DomainName) -> Pending<'a, Option<Registration>>;
 
@@ -53,6 +56,15 @@ pub struct Order {
     pub name: DomainName,
     pub years: u32,
     pub name_servers: Vec<HostName>,
+}
+
+/// An order for more years of a registered name.
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    pub name: DomainName,
+    /// When it ends as far as we know: an order that was carried out does not find that end again.
+    pub from: Timestamp,
+    pub years: u32,
 }
 
 /// A registered name.

@@ -14,11 +14,12 @@ use slipway_registrar::domain::get::{domain_get, domain_list};
 use slipway_registrar::domain::quote::{QuoteError, domain_quote};
 use slipway_registrar::domain::register::{Register, RegisterError, domain_register};
 use slipway_registrar::domain::remove::{RemoveError, domain_remove};
+use slipway_registrar::domain::renew::domain_renew;
 use slipway_registrar::domain::resume::domain_resume;
 use slipway_registrar::domain::{Domain, Refusal, State};
 use slipway_registrar::registrar::Registrar;
 use slipway_registrar::registry::sandbox::{self, SandboxRegistry, YEARLY};
-use slipway_registrar::registry::{Availability, Order, Pending, Registration, Registry, RegistryError};
+use slipway_registrar::registry::{Availability, Order, Pending, Registration, Registry, RegistryError, Renewal};
 use slipway_registrar::store;
 
 const TABLES: &[Migrations] = &[store::MIGRATIONS, sandbox::MIGRATIONS];
@@ -41,6 +42,13 @@ impl Registry for Lossy {
         Box::pin(async move {
             self.orders.fetch_add(1, Ordering::SeqCst);
             let answer = self.inner.register(order).await;
+            let lost = self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
+            if lost { Err(RegistryError::Transient("the line broke".to_owned())) } else { answer }
+        })
+    }
+    fn renew<'a>(&'a self, order: &'a Renewal) -> Pending<'a, Registration> {
+        Box::pin(async move {
+            let answer = self.inner.renew(order).await;
             let lost = self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
             if lost { Err(RegistryError::Transient("the line broke".to_owned())) } else { answer }
         })
@@ -257,6 +265,26 @@ async fn another_account_sees_and_removes_nothing() {
         assert!(matches!(outcome, Err(RemoveError::NotFound)));
         let stolen = Register { account: stranger, ..order };
         assert!(matches!(w.register(&stolen).await, Err(RegisterError::Conflict)));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_domain_is_renewed_to_the_day_that_was_paid_though_answers_are_lost() {
+    each_engine(TABLES, |db| async {
+        let w = world(db, 0);
+        let order = w.order("shop.test");
+        w.register(&order).await.unwrap();
+        w.registry.lose.store(1, Ordering::SeqCst);
+        let until = START.plus_months(24);
+        assert!(domain_renew(&w.registrar, &order.request, until).await.is_err());
+        for _ in 0..3 {
+            domain_renew(&w.registrar, &order.request, until).await.unwrap();
+        }
+        assert_eq!(w.registry.info(&order.name).await.unwrap().unwrap().expires_at, until, "one year, not more");
+        let (account, name) = (w.account.clone(), order.name.clone());
+        let held = w.registrar.db.read(move |tx| domain_get(tx, &account, &name)).await.unwrap().unwrap();
+        assert!(matches!(held.state, State::Registered { expires_at, .. } if expires_at == until));
     })
     .await;
 }

@@ -18,6 +18,7 @@ mod secrets;
 mod services;
 mod settings;
 mod subdomain;
+mod subscriptions;
 mod upload;
 mod user;
 mod versions;
@@ -60,6 +61,10 @@ fn identity() -> Router<Shared> {
         .route("/user", get(user::get))
         .route("/user/tokens/verify", get(user::verify))
         .route("/memberships", get(accounts::memberships))
+        .route("/user/subscriptions", get(subscriptions::of_user))
+        .route("/accounts/{account}/subscriptions", get(subscriptions::list))
+        .route("/accounts/{account}/subscriptions/{subscription}", get(subscriptions::get))
+        .route("/accounts/{account}/billable/usage", get(subscriptions::usage))
         .route("/accounts", get(accounts::list))
         .route("/accounts/{account}", get(accounts::get))
 }

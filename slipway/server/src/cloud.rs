@@ -12,6 +12,7 @@ use purser_values::Env;
 use purser_values::id::CloudAccountId;
 use purser_wire::manifest::Manifest;
 use slipway_accounts::realm::Realm;
+use slipway_billing::driver::Billing;
 use slipway_dns::server::Nameserver;
 use slipway_registrar::registrar::Registrar;
 use slipway_workers::Workers;
@@ -31,6 +32,7 @@ pub struct Cloud {
     pub registrar: Option<Registrar>,
     pub nameserver: Arc<Nameserver>,
     pub orchestrator: OrchestratorClient,
+    pub billing: Billing,
     pub jobs: Runner,
     /// Tells the runner that something was enqueued here.
     pub wake_jobs: Arc<Notify>,

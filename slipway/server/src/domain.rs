@@ -25,6 +25,7 @@ use slipway_workers::Condition;
 use slipway_workers::view::{CustomDomain, OwnedHost};
 
 use crate::api::envelope::Failure;
+use crate::billing;
 use crate::cloud::Cloud;
 use crate::provider::quote::domain_of;
 
@@ -78,8 +79,10 @@ async fn finish(cloud: &Cloud, resource: &Resource, name: &DomainName) -> Answer
 async fn fail(cloud: &Cloud, resource: &Resource, e: &RegisterError) -> Answer<ProviderError> {
     let body = ErrorBody::new(e.code(), e.to_string());
     let (env, id, why) = (cloud.env.clone(), resource.id.clone(), body.clone());
+    let (realm, failed) = (cloud.realm.clone(), resource.clone());
     let written = cloud.db.write(move |tx| -> Result<_, DbError> {
         resource_fail(tx, &id, &why, env.now())?;
+        billing::ended(tx, &realm, &failed)?;
         refund_begin(tx, &env, &id, &RefundReason::NotDelivered)
     });
     for refund in written.await.map_err(|e| store(&e))? {

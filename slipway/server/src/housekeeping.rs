@@ -9,12 +9,13 @@ use slipway_accounts::provisioning::nonce::nonce_sweep;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::get::resource_pending;
 use slipway_accounts::sweep::people_sweep;
+use slipway_billing::usage::record::usage_sweep;
 use slipway_registrar::domain::resume::domain_resume;
 use slipway_workers::storage::Swept;
 
 use crate::cloud::Shared;
 use crate::provider::order;
-use crate::{events, refunds};
+use crate::{billing, events, refunds};
 
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_secs(20);
@@ -32,6 +33,9 @@ pub async fn run(cloud: Shared) {
     }
     if let Err(e) = refunds::resume(&cloud).await {
         tracing::error!(error = %e, "open refunds were not taken up; their jobs will be, when their leases have run out");
+    }
+    if let Err(e) = billing::resume(&cloud).await {
+        tracing::error!(error = %e, "what is due was not taken up; the jobs will be, when their leases have run out");
     }
     let mut cutoff = cloud.env.now();
     let mut swept = Instant::now();
@@ -59,7 +63,9 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
     let now = cloud.env.now();
     let swept = cloud
         .db
-        .write(move |tx| -> Result<u64, DbError> { Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)? + people_sweep(tx, now)?) })
+        .write(move |tx| -> Result<u64, DbError> {
+            Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)? + people_sweep(tx, now)? + usage_sweep(tx, now)?)
+        })
         .await;
     if let Err(e) = swept {
         tracing::error!(error = %e, "what is over was not forgotten");

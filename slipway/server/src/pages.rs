@@ -5,6 +5,7 @@ pub mod dashboard;
 pub mod terms;
 
 mod authorize;
+mod billing;
 mod connections;
 mod cookie;
 mod failure;
@@ -34,6 +35,12 @@ pub fn router(cloud: Shared) -> Router {
         .route("/oauth/authorize", get(authorize::get))
         .route("/connections", get(connections::get))
         .route("/connections/{id}/cut", post(connections::cut))
+        .route("/billing", get(billing::get))
+        .route("/billing/documents/{name}", get(billing::document))
+        .route("/billing/{id}/cancel", post(billing::cancel))
+        .route("/billing/{id}/keep", post(billing::keep))
+        .route("/billing/{id}/pay", post(billing::pay))
+        .route("/billing/{id}/refund", post(billing::ask_back))
         .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(cloud.clone(), failure::render))
         .with_state(cloud)

@@ -4,6 +4,7 @@
 
 pub mod account;
 pub mod catalogue;
+pub mod change;
 pub mod control;
 pub mod manifest;
 pub mod order;
@@ -21,7 +22,7 @@ use purser_wire::control::{AccountControl, AgentControl};
 use purser_wire::id::ResourceId;
 use purser_wire::manifest::Manifest;
 use purser_wire::quote::{Quote, QuoteRequest};
-use purser_wire::resource::{CreateResource, ResourceEnvelope};
+use purser_wire::resource::{CreateResource, ResourceEnvelope, UpdateResource};
 
 use slipway_accounts::link::scope::{Scope, Scopes};
 
@@ -80,6 +81,14 @@ impl Provider for Slipway {
     async fn resource_rotate(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
         call.require(WRITE)?;
         resource::rotate(&self.0, call, resource_of(id)?).await
+    }
+
+    async fn resource_update(&self, call: &AccountCall, id: &ResourceId, request: UpdateResource) -> Answer<ResourceEnvelope> {
+        call.require(WRITE)?;
+        if request.payment_credentials.is_some() {
+            call.require(PURCHASES)?;
+        }
+        change::update(&self.0, call, resource_of(id)?, request).await
     }
 
     async fn quote_create(&self, call: &AccountCall, request: QuoteRequest) -> Answer<Quote> {

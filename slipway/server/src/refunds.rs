@@ -17,6 +17,8 @@ use purser_wire::refund::{RefundRequest, RefundResponse, RefundStatus};
 use purser_wire::text::excerpt;
 use slipway_accounts::refund::{JOB, Refund, RefundOutcome, RefundState, refund_get, refund_resume, refund_settle};
 
+use slipway_billing::refund::order_given_back;
+
 use crate::cloud::Cloud;
 
 /// Most characters of the orchestrator's words that are kept.
@@ -54,8 +56,15 @@ async fn give(db: &Db, env: &Env, orchestrator: &OrchestratorClient, job: Job) -
     let found = db.read(move |tx| refund_get(tx, &of)).await.map_err(|e| again(e.to_string()))?;
     let Some(refund) = found.filter(|refund| refund.state == RefundState::Intended) else { return Ok(()) };
     let outcome = ask(orchestrator, &refund).await.map_err(again)?;
-    let (now, settling) = (env.now(), outcome.clone());
-    let state = db.write(move |tx| refund_settle(tx, &id, &settling, now)).await.map_err(|e: DbError| again(e.to_string()))?;
+    let (clock, settling, of) = (env.clone(), outcome.clone(), refund.clone());
+    let written = db.write(move |tx| -> Result<RefundState, DbError> {
+        let state = refund_settle(tx, &id, &settling, clock.now())?;
+        if state == RefundState::Succeeded {
+            order_given_back(tx, &clock, &id, &of.charge, of.reason.as_str())?;
+        }
+        Ok(state)
+    });
+    let state = written.await.map_err(|e| again(e.to_string()))?;
     match state {
         RefundState::Succeeded | RefundState::Intended => Ok(()),
         RefundState::Refused => {

@@ -22,6 +22,7 @@ use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
 use purser_values::Env;
 use purser_values::name::{HostName, ParseNameError};
 use slipway_accounts::realm::Realm;
+use slipway_billing::driver::Billing;
 use slipway_dns::server::{DnsConfig, DnsError, Nameserver};
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
 use slipway_edge::workers::WorkersRouter;
@@ -33,6 +34,9 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::billing::meter::EdgeMeter;
+use crate::billing::standing;
+use crate::billing::till::OrchestratorTill;
 use crate::cloud::{Cloud, Shared};
 use crate::config::{Config, ConfigError, Sandbox};
 use crate::keys::{Keys, KeysError, secret_text};
@@ -59,6 +63,7 @@ const UPLOADS_EACH: usize = 2;
 const MIGRATIONS: &[Migrations] = &[
     purser_db::MIGRATIONS,
     slipway_accounts::store::MIGRATIONS,
+    slipway_billing::store::MIGRATIONS,
     slipway_registrar::store::MIGRATIONS,
     slipway_registrar::registry::sandbox::MIGRATIONS,
     slipway_dns::store::MIGRATIONS,
@@ -146,12 +151,18 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let wake_jobs = Arc::new(Notify::new());
     let mut handlers = events::handlers(orchestrator.clone());
     handlers.extend(refunds::handlers(db.clone(), env.clone(), orchestrator.clone()));
-    handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
     let realm =
         Realm { env: env.clone(), key: keys.codes.clone(), keyring: keys.keyring.clone(), public_url: config.public_url.as_str().into() };
+    let till = OrchestratorTill { orchestrator: orchestrator.clone(), keyring: keys.keyring.clone() };
+    let billing = Billing { db: db.clone(), realm: realm.clone(), till: Arc::new(till) };
+    let (stepped, mut steps) = tokio::sync::mpsc::unbounded_channel();
+    // Nobody listens any more only when the process ends.
+    handlers.extend(billing.handlers(Arc::new(move |resource| drop(stepped.send(resource)))));
+    handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
     let cloud = Arc::new(Cloud {
         registrar: registrar(config, &db, &env)?,
         manifest: manifest(&config.public_url, keys.signing.public(), &document)?,
+        billing,
         jobs: Runner::new(db.clone(), env.clone(), handlers, wake_jobs.clone()),
         wake_jobs,
         orchestrator,
@@ -175,6 +186,15 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     sdk.require_assertion = config.orchestrator.require_assertion;
     tokio::spawn(cloud.jobs.clone().run());
     tokio::spawn(housekeeping::run(cloud.clone()));
+    tokio::spawn(EdgeMeter::new(cloud.clone(), edge.traffic()).run());
+    let following = cloud.clone();
+    tokio::spawn(async move {
+        while let Some(resource) = steps.recv().await {
+            if let Err(e) = standing::follow(&following, &resource).await {
+                tracing::error!(%resource, error = %e, "an account does not follow its billing yet");
+            }
+        }
+    });
     Ok(Running { app: app(&cloud, sdk), cloud, edge })
 }
 

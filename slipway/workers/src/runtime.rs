@@ -8,6 +8,7 @@ pub mod process;
 pub mod site;
 
 pub(crate) mod config;
+pub(crate) mod cpu;
 pub(crate) mod gate;
 pub(crate) mod generation;
 pub(crate) mod output;

@@ -131,6 +131,25 @@ impl Workers {
         written.await
     }
 
+    /// How much every account keeps here, in bytes.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn stored(&self) -> Result<Vec<(CloudAccountId, u64)>, WorkersError> {
+        let read = self.0.db.read(|tx| -> Result<_, purser_db::DbError> {
+            let select = "select account, cast(sum(bytes) as bigint) as bytes from worker_blob group by account order by account";
+            let rows = tx.query(select, params![])?;
+            rows.iter().map(|row| Ok((row.parse("account")?, u64::try_from(row.get::<i64>("bytes")?).unwrap_or(0)))).collect()
+        });
+        Ok(read.await?)
+    }
+
+    /// The account's process and the processor time that it has taken since it began, in milliseconds; nothing while it has none.
+    pub async fn cpu_ms(&self, account: &CloudAccountId) -> Option<(u32, u64)> {
+        let pid = self.0.runtime.pid(account).await?;
+        Some((pid, crate::runtime::cpu::of_tree(pid)?))
+    }
+
     /// How Workers run on this host.
     #[must_use]
     pub fn confinement(&self) -> &Confinement {

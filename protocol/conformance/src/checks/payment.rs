@@ -1,4 +1,4 @@
-//! Checks 65 to 67: paid services. The first needs nothing; the others need payment tokens that the provider can redeem.
+//! Checks 65 to 68: paid services. The first and the last need nothing; the others need payment tokens that the provider can redeem.
 
 use purser_values::{Money, Secret};
 use purser_wire::manifest::Extension;
@@ -12,7 +12,7 @@ use crate::world::{Account, Outcome, World};
 pub async fn run(world: &mut World) {
     let Some(alpha) = world.alpha.clone() else { return };
     let Some((service, configuration)) = paid_service(world) else {
-        for number in [65, 66, 67] {
+        for number in [65, 66, 67, 68] {
             world
                 .record(number, Outcome::Skip("the catalogue has no paid service whose configuration can be made up; name one".to_owned()));
         }
@@ -20,6 +20,8 @@ pub async fn run(world: &mut World) {
     };
     let outcome = unpaid(world, &alpha, &service, &configuration).await;
     world.record(65, outcome);
+    let outcome = metered(world, &alpha).await;
+    world.record(68, outcome);
     let Some(payment) = world.probe.options.payment.clone() else {
         for number in [66, 67] {
             world.record(number, Outcome::Skip("no payment tokens were given".to_owned()));
@@ -61,6 +63,30 @@ async fn body(world: &mut World, account: &Account, service: &str, configuration
         }
     }
     body
+}
+
+/// Use is set aside before it accrues (`usage_holds`): a quote takes nothing for it at once, and nobody agrees to a price that is not told.
+async fn metered(world: &mut World, account: &Account) -> Outcome {
+    if !world.speaks(&Extension::UsageHolds) || !world.speaks(&Extension::Quotes) {
+        return Outcome::Skip("the provider does not set use aside".to_owned());
+    }
+    let paid: Vec<Value> = world.catalog.iter().filter(|s| s["pricing"]["type"] == "paid").cloned().collect();
+    let mut faults = Vec::new();
+    for service in paid {
+        let Some(configuration) = sample::fitting(service.get("configuration_schema")) else { continue };
+        let asked = json!({"service_id": service["id"], "configuration": configuration});
+        let request = world.authorized(world.probe.post("quotes", &asked), account);
+        let Ok(answer) = world.probe.send(&request).await else { continue };
+        let lines = answer.json["lines"].as_array().cloned().unwrap_or_default();
+        let by_use: Vec<&Value> = lines.iter().filter(|line| line["period"] == "metered").collect();
+        if by_use.iter().any(|line| line["amount_minor"] != 0) {
+            faults.push(format!("`{}` takes something at once for use", service["id"]));
+        }
+        if !by_use.is_empty() && service["price"]["metered"].as_array().is_none_or(Vec::is_empty) {
+            faults.push(format!("`{}` does not say what use costs", service["id"]));
+        }
+    }
+    Outcome::faultless(&faults)
 }
 
 async fn unpaid(world: &mut World, account: &Account, service: &str, configuration: &Map<String, Value>) -> Outcome {

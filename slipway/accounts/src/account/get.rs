@@ -1,7 +1,7 @@
 //! Looking accounts up.
 
 use purser_db::{DbError, Tx, params};
-use purser_values::id::CloudAccountId;
+use purser_values::id::{CloudAccountId, CloudPersonId};
 
 use super::{Account, read};
 
@@ -23,4 +23,14 @@ pub fn account_list(tx: &mut Tx<'_>) -> Result<Vec<Account>, DbError> {
 /// When the store fails.
 pub fn account_count(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     tx.query_one("select count(*) as n from cloud_account", params![])?.get("n")
+}
+
+/// The accounts that a person owns, oldest first.
+///
+/// # Errors
+/// When the store fails.
+pub fn account_list_of(tx: &mut Tx<'_>, person: &CloudPersonId) -> Result<Vec<Account>, DbError> {
+    let select = "select a.* from cloud_account a join cloud_membership m on m.account = a.id
+                  where m.person = $1 and m.role = 'owner' order by a.created_at, a.id";
+    tx.query(select, params![person])?.iter().map(read).collect()
 }

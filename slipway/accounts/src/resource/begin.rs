@@ -96,7 +96,7 @@ pub fn resource_begin(tx: &mut Tx<'_>, env: &Env, order: &Order) -> Result<Begun
         return Ok(Begun { resource, is_new: false });
     }
     may_order(tx, order)?;
-    if order.service == Service::Workers && !subscription::any_active(tx, &order.account)? {
+    if order.service == Service::Workers && !subscription::has_plan(tx, &order.account)? {
         return Err(ResourceBeginError::PlanNeeded);
     }
     let count = "select count(*) as n from cloud_resource where account = $1 and state in ('pending', 'complete')";

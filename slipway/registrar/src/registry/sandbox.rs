@@ -8,7 +8,7 @@ use purser_db::{Db, DbError, Migrations, Tx, params};
 use purser_values::name::{DomainName, HostName};
 use purser_values::{Currency, Env, Money};
 
-use crate::registry::{Availability, Order, Pending, Registration, Registry, RegistryError};
+use crate::registry::{Availability, Order, Pending, Registration, Registry, RegistryError, Renewal};
 
 /// The registry's tables.
 pub const MIGRATIONS: Migrations = Migrations {
@@ -87,6 +87,24 @@ impl Registry for SandboxRegistry {
                 })
                 .await
                 .map_err(RegistryError::from)
+        })
+    }
+
+    fn renew<'a>(&'a self, order: &'a Renewal) -> Pending<'a, Registration> {
+        Box::pin(async move {
+            special(&order.name)?;
+            let months = i32::try_from(order.years).ok().and_then(|years| years.checked_mul(12));
+            let months = months.ok_or_else(|| RegistryError::Invalid("too many years".to_owned()))?;
+            let order = order.clone();
+            let renewed = self.db.write(move |tx| {
+                let update = "update registry_domain set expires_at = $3 where name = $1 and expires_at = $2";
+                tx.execute(update, params![order.name, order.from, order.from.plus_months(months)])?;
+                find(tx, &order.name)
+            });
+            renewed
+                .await?
+                .map(|(_, registration)| registration)
+                .ok_or_else(|| RegistryError::Invalid("the name is not registered".to_owned()))
         })
     }
 

@@ -11,6 +11,8 @@ use serde_json::{Value, json};
 use slipway_accounts::service::Service as Ours;
 use slipway_registrar::registry::sandbox::YEARLY;
 
+use crate::billing::plans;
+
 use super::manifest::{ACCOUNT_ID, API_BASE_URL, API_TOKEN};
 
 /// What a registered domain gives.
@@ -41,7 +43,7 @@ fn plan(ours: Ours, description: &str, pricing: Pricing) -> Result<Service, Pars
     Ok(Service {
         kind: Some(ServiceKind::Plan),
         group: Some("workers-plan".to_owned()),
-        price: ours.monthly().map(monthly),
+        price: ours.monthly().map(|price| Price { metered: plans::published(ours), ..monthly(price) }),
         ..service(ours, description, vec![Category::Compute], pricing, empty_schema())?
     })
 }
@@ -67,13 +69,17 @@ fn workers() -> Result<Service, ParseWireIdError> {
 }
 
 fn domain() -> Result<Service, ParseWireIdError> {
-    let text =
-        format!("{YEARLY} for a year of a `.test` name, which is what the registry charges; never refunded, never renewed by itself");
+    let text = format!(
+        "{YEARLY} for a year of a `.test` name, which is what the registry charges; never refunded, renewed only with `auto_renew`"
+    );
     let configuration = json!({
         "type": "object",
         "properties": {"domain": {
             "type": "string", "minLength": 3, "maxLength": 253,
             "description": "The exact name to register, such as `example.test`. Nothing else is ever bought in its place.",
+        }, "auto_renew": {
+            "type": "boolean", "default": false,
+            "description": "Whether another year is bought when this one ends. Nothing is renewed that was not chosen so.",
         }},
         "required": ["domain"],
         "additionalProperties": false,

@@ -15,6 +15,7 @@ use slipway_accounts::resource::end::{resource_complete, resource_fail};
 use slipway_accounts::subscription::subscription_start;
 
 use super::refusal;
+use crate::billing;
 use crate::cloud::Cloud;
 
 /// Most characters of the orchestrator's words that are kept.
@@ -97,13 +98,15 @@ async fn record(cloud: &Cloud, resource: &Resource, charge: Charge, outcome: Cha
             ChargeState::Succeeded if resource.service.is_plan() => {
                 subscription_start(tx, &env, &resource, charge.amount)?;
                 resource_complete(tx, &resource.id, env.now())?;
+                billing::paid(tx, &env, &resource, &charge, &outcome)?;
             }
+            ChargeState::Succeeded => billing::paid(tx, &env, &resource, &charge, &outcome)?,
             ChargeState::Refused => {
                 resource_fail(tx, &resource.id, &body, env.now())?;
                 // Another line of the same order may have been paid.
                 refund_begin(tx, &env, &resource.id, &RefundReason::NotDelivered)?;
             }
-            ChargeState::Succeeded | ChargeState::Owed | ChargeState::Refunded | ChargeState::Intended => {}
+            ChargeState::Owed | ChargeState::Refunded | ChargeState::Intended => {}
         }
         Ok(state)
     });

@@ -8,6 +8,7 @@ use slipway_accounts::account::freeze::{account_freeze, account_thaw};
 use slipway_accounts::agent::{agent_start, agent_stop};
 
 use super::refusal;
+use crate::billing::standing;
 use crate::cloud::Cloud;
 
 pub async fn disable(cloud: &Cloud, account: CloudAccountId, control: AgentControl) -> Answer<u64> {
@@ -26,12 +27,12 @@ pub async fn freeze(cloud: &Cloud, account: CloudAccountId, control: AccountCont
     let (id, dark) = (account.clone(), control.dark);
     tracing::info!(%account, dark, "an account is frozen");
     cloud.db.write(move |tx| account_freeze(tx, &id, dark)).await.map_err(|e| refusal::store(&e))?;
-    cloud.workers.account_suspend(&account, dark).await.map_err(|e| refusal::workers(&e))
+    standing::account(cloud, &account).await.map_err(|e| refusal::standing(&e))
 }
 
 pub async fn thaw(cloud: &Cloud, account: CloudAccountId) -> Answer<()> {
     let id = account.clone();
     tracing::info!(%account, "an account is thawed");
     cloud.db.write(move |tx| account_thaw(tx, &id)).await.map_err(|e| refusal::store(&e))?;
-    cloud.workers.account_suspend(&account, false).await.map_err(|e| refusal::workers(&e))
+    standing::account(cloud, &account).await.map_err(|e| refusal::standing(&e))
 }

@@ -29,6 +29,7 @@ use slipway_accounts::token::mint::{TokenOrder, token_mint};
 use slipway_accounts::token::revoke::token_revoke;
 
 use super::{charge, quote, refusal, resource};
+use crate::billing;
 use crate::cloud::{Cloud, Shared};
 
 /// Takes an order and carries it out, as far as it goes.
@@ -147,6 +148,7 @@ fn begin(tx: &mut Tx<'_>, cloud: &Cloud, order: &Order, payment: &Payment) -> Re
         (Service::Free, ResourceState::Pending) => {
             if let Some(price) = resource.service.monthly() {
                 subscription_start(tx, &cloud.env, &resource, price)?;
+                billing::free(tx, &cloud.env, &resource)?;
             }
             complete(tx, cloud, &mut resource)?;
             Ok((resource, None))

@@ -13,6 +13,7 @@ use slipway_accounts::service::Service;
 use slipway_registrar::domain::quote::domain_quote;
 
 use super::refusal;
+use crate::billing::{AUTO_RENEW, USAGE_LINE};
 use crate::cloud::Cloud;
 
 /// Names of the lines that are charged.
@@ -31,15 +32,24 @@ pub async fn create(cloud: &Cloud, account: CloudAccountId, request: &QuoteReque
 pub async fn make(cloud: &Cloud, account: &CloudAccountId, request: &QuoteRequest) -> Answer<Quote> {
     let id = request.service_id.as_str();
     let service: Service = id.parse().map_err(|_| ProviderError::unknown_service(id))?;
-    if request.resource_id.is_some() {
-        return Err(ProviderError::not_supported("quotes for updates"));
+    if request.resource_id.is_some() && !service.is_plan() {
+        return Err(ProviderError::not_supported("quotes for updates of what is not a plan"));
     }
     let (lines, irreversible) = match (service, service.monthly()) {
         (Service::Domain, _) => (vec![domain_line(cloud, account, &request.configuration).await?], true),
-        (_, Some(price)) if price.is_positive() => (vec![line(PLAN_LINE, format!("{service}, one month"), price, Period::Month)?], false),
+        (_, Some(price)) if price.is_positive() => (vec![plan_line(service, price)?, usage_line(service, price.currency())?], false),
         _ => (Vec::new(), false),
     };
     assemble(&cloud.env, request, lines, irreversible)
+}
+
+fn plan_line(service: Service, price: Money) -> Answer<QuoteLine> {
+    line(PLAN_LINE, format!("{service}, one month"), price, Period::Month)
+}
+
+/// Nothing at once: what use costs beyond what the plan includes is in the catalogue.
+fn usage_line(service: Service, currency: Currency) -> Answer<QuoteLine> {
+    line(USAGE_LINE, format!("{service}, use beyond what it includes"), Money::zero(currency), Period::Metered)
 }
 
 async fn domain_line(cloud: &Cloud, account: &CloudAccountId, configuration: &Map<String, Value>) -> Answer<QuoteLine> {
@@ -47,7 +57,9 @@ async fn domain_line(cloud: &Cloud, account: &CloudAccountId, configuration: &Ma
     let name = domain_of(configuration)?;
     let quote = domain_quote(registrar, account, &name, 1).await.map_err(|e| refusal::public(&e))?;
     let description = if quote.price.is_zero() { format!("{name}, already paid") } else { format!("{name}, one year") };
-    line(DOMAIN_LINE, description, quote.price, Period::Year)
+    // What is not renewed by itself comes once: nobody sets money aside for another year of it.
+    let renews = configuration.get(AUTO_RENEW).and_then(Value::as_bool).unwrap_or(false) && !quote.price.is_zero();
+    line(DOMAIN_LINE, description, quote.price, if renews { Period::Year } else { Period::Once })
 }
 
 /// The exact name that a configuration asks for.

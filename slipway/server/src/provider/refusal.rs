@@ -8,6 +8,8 @@ use slipway_accounts::quote::QuoteAcceptError;
 use slipway_accounts::resource::begin::ResourceBeginError;
 use slipway_workers::WorkersError;
 
+use crate::billing::standing::StandingError;
+
 /// A failure of the store: a repeat may get past it.
 pub fn store(e: &DbError) -> ProviderError {
     ProviderError { retry_after: Some(1), ..ProviderError::internal(e) }
@@ -15,6 +17,11 @@ pub fn store(e: &DbError) -> ProviderError {
 
 /// A failure of the runtime, where none was to be expected.
 pub fn workers(e: &WorkersError) -> ProviderError {
+    ProviderError { retry_after: Some(1), ..ProviderError::internal(e) }
+}
+
+/// The sites of an account did not follow: a repeat may get past it.
+pub fn standing(e: &StandingError) -> ProviderError {
     ProviderError { retry_after: Some(1), ..ProviderError::internal(e) }
 }
 

@@ -20,7 +20,7 @@ use slipway_accounts::token::revoke::token_revoke;
 use super::manifest::{ACCOUNT_ID, API_BASE_URL, API_TOKEN, api_url};
 use super::{catalogue, order, quote, refusal};
 use crate::cloud::{Cloud, Shared};
-use crate::{endpoints, release};
+use crate::{billing, endpoints, release};
 
 /// The resource as it is. A token is never shown again.
 pub async fn get(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) -> Answer<ResourceEnvelope> {
@@ -78,11 +78,12 @@ async fn end(cloud: &Cloud, resource: Resource, why: Why) -> Answer<ResourceEnve
     if resource.service == Service::Domain {
         release::domain(cloud, &resource, &quote::domain_of(&resource.configuration)?, refund.clone()).await?;
     }
-    let env = cloud.env.clone();
+    let (env, realm) = (cloud.env.clone(), cloud.realm.clone());
     let written = cloud.db.write(move |tx| {
         if resource.service.is_plan() {
             subscription_cancel(tx, &resource, env.now())?;
         }
+        billing::ended(tx, &realm, &resource)?;
         if let Some(reason) = &refund {
             refund_begin(tx, &env, &resource.id, reason)?;
         }

@@ -1,0 +1,120 @@
+//! The end of a stretch: its blocks are charged for what was used, and its invoice is issued.
+
+use purser_db::{DbError, Tx, params};
+use purser_values::id::{ChargeId, CloudResourceId};
+use purser_values::{Env, Money, Timestamp};
+use purser_wire::usage::block_period;
+
+use super::{Block, BlockState, Stretch, blocks, counted, read, set_block, sum};
+use crate::charge::{self, Charge, Purpose};
+use crate::invoice::{self, Draft, Line};
+use crate::price::Rated;
+use crate::subscription::Subscription;
+
+/// Ends the stretch that is open; what is counted from now on is another's. Tells whether there was one.
+pub(crate) fn close(tx: &mut Tx<'_>, resource: &CloudResourceId, at: Timestamp) -> Result<bool, DbError> {
+    let update = "update bill_usage set state = 'closing', end_at = $2 where resource = $1 and state = 'open'";
+    Ok(tx.execute(update, params![resource, at])? > 0)
+}
+
+/// The oldest stretch that has ended and is not paid.
+pub(crate) fn closing(tx: &mut Tx<'_>, resource: &CloudResourceId) -> Result<Option<Stretch>, DbError> {
+    let select = "select * from bill_usage where resource = $1 and state = 'closing' order by number limit 1";
+    tx.query_opt(select, params![resource])?.as_ref().map(read).transpose()
+}
+
+/// What the stretch cost, and how much of each block that takes. A block that was asked for and not answered holds nothing of ours to take.
+fn shares(tx: &mut Tx<'_>, stretch: &Stretch) -> Result<(Vec<Rated>, Vec<(Block, Money)>), DbError> {
+    let rated = stretch.prices.rate(&counted(tx, stretch)?);
+    let zero = Money::zero(stretch.prices.currency);
+    let mut rest = sum(rated.iter().map(|rated| rated.amount), zero)?;
+    let mut shares = Vec::new();
+    for block in blocks(tx, stretch)? {
+        if matches!(block.state, BlockState::Asked | BlockState::Refused) {
+            continue;
+        }
+        let part = Money::from_minor(rest.minor().min(block.amount.minor()), zero.currency());
+        rest = rest.checked_sub(part).map_err(|e| DbError::Corrupt(e.to_string()))?;
+        shares.push((block, part));
+    }
+    Ok((rated, shares))
+}
+
+/// The next charge of the stretch; without one the stretch is closed and its invoice issued.
+pub(crate) fn next_charge(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, stretch: &Stretch) -> Result<Option<Charge>, DbError> {
+    let (rated, shares) = shares(tx, stretch)?;
+    for (block, part) in shares.iter().filter(|(block, _)| block.state == BlockState::Reserved) {
+        if part.is_positive() {
+            let period = block_period(&stretch.name.to_string(), block.block);
+            return charge::begin(tx, env, sub, Purpose::Usage, &period, *part).map(Some);
+        }
+        set_block(tx, stretch, block.block, BlockState::Reserved, BlockState::Free)?;
+    }
+    finish(tx, env, sub, stretch, &rated, &shares)?;
+    Ok(None)
+}
+
+/// The outcome of a block's charge.
+pub(crate) fn charged(tx: &mut Tx<'_>, charge: &Charge, succeeded: bool) -> Result<(), DbError> {
+    let Some(stretch) = closing(tx, &charge.resource)? else { return Err(DbError::Corrupt(format!("`{}` is for no use", charge.id))) };
+    let block = charge.period.rsplit_once('/').and_then(|(_, block)| block.parse().ok());
+    let block: u32 = block.ok_or_else(|| DbError::Corrupt(format!("`{}` names no block", charge.period)))?;
+    let to = if succeeded { BlockState::Charged } else { BlockState::Unpaid };
+    set_block(tx, &stretch, block, BlockState::Reserved, to)?;
+    if succeeded {
+        let insert = "update bill_charge set invoice = $2 where id = $1";
+        tx.execute(insert, params![charge.id, pending(&stretch)])?;
+    }
+    Ok(())
+}
+
+/// Marks the charges of a stretch until its invoice has a number.
+fn pending(stretch: &Stretch) -> String {
+    format!("usage/{}", stretch.number)
+}
+
+fn finish(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    sub: &Subscription,
+    stretch: &Stretch,
+    rated: &[Rated],
+    shares: &[(Block, Money)],
+) -> Result<(), DbError> {
+    let zero = Money::zero(stretch.prices.currency);
+    let cost = sum(rated.iter().map(|rated| rated.amount), zero)?;
+    let captured = sum(shares.iter().filter(|(block, _)| block.state == BlockState::Charged).map(|(_, part)| *part), zero)?;
+    if captured.is_positive() {
+        let select = "select id from bill_charge where resource = $1 and invoice = $2 order by created_at, id";
+        let rows = tx.query(select, params![sub.resource, pending(stretch)])?;
+        let charges: Vec<ChargeId> = rows.iter().map(|row| row.parse("id")).collect::<Result<_, _>>()?;
+        let mut lines: Vec<Line> = rated.iter().filter(|rated| rated.used > 0).map(|rated| line(stretch, rated)).collect();
+        let free = captured.checked_sub(cost).map_err(|e| DbError::Corrupt(e.to_string()))?;
+        if !free.is_zero() {
+            lines.push(Line::amount("Use beyond what was set aside, not charged".to_owned(), free));
+        }
+        invoice::issue(tx, env, &Draft::invoice(sub, lines, charges, captured))?;
+    }
+    // The token is of no use any more.
+    let update = "update bill_usage set state = 'closed', token = null where resource = $1 and number = $2";
+    tx.execute(update, params![stretch.resource, stretch.number]).map(drop)
+}
+
+fn line(stretch: &Stretch, rated: &Rated) -> Line {
+    let price = rated.price.over.map_or_else(
+        || "included".to_owned(),
+        |over| {
+            let each = Money::from_minor(over.amount_minor, stretch.prices.currency);
+            format!("{each} for each {} beyond {}", over.per, rated.price.included)
+        },
+    );
+    Line {
+        description: format!("{} ({})", rated.price.meter.words(), rated.price.meter.name()),
+        start: Some(stretch.start),
+        end: stretch.end,
+        quantity: rated.used,
+        unit_price: price,
+        amount_minor: rated.amount.minor(),
+        of_line: None,
+    }
+}

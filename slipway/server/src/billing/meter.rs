@@ -1,0 +1,158 @@
+//! What the edge counted, brought to the books every second; and how much more each account may be served.
+//!
+//! Processor time is the kernel's count of an account's processes, taken when it served something; storage is what it keeps, once an hour.
+//!
+//! Counts leave memory under the id of their batch, so that one that was written and not heard of is not written twice. What a crash takes
+//! along was served and is not billed. The edge stops an account at the number that its room allows, to the request.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use purser_db::DbError;
+use purser_values::id::CloudAccountId;
+use slipway_accounts::account::get::account_list;
+use slipway_billing::driver::RunError;
+use slipway_billing::price::{Meter, Use};
+use slipway_billing::usage::record::{Count, usage_record};
+use slipway_edge::traffic::Traffic;
+
+use crate::cloud::Cloud;
+
+/// Time between two batches.
+const ROUND: Duration = Duration::from_secs(1);
+/// Money is set aside for what the last rounds make likely in so many rounds to come, and for this much at least.
+const ROUNDS_AHEAD: u64 = 30;
+const REQUESTS_AHEAD: u64 = 1_000;
+
+const HOUR_S: i64 = 3_600;
+
+/// The meter of this process.
+pub struct EdgeMeter {
+    cloud: Arc<Cloud>,
+    traffic: Arc<Traffic>,
+    /// What was written of each account and script.
+    written: HashMap<(Arc<str>, Arc<str>), u64>,
+    /// A batch that may or may not have been written.
+    open: Option<Batch>,
+    /// The process of each account, and the processor time of it that was counted.
+    processes: HashMap<CloudAccountId, (u32, u64)>,
+    /// Accounts that are near what they may use, with their last rate: looked at in every round, so that they go on when there is room.
+    near: BTreeMap<CloudAccountId, u64>,
+    /// The hour whose storage was counted.
+    hour: i64,
+}
+
+#[derive(Clone)]
+struct Batch {
+    id: String,
+    counts: Vec<Count>,
+    seen: HashMap<(Arc<str>, Arc<str>), u64>,
+}
+
+impl EdgeMeter {
+    #[must_use]
+    pub fn new(cloud: Arc<Cloud>, traffic: Arc<Traffic>) -> Self {
+        Self { cloud, traffic, written: HashMap::new(), open: None, processes: HashMap::new(), near: BTreeMap::new(), hour: 0 }
+    }
+
+    /// Runs for ever; spawn it.
+    pub async fn run(mut self) {
+        // What an account had used up before a start is used up after it.
+        match self.cloud.db.read(account_list).await {
+            Ok(all) => self.near = all.into_iter().map(|account| (account.id, 0)).collect(),
+            Err(e) => tracing::error!(error = %e, "the accounts' limits are not set yet"),
+        }
+        loop {
+            if let Err(e) = self.round().await {
+                tracing::error!(error = %e, "what was served is not in the books yet");
+            }
+            tokio::time::sleep(ROUND).await;
+        }
+    }
+
+    /// Writes what was counted since the last round, and sets each account's limit.
+    ///
+    /// # Errors
+    /// When the store fails; the counts stay here until it works.
+    pub async fn round(&mut self) -> Result<(), DbError> {
+        let batch = match self.open.take() {
+            Some(batch) => batch,
+            None => self.take().await,
+        };
+        if !batch.counts.is_empty() {
+            self.open = Some(batch.clone());
+            let (env, id, counts) = (self.cloud.env.clone(), batch.id.clone(), batch.counts.clone());
+            self.cloud.db.write(move |tx| usage_record(tx, &env, &id, &counts)).await?;
+            self.open = None;
+            self.written = batch.seen;
+        }
+        let mut served = std::mem::take(&mut self.near);
+        for count in batch.counts.iter().filter(|count| count.meter == Meter::Requests) {
+            let rate = served.entry(count.account.clone()).or_default();
+            *rate = count.quantity.saturating_add(*rate / 2);
+        }
+        for (account, rate) in served {
+            match self.limit(&account, rate).await {
+                Ok(true) => {}
+                Ok(false) => {
+                    self.near.insert(account, rate);
+                }
+                Err(e) => {
+                    tracing::warn!(%account, error = %e, "no more is set aside for an account at present");
+                    self.near.insert(account, rate);
+                }
+            }
+        }
+        self.storage().await
+    }
+
+    /// What each account keeps counts once for each hour. The hour is the batch's id: nobody counts it twice.
+    async fn storage(&mut self) -> Result<(), DbError> {
+        let hour = self.cloud.env.now().as_secs().div_euclid(HOUR_S);
+        if hour == self.hour {
+            return Ok(());
+        }
+        let stored = self.cloud.workers.stored().await.map_err(|e| DbError::Other(e.to_string()))?;
+        let count = |(account, bytes)| Count { account, script: String::new(), meter: Meter::StorageByteHours, quantity: bytes };
+        let (env, counts): (_, Vec<Count>) = (self.cloud.env.clone(), stored.into_iter().map(count).collect());
+        self.cloud.db.write(move |tx| usage_record(tx, &env, &format!("storage/{hour}"), &counts)).await?;
+        self.hour = hour;
+        Ok(())
+    }
+
+    /// The processor time of an account's code since it was last looked at. A new process begins at nothing.
+    async fn cpu(&mut self, account: &CloudAccountId) -> Option<Count> {
+        let (pid, now) = self.cloud.workers.cpu_ms(account).await?;
+        let before = self.processes.insert(account.clone(), (pid, now)).filter(|(of, _)| *of == pid).map_or(0, |(_, ms)| ms);
+        let quantity = now.saturating_sub(before);
+        (quantity > 0).then(|| Count { account: account.clone(), script: String::new(), meter: Meter::CpuMs, quantity })
+    }
+
+    async fn take(&mut self) -> Batch {
+        let mut batch = Batch { id: hex::encode(self.cloud.env.bytes::<16>()), counts: Vec::new(), seen: HashMap::new() };
+        for count in self.traffic.counts() {
+            let key = (count.account.clone(), count.script.clone());
+            let quantity = count.requests.saturating_sub(self.written.get(&key).copied().unwrap_or(0));
+            if let (Ok(account), true) = (count.account.parse(), quantity > 0) {
+                batch.counts.push(Count { account, script: count.script.to_string(), meter: Meter::Requests, quantity });
+            }
+            batch.seen.insert(key, count.requests);
+        }
+        let served: BTreeSet<CloudAccountId> = batch.counts.iter().map(|count| count.account.clone()).collect();
+        for account in served {
+            batch.counts.extend(self.cpu(&account).await);
+        }
+        batch
+    }
+
+    /// Sets the account's limit; tells whether there is ample room below it.
+    async fn limit(&self, account: &CloudAccountId, rate: u64) -> Result<bool, RunError> {
+        let more = rate.saturating_mul(ROUNDS_AHEAD).max(REQUESTS_AHEAD);
+        let room = self.cloud.billing.make_room(account, &Use::from([(Meter::Requests, more)])).await?;
+        let left = room.map_or(u64::MAX, |room| room.left(Meter::Requests));
+        let written: u64 = self.written.iter().filter(|((of, _), _)| **of == *account.as_str()).map(|(_, n)| *n).sum();
+        self.traffic.set_limit(account.as_str(), written.saturating_add(left));
+        Ok(left >= more)
+    }
+}
