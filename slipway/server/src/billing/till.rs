@@ -45,6 +45,8 @@ impl Till for OrchestratorTill {
                     succeeded: match answer.status {
                         ChargeStatus::Succeeded => true,
                         ChargeStatus::Declined | ChargeStatus::Refused => false,
+                        // A bank wants to see the person: the same key asks again until it is decided.
+                        ChargeStatus::Pending => return Err(Unanswered("the payment waits for its person".to_owned())),
                         ChargeStatus::Other(word) => return Err(unclear(&word)),
                     },
                     charge: answer.id.to_string(),
