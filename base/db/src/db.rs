@@ -55,7 +55,7 @@ impl Db {
         }
     }
 
-    /// A number that is another one after every write of this process, once somebody can know of the write: while it stays the same,
+    /// A number that is another one after every write of this process that changed something, once somebody can know of the write: while it stays the same,
     /// what was read here is still so, as far as this process goes. Others may have written all the same.
     #[must_use]
     pub fn writes(&self) -> u64 {

@@ -28,7 +28,8 @@ impl Commits {
         }
     }
 
-    /// Called after every commit and before anybody learns of it; one that failed may have been kept all the same.
+    /// Called after every commit that may have changed something, and before anybody learns of it; one that failed may have been kept
+    /// all the same.
     pub fn tried(&self) {
         self.0.tried.fetch_add(1, Ordering::SeqCst);
     }

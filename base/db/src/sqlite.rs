@@ -162,6 +162,7 @@ fn commit_group(
     commits: &Commits,
 ) -> Result<(), DbError> {
     connection.execute_batch("begin immediate")?;
+    let changes = connection.total_changes();
     let mut next = 0;
     loop {
         while next < group.len() {
@@ -187,7 +188,10 @@ fn commit_group(
     }
     let began = Instant::now();
     let committed = connection.execute_batch("commit");
-    commits.tried();
+    // who looks for work and finds none has written nothing that anybody can read
+    if connection.total_changes() != changes {
+        commits.tried();
+    }
     committed.map_err(|e| {
         let _ = connection.execute_batch("rollback");
         DbError::from(e)

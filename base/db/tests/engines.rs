@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use purser_db::idempotency::{self, Reservation};
 use purser_db::jobs::{self, Job, JobFailure, NewJob, Runner};
 use purser_db::testing::{START, each_engine};
-use purser_db::{DbError, Migrations, Tx, params};
+use purser_db::{DbError, Engine, Migrations, Tx, params};
 use purser_values::{Env, Sha256Digest};
 
 const TABLES: &[Migrations] = &[
@@ -45,6 +45,10 @@ async fn the_number_of_writes_is_another_one_once_a_write_is_known_and_reads_lea
         assert!(after > before);
         db.read::<_, DbError, _>(|tx| tx.query("select room from cap", params![])).await.unwrap();
         assert_eq!(db.writes(), after);
+        db.write::<_, DbError, _>(|tx| tx.execute("update cap set room = 0 where id = 'nobody'", params![])).await.unwrap();
+        assert!(db.writes() == after || db.engine() == Engine::Postgres, "looking for work in vain is no write");
+        db.write::<_, DbError, _>(|tx| tx.query("update cap set room = 6 returning id", params![])).await.unwrap();
+        assert!(db.writes() > after);
     })
     .await;
 }
