@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use purser_client::{ProviderClient, ProviderEndpoint, Signer};
+use purser_client::{Identity, ProviderClient, ProviderEndpoint, Signer};
 use purser_conformance::StubOrchestrator;
 use purser_conformance::options::Payment as _;
 use purser_http::{Fetcher, Origin};
@@ -111,7 +111,8 @@ async fn customer(base: &Url, stub: &StubOrchestrator, domain: &str) -> Vec<(Str
     let fetcher = Fetcher::new(vec![Origin::of(base).unwrap()]).unwrap();
     let manifest = purser_client::Discovery::new(fetcher.clone()).manifest(base).await.unwrap();
     stub.trust(manifest.keys.iter().map(|key| serde_json::from_value(key.clone()).unwrap()).collect());
-    let signer = Signer { secret: SECRET.to_owned().into(), keys: std::sync::Arc::new(stub.attestor().key), env: Env::system() };
+    let signer =
+        Signer { identity: Identity::Secret(SECRET.to_owned().into()), keys: std::sync::Arc::new(stub.attestor().key), env: Env::system() };
     let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&manifest), signer);
     let mut request = AccountRequest::new(
         "ar_1".parse().unwrap(),

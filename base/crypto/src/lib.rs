@@ -1,7 +1,8 @@
 //! Cryptography as the house uses it: few algorithms, typed keys, strict parsers.
 //!
 //! All primitives come from aws-lc-rs. This crate only fixes the choices: AES-256-GCM for sealing, HMAC-SHA-256 for
-//! codes and shared-secret signatures, Ed25519 and ES256 for signatures (and RS256, of passkeys only), SHA-256 for digests.
+//! codes and shared-secret signatures, Ed25519 and ES256 for signatures, SHA-256 for digests. RS256 and PS256
+//! are verified where others sign with them (passkeys, companies, issuers of workloads), and nothing here signs so.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod encoding;

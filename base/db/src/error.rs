@@ -19,6 +19,8 @@ pub enum DbError {
     Unavailable(String),
     #[error("migration {0} was changed after it was applied")]
     MigrationChanged(String),
+    #[error("the database is PostgreSQL {0}; use PostgreSQL {oldest} or later", oldest = crate::postgres::OLDEST)]
+    TooOld(i64),
     #[error("the store failed: {0}")]
     Other(String),
 }

@@ -21,11 +21,12 @@ const TABLE: &str = "create table if not exists migration (
 
 pub async fn run(db: &Db, env: &Env, all: &'static [Migrations]) -> Result<(), DbError> {
     let env = env.clone();
+    db.write::<_, DbError, _>(|tx| tx.batch(&table(tx.engine()))).await?;
     db.write(move |tx| {
-        tx.batch(&table(tx.engine()))?;
         if tx.engine() == Engine::Postgres {
-            // One node migrates at a time; the others wait here and then find nothing left to do.
-            tx.query("select 1 as one from pg_advisory_xact_lock(727373)", params![])?;
+            // One node migrates at a time; the others wait here and then find nothing left to do. It must be the first statement, and
+            // no query: only a lock of a table waits before the transaction's snapshot is taken.
+            tx.batch("lock table migration in share row exclusive mode")?;
         }
         for migrations in all {
             for (step, text) in migrations.steps.iter().enumerate() {

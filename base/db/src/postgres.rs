@@ -24,6 +24,8 @@ use crate::value::Value;
 
 /// Connections in the pool.
 const CONNECTIONS: usize = 16;
+/// The oldest PostgreSQL that is taken.
+pub const OLDEST: i64 = 15;
 /// Times that a write runs before contention is reported.
 const ATTEMPTS: u32 = 30;
 /// Times that a write runs again because a key was there already: run anew, the closure sees the rival's row and can answer.
@@ -131,7 +133,8 @@ impl Postgres {
         let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager).max_size(CONNECTIONS).build().map_err(|e| DbError::Unavailable(e.to_string()))?;
         let postgres = Self { pool, commits: Commits::default() };
-        postgres.session().await?;
+        let row = postgres.session().await?.client.query_one("select current_setting('server_version_num')::bigint", &[]).await?;
+        supported(row.try_get(0)?)?;
         Ok(postgres)
     }
 
@@ -174,6 +177,12 @@ impl Postgres {
         })
         .await
     }
+}
+
+/// Whether the server is one that this program is tested with; the number is its own, such as `150004`.
+fn supported(version: i64) -> Result<(), DbError> {
+    let major = version / 10_000;
+    if major < OLDEST { Err(DbError::TooOld(major)) } else { Ok(()) }
 }
 
 enum Attempt<T, E> {
@@ -261,4 +270,16 @@ fn read_value(row: &tokio_postgres::Row, i: usize, ty: &Type) -> Result<Value, D
         ref other => return Err(DbError::Corrupt(format!("a column has the type {other}; cast it to bigint, text or bytea"))),
     };
     Ok(value.unwrap_or(Value::Null))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_server_that_is_too_old_is_refused_with_what_to_do() {
+        assert!(supported(150_000).is_ok() && supported(170_002).is_ok());
+        let refused = supported(149_999).unwrap_err().to_string();
+        assert_eq!(refused, "the database is PostgreSQL 14; use PostgreSQL 15 or later");
+    }
 }

@@ -27,14 +27,24 @@ where
     Fut: Future<Output = ()>,
 {
     let (env, _) = Env::test(START, 1);
+    let (env, test) = (&env, &test);
+    each_place(|config| async move { test(open(&config, env, migrations).await).await }).await;
+}
+
+/// The same with nothing in it yet, for tests that open it as several processes do.
+pub async fn each_place<F, Fut>(test: F)
+where
+    F: Fn(DbConfig) -> Fut,
+    Fut: Future<Output = ()>,
+{
     let path = scratch();
-    test(open(&DbConfig::Sqlite { path: path.clone() }, &env, migrations).await).await;
+    test(DbConfig::Sqlite { path: path.clone() }).await;
     for suffix in ["", "-wal", "-shm"] {
         let _ = fs::remove_file(format!("{}{suffix}", path.display()));
     }
     match Schema::make().await {
         Some(schema) => {
-            test(open(&DbConfig::Postgres { url: schema.url.clone() }, &env, migrations).await).await;
+            test(DbConfig::Postgres { url: schema.url.clone() }).await;
             schema.remove().await;
         }
         None => {

@@ -23,7 +23,7 @@ mod resolver;
 
 pub use address::is_public;
 use address::is_this_machine;
-use resolver::{ForbiddenAddress, PublicOnly};
+use resolver::{ForbiddenAddress, LookUp, PublicOnly};
 
 /// A host and a port that the operator trusts: `127.0.0.1:8080`, `[::1]:8080`, `provider.internal:443`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Deserialize)]
@@ -140,8 +140,13 @@ impl Fetcher {
     /// # Errors
     /// When the TLS stack cannot be set up.
     pub fn new(allow: Vec<Origin>) -> Result<Self, FetchError> {
+        Self::asking(resolver::system(), allow)
+    }
+
+    /// With a look-up of its own for the names of strangers.
+    fn asking(names: LookUp, allow: Vec<Origin>) -> Result<Self, FetchError> {
         let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|e| FetchError::Setup(cause(&e)));
-        let public = build(client().https_only(true).dns_resolver(Arc::new(PublicOnly)))?;
+        let public = build(client().https_only(true).dns_resolver(Arc::new(PublicOnly(names))))?;
         Ok(Self(Arc::new(Inner { allow, public, trusted: build(client())? })))
     }
 
@@ -270,5 +275,7 @@ fn sources<'a>(error: &'a (dyn std::error::Error + 'static)) -> impl Iterator<It
     std::iter::successors(error.source(), |e| e.source())
 }
 
+#[cfg(test)]
+mod names;
 #[cfg(test)]
 mod tests;

@@ -243,21 +243,39 @@ mod tests {
             assert!(authorise::<AgentFreeze>(&person(stale), &facts).is_ok());
             assert!(authorise::<GrantRevoke>(&person(stale), &facts).is_ok());
         }
-        let names: Vec<&str> = crate::action::ALL.iter().filter(|rule| rule.step_up).map(|rule| rule.name).collect();
-        for name in [
-            "grant_accept",
-            "approval_give",
+    }
+
+    #[test]
+    fn exactly_these_actions_need_a_step_up() {
+        let mut names: Vec<&str> = crate::action::ALL.iter().filter(|rule| rule.step_up).map(|rule| rule.name).collect();
+        names.sort_unstable();
+        let expected = [
             "agent_thaw",
+            "approval_give",
+            "budget_loosen",
             "cap_raise",
-            "payment_method_set",
+            "chargeback_lift",
+            "client_register",
             "credential_export",
-            "passkey_add",
             "email_change",
-        ] {
-            assert!(names.contains(&name), "`{name}` needs no step-up");
-        }
-        for name in ["agent_freeze", "grant_revoke", "approval_decide", "session_end", "payment_method_remove"] {
-            assert!(!names.contains(&name), "`{name}` waits for a step-up");
-        }
+            "grant_accept",
+            "member_invite",
+            "member_role_raise",
+            "passkey_add",
+            "passkey_remove",
+            "payment_method_set",
+            "sso_link",
+            "sso_unlink",
+            "terms_accept",
+            "totp_add",
+            "totp_remove",
+            "webhook_add",
+            "webhook_rotate",
+            "workload_trust_add",
+        ];
+        assert_eq!(names, expected, "what raises authority needs a step-up, and what stops something never does");
+        let policies = crate::action::ALL.iter().filter(|rule| rule.name.starts_with("policy") && !rule.name.ends_with("_read"));
+        let lax: Vec<&str> = policies.filter(|rule| !rule.step_up || rule.agents).map(|rule| rule.name).collect();
+        assert_eq!(lax, Vec::<&str>::new(), "a policy is changed by a person who is there");
     }
 }

@@ -179,6 +179,20 @@ impl KeySource for Keys {
     }
 }
 
+/// The keys for those who take ES256 alone.
+#[derive(Clone, Debug)]
+pub struct Es256(pub Keys);
+
+impl KeySource for Es256 {
+    fn signing(&self) -> SigningKey {
+        self.0.ring().signer(Algorithm::Es256, self.0.0.env.now()).clone()
+    }
+
+    fn known(&self, kid: &str) -> Option<Jwk> {
+        self.0.known(kid)
+    }
+}
+
 fn code_secret(tx: &mut Tx<'_>, env: &Env, keyring: &Keyring) -> Result<Secret<Vec<u8>>, KeysError> {
     let purpose = format!("identity-secret/{MAC_NAME}");
     if let Some(row) = tx.query_opt("select sealed from identity_secret where name = $1", params![MAC_NAME])? {

@@ -7,13 +7,13 @@ use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use purser_client::{Discovery, DiscoveryError, ProviderClient, ProviderEndpoint, Signer};
+use purser_client::{Discovery, DiscoveryError, Identity, ProviderClient, ProviderEndpoint, Signer};
 use purser_crypto::jose::{Jwk, KeySource};
 use purser_db::DbError;
 use purser_http::Fetcher;
 use purser_identity::terms::{self, TermsDocument};
+use purser_values::Env;
 use purser_values::name::ProviderName;
-use purser_values::{Env, Secret};
 use purser_wire::manifest::Manifest;
 use url::Url;
 
@@ -28,7 +28,8 @@ const RETRY: Duration = Duration::from_millis(500);
 pub struct Configured {
     pub name: ProviderName,
     pub url: Url,
-    pub secret: Secret<String>,
+    /// Who we are to it.
+    pub identity: Identity,
 }
 
 /// A provider that has told who it is.
@@ -103,6 +104,16 @@ impl Gateway {
         self.0.configured.iter().any(|c| c.name == *name)
     }
 
+    /// Where our document for this provider is, if it knows us by one.
+    #[must_use]
+    pub fn client_document(&self, name: &ProviderName) -> Option<&Url> {
+        let configured = self.0.configured.iter().find(|c| c.name == *name)?;
+        match &configured.identity {
+            Identity::Document(document) => Some(&document.url),
+            Identity::Secret(_) => None,
+        }
+    }
+
     #[must_use]
     pub fn names(&self) -> Vec<ProviderName> {
         self.0.configured.iter().map(|c| c.name.clone()).collect()
@@ -158,7 +169,7 @@ impl Gateway {
                 body,
             });
         }
-        let signer = Signer { secret: configured.secret.clone(), keys: self.0.keys.clone(), env: self.0.env.clone() };
+        let signer = Signer { identity: configured.identity.clone(), keys: self.0.keys.clone(), env: self.0.env.clone() };
         let client = ProviderClient::new(self.0.fetcher.clone(), ProviderEndpoint::from(&manifest), signer);
         let services = client.services().await?;
         let (env, name, display) = (core.env.clone(), configured.name.clone(), manifest.display_name.clone());

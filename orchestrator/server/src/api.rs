@@ -13,6 +13,7 @@ mod caps;
 mod catalog;
 mod ceilings;
 mod challenge;
+mod client_document;
 mod clients;
 mod deployments;
 mod events;
@@ -31,13 +32,13 @@ mod webhooks;
 mod whoami;
 mod workloads;
 
+pub use client_document::path as client_document_path;
+
 use std::ops::Deref;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::DefaultBodyLimit;
 use axum::response::{IntoResponse as _, Response};
-use axum::routing::{get, post, put};
 use purser_flow::Engine;
 use purser_http::Problem;
 use purser_http::around::AroundLayer;
@@ -74,19 +75,7 @@ impl Api {
     }
 }
 
-/// Makes the list of routes and the router from one table, so that no route escapes the test of who may call it.
-macro_rules! routes {
-    ($($method:ident $path:literal => $handler:path $(, $body_bytes:expr)?;)*) => {
-        /// Every route, as method and path.
-        pub const ROUTES: &[(&str, &str)] = &[$((stringify!($method), $path)),*];
-
-        fn table() -> Router<Api> {
-            Router::new()$(.route($path, $method($handler)$(.layer(DefaultBodyLimit::max($body_bytes)))?))*
-        }
-    };
-}
-
-routes! {
+purser_http::routes! { Api;
     get "/health" => health;
     get "/v1/whoami" => whoami::read;
     get "/v1/catalog" => catalog::list;
@@ -145,6 +134,7 @@ routes! {
     get "/v1/workload_trusts" => workloads::list;
     post "/v1/workload_trusts" => workloads::add;
     post "/v1/workload_trusts/{id}/remove" => workloads::remove;
+    get "/.well-known/oauth-client/{name}" => client_document::read;
     post "/v2/provisioning/charges" => providers::charge;
     post "/v2/provisioning/charges/{id}/refunds" => providers::refund;
     post "/v2/provisioning/usage_holds" => providers::usage_hold;

@@ -135,7 +135,11 @@ pub enum SignUpMode {
 pub struct ProviderConfig {
     pub name: ProviderName,
     pub url: Url,
-    pub signing_secret_file: PathBuf,
+    /// The secret that is shared with it.
+    pub signing_secret_file: Option<PathBuf>,
+    /// Whether it knows us by a document of ours instead.
+    #[serde(default)]
+    pub client_document: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -154,6 +158,8 @@ pub enum ConfigError {
     PublicUrlIsNoOrigin,
     #[error("`{list}` has `{name}` twice; each needs a name of its own")]
     Twice { list: &'static str, name: String },
+    #[error("the provider `{name}` needs `signing_secret_file`, or `client_document = true`, and not both")]
+    ProviderIdentity { name: ProviderName },
     #[error("the provider `{name}` cannot be reached at `{url}`: {why}; write https, or put its `host:port` into `fetch_allow`")]
     ProviderUrl { name: ProviderName, url: Url, why: &'static str },
     #[error("the folder of `keys` can be entered by others; run `chmod 700 {}`", path.display())]
@@ -199,6 +205,8 @@ impl Config {
         }
         found.extend(twice("providers", self.providers.iter().map(|provider| provider.name.to_string())));
         found.extend(twice("clients", self.clients.iter().map(|client| client.id.to_string())));
+        let unnamed = self.providers.iter().filter(|p| p.signing_secret_file.is_some() == p.client_document);
+        found.extend(unnamed.map(|p| ConfigError::ProviderIdentity { name: p.name.clone() }));
         found.extend(self.unreachable());
         found.extend(self.open_keys());
         found.extend(self.rail.refusals(self.sandbox.rail, self.is_sandbox()).into_iter().map(ConfigError::Rail));
@@ -407,6 +415,17 @@ mod tests {
     #[test]
     fn an_unknown_key_is_an_error_and_not_ignored() {
         assert!(matches!(check(&format!("colour = 1\n{PRODUCTION}")), Err(ConfigError::Form { .. })));
+    }
+
+    #[test]
+    fn a_provider_knows_us_by_a_secret_or_by_our_document_and_not_by_both() {
+        let provider = |more: &str| check(&format!("{PRODUCTION}\n[[providers]]\nname = \"p\"\nurl = \"https://p.example/\"\n{more}"));
+        provider("client_document = true").unwrap();
+        provider("signing_secret_file = \"s\"").unwrap();
+        for bad in ["", "client_document = false", "client_document = true\nsigning_secret_file = \"s\""] {
+            let refused = provider(bad).unwrap_err();
+            assert!(matches!(&refused, ConfigError::ProviderIdentity { name } if name.as_str() == "p"), "{bad}: {refused}");
+        }
     }
 
     #[test]

@@ -47,99 +47,115 @@ pub use session::SignedIn;
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
 
 use crate::front::Front;
 use crate::unknown;
 
+purser_http::routes! { Front;
+    get "/" => home::get;
+    get "/sign-in" => sign_in::get;
+    post "/sign-in" => sign_in::post;
+    get "/sign-in/code" => sign_in::code_get;
+    post "/sign-in/code" => sign_in::code_post;
+    post "/sign-in/passkey" => sign_in::passkey_post;
+    post "/sign-in/prove" => sso::prove;
+    post "/sign-in/sso/{name}" => sso::begin;
+    get "/sign-in/sso/{name}/callback" => sso::callback;
+    post "/sign-out" => sign_in::sign_out;
+    get "/step-up" => step_up::get;
+    post "/step-up/mail" => step_up::mail;
+    post "/step-up/code" => step_up::code;
+    post "/step-up/passkey" => step_up::passkey;
+    post "/step-up/app" => step_up::app;
+    post "/step-up/sso" => step_up::sso;
+    post "/step-up/recovery" => step_up::recovery;
+    post "/step-up/recovery/mail" => step_up::recovery_mail;
+    post "/step-up/recovery/code" => step_up::recovery_code;
+    get "/security" => security::get;
+    get "/security/passkeys" => security::passkey_new;
+    post "/security/passkeys" => security::passkey_add;
+    post "/security/passkeys/{id}/remove" => security::passkey_remove;
+    post "/security/app" => security::app_begin;
+    post "/security/app/confirm" => security::app_confirm;
+    post "/security/app/remove" => security::app_remove;
+    post "/security/email" => security::email_begin;
+    post "/security/email/confirm" => security::email_confirm;
+    post "/security/sso/{name}/link" => security::sso_link;
+    post "/security/sso/{id}/unlink" => security::sso_unlink;
+    post "/security/sessions/end" => security::sessions_end;
+    get "/security/undo" => security::undo_get;
+    post "/security/undo" => security::undo_post;
+    get "/device" => consent::get;
+    post "/device" => consent::post;
+    post "/device/sign-on" => consent::sign_on;
+    get "/device/done" => consent::done;
+    get "/terms" => terms::get;
+    post "/terms" => terms::accept;
+    get "/terms/export" => terms::export;
+    get "/terms/{sha256}" => consent::terms;
+    get "/agents" => agents::get;
+    post "/agents/{id}/freeze" => agents::freeze;
+    post "/agents/{id}/thaw" => agents::thaw;
+    post "/grants/{id}/revoke" => agents::revoke;
+    get "/revoke" => revoke::get;
+    post "/revoke" => revoke::post;
+    get "/approvals" => approvals::list;
+    get "/approvals/{id}" => approvals::get;
+    post "/approvals/{id}" => approvals::decide;
+    get "/applications" => applications::get;
+    post "/applications/end" => applications::end;
+    post "/applications/remove" => applications::remove;
+    get "/workloads" => workloads::get;
+    post "/workloads" => workloads::add;
+    post "/workloads/{id}/remove" => workloads::remove;
+    get "/limits" => limits::get;
+    post "/limits" => limits::post;
+    post "/limits/ceilings" => limits::ceiling_post;
+    post "/limits/zone" => limits::zone_post;
+    post "/limits/budgets" => budgets::post;
+    post "/limits/budgets/{id}/remove" => budgets::remove;
+    get "/alerts" => alerts::get;
+    get "/webhooks" => webhooks::get;
+    post "/webhooks" => webhooks::add;
+    post "/webhooks/{id}/rotate" => webhooks::rotate;
+    post "/webhooks/{id}/test" => webhooks::test;
+    post "/webhooks/{id}/remove" => webhooks::remove;
+    get "/card" => card::get;
+    post "/card" => card::begin;
+    get "/card/set-up/{id}" => card::back;
+    post "/card/{id}/confirm" => card::confirm;
+    post "/card/{id}/remove" => card::remove;
+    post "/card/{id}/lift" => card::lift;
+    get "/confirm/{charge}" => confirm::get;
+    post "/confirm/{charge}" => confirm::post;
+    get "/confirm/{charge}/back" => confirm::back;
+    get "/link/{request}" => link::get;
+    post "/link/{request}/information" => link::inform;
+    get "/link/callback/{provider}" => link::callback;
+    get "/spend" => spend::get;
+    get "/spend.csv" => spend::csv;
+    get "/events" => events::get;
+    get "/organisation" => organisation::get;
+    post "/organisation/create" => organisation::create;
+    post "/organisation/rename" => organisation::rename;
+    post "/organisation/switch" => organisation::switch;
+    post "/organisation/leave" => organisation::leave;
+    post "/organisation/invitations" => organisation::invite;
+    post "/organisation/invitations/{id}/revoke" => organisation::invitation_revoke;
+    get "/organisation/members/{id}" => organisation::member;
+    post "/organisation/members/{id}/role" => organisation::role;
+    post "/organisation/members/{id}/remove" => organisation::remove;
+    get "/invitation" => invitation::get;
+    post "/invitation" => invitation::post;
+    get "/bootstrap" => bootstrap::get;
+    get "/style.css" => style::get;
+    get "/passkey.js" => script::get;
+}
+
 /// The pages of sign-in, consent, agents, money and events.
 pub fn router(front: Front) -> Router {
-    Router::new()
-        .route("/", get(home::get))
-        .route("/sign-in", get(sign_in::get).post(sign_in::post))
-        .route("/sign-in/code", get(sign_in::code_get).post(sign_in::code_post))
-        .route("/sign-in/passkey", post(sign_in::passkey_post))
-        .route("/sign-in/prove", post(sso::prove))
-        .route("/sign-in/sso/{name}", post(sso::begin))
-        .route("/sign-in/sso/{name}/callback", get(sso::callback))
-        .route("/sign-out", post(sign_in::sign_out))
-        .route("/step-up", get(step_up::get))
-        .route("/step-up/mail", post(step_up::mail))
-        .route("/step-up/code", post(step_up::code))
-        .route("/step-up/passkey", post(step_up::passkey))
-        .route("/step-up/app", post(step_up::app))
-        .route("/step-up/sso", post(step_up::sso))
-        .route("/step-up/recovery", post(step_up::recovery))
-        .route("/step-up/recovery/mail", post(step_up::recovery_mail))
-        .route("/step-up/recovery/code", post(step_up::recovery_code))
-        .route("/security", get(security::get))
-        .route("/security/passkeys", get(security::passkey_new).post(security::passkey_add))
-        .route("/security/passkeys/{id}/remove", post(security::passkey_remove))
-        .route("/security/app", post(security::app_begin))
-        .route("/security/app/confirm", post(security::app_confirm))
-        .route("/security/app/remove", post(security::app_remove))
-        .route("/security/email", post(security::email_begin))
-        .route("/security/email/confirm", post(security::email_confirm))
-        .route("/security/sso/{name}/link", post(security::sso_link))
-        .route("/security/sso/{id}/unlink", post(security::sso_unlink))
-        .route("/security/sessions/end", post(security::sessions_end))
-        .route("/security/undo", get(security::undo_get).post(security::undo_post))
-        .route("/device", get(consent::get).post(consent::post))
-        .route("/device/sign-on", post(consent::sign_on))
-        .route("/device/done", get(consent::done))
-        .route("/terms", get(terms::get).post(terms::accept))
-        .route("/terms/export", get(terms::export))
-        .route("/terms/{sha256}", get(consent::terms))
-        .route("/agents", get(agents::get))
-        .route("/agents/{id}/freeze", post(agents::freeze))
-        .route("/agents/{id}/thaw", post(agents::thaw))
-        .route("/grants/{id}/revoke", post(agents::revoke))
-        .route("/revoke", get(revoke::get).post(revoke::post))
-        .route("/approvals", get(approvals::list))
-        .route("/approvals/{id}", get(approvals::get).post(approvals::decide))
-        .route("/applications", get(applications::get))
-        .route("/applications/end", post(applications::end))
-        .route("/applications/remove", post(applications::remove))
-        .route("/workloads", get(workloads::get).post(workloads::add))
-        .route("/workloads/{id}/remove", post(workloads::remove))
-        .route("/limits", get(limits::get).post(limits::post))
-        .route("/limits/ceilings", post(limits::ceiling_post))
-        .route("/limits/zone", post(limits::zone_post))
-        .route("/limits/budgets", post(budgets::post))
-        .route("/limits/budgets/{id}/remove", post(budgets::remove))
-        .route("/alerts", get(alerts::get))
-        .route("/webhooks", get(webhooks::get).post(webhooks::add))
-        .route("/webhooks/{id}/rotate", post(webhooks::rotate))
-        .route("/webhooks/{id}/test", post(webhooks::test))
-        .route("/webhooks/{id}/remove", post(webhooks::remove))
-        .route("/card", get(card::get).post(card::begin))
-        .route("/card/set-up/{id}", get(card::back))
-        .route("/card/{id}/confirm", post(card::confirm))
-        .route("/card/{id}/remove", post(card::remove))
-        .route("/card/{id}/lift", post(card::lift))
-        .route("/confirm/{charge}", get(confirm::get).post(confirm::post))
-        .route("/confirm/{charge}/back", get(confirm::back))
+    table()
         .merge(sandbox::routes())
-        .route("/link/{request}", get(link::get))
-        .route("/link/{request}/information", post(link::inform))
-        .route("/link/callback/{provider}", get(link::callback))
-        .route("/spend", get(spend::get))
-        .route("/spend.csv", get(spend::csv))
-        .route("/events", get(events::get))
-        .route("/organisation", get(organisation::get))
-        .route("/organisation/create", post(organisation::create))
-        .route("/organisation/rename", post(organisation::rename))
-        .route("/organisation/switch", post(organisation::switch))
-        .route("/organisation/leave", post(organisation::leave))
-        .route("/organisation/invitations", post(organisation::invite))
-        .route("/organisation/invitations/{id}/revoke", post(organisation::invitation_revoke))
-        .route("/organisation/members/{id}", get(organisation::member))
-        .route("/organisation/members/{id}/role", post(organisation::role))
-        .route("/organisation/members/{id}/remove", post(organisation::remove))
-        .route("/invitation", get(invitation::get).post(invitation::post))
-        .route("/bootstrap", get(bootstrap::get))
-        .route("/style.css", get(style::get))
-        .route("/passkey.js", get(script::get))
         .method_not_allowed_fallback(unknown::method)
         .layer(from_fn_with_state(front.clone(), failure::render))
         .with_state(front)

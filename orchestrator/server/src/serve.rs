@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::{HeaderName, HeaderValue};
+use purser_client::{ClientDocument, Identity};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
 use purser_http::around::AroundLayer;
@@ -14,6 +15,7 @@ use purser_http::listen::{self, Limits};
 use purser_http::log::{LogFormat, announce};
 use purser_http::{Fetcher, Origin};
 use purser_identity::bootstrap::BootstrapError;
+use purser_identity::keys::Es256;
 use purser_identity::{Keys, NonceRule, Realm, SignUp};
 use purser_notify::{MailConfig, Transport};
 use purser_provisioning::charges::Rails;
@@ -27,6 +29,7 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tower::ServiceBuilder;
 use tower_http::set_header::SetResponseHeaderLayer;
+use url::Url;
 
 use crate::api::Api;
 use crate::config::{Config, SsoConfig};
@@ -176,8 +179,15 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;
     let mut configured = Vec::with_capacity(config.providers.len());
     for provider in &config.providers {
-        let secret = read_secret(&provider.signing_secret_file)?;
-        configured.push(Configured { name: provider.name.clone(), url: provider.url.clone(), secret });
+        let identity = match &provider.signing_secret_file {
+            Some(file) => Identity::Secret(read_secret(file)?),
+            None => {
+                let at = realm.url(&api::client_document_path(&provider.name));
+                let url = at.parse::<Url>().map_err(|e| part("public_url")(&e))?;
+                Identity::Document(ClientDocument { url, keys: Arc::new(Es256(keys.clone())) })
+            }
+        };
+        configured.push(Configured { name: provider.name.clone(), url: provider.url.clone(), identity });
     }
     let gateway = Gateway::new(fetcher, Arc::new(keys.clone()), env.clone(), configured);
     let bundles = Bundles::open(config.data.join("uploads")).map_err(|e| part("data")(&e))?;

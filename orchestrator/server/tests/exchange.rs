@@ -33,12 +33,22 @@ async fn a_helper_acts_under_a_narrower_grant_with_its_own_key_and_the_chain_in_
     assert_eq!(subs, [&below["agent_id"], &own["agent_id"], &tokens["agent_id"]]);
     assert!(claims["act"]["act"]["act"]["act"].is_null());
 
-    // whoever lets somebody in answers for them: the end of one grant ends all below
+    // an agent that gives its own tokens back ends nobody else: the helpers act under grants of their own
     let end = [("token", tokens["refresh_token"].as_str().unwrap())];
     assert_eq!(agent.post("/oauth/revoke", &end).await.0, StatusCode::OK);
     assert!(world.call(&agent, tokens["access_token"].as_str().unwrap()).await.is_err());
+    let low = below["access_token"].as_str().unwrap();
+    assert!(world.call(&helper, access).await.is_ok() && world.call(&second, low).await.is_ok());
     let page = ada.get("/agents").await;
     assert!(page.body.contains("Tester"), "{}", page.body);
+    // whoever lets somebody in answers for them: the end of one grant ends all below
+    let path = format!("/grants/{}/revoke", tokens["grant_id"].as_str().unwrap());
+    assert_eq!(ada.post(&path, &page.form(1).1).await.status, StatusCode::SEE_OTHER);
+    assert!(world.call(&helper, access).await.is_err() && world.call(&second, low).await.is_err());
+    assert_eq!(
+        (second.refresh(&below).await.0, second.let_in(&below, &world.agent(), details).await.0),
+        (StatusCode::BAD_REQUEST, StatusCode::BAD_REQUEST)
+    );
 }
 
 #[tokio::test]

@@ -209,16 +209,28 @@ async fn of_two_owners_who_leave_at_once_one_stays() {
 #[tokio::test]
 async fn whoever_is_removed_is_out_with_their_terminals_and_agents_and_what_they_decided_stays_to_be_read() {
     let (world, mut ada) = invite_only().await;
-    let link = invite(&world, &mut ada, "bob@example.test", "member").await;
+    let link = invite(&world, &mut ada, "bob@example.test", "admin").await;
     let mut bob = join(&world, &link, "bob@example.test").await;
-    let (agent, tokens) = world.granted(&mut bob).await;
+    // What another agent asked for, Bob approves.
+    let (asks, for_it) = world.granted(&mut ada).await;
+    let approval = format!("/approvals/{}", world.approval(&asks, &for_it).await);
+    let page = bob.get(&approval).await;
+    let (to, mut fields) = form(&page, &approval);
+    fields.push(("decision".to_owned(), "approve".to_owned()));
+    let approved = bob.post(&to, &fields).await;
+    assert_eq!(approved.status, StatusCode::SEE_OTHER, "{}", approved.body);
+    let (agent, tokens) = world.granted_in(&mut bob, "blog").await;
     let (terminal, person_token) = world.terminal(&mut bob).await;
     let access = tokens["access_token"].as_str().unwrap();
     world.call(&agent, access).await.unwrap();
     let page = ada.get("/organisation").await;
     let bob_id = id_of(&page, "bob@example.test");
     let before = ada.get(&format!("/organisation/members/{bob_id}")).await;
-    assert!(before.body.contains("in force") && before.body.contains("grant_decide"), "{}", before.body);
+    assert!(
+        before.body.contains("in force") && before.body.contains("grant_decide") && before.body.contains("approval_decide"),
+        "{}",
+        before.body
+    );
     let removed = send(&mut ada, &before, "/remove", &[]).await;
     assert_eq!(removed.status, StatusCode::SEE_OTHER, "{}", removed.body);
 
@@ -229,7 +241,9 @@ async fn whoever_is_removed_is_out_with_their_terminals_and_agents_and_what_they
     assert!(bob.get("/agents").await.location().starts_with("/sign-in"));
     let after = ada.get(removed.location()).await;
     assert!(
-        after.body.contains("No longer a member") && after.body.contains("ended") && after.body.contains("terms_accept"),
+        ["No longer a member", "ended", "terms_accept", "approval_decide", &approval["/approvals/".len()..]]
+            .iter()
+            .all(|part| after.body.contains(part)),
         "{}",
         after.body
     );

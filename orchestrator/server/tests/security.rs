@@ -298,7 +298,7 @@ async fn nobody_learns_from_the_sign_in_who_has_a_login() {
     assert_eq!(seen[0], seen[1], "a passkey shows");
     assert_eq!(seen[0], seen[2], "a login shows");
 
-    // and so does the time: the medians differ by less than the answers of one address among themselves
+    // and so does the time, as far as a noisy machine lets a test say: the medians stay within a factor of three
     let mut times: [Vec<Duration>; 2] = [vec![], vec![]];
     for n in 0..40 {
         let mut browser = world.browser();

@@ -6,7 +6,7 @@ mod world;
 
 use http::{HeaderValue, StatusCode};
 use purser_identity::SignUp;
-use world::{Browser, World};
+use world::{Answer, Browser, World};
 
 fn session_of(browser: &Browser) -> Vec<(String, String)> {
     let all = browser.cookies.iter().map(|(name, value)| (name.clone(), value.clone()));
@@ -129,4 +129,63 @@ async fn a_consent_page_cannot_be_framed_and_an_accept_from_elsewhere_is_refused
     assert_eq!(agents_of(&mut ada).await, 0);
     assert_eq!(ada.submit(&page, 1, &[], Some(("decision", "accept"))).await.status, StatusCode::SEE_OTHER);
     assert_eq!(agent.poll(&asked).await.0, StatusCode::OK);
+}
+
+/// The form of a page with this action, with all that it would send.
+fn form_of(page: &Answer, action: &str) -> Vec<(String, String)> {
+    let forms = (0..page.body.matches("<form").count()).map(|at| page.form(at));
+    forms.into_iter().find(|(to, _)| to == action).unwrap_or_else(|| panic!("no form for {action} in {}", page.body)).1
+}
+
+fn with(fields: &[(String, String)], change: &[(&str, &str)]) -> Vec<(String, String)> {
+    let rest = fields.iter().filter(|(name, _)| change.iter().all(|(changed, _)| name != changed)).cloned();
+    rest.chain(change.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))).collect()
+}
+
+#[tokio::test]
+async fn consent_and_approval_are_taken_from_our_form_in_the_browser_that_it_was_shown_to_and_from_no_frame() {
+    let world = World::new().await;
+    let mut ada = world.person("ada@example.test").await;
+    let (agent, tokens) = world.granted(&mut ada).await;
+    let approval = format!("/approvals/{}", world.approval(&agent, &tokens).await);
+    let asks = world.agent();
+    let asked = asks.ask(&[("project", "blog"), ("providers", "slipway")]).await;
+    let device = format!("/device?user_code={}", asked["user_code"].as_str().unwrap());
+    // The same person in another browser, and somebody else: their pages have tokens too.
+    let (mut other, mut eve) = (world.person("ada@example.test").await, world.person("eve@example.test").await);
+    let token = |page: &Answer| form_of(page, "/sign-out").into_iter().find(|(name, _)| name == "csrf").unwrap().1;
+    let foreign = [token(&other.get("/agents").await), token(&eve.get("/agents").await)];
+
+    for (path, action, yes) in [(device.as_str(), "/device", "accept"), (approval.as_str(), approval.as_str(), "approve")] {
+        let page = ada.get(path).await;
+        assert_eq!(page.status, StatusCode::OK, "{}", page.body);
+        let policy = page.headers["content-security-policy"].to_str().unwrap();
+        assert!(policy.contains("frame-ancestors 'none'") && policy.contains("form-action 'self'"), "{path}: {policy}");
+        assert_eq!(page.headers["x-frame-options"], "DENY", "{path}");
+
+        let real = with(&form_of(&page, action), &[("decision", yes)]);
+        let missing: Vec<_> = real.iter().filter(|(name, _)| name != "csrf").cloned().collect();
+        let mut forged = vec![("no token", None, missing), ("an empty token", None, with(&real, &[("csrf", "")]))];
+        forged.extend(foreign.iter().map(|token| ("another browser's token", None, with(&real, &[("csrf", token)]))));
+        let headers =
+            [("origin", "https://evil.test"), ("origin", "null"), ("origin", "http://localhost:4001"), ("sec-fetch-site", "cross-site")];
+        forged.extend(headers.map(|header| ("sent from elsewhere", Some(header), real.clone())));
+        for (what, header, fields) in forged {
+            let mut made_to = ada.clone();
+            if let Some((name, value)) = header {
+                made_to.headers.insert(name, HeaderValue::from_static(value));
+            }
+            let refused = made_to.post(action, &fields).await;
+            assert_eq!(refused.status, StatusCode::FORBIDDEN, "{action}, {what} {header:?}: {}", refused.body);
+            assert!(refused.body.contains("form_not_ours"), "{action}, {what} {header:?}: {}", refused.body);
+        }
+        // Nothing was decided by any of these: what is decided cannot be decided again.
+        let decided = ada.post(action, &real).await;
+        assert_eq!(decided.status, StatusCode::SEE_OTHER, "{action}: {}", decided.body);
+        assert!(!decided.location().starts_with("/sign-in"), "{action}");
+    }
+    assert_eq!(asks.poll(&asked).await.0, StatusCode::OK);
+    let state = "select state from approval";
+    let read = move |tx: &mut purser_db::Tx<'_>| tx.query_one(state, purser_db::params![])?.get::<String>("state");
+    assert_eq!(world.front.core.db.read::<_, purser_db::DbError, _>(read).await.unwrap(), "approved");
 }

@@ -6,7 +6,7 @@ mod world;
 use http::StatusCode;
 use purser_identity::terms::terms_verify;
 use purser_values::Sha256Digest;
-use serde_json::Value;
+use serde_json::{Value, json};
 use world::World;
 
 #[tokio::test]
@@ -80,4 +80,45 @@ async fn the_export_verifies_offline_and_any_change_to_it_is_found() {
     parsed["payload"] = Value::String(payload);
     parsed["signature"] = Value::String(other.front.realm.keys.sign("terms-bundle+jwt", &claims).unwrap());
     assert!(terms_verify(&parsed.to_string(), None).is_err(), "a key that is not in the bundle signed it");
+}
+
+#[tokio::test]
+async fn nothing_new_is_begun_at_a_provider_whose_terms_changed_until_a_person_accepts() {
+    let mut world = World::new().await;
+    let shelf = world.publisher("shelf").await;
+    let mut ada = world.person("ada@example.test").await;
+    let agent = world.agent();
+    let asked = agent.ask(&[("project", "shop"), ("providers", "shelf")]).await;
+    let page = ada.get(&format!("/device?user_code={}", asked["user_code"].as_str().unwrap())).await;
+    let accepted = ada.submit(&page, 1, &[], Some(("decision", "accept"))).await;
+    assert_eq!(accepted.status, StatusCode::SEE_OTHER, "{}", accepted.body);
+    let (_, tokens) = agent.poll(&asked).await;
+    let token = tokens["access_token"].as_str().unwrap();
+    let post = async |path: &str, body: Value| world.api(Some((&agent, token)), "POST", path, "application/json", body.to_string()).await;
+    let adds = json!({ "project": "shop", "environment": "development", "service": "shelf/site" });
+    let looks = json!({ "project": "shop", "environment": "development", "service": "shelf/site", "preflight": true });
+    let begun = async || {
+        let count = |tx: &mut purser_db::Tx<'_>| tx.query_one("select count(*) as n from resource", purser_db::params![])?.get::<i64>("n");
+        world.front.core.db.read::<_, purser_db::DbError, _>(count).await.unwrap()
+    };
+    assert_eq!(post("/v1/projects", json!({ "name": "shop" })).await.0, StatusCode::OK);
+    let (status, added) = post("/v1/resources?wait=0", adds.clone()).await;
+    assert_eq!((status, begun().await), (StatusCode::OK, 1), "{added}");
+
+    shelf.publish(&world, "2").await;
+    let (status, refused) = post("/v1/resources?wait=0", adds.clone()).await;
+    assert_eq!((status, &refused["code"]), (StatusCode::FORBIDDEN, &json!("terms_changed")), "{refused}");
+    let (_, found) = post("/v1/resources", looks.clone()).await;
+    assert!(found["ready"] == false && found["rows"].to_string().contains("terms_changed"), "{found}");
+    assert_eq!(begun().await, 1, "something was begun under terms that nobody accepted");
+
+    let page = ada.get("/terms").await;
+    let of_shelf = |at: &usize| page.form(*at).1.contains(&("provider".to_owned(), "shelf".to_owned()));
+    let form = (0..page.body.matches("<form").count()).find(of_shelf).unwrap();
+    let accepted = ada.submit(&page, form, &[], None).await;
+    assert_eq!(accepted.status, StatusCode::SEE_OTHER, "{}", accepted.body);
+    let (_, found) = post("/v1/resources", looks).await;
+    assert!(!found["rows"].to_string().contains("terms_changed"), "{found}");
+    let (status, added) = post("/v1/resources?wait=0", adds).await;
+    assert_eq!((status, begun().await), (StatusCode::OK, 2), "{added}");
 }

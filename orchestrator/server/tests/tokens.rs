@@ -4,7 +4,10 @@
 mod world;
 
 use http::StatusCode;
+use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_identity::{NonceRule, SignUp};
+use purser_server::oidc::{Clients, ConfiguredClient, Registration, Rules};
+use purser_values::Secret;
 use serde_json::{Value, json};
 use world::client::Client;
 use world::{Agent, World};
@@ -56,6 +59,77 @@ async fn a_client_learns_of_its_own_tokens_and_a_stranger_only_that_there_is_not
     let (status, body) = world.form("/oauth/introspect", &[], &[("client_id", &client.id)]).await;
     assert_eq!((status, &body["error"]), (StatusCode::BAD_REQUEST, &json!("invalid_request")));
     assert_ne!(world.form("/oauth/introspect", &[], &[("token", "x")]).await.0, StatusCode::OK);
+}
+
+/// A sandbox in which the operator lets a resource server introspect, and that server.
+async fn with_a_gate() -> (World, Client) {
+    let secret = "a secret of the operator's";
+    let configured = json!({
+        "id": "gate", "secret_file": "/s", "token_endpoint_auth_method": "client_secret_post", "grant_types": ["client_credentials"],
+        "scope": "introspect",
+    });
+    let configured: ConfiguredClient = serde_json::from_value(configured).unwrap();
+    let gate = configured.client(true, |_| Ok(Secret::new(secret.to_owned()))).unwrap();
+    let fetcher = purser_http::Fetcher::new(vec![]).unwrap();
+    let rules = Rules { registration: Registration::Open, resources: vec![], sandbox: true };
+    let clients = Clients::new(fetcher.clone(), rules, vec![gate]);
+    let world = World::with_clients("http://localhost:4000", true, SignUp::Open, clients, fetcher).await;
+    let key = SigningKey::generate(Algorithm::Es256).unwrap();
+    let gate = Client { id: "gate".to_owned(), secret: Some(secret.to_owned()), information: Value::Null, key, verifier: String::new() };
+    (world, gate)
+}
+
+#[tokio::test]
+async fn a_resource_server_of_the_operators_sees_an_agents_token_as_long_as_it_counts() {
+    let (world, gate) = with_a_gate().await;
+    let mut ada = world.person("ada@example.test").await;
+    let (agent, tokens) = world.delegator(&mut ada).await;
+    let helper = world.agent();
+    let (status, below) = agent.let_in(&tokens, &helper, r#"[{"type":"purser_grant"}]"#).await;
+    assert_eq!(status, StatusCode::OK, "{below}");
+    let active = async || {
+        let mut found = Vec::new();
+        for token in [text(&tokens, "access_token"), text(&tokens, "refresh_token"), text(&below, "access_token")] {
+            let answer = introspect(&world, &gate, token).await;
+            let on = answer["active"].as_bool().unwrap();
+            assert!(on || answer == json!({ "active": false }), "what does not count is told of: {answer}");
+            found.push(on);
+        }
+        found
+    };
+    let seen = introspect(&world, &gate, text(&tokens, "access_token")).await;
+    assert_eq!((&seen["active"], &seen["token_type"]), (&json!(true), &json!("DPoP")), "{seen}");
+    assert_eq!((&seen["act"]["sub"], &seen["cnf"]["jkt"]), (&tokens["agent_id"], &json!(agent.key.public().thumbprint())), "{seen}");
+    assert_eq!(seen["authorization_details"][0]["type"], "purser_grant", "{seen}");
+    let chain = introspect(&world, &gate, text(&below, "access_token")).await;
+    assert_eq!(chain["act"]["act"]["sub"], tokens["agent_id"], "{chain}");
+    assert_eq!(active().await, [true, true, true]);
+
+    let path = format!("/agents/{}", text(&tokens, "agent_id"));
+    let page = ada.get("/agents").await;
+    let press = async |ada: &mut world::Browser, to: String| {
+        let answer = ada.post(&to, &page.form(1).1).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{to}: {}", answer.body);
+    };
+    press(&mut ada, format!("{path}/freeze")).await;
+    assert_eq!(active().await, [false, false, false], "frozen, with what it let in");
+    press(&mut ada, format!("{path}/thaw")).await;
+    assert_eq!(active().await, [true, true, true], "thawed");
+    press(&mut ada, format!("/grants/{}/revoke", text(&tokens, "grant_id"))).await;
+    assert_eq!(active().await, [false, false, false], "its grant revoked");
+
+    // The scope is the operator's to give, and the secret the client's to show.
+    let (agent, tokens) = world.granted_in(&mut ada, "blog").await;
+    let stranger = world.client(json!({ "token_endpoint_auth_method": "client_secret_post", "scope": "introspect" })).await;
+    assert_eq!(introspect(&world, &stranger, text(&tokens, "access_token")).await, json!({ "active": false }));
+    let lies = [("token", text(&tokens, "access_token")), ("client_id", "gate"), ("client_secret", "another")];
+    assert_eq!(world.form("/oauth/introspect", &[], &lies).await.0, StatusCode::UNAUTHORIZED);
+    let one = async |name: &str| introspect(&world, &gate, text(&tokens, name)).await["active"] == true;
+    assert!(one("access_token").await && one("refresh_token").await);
+    world.clock.advance_secs(tokens["expires_in"].as_i64().unwrap());
+    assert!(!one("access_token").await && one("refresh_token").await, "the access token has run out, the grant has not");
+    assert_eq!(agent.refresh(&tokens).await.0, StatusCode::OK);
+    assert!(!one("refresh_token").await, "a used one");
 }
 
 #[tokio::test]

@@ -7,12 +7,15 @@ use std::time::{Duration, Instant};
 
 use http::StatusCode;
 use purser_authority::action::SigningKeyRotate;
-use purser_authority::{Attempt, Caller, Facts, authorise};
+use purser_authority::{Attempt, Caller, Facts, Role, authorise};
 use purser_crypto::jose;
 use purser_db::testing::each_engine;
+use purser_db::{DbError, Tx, params};
 use purser_identity::keys::{Haste, RotateError, signing_key_rotate};
 use purser_identity::limits::{KEY_SETTLE_S, KEY_TOKENS_S};
-use serde_json::{Value, json};
+use purser_provisioning::{member_leave, organisation_disable, perform, person_disable};
+use purser_values::id::PersonId;
+use serde_json::Value;
 use world::{Agent, Browser, World};
 
 fn access(tokens: &Value) -> &str {
@@ -32,7 +35,7 @@ async fn let_in(one: &World, two: &World, person: &mut Browser) -> (Agent, Value
 }
 
 #[tokio::test]
-async fn an_access_token_dies_at_every_node_with_its_grant_agent_person_or_organisation() {
+async fn an_access_token_dies_at_every_node_by_itself_and_with_the_link_in_the_mail() {
     each_engine(purser_server::TABLES, |db| async move {
         let one = World::on(db).await;
         let two = one.beside().await;
@@ -49,27 +52,110 @@ async fn an_access_token_dies_at_every_node_with_its_grant_agent_person_or_organ
         let ended = ada.submit(&page, 0, &[], None).await;
         assert!(ended.status.is_success() || ended.status.is_redirection(), "{}", ended.body);
         assert_eq!(calls(&two, &agent, access(&tokens)).await, StatusCode::UNAUTHORIZED, "the grant");
+    })
+    .await;
+}
 
-        let (agent, tokens) = let_in(&one, &two, &mut ada).await;
-        let Caller::Agent { on_behalf_of, organisation, .. } = one.caller(&agent, &tokens).await else { panic!("an agent calls") };
-        let (terminal, token) = one.terminal(&mut ada).await;
-        let path = format!("/v1/agents/{}/freeze", tokens["agent_id"].as_str().unwrap());
-        let (status, body) = one.api(Some((&terminal, &token)), "POST", &path, "application/json", json!({}).to_string()).await;
-        assert_eq!(status, StatusCode::OK, "{body}");
-        assert_eq!(calls(&two, &agent, access(&tokens)).await, StatusCode::FORBIDDEN, "the agent");
+/// What people and the operator have to end an agent with.
+#[derive(Clone, Copy, Debug)]
+enum End {
+    Token,
+    Grant,
+    Freeze,
+    Leave,
+    Person,
+    Organisation,
+}
 
-        for sql in ["update organisation set disabled_at = 1 where id = $1", "update organisation set disabled_at = null where id = $1"] {
-            let id = organisation.clone();
-            one.front.core.db.write::<_, purser_db::DbError, _>(move |tx| tx.execute(sql, purser_db::params![id])).await.unwrap();
-            let stopped = sql.contains("= 1");
-            let found = calls(&two, &terminal, &token).await;
-            assert_eq!(found == StatusCode::OK, !stopped, "the organisation: {found}");
+/// Does it at this node, by the use case that pages, routes and the operator's commands run.
+async fn end(node: &World, how: End, person: &mut Browser, agent: &Agent, tokens: &Value) {
+    let text = |name: &str| tokens[name].as_str().unwrap().to_owned();
+    let Caller::Agent { on_behalf_of, organisation, .. } = node.caller(agent, tokens).await else { panic!("an agent calls") };
+    let (core, env) = (&node.front.core, node.env.clone());
+    let page = person.get("/agents").await;
+    let mut press = async |to: String| {
+        let answer = person.post(&to, &page.form(1).1).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{how:?}: {}", answer.body);
+    };
+    match how {
+        End::Token => assert_eq!(agent.post("/oauth/revoke", &[("token", &text("refresh_token"))]).await.0, StatusCode::OK),
+        End::Grant => press(format!("/grants/{}/revoke", text("grant_id"))).await,
+        End::Freeze => press(format!("/agents/{}/freeze", text("agent_id"))).await,
+        End::Leave => {
+            let person = Caller::Person { person: on_behalf_of, organisation, role: Role::Member, present_at: None };
+            let attempt = Attempt::new("member_leave", &person, "itself");
+            perform(core, attempt, move |tx| member_leave(tx, &env, &person)).await.map(drop).unwrap();
         }
-        let id = on_behalf_of.clone();
-        let disable =
-            move |tx: &mut purser_db::Tx<'_>| tx.execute("update person set disabled_at = 1 where id = $1", purser_db::params![id]);
-        one.front.core.db.write::<_, purser_db::DbError, _>(disable).await.unwrap();
-        assert_eq!(calls(&two, &terminal, &token).await, StatusCode::UNAUTHORIZED, "the person");
+        End::Person => {
+            let attempt = Attempt::new("person_disable", &Caller::Operator, on_behalf_of.as_str());
+            let disable = move |tx: &mut Tx<'_>| person_disable(tx, &env, &Caller::Operator, &on_behalf_of);
+            assert!(!perform(core, attempt, disable).await.unwrap().is_empty());
+        }
+        End::Organisation => {
+            let attempt = Attempt::new("organisation_disable", &Caller::Operator, organisation.as_str());
+            let disable = move |tx: &mut Tx<'_>| organisation_disable(tx, &env, &Caller::Operator, &organisation);
+            assert!(!perform(core, attempt, disable).await.unwrap().is_empty());
+        }
+    }
+}
+
+/// Gives the organisation a second owner, so that the first can leave.
+async fn another_owner(node: &World, agent: &Agent, tokens: &Value) {
+    let organisation = node.caller(agent, tokens).await.organisation().unwrap().clone();
+    let id = PersonId::mint(&node.env);
+    let join = move |tx: &mut Tx<'_>| {
+        tx.execute("insert into person (id, email, created_at) values ($1, $2, 0)", params![id, format!("{id}@example.test")])?;
+        let insert = "insert into membership (organisation, person, role, created_at) values ($1, $2, 'owner', 0)";
+        tx.execute(insert, params![organisation, id])
+    };
+    node.front.core.db.write::<_, DbError, _>(join).await.unwrap();
+}
+
+#[tokio::test]
+async fn whatever_ends_an_agent_at_one_node_ends_it_and_what_it_let_in_at_the_other_within_a_second() {
+    each_engine(purser_server::TABLES, |db| async move {
+        let one = World::on(db).await;
+        let two = one.beside().await;
+        for how in [End::Token, End::Grant, End::Freeze, End::Leave, End::Person, End::Organisation] {
+            let mut person = one.person(&format!("{how:?}@example.test").to_lowercase()).await;
+            let (agent, tokens) = one.delegator(&mut person).await;
+            another_owner(&one, &agent, &tokens).await;
+            let helper = one.agent();
+            let (status, below) = agent.let_in(&tokens, &helper, r#"[{"type":"purser_grant"}]"#).await;
+            assert_eq!(status, StatusCode::OK, "{below}");
+            let live = [(&agent, access(&tokens)), (&helper, access(&below))];
+            for (caller, token) in live {
+                assert_eq!(calls(&two, caller, token).await, StatusCode::OK, "{how:?}");
+            }
+            end(&one, how, &mut person, &agent, &tokens).await;
+            let ended = Instant::now();
+            for (at, (caller, token)) in live.into_iter().enumerate() {
+                // an agent that ends its own tokens says nothing of its grant, which its helper acts under
+                let expected = if matches!(how, End::Token) && at == 1 { [StatusCode::OK; 2] } else { REFUSED };
+                let found = calls(&two, caller, token).await;
+                assert!(expected.contains(&found), "{how:?}, {}: {found}", ["the agent", "its helper"][at]);
+            }
+            assert!(ended.elapsed() < Duration::from_secs(1), "{how:?}: {:?}", ended.elapsed());
+        }
+    })
+    .await;
+}
+
+const REFUSED: [StatusCode; 2] = [StatusCode::UNAUTHORIZED, StatusCode::FORBIDDEN];
+
+#[tokio::test]
+async fn a_persons_terminal_ends_with_the_person_and_with_the_organisation_at_every_node() {
+    each_engine(purser_server::TABLES, |db| async move {
+        let one = World::on(db).await;
+        let two = one.beside().await;
+        for how in [End::Person, End::Organisation] {
+            let mut person = one.person(&format!("{how:?}@example.test").to_lowercase()).await;
+            let (agent, tokens) = one.granted(&mut person).await;
+            let (terminal, token) = one.terminal(&mut person).await;
+            assert_eq!(calls(&two, &terminal, &token).await, StatusCode::OK, "{how:?}");
+            end(&one, how, &mut person, &agent, &tokens).await;
+            assert_eq!(calls(&two, &terminal, &token).await, StatusCode::UNAUTHORIZED, "{how:?}");
+        }
     })
     .await;
 }

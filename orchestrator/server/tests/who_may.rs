@@ -9,13 +9,12 @@ use std::fmt::Write as _;
 use http::StatusCode;
 use purser_authority::Caller;
 use purser_db::{DbError, params};
-use purser_identity::approval::{ApprovalError, Ask, approval_request};
 use purser_server::api::ROUTES;
 use purser_values::Sha256Digest;
-use purser_values::id::SagaId;
 use serde_json::{Value, json};
 use world::provider::Provider;
-use world::{Agent, Browser, World};
+use world::scene::{REQUEST, Standing};
+use world::{Agent, World};
 
 const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/golden/who-may.txt");
 
@@ -35,17 +34,10 @@ enum Who {
     Provider(Provider),
 }
 
-/// One organisation with a project, a resource that is being made and its saga; and the ids of all that routes name.
+/// One organisation with one of everything, and who calls.
 struct Scene {
     world: World,
-    agent: String,
-    resource: String,
-    saga: String,
-    /// Another member of the organisation, who keeps its cards.
-    member: String,
-    invitation: String,
-    /// What the agent has asked a person's yes for.
-    approval: String,
+    all: Standing,
     who: Who,
 }
 
@@ -53,16 +45,7 @@ async fn scene(caller: &str) -> Scene {
     let world = World::new().await;
     let mut ada = world.person("ada@example.test").await;
     let (agent, tokens) = world.delegator(&mut ada).await;
-    let resource = world.resource(&agent, &tokens, "slipway").await;
-    let saga = SagaId::mint(&world.env);
-    let (env, id, state, owner) =
-        (world.env.clone(), saga.clone(), json!({ "resource": resource }).to_string(), world.caller(&agent, &tokens).await);
-    let owner = owner.organisation().unwrap().clone();
-    let begin = move |tx: &mut purser_db::Tx<'_>| purser_flow::begin(tx, &env, &id, "resource_remove", owner.as_str(), &state);
-    world.front.core.db.write::<_, DbError, _>(begin).await.unwrap();
-    let (member, invitation) = colleagues(&world, &agent, &tokens, &mut ada).await;
-    let approval = approval(&world, &agent, &tokens).await;
-    let agent_id = tokens["agent_id"].as_str().unwrap().to_owned();
+    let all = world.standing(&agent, &tokens, &mut ada).await;
     let who = match caller {
         "anonymous" => Who::Nobody,
         "stranger" => {
@@ -86,7 +69,7 @@ async fn scene(caller: &str) -> Scene {
         "frozen" => {
             let page = ada.get("/agents").await;
             let (_, fields) = page.form(1);
-            let frozen = ada.post(&format!("/agents/{agent_id}/freeze"), &fields).await;
+            let frozen = ada.post(&format!("/agents/{}/freeze", all.agent), &fields).await;
             assert_eq!(frozen.status, StatusCode::SEE_OTHER, "{}", frozen.body);
             granted((agent, tokens))
         }
@@ -94,25 +77,7 @@ async fn scene(caller: &str) -> Scene {
         "provider" => Who::Provider(world.provider("slipway").await),
         other => panic!("who is {other}"),
     };
-    Scene { world, agent: agent_id, resource, saga: saga.to_string(), member, invitation, approval, who }
-}
-
-/// A member who keeps the cards, and somebody who is invited.
-async fn colleagues(world: &World, agent: &Agent, tokens: &Value, ada: &mut Browser) -> (String, String) {
-    let Caller::Agent { organisation, .. } = world.caller(agent, tokens).await else { panic!("an agent calls") };
-    let id = purser_values::id::PersonId::mint(&world.env);
-    let (joins, of) = (id.clone(), organisation.clone());
-    let join = move |tx: &mut purser_db::Tx<'_>| {
-        tx.execute("insert into person (id, email, created_at) values ($1, $2, 0)", params![joins, "cal@example.test"])?;
-        tx.execute("insert into membership (organisation, person, role, created_at) values ($1, $2, 'billing', 0)", params![of, joins])
-    };
-    world.front.core.db.write::<_, DbError, _>(join).await.unwrap();
-    let terminal = world.terminal(ada).await;
-    let invite = json!({ "email": "dee@example.test", "role": "member" }).to_string();
-    let who = Some((&terminal.0, terminal.1.as_str()));
-    let (status, invited) = world.api(who, "POST", "/v1/organisation/invitations", "application/json", invite).await;
-    assert_eq!(status, StatusCode::OK, "{invited}");
-    (id.to_string(), invited["invitation"].as_str().unwrap().to_owned())
+    Scene { world, all, who }
 }
 
 fn with_token((agent, token): (Agent, String)) -> Who {
@@ -144,29 +109,7 @@ async fn auditor(world: &World, agent: &Agent, tokens: &Value) -> (Agent, String
     terminal
 }
 
-/// An approval that the agent has asked for and nobody has given.
-async fn approval(world: &World, agent: &Agent, tokens: &Value) -> String {
-    let context = world.call(agent, tokens["access_token"].as_str().unwrap()).await.unwrap();
-    let realm = world.front.realm.clone();
-    let ask = move |tx: &mut purser_db::Tx<'_>| {
-        let permit = purser_authority::authorise(&context.caller, &context.facts(realm.env.now(), "x"))?;
-        let ask = Ask {
-            verb: "resource_add".to_owned(),
-            request: REQUEST.to_owned(),
-            summary: "add it".to_owned(),
-            facts: Value::Null,
-            reason: "it is needed".to_owned(),
-            second_person: false,
-        };
-        approval_request(tx, &realm, &permit, &ask)
-    };
-    world.front.core.db.write::<_, ApprovalError, _>(ask).await.unwrap().value.id.to_string()
-}
-
-/// The canonical text of what is asked for.
-const REQUEST: &str = "{}";
-
-fn body(route: &str) -> (&'static str, String) {
+fn body(route: &str, all: &Standing) -> (&'static str, String) {
     let json = |value: Value| ("application/json", value.to_string());
     let place = json!({ "project": "shop", "environment": "development" });
     match route {
@@ -176,7 +119,7 @@ fn body(route: &str) -> (&'static str, String) {
             json(json!({ "project": "shop", "environment": "development", "service": "slipway/workers:paid", "configuration": {} }))
         }
         "/v1/workload_trusts" => json(json!({
-            "grant": "grt_00000000000000000000000000", "name": "CI", "issuer": "https://ci.example", "audience": "purser",
+            "grant": all.grant, "name": "CI", "issuer": "https://ci.example", "audience": "purser",
             "subject": "repo:acme/shop", "authorization_details": [{ "type": "purser_grant" }], "life_s": 600,
         })),
         "/v1/ceilings" => json(json!({ "scope": "organisation", "period": "day", "amount_minor": 100_000 })),
@@ -206,22 +149,27 @@ fn body(route: &str) -> (&'static str, String) {
 }
 
 async fn call(scene: &Scene, method: &str, route: &str) -> StatusCode {
+    let all = &scene.all;
     let id = match route {
-        r if r.starts_with("/v1/agents/") => &scene.agent,
-        r if r.starts_with("/v1/sagas/") => &scene.saga,
-        r if r.starts_with("/v1/approvals/") => &scene.approval,
-        r if r.starts_with("/v1/organisation/members/") => &scene.member,
-        r if r.starts_with("/v1/organisation/invitations/") => &scene.invitation,
-        _ => &scene.resource,
+        r if r.starts_with("/v1/agents/") => &all.agent,
+        r if r.starts_with("/v1/sagas/") => &all.saga,
+        r if r.starts_with("/v1/approvals/") => &all.approval,
+        r if r.starts_with("/v1/organisation/members/") => &all.member,
+        r if r.starts_with("/v1/organisation/invitations/") => &all.invitation,
+        r if r.starts_with("/v1/clients/") => &all.client,
+        r if r.starts_with("/v1/workload_trusts/") => &all.trust,
+        r if r.starts_with("/v1/budgets/") => &all.budget,
+        r if r.starts_with("/v1/webhooks/") => &all.webhook,
+        _ => &all.resource,
     };
     let path = route.replace("{id}", id).replace("{name}", "shop");
     let query = match route {
         "/v1/variables" => "?project=shop".to_owned(),
         "/v1/spend/report" => "?by=day".to_owned(),
-        "/v1/trace" => format!("?of={}", scene.resource),
+        "/v1/trace" => format!("?of={}", all.resource),
         _ => String::new(),
     };
-    let (content, body) = body(route);
+    let (content, body) = body(route, all);
     let body = if method == "GET" { String::new() } else { body };
     let path = format!("{path}{query}");
     match &scene.who {
@@ -270,6 +218,7 @@ async fn everybody_may_call_what_the_golden_table_says() {
         columns.push(answers(caller).await);
     }
     agents_reach_nothing_that_is_for_people(&columns);
+    what_the_routes_name_is_there(&columns);
     let mut table = format!("{:<46}", "");
     for caller in CALLERS {
         write!(table, " {caller:>9}").unwrap();
@@ -303,6 +252,15 @@ fn agents_reach_nothing_that_is_for_people(columns: &[Vec<StatusCode>]) {
         }
     }
     assert!(looked >= AGENTS.len() * 20, "only {looked} answers were looked at");
+}
+
+/// A refusal proves nothing where whoever may do it is refused too.
+fn what_the_routes_name_is_there(columns: &[Vec<StatusCode>]) {
+    let owner = &columns[CALLERS.iter().position(|caller| *caller == "owner").unwrap()];
+    for ((method, route), status) in ROUTES.iter().zip(owner).filter(|((_, route), _)| route.starts_with("/v1/") && route.contains("{id}"))
+    {
+        assert_ne!(*status, StatusCode::NOT_FOUND, "{method} {route} is called with the id of something else");
+    }
 }
 
 #[tokio::test]

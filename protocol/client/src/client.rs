@@ -17,6 +17,7 @@ use url::Url;
 
 use crate::answer;
 use crate::error::CallError;
+use crate::identity::{Identity, Proof};
 
 /// Where a provider is.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,7 +36,7 @@ impl From<&Manifest> for ProviderEndpoint {
 /// What the orchestrator signs with towards one provider.
 #[derive(Clone, Debug)]
 pub struct Signer {
-    pub secret: Secret<String>,
+    pub identity: Identity,
     /// The key that signs at the moment of a call; its public half is at `v2/provisioning/public_keys`.
     pub keys: Arc<dyn KeySource>,
     pub env: Env,
@@ -93,8 +94,10 @@ impl ProviderClient {
         let request = v2::Request { method: method.as_str(), url: url.as_str(), body: &body };
         let signature = v2::sign(&self.signer.keys.signing(), request, &self.signer.env).map_err(|e| unsendable(&e))?;
         put(HeaderName::from_static(purser_wire::header::SIGNATURE_V2), &signature, true)?;
-        let signature = hmac::sign(&self.signer.secret, &body, self.signer.env.now());
-        put(HeaderName::from_static(purser_wire::header::SIGNATURE), &signature, true)?;
+        if let Identity::Secret(secret) = &self.signer.identity {
+            let signature = hmac::sign(secret, &body, self.signer.env.now());
+            put(HeaderName::from_static(purser_wire::header::SIGNATURE), &signature, true)?;
+        }
         put(HeaderName::from_static(purser_wire::header::API_VERSION), purser_wire::VERSION, false)?;
         if let Some(kind) = content_type {
             put(header::CONTENT_TYPE, kind, false)?;
@@ -107,6 +110,14 @@ impl ProviderClient {
             put(HeaderName::from_static(purser_wire::header::IDEMPOTENCY_KEY), key.as_str(), false)?;
         }
         Ok(self.fetcher.send(method, url, headers, body, FetchLimits::default()).await?)
+    }
+
+    /// What proves a request for tokens, where no signature over the body does.
+    pub(crate) fn proof(&self) -> Result<Option<Proof>, CallError> {
+        match &self.signer.identity {
+            Identity::Secret(_) => Ok(None),
+            Identity::Document(document) => document.prove(&self.endpoint.token_url, &self.signer.env).map(Some),
+        }
     }
 
     pub(crate) fn now(&self) -> purser_values::Timestamp {

@@ -97,6 +97,13 @@ pub struct AccountRequest {
     pub code_challenge: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub code_challenge_method: Option<String>,
+    /// Who asks, where that is the client of a document and not whoever signs the body (5.6 of the reference).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_id: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_assertion_type: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "plain::optional")]
+    pub client_assertion: Option<Secret<String>>,
     /// Extension: what the orchestrator attests about the person (`crate::assertion`), a compact JWS.
     #[serde(default, skip_serializing_if = "Option::is_none", serialize_with = "plain::optional")]
     pub identity_assertion: Option<Secret<String>>,
@@ -145,6 +152,9 @@ impl AccountRequest {
             orchestrator,
             code_challenge: None,
             code_challenge_method: None,
+            client_id: None,
+            client_assertion_type: None,
+            client_assertion: None,
             identity_assertion: None,
             agent: None,
             submitted_information: None,

@@ -3,7 +3,7 @@
 use crate::shop::{Bugs, Running, SECRET};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName};
-use purser_client::{CallError, ControlError, Discovery, DiscoveryError, ProviderClient, ProviderEndpoint, Signer};
+use purser_client::{CallError, ControlError, Discovery, DiscoveryError, Identity, ProviderClient, ProviderEndpoint, Signer};
 use purser_conformance::Payment as _;
 use purser_provider::MemoryStore;
 use purser_values::{Env, Secret};
@@ -30,7 +30,11 @@ async fn strict() -> Running {
 }
 
 pub fn client(running: &Running) -> ProviderClient {
-    let signer = Signer { secret: SECRET.to_owned().into(), keys: std::sync::Arc::new(running.stub.attestor().key), env: Env::system() };
+    let signer = Signer {
+        identity: Identity::Secret(SECRET.to_owned().into()),
+        keys: std::sync::Arc::new(running.stub.attestor().key),
+        env: Env::system(),
+    };
     let endpoint = ProviderEndpoint { base_url: running.base_url.clone(), token_url: running.base_url.join("oauth/token").unwrap() };
     ProviderClient::new(running.fetcher.clone(), endpoint, signer)
 }
@@ -322,7 +326,11 @@ async fn a_provider_that_answers_garbage_500_or_nothing_is_told_apart() {
     assert!(client.services().await.unwrap_err().is_transient());
     let closed = "http://127.0.0.1:1/".parse::<url::Url>().unwrap();
     let fetcher = purser_http::Fetcher::new(vec!["127.0.0.1:1".parse().unwrap()]).unwrap();
-    let signer = Signer { secret: Secret::new("x".to_owned()), keys: std::sync::Arc::new(running.stub.attestor().key), env: Env::system() };
+    let signer = Signer {
+        identity: Identity::Secret(Secret::new("x".to_owned())),
+        keys: std::sync::Arc::new(running.stub.attestor().key),
+        env: Env::system(),
+    };
     let nobody = ProviderClient::new(fetcher, ProviderEndpoint { base_url: closed.clone(), token_url: closed }, signer);
     assert!(nobody.health().await.unwrap_err().is_transient());
 }

@@ -8,7 +8,7 @@ use axum::body::Bytes;
 use axum::extract::OriginalUri;
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode, header};
-use purser_client::{CallError, Discovery, ProviderClient, ProviderEndpoint, Signer};
+use purser_client::{CallError, Discovery, Identity, ProviderClient, ProviderEndpoint, Signer};
 use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_http::{Fetcher, Origin};
 use purser_values::{Env, Secret};
@@ -55,7 +55,8 @@ impl Fake {
 
     fn client(&self) -> ProviderClient {
         let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
-        let signer = Signer { secret: "whsec_dialects".to_owned().into(), keys: std::sync::Arc::new(key), env: Env::system() };
+        let signer =
+            Signer { identity: Identity::Secret("whsec_dialects".to_owned().into()), keys: std::sync::Arc::new(key), env: Env::system() };
         let endpoint = ProviderEndpoint { base_url: self.base_url.clone(), token_url: self.base_url.join("oauth/token").unwrap() };
         ProviderClient::new(self.fetcher.clone(), endpoint, signer)
     }

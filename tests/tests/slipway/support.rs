@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use axum::Router;
 use axum::body::Body;
 use http::{Method, Request, StatusCode};
-use purser_client::{ProviderClient, ProviderEndpoint, Signer};
+use purser_client::{Identity, ProviderClient, ProviderEndpoint, Signer};
 use purser_conformance::StubOrchestrator;
 use purser_conformance::options::Payment as _;
 use purser_db::DbConfig;
@@ -88,7 +88,11 @@ impl World {
         let server = tokio::spawn(async move { axum::serve(listener, served).await.unwrap() });
         stub.trust(cloud.manifest.keys.iter().map(|key| serde_json::from_value(key.clone()).unwrap()).collect());
         let fetcher = Fetcher::new(vec![Origin::of(&config.public_url).unwrap()]).unwrap();
-        let signer = Signer { secret: SECRET.to_owned().into(), keys: std::sync::Arc::new(stub.attestor().key), env: Env::system() };
+        let signer = Signer {
+            identity: Identity::Secret(SECRET.to_owned().into()),
+            keys: std::sync::Arc::new(stub.attestor().key),
+            env: Env::system(),
+        };
         let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&cloud.manifest), signer);
         let edge_http = edge.http_addr;
         Self { folder, config, stub, cloud, app, client, edge_http, running: Some(edge), server }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, COOKIE, ORIGIN, SET_COOKIE};
-use purser_client::{CallError, ProviderClient, ProviderEndpoint, Signer};
+use purser_client::{CallError, Identity, ProviderClient, ProviderEndpoint, Signer};
 use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_http::{Fetcher, Origin};
 use purser_tests::browser::client;
@@ -236,7 +236,8 @@ async fn another_key_in_the_orchestrators_place_changes_and_redeems_nothing() {
     let code = parameter(&accept(&mut ada, &page, "new").await, "code").unwrap();
     // the shared secret has leaked, the key has not
     let stranger = SigningKey::generate(Algorithm::EdDsa).unwrap();
-    let signer = Signer { secret: SECRET.to_owned().into(), keys: std::sync::Arc::new(stranger.clone()), env: Env::system() };
+    let signer =
+        Signer { identity: Identity::Secret(SECRET.to_owned().into()), keys: std::sync::Arc::new(stranger.clone()), env: Env::system() };
     let fetcher = Fetcher::new(vec![Origin::of(&world.config.public_url).unwrap()]).unwrap();
     let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&world.cloud.manifest), signer);
     let grant =

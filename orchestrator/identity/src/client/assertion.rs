@@ -1,8 +1,8 @@
 //! `private_key_jwt`: a client proves itself with a short signed statement (RFC 7523, 2.2 and 3; OpenID Connect Core, 9).
 //!
 //! The algorithm is the key's own, so neither `none` nor a MAC under a public key is ever tried. The statement is for us alone: its
-//! audience is our issuer or the endpoint that it is sent to, as the only audience. It lives five minutes at most and counts once, on
-//! all nodes together.
+//! audience is our issuer or the endpoint that it is sent to, as the only audience. It lives an hour at most ([`ASSERTION_LIFE_S`]) and counts
+//! once, on all nodes together.
 
 use purser_crypto::jose::{self, JoseError};
 use purser_db::{DbError, Tx, params};

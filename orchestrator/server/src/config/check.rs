@@ -151,7 +151,7 @@ fn files(config: &Config, table: &Table, findings: &mut Findings) {
         findings.problems.push(format!("`database`: {e}"));
     }
     let mut secrets: Vec<(&str, &Path)> =
-        config.providers.iter().map(|p| ("signing_secret_file", p.signing_secret_file.as_path())).collect();
+        config.providers.iter().filter_map(|p| Some(("signing_secret_file", p.signing_secret_file.as_deref()?))).collect();
     let sso = config.sign_in.sso.iter().filter_map(|one| one.client_secret_file.as_deref());
     secrets.extend(sso.map(|file| ("sign_in.sso.client_secret_file", file)));
     if let Some(stripe) = &config.rail.stripe {

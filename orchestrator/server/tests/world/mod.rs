@@ -9,6 +9,8 @@ pub mod company;
 pub mod helper;
 pub mod key;
 pub mod provider;
+pub mod publisher;
+pub mod scene;
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;

@@ -3,6 +3,7 @@
 use axum::routing::get;
 use axum::{Json, Router};
 use http::{Request, StatusCode};
+use purser_client::Identity;
 use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_provisioning::Gateway;
 use purser_provisioning::gateway::Configured;
@@ -32,7 +33,8 @@ impl World {
             .route("/provisioning/services", get(|| async { Json(json!({ "data": [] })) }));
         tokio::spawn(async move { axum::serve(listener, routes).await });
 
-        let configured = Configured { name: name.parse().unwrap(), url: url.parse().unwrap(), secret: Secret::new("shared".to_owned()) };
+        let identity = Identity::Secret(Secret::new("shared".to_owned()));
+        let configured = Configured { name: name.parse().unwrap(), url: url.parse().unwrap(), identity };
         let fetcher = purser_http::Fetcher::new(vec![at.to_string().parse().unwrap()]).unwrap();
         let (core, realm) = (&self.front.core, &self.front.realm);
         let gateway = Gateway::new(fetcher, std::sync::Arc::new(realm.keys.clone()), core.env.clone(), vec![configured.clone()]);

@@ -7,6 +7,7 @@ use purser_wire::token::{TokenGrant, TokenResponse, TokenSet};
 
 use crate::client::{ProviderClient, With};
 use crate::error::CallError;
+use crate::identity::ASSERTION_TYPE;
 
 /// Some providers say a refresh token is over with a bare 401 of their framework instead of `invalid_grant`.
 fn over(e: CallError) -> CallError {
@@ -24,6 +25,14 @@ impl ProviderClient {
     /// # Errors
     /// See [`CallError`]; an answer of type `error` is one.
     pub async fn account_request(&self, request: &AccountRequest) -> Result<AccountAnswer, CallError> {
+        let proven = self.proof()?.map(|proof| {
+            let mut request = request.clone();
+            request.client_id = Some(proof.client_id);
+            request.client_assertion_type = Some(ASSERTION_TYPE.to_owned());
+            request.client_assertion = Some(proof.assertion);
+            request
+        });
+        let request = proven.as_ref().unwrap_or(request);
         let response: AccountResponse = self.post(&self.at(&["account_requests"])?, With::default(), request).await?;
         match (&response.id, &request.id) {
             (Some(found), Some(sent)) if found != sent => Err(CallError::Garbage {
@@ -43,7 +52,11 @@ impl ProviderClient {
     /// See [`CallError`].
     pub async fn token(&self, grant: &TokenGrant) -> Result<TokenSet, CallError> {
         let url = self.endpoint().token_url.clone();
-        let response: Result<TokenResponse, CallError> = self.post_form(&url, &grant.to_form()).await;
+        let form = match self.proof()? {
+            Some(proof) => proof.beside(&grant.to_form()),
+            None => grant.to_form(),
+        };
+        let response: Result<TokenResponse, CallError> = self.post_form(&url, &form).await;
         let response = response.map_err(|e| if matches!(grant, TokenGrant::RefreshToken { .. }) { over(e) } else { e })?;
         // RFC 6749, 7.1: a token of a type that we do not know is not used.
         if !response.token_type.eq_ignore_ascii_case("bearer") {
