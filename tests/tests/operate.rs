@@ -15,5 +15,10 @@ mod logout;
 mod owner;
 #[path = "operate/restart.rs"]
 mod restart;
+#[allow(dead_code, reason = "each suite uses a part")]
+#[path = "system/stage.rs"]
+mod stage;
+#[path = "operate/upgrade.rs"]
+mod upgrade;
 #[path = "operate/watch.rs"]
 mod watch;

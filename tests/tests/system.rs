@@ -11,6 +11,8 @@ mod bad_input;
 mod budget;
 #[path = "system/cap.rs"]
 mod cap;
+#[path = "system/client_document.rs"]
+mod client_document;
 #[path = "system/confine.rs"]
 mod confine;
 #[path = "system/crash.rs"]

@@ -37,13 +37,11 @@ async fn ask(url: &str, proof: &(dyn Fn() -> String + Sync)) -> (String, u32) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_restart_loses_no_request() {
-    let Some(mut installation) = Installation::start().await else { return };
-    let mut ada = installation.owner("ada").await;
+/// Terminals that ask for persons for some seconds, whatever happens to the orchestrator; the codes that they were answered.
+pub fn asking(url: &str) -> tokio::task::JoinHandle<Vec<String>> {
     let key = purser_crypto::jose::SigningKey::generate(purser_crypto::jose::Algorithm::EdDsa).unwrap();
-    let url = installation.url.clone();
-    let asking = tokio::spawn(async move {
+    let url = url.to_owned();
+    tokio::spawn(async move {
         let proof = || {
             let env = purser_values::Env::system();
             let jti = purser_crypto::encoding::b64url(&env.bytes::<16>());
@@ -58,7 +56,14 @@ async fn a_restart_loses_no_request() {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         codes
-    });
+    })
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restart_loses_no_request() {
+    let Some(mut installation) = Installation::start().await else { return };
+    let mut ada = installation.owner("ada").await;
+    let asking = asking(&installation.url);
     // The command repeats by itself what it is told to.
     let (purser, orchestrator) = (installation.purser(), installation.url.clone());
     let commands = tokio::task::spawn_blocking(move || {

@@ -95,6 +95,13 @@ async fn moody(mood: Arc<Mutex<Mood>>, request: Request, next: Next) -> Response
     }
 }
 
+/// What the providers know the orchestrator by.
+#[derive(Clone, Copy)]
+enum Known {
+    Secret,
+    Document,
+}
+
 /// A running orchestrator and its provider.
 pub struct Alone {
     serve: Child,
@@ -121,7 +128,7 @@ impl Alone {
     /// The same with another rail: what the configuration says of it, where `{at}` is the folder.
     pub async fn among_paid_through(names: &[&'static str], access_life_s: i64, rail: &str) -> Option<(Self, Vec<Arc<Market>>)> {
         let mut markets = Vec::new();
-        let alone = Self::with_rail(false, Arc::new(Mutex::new(Mood::Good)), rail, async |orchestrator| {
+        let alone = Self::with_rail(false, Arc::new(Mutex::new(Mood::Good)), rail, Known::Secret, async |orchestrator| {
             for name in names {
                 markets.push(Market::start(name, orchestrator, access_life_s).await);
             }
@@ -142,19 +149,25 @@ impl Alone {
         Self::with(false, Arc::new(Mutex::new(Mood::Good)), providers).await
     }
 
+    /// The same with providers that share no secret with it: they know it by its document.
+    pub async fn with_strangers(providers: impl AsyncFnOnce(&Url) -> Vec<(&'static str, SocketAddr)>) -> Option<Self> {
+        Self::with_rail(false, Arc::new(Mutex::new(Mood::Good)), SANDBOX_RAIL, Known::Document, providers).await
+    }
+
     /// The orchestrator with whatever providers the caller starts for it.
     pub async fn with(
         small_disk: bool,
         mood: Arc<Mutex<Mood>>,
         providers: impl AsyncFnOnce(&Url) -> Vec<(&'static str, SocketAddr)>,
     ) -> Option<Self> {
-        Self::with_rail(small_disk, mood, SANDBOX_RAIL, providers).await
+        Self::with_rail(small_disk, mood, SANDBOX_RAIL, Known::Secret, providers).await
     }
 
     async fn with_rail(
         small_disk: bool,
         mood: Arc<Mutex<Mood>>,
         rail: &str,
+        known: Known,
         providers: impl AsyncFnOnce(&Url) -> Vec<(&'static str, SocketAddr)>,
     ) -> Option<Self> {
         let binaries = Binaries::find()?;
@@ -162,7 +175,7 @@ impl Alone {
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap().local_addr().unwrap().port();
         let url = format!("http://localhost:{port}");
         let providers = providers(&Url::parse(&url).unwrap()).await;
-        write_config(folder.path(), port, rail, &providers);
+        write_config(folder.path(), port, rail, known, &providers);
         let serve = spawn(&binaries.purser, folder.path(), small_disk);
         let alone = Self { serve, folder, purser: binaries.purser, url, mood, small_disk };
         alone.await_healthy().await;
@@ -250,7 +263,7 @@ async fn provider(orchestrator: &Url, mood: Arc<Mutex<Mood>>) -> SocketAddr {
 /// What pays unless a test says otherwise.
 const SANDBOX_RAIL: &str = "[sandbox]\nrail = true\nopen_sign_up = true\nexport_permission = true\n";
 
-fn write_config(folder: &Path, port: u16, rail: &str, providers: &[(&str, SocketAddr)]) {
+fn write_config(folder: &Path, port: u16, rail: &str, known: Known, providers: &[(&str, SocketAddr)]) {
     for (name, secret) in [("secret", SECRET), ("stripe_key", STRIPE_KEY), ("stripe_whsec", STRIPE_WEBHOOK_SECRET)] {
         let file = folder.join(name);
         fs::write(&file, secret).unwrap();
@@ -267,8 +280,11 @@ fn write_config(folder: &Path, port: u16, rail: &str, providers: &[(&str, Socket
         rail.replace("{at}", &at.to_string())
     );
     for (name, address) in providers {
-        let provider = format!("[[providers]]\nname = \"{name}\"\nurl = \"http://{address}/\"\nsigning_secret_file = \"{at}/secret\"\n");
-        config.push_str(&provider);
+        let identity = match known {
+            Known::Secret => format!("signing_secret_file = \"{at}/secret\""),
+            Known::Document => "client_document = true".to_owned(),
+        };
+        config.push_str(&format!("[[providers]]\nname = \"{name}\"\nurl = \"http://{address}/\"\n{identity}\n"));
     }
     fs::write(folder.join("orchestrator.toml"), config).unwrap();
 }

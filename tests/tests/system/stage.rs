@@ -30,6 +30,8 @@ pub struct Stage {
     play: Mutex<HashMap<&'static str, Play>>,
     /// What arrived, by the last part of its path.
     seen: Mutex<Vec<(String, Value)>>,
+    /// Whether each of them was signed with a shared secret.
+    signed: Mutex<Vec<bool>>,
     promises_iss: bool,
 }
 
@@ -48,6 +50,7 @@ impl Stage {
             key,
             play: Mutex::default(),
             seen: Mutex::default(),
+            signed: Mutex::default(),
             promises_iss,
         });
         let routes = Router::new().fallback(answer).with_state(stage.clone());
@@ -64,6 +67,11 @@ impl Stage {
     pub fn asked(&self, what: &str) -> Vec<Value> {
         let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.iter().filter(|(path, _)| path == what).map(|(_, body)| body.clone()).collect()
+    }
+
+    /// Whether anything that arrived was signed with a shared secret.
+    pub fn met_a_secret(&self) -> bool {
+        self.signed.lock().unwrap().contains(&true)
     }
 
     pub fn forget(&self) {
@@ -104,6 +112,7 @@ async fn answer(State(stage): State<Arc<Stage>>, method: Method, uri: Uri, heade
     } else {
         serde_json::from_slice(&body).unwrap_or_default()
     };
+    stage.signed.lock().unwrap().push(headers.contains_key(purser_wire::header::SIGNATURE));
     if method == Method::POST {
         stage.seen.lock().unwrap().push((last.clone(), read.clone()));
     }

@@ -1,0 +1,173 @@
+//! Upgrading: an older version is asked to stop while people, agents and providers go on; this version migrates what it left, and
+//! nothing that was under way is lost.
+//!
+//! What the older version left is made from what this one left: the rows of its tables, in the tables and columns that there were then.
+//! Steps of a migration never change, so the first of them are the older tables.
+
+use std::fs::{self, OpenOptions};
+use std::net::SocketAddr;
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use purser_db::{Db, DbConfig, DbError, Migrations, Row, Value, params};
+use purser_tests::binaries::named;
+use purser_tests::{Agent, Ask, Choice, processes};
+use purser_values::Env;
+use serde_json::json;
+use url::Url;
+
+use super::installation::{Installation, built, configure, free_port};
+use super::restart::asking;
+use crate::stage::Stage;
+
+/// How many steps each domain had in the older version; what is not here has all its steps from the start.
+const OLDER: [(&str, usize); 5] = [("db", 1), ("flow", 1), ("identity", 7), ("spend", 6), ("provisioning", 1)];
+
+fn older_tables() -> &'static [Migrations] {
+    let older = purser_server::TABLES.iter().map(|now| {
+        let steps = OLDER.iter().find(|(domain, _)| *domain == now.domain).map_or(now.steps.len(), |(_, steps)| *steps);
+        Migrations { domain: now.domain, steps: &now.steps[..steps] }
+    });
+    Box::leak(older.collect::<Vec<_>>().into_boxed_slice())
+}
+
+async fn open(path: &Path) -> Db {
+    Db::open(&DbConfig::Sqlite { path: path.to_owned() }).await.unwrap()
+}
+
+fn for_ever(sql: String) -> &'static str {
+    Box::leak(sql.into_boxed_str())
+}
+
+async fn rows(db: &Db, sql: &'static str) -> Vec<Row> {
+    db.read::<_, DbError, _>(move |tx| tx.query(sql, params![])).await.unwrap_or_else(|e| panic!("{sql}: {e}"))
+}
+
+async fn names(db: &Db, sql: &'static str) -> Vec<String> {
+    rows(db, sql).await.iter().map(|row| row.get("name").unwrap()).collect()
+}
+
+fn value(row: &Row, column: &str) -> Value {
+    if let Ok(int) = row.get::<Option<i64>>(column) {
+        int.map_or(Value::Null, Value::Int)
+    } else if let Ok(text) = row.get::<String>(column) {
+        Value::Text(text)
+    } else {
+        Value::Blob(row.get(column).unwrap())
+    }
+}
+
+/// Makes the database what the older version would have left.
+async fn make_older(file: &Path) {
+    let beside = file.with_extension("older");
+    {
+        let (now, older) = (open(file).await, open(&beside).await);
+        older.migrate(&Env::system(), older_tables()).await.unwrap();
+        // in the order in which they were made, so that what is referred to is there
+        let tables =
+            "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' and name <> 'migration' order by rowid";
+        let mut copied = 0;
+        for table in names(&older, tables).await {
+            let columns = names(&older, for_ever(format!("select name from pragma_table_info('{table}')"))).await;
+            let list = columns.join(", ");
+            let places = (1..=columns.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+            let insert = for_ever(format!("insert into {table} ({list}) values ({places})"));
+            for row in rows(&now, for_ever(format!("select {list} from {table}"))).await {
+                let values: Vec<Value> = columns.iter().map(|column| value(&row, column)).collect();
+                let put = move |tx: &mut purser_db::Tx<'_>| tx.execute(insert, &values);
+                older.write::<_, DbError, _>(put).await.unwrap_or_else(|e| panic!("{insert}: {e}"));
+                copied += 1;
+            }
+        }
+        assert!(copied > 50, "only {copied} rows were there");
+        let columns = names(&older, "select name from pragma_table_info('saga')").await;
+        assert!(!columns.contains(&"waiting".to_owned()), "it is not older");
+    }
+    for suffix in ["", "-wal", "-shm"] {
+        let (from, to) = (format!("{}{suffix}", beside.display()), format!("{}{suffix}", file.display()));
+        let _ = fs::remove_file(&to);
+        if Path::new(&from).exists() {
+            fs::rename(from, to).unwrap();
+        }
+    }
+}
+
+/// An installation with one scripted provider.
+async fn with_stage() -> Option<(Installation, Arc<Stage>, tempfile::TempDir)> {
+    let purser = named("PURSER_BIN", built)?;
+    let parent = tempfile::tempdir().unwrap();
+    let (folder, port) = (parent.path().join("one"), free_port());
+    configure(&folder, port, free_port());
+    let stage = Stage::start("stage", &Url::parse(&format!("http://localhost:{port}")).unwrap(), false).await;
+    let secret = folder.join("secret");
+    OpenOptions::new().create_new(true).write(true).mode(0o600).open(&secret).unwrap();
+    fs::write(&secret, "whsec_of-the-stage").unwrap();
+    deal_with(&folder, stage.address, &secret);
+    Some((Installation::serve(purser, folder).await, stage, parent))
+}
+
+fn deal_with(folder: &Path, provider: SocketAddr, secret: &Path) {
+    let path = folder.join("orchestrator.toml");
+    let config = fs::read_to_string(&path).unwrap();
+    let provider_text =
+        format!("[[providers]]\nname = \"stage\"\nurl = \"http://{provider}/\"\nsigning_secret_file = \"{}\"\n", secret.display());
+    fs::write(&path, format!("fetch_allow = [\"{provider}\"]\n{config}{provider_text}")).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_migrates_what_an_older_version_left_and_loses_no_request() {
+    let Some((mut installation, stage, parent)) = with_stage().await else { return };
+    let mut ada = installation.owner("ada").await;
+    let agent = |name: &str| Agent::at(&installation.purser(), &installation.url, &parent.path().join(name), name);
+    let (runner, late, mailed) = (agent("runner"), agent("late"), agent("mailed"));
+    processes::until("the catalogue", Duration::from_secs(20), async || {
+        runner.run(&["catalog"]).await.stdout.contains("stage/greeting").then_some(())
+    })
+    .await;
+    runner.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
+    runner.must(&["init", "runner"]).await;
+
+    // a purchase under way: its provider lets it wait
+    stage.says("account_requests", |_| (202, json!({"type": "registering", "retry_after": 1})));
+    let adds = json!({"project": "runner", "environment": "development", "service": "stage/greeting", "name": "first"});
+    let (status, begun) = runner.call("POST", "/v1/resources?wait=0", Some(&adds), Some("first")).await;
+    assert_eq!((status, begun["state"].as_str()), (200, Some("running")), "{begun}");
+    processes::until("the question", Duration::from_secs(20), async || (!stage.asked("account_requests").is_empty()).then_some(())).await;
+    // a mail that cannot be delivered
+    let (mail, away): (PathBuf, PathBuf) = (installation.folder.join("mail"), installation.folder.join("mail.away"));
+    fs::rename(&mail, &away).unwrap();
+    mailed.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
+
+    // people and agents go on asking; one of them holds a poll, and its person accepts after the upgrade
+    let (load, url) = (asking(&installation.url), installation.url.clone());
+    let file = installation.folder.join("data/purser.db");
+    let upgrade = async || {
+        installation.stop();
+        make_older(&file).await;
+        fs::rename(&away, &mail).unwrap();
+        installation.start_again().await;
+    };
+    late.login_when(&mut ada, Ask::ALL, &Choice::USUAL, upgrade).await;
+
+    late.must(&["init", "late"]).await;
+    stage.says("account_requests", |asked| {
+        let bearer =
+            json!({"access_token": "a", "refresh_token": null, "expires_in": null, "account": {"id": "acct", "payment_credentials": null}});
+        (200, json!({"id": asked["id"], "type": "credentials", "credentials": {"type": "bearer", "bearer": bearer}}))
+    });
+    processes::until("the purchase that was under way", Duration::from_secs(60), async || {
+        let status = runner.must(&["status"]).await;
+        (status["resources"][0]["state"] == "live").then_some(())
+    })
+    .await;
+    processes::until("the mail that waited", Duration::from_secs(60), async || {
+        ada.mails().iter().any(|mail| mail.contains("mailed agent")).then_some(())
+    })
+    .await;
+    for code in load.await.unwrap() {
+        let page = ada.open(&format!("/device?user_code={code}")).await;
+        assert!(page.text().contains("Restless"), "the request {code} at {url} is lost: {}", page.text());
+    }
+}
