@@ -50,11 +50,12 @@ impl World {
         self.front.core.db.write::<_, DbError, _>(join).await.unwrap();
 
         let terminal = self.terminal(person).await;
-        let make = async |path: &str, body: Value| {
-            let (status, made) = self.api(Some((&terminal.0, &terminal.1)), "POST", path, "application/json", body.to_string()).await;
+        let made_by = async |method: &str, path: &str, body: Value| {
+            let (status, made) = self.api(Some((&terminal.0, &terminal.1)), method, path, "application/json", body.to_string()).await;
             assert!(status.is_success(), "{path}: {status} {made}");
             made
         };
+        let make = async |path: &str, body: Value| made_by("POST", path, body).await;
         let invited = make("/v1/organisation/invitations", json!({ "email": "dee@example.test", "role": "member" })).await;
         let client = make("/v1/clients", json!({ "redirect_uris": ["https://app.test/cb"] })).await;
         let workload = json!({
@@ -62,7 +63,7 @@ impl World {
             "subject": "repo:acme/shop", "authorization_details": [{ "type": "purser_grant" }], "life_s": 600,
         });
         let trust = make("/v1/workload_trusts", workload).await;
-        let budget = make("/v1/budgets", json!({ "scope": "organisation", "amount_minor": 50_000 })).await;
+        let budget = made_by("PUT", "/v1/budgets", json!({ "scope": "organisation", "amount_minor": 50_000 })).await;
         let webhook = make("/v1/webhooks", json!({ "url": "https://hooks.example/first" })).await;
         let id = |made: &Value, name: &str| made[name].as_str().unwrap().to_owned();
         Standing {
