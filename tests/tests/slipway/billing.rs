@@ -79,22 +79,22 @@ async fn a_plan_is_changed_over_the_protocol_and_everything_is_in_the_books() {
     // what the edge serves is counted
     let w = crate::support::Workers { resource: made.id.as_ref().unwrap().to_string(), token: token.clone(), account: account.clone() };
     world.upload(&w, "hello", "export default { fetch() { return new Response('hi') } }").await;
+    let enable = format!("/accounts/{account}/workers/scripts/hello/subdomain");
+    assert_eq!(world.api(&token, Method::POST, &enable, Some(json!({"enabled": true}))).await.0, StatusCode::OK);
     let (_, host) = world.api(&token, Method::GET, &format!("/accounts/{account}/workers/workers/hello"), None).await;
-    let url = host["result"]["subdomain"]["url"].as_str().map(|url| url.trim_start_matches("https://").to_owned());
-    if let Some(host) = url {
-        for _ in 0..5 {
-            world.visit(&host).await;
-        }
-        let mut counted = 0;
-        for _ in 0..100 {
-            let of = account_id.clone();
-            let found = world.cloud.db.read(move |tx| room(tx, &of)).await.unwrap().unwrap();
-            counted = found.used.get(&Meter::Requests).copied().unwrap_or(0);
-            if counted > 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(50)).await;
-        }
-        assert!(counted > 0 && counted <= 5, "{counted}");
+    let host = host["result"]["subdomain"]["url"].as_str().unwrap().trim_start_matches("https://").to_owned();
+    for _ in 0..5 {
+        assert_eq!(world.visit(&host).await, (200, "hi".to_owned()));
     }
+    let mut counted = 0;
+    for _ in 0..200 {
+        let of = account_id.clone();
+        let found = world.cloud.db.read(move |tx| room(tx, &of)).await.unwrap().unwrap();
+        counted = found.used.get(&Meter::Requests).copied().unwrap_or(0);
+        if counted == 5 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    assert_eq!(counted, 5);
 }
