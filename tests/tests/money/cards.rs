@@ -103,7 +103,8 @@ async fn a_payment_that_is_disputed_later_stops_that_provider_until_a_person_lif
         ada.mails().iter().any(|mail| mail.contains("is disputed")).then_some(())
     })
     .await;
-    assert!(ada.open("/spend").await.text().contains("paid, disputed"));
+    let spent = ada.open("/spend").await.body;
+    assert!(spent.contains("paid, disputed"), "{spent}");
     let domain = ["add", "slipway/registrar:domain", "--config", r#"{"domain":"disputed.test"}"#];
     assert_eq!(agent.refused(&domain).await, "payment_disputed");
     let lift = Form::all(&page.body).into_iter().find(|form| form.action.ends_with("/lift")).unwrap();
