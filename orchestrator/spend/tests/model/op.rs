@@ -165,7 +165,7 @@ fn rule_change(dice: &mut Dice) -> Act {
         Period::Day => 6_000_00,
         Period::Week => 40_000_00,
         Period::Month => 120_000_00,
-        Period::Lifetime => 8_000_000_00,
+        Period::Lifetime => 1_000_000_00,
     };
     Act::Ceiling { rule, minor: (dice.below(3) > 0).then(|| dice.minor(most)) }
 }
