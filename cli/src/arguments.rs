@@ -1,9 +1,17 @@
 //! What was typed, before anybody asks what it means.
 
+mod money;
+mod operator;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+
+pub use money::{Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, OfWebhook, Over, Webhook, WebhookAdd};
+pub use operator::{
+    Backup, KeysCommand, KeysRotate, LedgerCommand, OfOrganisation, OfPerson, OrganisationCommand, PersonCommand, Restore, SsoForget,
+};
 
 /// Open accounts, pay, register domains, get tokens and ship code, inside the limits that a person set once.
 #[derive(Debug, Parser)]
@@ -321,135 +329,6 @@ pub struct Trace {
 }
 
 #[derive(Debug, Subcommand)]
-pub enum Billing {
-    /// Caps, ceilings and budgets, what is used and what is left of them
-    Show,
-    /// Refused: only the person adds a card, on the page this names
-    Add,
-    /// Set a limit, for a person who signed in here; an agent is told the page for its person
-    #[command(visible_alias = "limit")]
-    Update(BillingUpdate),
-}
-
-/// What a limit or a budget is over. Nothing is the whole organisation; `--environment` is one of the project's.
-#[derive(Debug, Default, Args)]
-pub struct Over {
-    /// Purchases at this provider
-    #[arg(long, value_name = "NAME")]
-    pub provider: Option<String>,
-    /// Purchases in this project; with `--environment`, in that part of it
-    #[arg(long, value_name = "NAME")]
-    pub project: Option<String>,
-    /// Purchases of this agent, and of those that it let in
-    #[arg(long, value_name = "ID")]
-    pub agent: Option<String>,
-    /// Purchases under this grant, and those derived from it
-    #[arg(long, value_name = "ID")]
-    pub grant: Option<String>,
-    /// Purchases of services of this category, as the catalogue names it
-    #[arg(long, value_name = "NAME")]
-    pub category: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct BillingUpdate {
-    /// At most this much, as `25` or `25.00`
-    #[arg(long, value_name = "AMOUNT", required_unless_present = "none")]
-    pub limit: Option<String>,
-    /// Take the ceiling away
-    #[arg(long, conflicts_with = "limit")]
-    pub none: bool,
-    #[command(flatten)]
-    pub over: Over,
-    /// With `--agent`: its cap at each provider without one of its own
-    #[arg(long, requires = "agent", conflicts_with = "provider")]
-    pub each_provider: bool,
-    /// How long it counts before it begins anew; without it, a month
-    #[arg(long, value_name = "PERIOD", value_parser = ["transaction", "day", "week", "month", "lifetime"])]
-    pub period: Option<String>,
-    /// The currency of the amount
-    #[arg(long, value_name = "CODE", default_value = "USD")]
-    pub currency: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Budget {
-    /// The budgets, what is spent of them, and what they will come to
-    List,
-    /// For the person: plan what is to be spent, or change it
-    Set(BudgetSet),
-    /// For the person: take a budget away
-    Remove(BudgetRemove),
-}
-
-#[derive(Debug, Args)]
-pub struct BudgetSet {
-    /// What is planned, as `25` or `25.00`
-    pub amount: String,
-    #[command(flatten)]
-    pub over: Over,
-    /// How long it counts before it begins anew
-    #[arg(long, value_name = "PERIOD", value_parser = ["day", "week", "month", "lifetime"], default_value = "month")]
-    pub period: String,
-    /// The currency of the amount
-    #[arg(long, value_name = "CODE", default_value = "USD")]
-    pub currency: String,
-    /// Tell at these percents; without it, 50,80,100
-    #[arg(long, value_name = "PERCENT", value_delimiter = ',')]
-    pub threshold: Vec<i64>,
-    /// What happens at its limit
-    #[arg(long, value_name = "ACTION", value_parser = ["notify", "require-approval", "freeze"], default_value = "notify")]
-    pub action: String,
-    /// Where that limit is, in percent of the budget
-    #[arg(long, value_name = "PERCENT", default_value_t = 100)]
-    pub act_at: i64,
-    /// Do not tell of charges that stand out
-    #[arg(long)]
-    pub no_unusual: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct BudgetRemove {
-    /// The budget's id, as in `purser budget list`
-    pub budget: String,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Alert {
-    /// The newest alerts
-    List,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum Webhook {
-    /// The addresses
-    List,
-    /// Add an address; prints the secret that signs, once
-    Add(WebhookAdd),
-    /// Put a new secret in place; the one before signs as well for a day
-    Rotate(OfWebhook),
-    /// Send a message that says nothing
-    Test(OfWebhook),
-    /// Send nothing there any more
-    Remove(OfWebhook),
-}
-
-#[derive(Debug, Args)]
-pub struct WebhookAdd {
-    /// A public https address
-    pub address: String,
-    /// What it is for
-    #[arg(long, value_name = "TEXT")]
-    pub description: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub struct OfWebhook {
-    /// The webhook's id, as in `purser webhook list`
-    pub webhook: String,
-}
-
-#[derive(Debug, Subcommand)]
 pub enum AgentCommand {
     /// The organisation's agents
     List,
@@ -663,103 +542,6 @@ pub struct Configured {
     /// The configuration of `purser serve`
     #[arg(long, value_name = "FILE")]
     pub config: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum PersonCommand {
-    /// End the person's sessions, terminals and grants in every organisation, and refuse them
-    Disable(OfPerson),
-    /// Let the person sign in again; no grant comes back
-    Enable(OfPerson),
-    /// Free an address that somebody else has now at the company; the login of its last holder ends, unless told otherwise
-    SsoForget(SsoForget),
-}
-
-#[derive(Debug, Args)]
-pub struct SsoForget {
-    #[command(flatten)]
-    pub person: OfPerson,
-    /// The login goes on under this address, which its holder has now
-    #[arg(long, value_name = "EMAIL", conflicts_with = "same_person")]
-    pub now_at: Option<String>,
-    /// It is the same person with another account at the company: the login stays, and is connected anew
-    #[arg(long)]
-    pub same_person: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct OfPerson {
-    /// The person's e-mail address
-    pub email: String,
-    /// The configuration of `purser serve`
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum OrganisationCommand {
-    /// End everybody's sessions, terminals and grants in the organisation, and refuse them there
-    Disable(OfOrganisation),
-    /// Let the organisation go on; no grant comes back
-    Enable(OfOrganisation),
-}
-
-#[derive(Debug, Args)]
-pub struct OfOrganisation {
-    /// The organisation's id, as on its page
-    pub organisation: String,
-    /// The configuration of `purser serve`
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-}
-
-#[derive(Debug, Subcommand)]
-pub enum KeysCommand {
-    /// List every signing key, and what it does when
-    List(Configured),
-    /// Announce new signing keys; they sign in 25 hours, and what the old ones signed counts on
-    Rotate(KeysRotate),
-}
-
-#[derive(Debug, Subcommand)]
-pub enum LedgerCommand {
-    /// Recompute the ledger from its rows and list what does not add up
-    Check(Configured),
-    /// Take new holds again although something did not add up
-    Acknowledge(Configured),
-}
-
-#[derive(Debug, Args)]
-pub struct KeysRotate {
-    /// The configuration of `purser serve`
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-    /// Let the new keys sign in two seconds, announced or not: who keeps our keys must fetch them again
-    #[arg(long)]
-    pub now: bool,
-    /// The old keys may be in other hands: new keys sign in two seconds, and no token of the old ones is taken any more
-    #[arg(long, conflicts_with = "now")]
-    pub compromised: bool,
-}
-
-#[derive(Debug, Args)]
-pub struct Backup {
-    /// The configuration of `purser serve`
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-    /// A new folder
-    #[arg(long, alias = "output", value_name = "DIR")]
-    pub to: PathBuf,
-}
-
-#[derive(Debug, Args)]
-pub struct Restore {
-    /// The configuration of `purser serve`; its database must not exist yet, its keys must
-    #[arg(long, value_name = "FILE")]
-    pub config: PathBuf,
-    /// The backup
-    #[arg(long, value_name = "DIR")]
-    pub from: PathBuf,
 }
 
 #[derive(Debug, Args)]

@@ -112,8 +112,8 @@ impl Installation {
 
     pub fn first_owner_link(&self) -> String {
         let log = self.log();
-        let objects = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let found = objects.filter(|object| object["works_until"].is_string()).last().unwrap_or_else(|| panic!("no link in {log}"));
+        let mut objects = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let found = objects.rfind(|object| object["works_until"].is_string()).unwrap_or_else(|| panic!("no link in {log}"));
         path_of(found["url"].as_str().unwrap(), &self.url)
     }
 }

@@ -22,6 +22,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("orchestrator/stripe", &["orchestrator/spend", "base/"]),
     ("orchestrator/", &["orchestrator/authority", "protocol/wire", "guard", "base/"]),
     ("slipway/server", &["slipway/", "protocol/provider", "protocol/wire", "guard", "base/"]),
+    // what is billed are the accounts' own orders and tokens (docs/adr/0048)
+    ("slipway/billing", &["slipway/accounts", "protocol/wire", "guard", "base/"]),
     ("slipway/edge", &["slipway/workers", "slipway/dns", "guard", "base/"]),
     ("slipway/", &["protocol/wire", "guard", "base/"]),
     ("cli", &["orchestrator/", "protocol/", "base/"]),

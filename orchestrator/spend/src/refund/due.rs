@@ -94,7 +94,7 @@ pub fn expect(tx: &mut Tx<'_>, env: &Env, hold: &Hold, until: Timestamp) -> Resu
                 .in_organisation(organisation)
                 .related([hold.id.as_str(), hold.resource.as_str(), agent.as_str()])
                 .with(json!({"amount": charge.amount, "provider": hold.provider, "until": until}));
-            done = done.and_event(under(tx, &hold, event)?);
+            done = done.and_event(under(tx, hold, event)?);
         }
     }
     Ok(done)

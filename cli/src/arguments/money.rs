@@ -1,0 +1,132 @@
+//! What is typed about limits, budgets and who is told of them.
+
+use clap::{Args, Subcommand};
+
+#[derive(Debug, Subcommand)]
+pub enum Billing {
+    /// Caps, ceilings and budgets, what is used and what is left of them
+    Show,
+    /// Refused: only the person adds a card, on the page this names
+    Add,
+    /// Set a limit, for a person who signed in here; an agent is told the page for its person
+    #[command(visible_alias = "limit")]
+    Update(BillingUpdate),
+}
+
+/// What a limit or a budget is over. Nothing is the whole organisation; `--environment` is one of the project's.
+#[derive(Debug, Default, Args)]
+pub struct Over {
+    /// Purchases at this provider
+    #[arg(long, value_name = "NAME")]
+    pub provider: Option<String>,
+    /// Purchases in this project; with `--environment`, in that part of it
+    #[arg(long, value_name = "NAME")]
+    pub project: Option<String>,
+    /// Purchases of this agent, and of those that it let in
+    #[arg(long, value_name = "ID")]
+    pub agent: Option<String>,
+    /// Purchases under this grant, and those derived from it
+    #[arg(long, value_name = "ID")]
+    pub grant: Option<String>,
+    /// Purchases of services of this category, as the catalogue names it
+    #[arg(long, value_name = "NAME")]
+    pub category: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct BillingUpdate {
+    /// At most this much, as `25` or `25.00`
+    #[arg(long, value_name = "AMOUNT", required_unless_present = "none")]
+    pub limit: Option<String>,
+    /// Take the ceiling away
+    #[arg(long, conflicts_with = "limit")]
+    pub none: bool,
+    #[command(flatten)]
+    pub over: Over,
+    /// With `--agent`: its cap at each provider without one of its own
+    #[arg(long, requires = "agent", conflicts_with = "provider")]
+    pub each_provider: bool,
+    /// How long it counts before it begins anew; without it, a month
+    #[arg(long, value_name = "PERIOD", value_parser = ["transaction", "day", "week", "month", "lifetime"])]
+    pub period: Option<String>,
+    /// The currency of the amount
+    #[arg(long, value_name = "CODE", default_value = "USD")]
+    pub currency: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Budget {
+    /// The budgets, what is spent of them, and what they will come to
+    List,
+    /// For the person: plan what is to be spent, or change it
+    Set(BudgetSet),
+    /// For the person: take a budget away
+    Remove(BudgetRemove),
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetSet {
+    /// What is planned, as `25` or `25.00`
+    pub amount: String,
+    #[command(flatten)]
+    pub over: Over,
+    /// How long it counts before it begins anew
+    #[arg(long, value_name = "PERIOD", value_parser = ["day", "week", "month", "lifetime"], default_value = "month")]
+    pub period: String,
+    /// The currency of the amount
+    #[arg(long, value_name = "CODE", default_value = "USD")]
+    pub currency: String,
+    /// Tell at these percents; without it, 50,80,100
+    #[arg(long, value_name = "PERCENT", value_delimiter = ',')]
+    pub threshold: Vec<i64>,
+    /// What happens at its limit
+    #[arg(long, value_name = "ACTION", value_parser = ["notify", "require-approval", "freeze"], default_value = "notify")]
+    pub action: String,
+    /// Where that limit is, in percent of the budget
+    #[arg(long, value_name = "PERCENT", default_value_t = 100)]
+    pub act_at: i64,
+    /// Do not tell of charges that stand out
+    #[arg(long)]
+    pub no_unusual: bool,
+}
+
+#[derive(Debug, Args)]
+pub struct BudgetRemove {
+    /// The budget's id, as in `purser budget list`
+    pub budget: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Alert {
+    /// The newest alerts
+    List,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Webhook {
+    /// The addresses
+    List,
+    /// Add an address; prints the secret that signs, once
+    Add(WebhookAdd),
+    /// Put a new secret in place; the one before signs as well for a day
+    Rotate(OfWebhook),
+    /// Send a message that says nothing
+    Test(OfWebhook),
+    /// Send nothing there any more
+    Remove(OfWebhook),
+}
+
+#[derive(Debug, Args)]
+pub struct WebhookAdd {
+    /// A public https address
+    pub address: String,
+    /// What it is for
+    #[arg(long, value_name = "TEXT")]
+    pub description: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub struct OfWebhook {
+    /// The webhook's id, as in `purser webhook list`
+    pub webhook: String,
+}
