@@ -182,7 +182,20 @@ async fn a_token_reaches_its_own_account_and_nothing_else() {
     let (ada, eve) = (customer(&world, "ada").await, customer(&world, "eve").await);
     world.upload(&ada, "hers", &answering("x")).await;
     let account = &ada.account;
-    for path in ["workers/scripts/hers/secrets", "workers/services/hers", "workers/subdomain", "workers/domains", "workers/scripts"] {
+    for path in [
+        "workers/scripts/hers/secrets",
+        "workers/services/hers",
+        "workers/subdomain",
+        "workers/domains",
+        "workers/scripts",
+        "workers/tails/by-consumer/hers",
+        "workers/durable_objects/namespaces",
+        "workers/scripts/hers/references",
+        "workers/scripts/hers/schedules",
+        "storage/kv/namespaces",
+        "subscriptions",
+        "billable/usage",
+    ] {
         let path = format!("/accounts/{account}/{path}");
         assert_eq!(refused(&world, &eve, Method::GET, &path, None).await, (403, 10_000), "{path}");
     }
