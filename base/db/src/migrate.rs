@@ -72,13 +72,25 @@ pub fn is_migrated(tx: &mut Tx<'_>, all: &[Migrations]) -> Result<bool, DbError>
     Ok(true)
 }
 
-/// The five tokens in the words of an engine. `{clustered}` is `{strict}` for tables of short rows that are only ever looked up by
+/// The tokens in the words of an engine; what stands between `{sqlite}` or `{postgres}` and `{both}` is for that engine only. `{clustered}` is `{strict}` for tables of short rows that are only ever looked up by
 /// their key: SQLite then keeps the rows in the key's own tree instead of beside it.
 pub(crate) fn expand(text: &str, engine: Engine) -> String {
     let (int, blob, strict, clustered) = match engine {
         Engine::Sqlite => ("integer", "blob", " strict", " strict, without rowid"),
         Engine::Postgres => ("bigint", "bytea", "", ""),
     };
+    let text = only(text, engine);
     let text = text.replace("{int}", int).replace("{text}", "text").replace("{blob}", blob);
     text.replace("{strict}", strict).replace("{clustered}", clustered)
+}
+
+fn only(text: &str, engine: Engine) -> String {
+    let (ours, theirs) = match engine {
+        Engine::Sqlite => ("{sqlite}", "{postgres}"),
+        Engine::Postgres => ("{postgres}", "{sqlite}"),
+    };
+    let mut parts = text.split(theirs);
+    let first = parts.next().unwrap_or_default().to_owned();
+    let rest = parts.map(|part| part.split_once("{both}").map_or("", |(_, after)| after));
+    std::iter::once(first.as_str()).chain(rest).collect::<String>().replace(ours, "").replace("{both}", "")
 }

@@ -37,7 +37,7 @@ impl Env {
     /// A movable clock that starts at `start` and a generator seeded with `seed`. For tests only.
     #[must_use]
     pub fn test(start: Timestamp, seed: u64) -> (Self, Arc<TestClock>) {
-        let clock = Arc::new(TestClock(AtomicI64::new(start.as_micros())));
+        let clock = Arc::new(TestClock { now: AtomicI64::new(start.as_micros()), step: AtomicI64::new(0) });
         let entropy = Arc::new(SeededEntropy(AtomicU64::new(seed)));
         (Self { clock: clock.clone(), entropy }, clock)
     }
@@ -45,6 +45,13 @@ impl Env {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.clock.now()
+    }
+
+    /// The same with the clock stopped at this moment: for a use case that looks at the time more than once and must not see a month
+    /// begin between two looks.
+    #[must_use]
+    pub fn still(&self) -> Self {
+        Self { clock: Arc::new(StoppedClock(self.now())), entropy: self.entropy.clone() }
     }
 
     pub fn fill(&self, out: &mut [u8]) {
@@ -75,6 +82,14 @@ impl Clock for SystemClock {
     }
 }
 
+struct StoppedClock(Timestamp);
+
+impl Clock for StoppedClock {
+    fn now(&self) -> Timestamp {
+        self.0
+    }
+}
+
 struct SystemEntropy;
 
 impl Entropy for SystemEntropy {
@@ -88,11 +103,19 @@ impl Entropy for SystemEntropy {
 }
 
 /// A clock that stands still until it is moved.
-pub struct TestClock(AtomicI64);
+pub struct TestClock {
+    now: AtomicI64,
+    step: AtomicI64,
+}
 
 impl TestClock {
     pub fn advance_micros(&self, micros: i64) {
-        self.0.fetch_add(micros, Ordering::SeqCst);
+        self.now.fetch_add(micros, Ordering::SeqCst);
+    }
+
+    /// From now on every look at the clock is later by so much than the one before.
+    pub fn run(&self, micros_a_look: i64) {
+        self.step.store(micros_a_look, Ordering::SeqCst);
     }
 
     pub fn advance_secs(&self, secs: i64) {
@@ -100,13 +123,13 @@ impl TestClock {
     }
 
     pub fn set(&self, to: Timestamp) {
-        self.0.store(to.as_micros(), Ordering::SeqCst);
+        self.now.store(to.as_micros(), Ordering::SeqCst);
     }
 }
 
 impl Clock for TestClock {
     fn now(&self) -> Timestamp {
-        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
+        Timestamp::from_micros(self.now.fetch_add(self.step.load(Ordering::SeqCst), Ordering::SeqCst))
     }
 }
 
@@ -141,7 +164,9 @@ mod tests {
     fn a_test_clock_moves_only_when_told() {
         let (env, clock) = Env::test(Timestamp::EPOCH, 1);
         assert_eq!(env.now(), Timestamp::EPOCH);
+        let still = env.still();
         clock.advance_secs(3);
         assert_eq!(env.now().as_micros(), 3_000_000);
+        assert_eq!(still.now(), Timestamp::EPOCH);
     }
 }

@@ -74,7 +74,7 @@ pub enum BudgetError {
     /// The same subjects as ceilings have.
     #[error(transparent)]
     Ceiling(#[from] CeilingError),
-    #[error("a budget of `{0}` is not above zero and at most {max}", max = Money::from_minor(purser_values::limits::CAP_MAX_MINOR, purser_values::Currency::USD))]
+    #[error("a budget of `{0}` is not above zero and at most {max}", max = purser_values::limits::cap_max(.0.currency()))]
     Amount(Money),
     #[error("a budget counts over a day, a week, a month or for ever, and not over each purchase")]
     Period,
@@ -117,7 +117,7 @@ impl PublicError for BudgetError {
         Some(match self {
             Self::Denied(e) => return e.hint(),
             Self::Ceiling(e) => return e.hint(),
-            Self::Amount(_) => "give an amount such as `100.00`".to_owned(),
+            Self::Amount(m) => format!("give an amount such as `{}`", purser_values::limits::amount_example(m.currency())),
             Self::Period => "choose `day`, `week`, `month` or `lifetime`; a ceiling can stand over each purchase".to_owned(),
             Self::Thresholds => "give whole numbers such as `50,80,100`".to_owned(),
             Self::TooMany => "remove a budget that nobody needs any more".to_owned(),

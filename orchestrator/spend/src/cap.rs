@@ -25,7 +25,7 @@ pub use set::{CapSet, set};
 pub enum CapError {
     #[error(transparent)]
     Denied(#[from] Denied),
-    #[error("a cap of `{0}` is not between zero and {max}", max = Money::from_minor(purser_values::limits::CAP_MAX_MINOR, Currency::USD))]
+    #[error("a cap of `{0}` is not between zero and {max}", max = purser_values::limits::cap_max(.0.currency()))]
     Amount(Money),
     #[error("the cap of this month is in {have}, not in {asked}")]
     Currency { have: Currency, asked: Currency },
@@ -54,7 +54,7 @@ impl PublicError for CapError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Denied(e) => e.hint(),
-            Self::Amount(_) => Some("give an amount such as `100.00`".to_owned()),
+            Self::Amount(m) => Some(format!("give an amount such as `{}`", purser_values::limits::amount_example(m.currency()))),
             Self::Currency { have, .. } => Some(format!("give the amount in {have}")),
             Self::Store(e) => e.hint(),
         }

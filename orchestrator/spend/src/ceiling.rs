@@ -6,6 +6,7 @@
 //! INVARIANT (ceiling): held + captured of what was bought while a ceiling stood never exceeds it. Each of its windows is a
 //! ledger account; a line that is charged in a later window than it was held in takes room there first.
 
+mod before;
 mod read;
 mod set;
 mod window;
@@ -63,7 +64,7 @@ pub struct Rule {
 pub enum CeilingError {
     #[error(transparent)]
     Denied(#[from] Denied),
-    #[error("a ceiling of `{0}` is not between zero and {max}", max = Money::from_minor(purser_values::limits::CAP_MAX_MINOR, Currency::USD))]
+    #[error("a ceiling of `{0}` is not between zero and {max}", max = purser_values::limits::cap_max(.0.currency()))]
     Amount(Money),
     #[error("the ceiling is in {have}, and what it counts now cannot be turned into {asked}")]
     Currency { have: Currency, asked: Currency },
@@ -98,7 +99,7 @@ impl PublicError for CeilingError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Denied(e) => e.hint(),
-            Self::Amount(_) => Some("give an amount such as `100.00`".to_owned()),
+            Self::Amount(m) => Some(format!("give an amount such as `{}`", purser_values::limits::amount_example(m.currency()))),
             Self::Currency { have, .. } => Some(format!("give the amount in {have}, or change the currency when a new period begins")),
             Self::Subject(_) => Some("give a name or an id; an environment is written `project/environment`".to_owned()),
             Self::Zone(_) => Some("give a name such as `Europe/Berlin`".to_owned()),
@@ -126,6 +127,11 @@ impl Scope {
 }
 
 impl Rule {
+    /// Whatever the amounts are.
+    pub(crate) fn is_over_the_same(&self, other: &Self) -> bool {
+        (&self.organisation, self.order()) == (&other.organisation, other.order())
+    }
+
     /// What comes first refuses first.
     pub(crate) fn order(&self) -> (Scope, &str, Period) {
         (self.scope, &self.subject, self.period)

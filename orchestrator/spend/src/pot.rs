@@ -60,6 +60,13 @@ pub fn reserve(tx: &mut Tx<'_>, env: &Env, pot: &impl Pot, amount: Money, subjec
     shift(tx, env, pot, Reason::Hold, ["room", "held"], amount, subject)
 }
 
+/// The same for what is held already elsewhere: the room may go below zero.
+pub fn take(tx: &mut Tx<'_>, env: &Env, pot: &impl Pot, amount: Money, subject: &str) -> Result<(), DbError> {
+    let (source, target) = (pot.account("room"), pot.account("held"));
+    let (reason, guard) = (Reason::Hold, Guard::Free);
+    ledger::transfer(tx, env, &Movement { reason, source: &source, target: &target, amount, subject, guard }).map(drop)
+}
+
 /// Gives held money back to the room.
 pub fn release(tx: &mut Tx<'_>, env: &Env, pot: &impl Pot, amount: Money, subject: &str) -> Result<(), DbError> {
     let moved = shift(tx, env, pot, Reason::Release, ["held", "room"], amount, subject)?;

@@ -60,6 +60,7 @@ pub(crate) fn lapse(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbError> {
 /// # Errors
 /// When the store fails.
 pub fn reserve(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
+    let env = &env.still();
     let due = "select hold, line, next_at from spend_renewal where state = 'waiting' and next_at <= $1 order by next_at limit $2";
     let rows = tx.query(due, params![env.now().plus_secs(limits::RENEWAL_AHEAD_S), limits::BATCH])?;
     let mut done = Done::quiet(rows.len());

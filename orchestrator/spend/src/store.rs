@@ -212,6 +212,15 @@ const DIFFERENCES: &str = "create table ledger_difference (
     primary key (place, off_minor)
 ){strict}";
 
+/// Transfers are never changed or removed, whoever writes to the database with our own rights.
+const FOR_GOOD: &str = "{sqlite}create trigger ledger_transfer_stays before update on ledger_transfer
+begin select raise(abort, 'a transfer is never changed'); end;
+create trigger ledger_transfer_remains before delete on ledger_transfer
+begin select raise(abort, 'a transfer is never removed'); end{both}{postgres}create function ledger_transfer_stays() returns trigger language plpgsql as
+$$ begin raise exception 'a transfer is never changed or removed'; end $$;
+create trigger ledger_transfer_stays before update or delete or truncate on ledger_transfer
+for each statement execute function ledger_transfer_stays(){both}";
+
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "spend",
     steps: &[
@@ -228,5 +237,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         RAILS,
         budgets::BUDGETS,
         DIFFERENCES,
+        FOR_GOOD,
     ],
 };

@@ -94,6 +94,7 @@ impl From<Refusal> for Stop {
 /// # Errors
 /// When the caller is not a provider, or the store fails. A refusal is a value, because it is recorded.
 pub fn hold(tx: &mut Tx<'_>, env: &Env, permit: &Permit<UsageHold>, ask: &UsageAsk) -> Result<Done<UsageReceipt>, ChargeError> {
+    let env = &env.still();
     let Caller::Provider { provider } = permit.caller() else { return Err(Denied::NotFound.into()) };
     let token = token::by_plain(tx, &ask.token)?.filter(|token| token.provider == *provider);
     let found = match &token {

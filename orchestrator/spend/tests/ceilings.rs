@@ -253,3 +253,101 @@ async fn many_at_once_never_pass_a_ceiling() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_ceiling_set_in_the_middle_of_a_period_counts_what_was_spent_and_is_held_in_it() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 1_000_00).await;
+        let (earlier, first) = world.held("before", 50_00).await;
+        world.charge(World::ask("k0", &first, &earlier, "a", 50_00)).await;
+        // Another month: only what follows is its own.
+        world.clock.set("2026-12-03T09:00:00Z".parse().unwrap());
+        let (hold, token) = world.held("a", 14_15).await;
+        let receipt = world.charge(World::ask("k", &token, &hold, "a", 14_15)).await;
+        let waiting = world.place(&world.one("b", 1_00)).await.unwrap();
+        let agent = world.spender.agent.to_string();
+        let grant = world.grant.to_string();
+        let subjects = [
+            (Scope::Organisation, ""),
+            (Scope::Project, "shop"),
+            (Scope::Environment, "shop/production"),
+            (Scope::Agent, agent.as_str()),
+            (Scope::Grant, grant.as_str()),
+            (Scope::Provider, "slipway"),
+            (Scope::Category, "hosting"),
+        ];
+        for (scope, subject) in subjects {
+            set(&world, scope, subject, Period::Month, 16_00).await;
+            assert_eq!(only(&world).await, (14_15, 1_00, 85), "{scope:?}");
+            assert_eq!(world.place(&world.one("c", 86)).await.unwrap_err().code(), "ceiling_reached", "{scope:?}");
+            try_set(&world, world.person(Role::Owner), scope, subject, Period::Month, None).await.unwrap();
+        }
+        for (scope, subject) in [(Scope::Project, "blog"), (Scope::Category, "host"), (Scope::Provider, "other")] {
+            set(&world, scope, subject, Period::Month, 16_00).await;
+            assert_eq!(only(&world).await, (0, 0, 16_00), "{subject} is not meant");
+            try_set(&world, world.person(Role::Owner), scope, subject, Period::Month, None).await.unwrap();
+        }
+        set(&world, Scope::Organisation, "", Period::Lifetime, 16_00).await;
+        assert_eq!(only(&world).await, (64_15, 1_00, 0), "what is over already leaves no room");
+        try_set(&world, world.person(Role::Owner), Scope::Organisation, "", Period::Lifetime, None).await.unwrap();
+        // Set again, it counts once, and follows what becomes of it.
+        set(&world, Scope::Project, "shop", Period::Month, 16_00).await;
+        world.release(&waiting).await;
+        let ask = RefundAsk { key: "r".to_owned(), charge: receipt.id, amount: usd(4_15), reason: "part".to_owned() };
+        world.refund(ask).await.unwrap();
+        assert_eq!(only(&world).await, (10_00, 0, 6_00));
+        world.place(&world.one("d", 6_00)).await.unwrap();
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn in_another_zone_the_running_day_keeps_what_was_charged_in_it_and_can_be_lowered() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 1_000_00).await;
+        let zone = async |name: &'static str| {
+            let zoned = world.clone();
+            let write = world.db.write(move |tx| {
+                let permit = zoned.person_permit::<CapSet>(Role::Owner);
+                ceiling::zone_set(tx, &zoned.env, &permit, &zoned.spender.organisation, name)
+            });
+            drop(write.await.unwrap());
+        };
+        world.clock.set("2026-11-23T09:30:00Z".parse().unwrap());
+        set(&world, Scope::Organisation, "", Period::Day, 10_00).await;
+        let (hold, token) = world.held("a", 8_00).await;
+        world.charge(World::ask("k", &token, &hold, "a", 8_00)).await;
+        // Half past eleven at night: the day there began an hour before noon, UTC, of the day before.
+        zone("Pacific/Kiritimati").await;
+        assert_eq!(only(&world).await, (8_00, 0, 2_00), "the 23rd there is still running");
+        world.clock.set("2026-11-23T10:30:00Z".parse().unwrap());
+        assert_eq!(only(&world).await, (0, 0, 10_00), "the 24th there");
+        let (second, token) = world.held("b", 3_00).await;
+        world.charge(World::ask("k2", &token, &second, "a", 3_00)).await;
+        zone("UTC").await;
+        assert_eq!(only(&world).await, (11_00, 0, 0), "both were charged on the 23rd of UTC");
+        set(&world, Scope::Organisation, "", Period::Day, 9_00).await;
+        assert_eq!(only(&world).await, (11_00, 0, 0));
+        assert_eq!(world.place(&world.one("c", 1)).await.unwrap_err().code(), "ceiling_reached");
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn the_highest_ceiling_is_told_in_its_own_currency() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 1_000_00).await;
+        for (code, most) in [("IDR", "IDR 10000000000.00"), ("KWD", "KWD 1000000.000"), ("JPY", "JPY 10000000000")] {
+            let currency: Currency = code.parse().unwrap();
+            let max = purser_values::limits::cap_max(currency);
+            try_set(&world, world.person(Role::Owner), Scope::Organisation, "", Period::Month, Some(max)).await.unwrap();
+            let over = Money::from_minor(max.minor() + 1, currency);
+            let refused = try_set(&world, world.person(Role::Owner), Scope::Organisation, "", Period::Month, Some(over)).await.unwrap_err();
+            assert!(refused.to_string().ends_with(&format!("and {most}")), "{refused}");
+            try_set(&world, world.person(Role::Owner), Scope::Organisation, "", Period::Month, None).await.unwrap();
+        }
+    })
+    .await;
+}

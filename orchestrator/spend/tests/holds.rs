@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 
 use purser_authority::action::{CapSet as CapSetAction, GrantDecide};
 use purser_authority::{Caller, Denied, Facts, Role, authorise};
+use purser_db::DbError;
 use purser_db::testing::each_engine;
 use purser_spend::cap::{self, CapError, CapSet};
 use purser_spend::charge::ChargeStep;
@@ -390,6 +391,48 @@ async fn a_freeze_above_stops_the_helpers_purchases_and_the_charges_of_what_it_h
         world.freeze(false).await;
         assert_eq!(helper.charge(World::ask("y", &plain, &hold, "a", 6_00)).await.code, None);
         world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_transfer_is_never_changed_or_removed_even_by_hand() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        world.place(&world.one("a", 1_00)).await.unwrap();
+        for sql in ["update ledger_transfer set amount = amount + 1", "delete from ledger_transfer"] {
+            let by_hand: Result<u64, DbError> = world.db.write(move |tx| tx.execute(sql, &[])).await;
+            let said = by_hand.unwrap_err().to_string();
+            assert!(said.contains("a transfer is never"), "{sql}: {said}");
+        }
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_month_that_begins_while_a_purchase_is_written_splits_nothing() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 1_000_00).await;
+        for n in 0..40 {
+            world.clock.run(0);
+            world.clock.set("2026-12-01T00:00:00Z".parse().unwrap());
+            world.clock.advance_micros(-n * 250);
+            world.clock.run(1_000);
+            let (hold, token) = world.held(&format!("k{n}"), 1_00).await;
+            world.clock.run(0);
+            world.clock.set("2027-01-01T00:00:00Z".parse().unwrap());
+            world.clock.advance_micros(-n * 250);
+            world.clock.run(1_000);
+            if n % 2 == 0 {
+                world.charge(World::ask(&format!("c{n}"), &token, &hold, "a", 1_00)).await;
+            } else {
+                world.release(&hold).await;
+            }
+            world.is_sound().await;
+            world.clock.run(0);
+            world.clock.set(purser_db::testing::START);
+        }
     })
     .await;
 }

@@ -13,7 +13,7 @@ use purser_spend::quote::{Line, Quote, Recurs};
 use purser_spend::rail::sandbox::{SandboxCard, set_up};
 use purser_spend::{Spender, cap, method, verify};
 use purser_values::id::{GrantId, OrganisationId, PersonId, ResourceId};
-use purser_values::limits::CAP_MAX_MINOR;
+use purser_values::limits::cap_max;
 use purser_values::{Currency, Env, Money, Sha256Digest};
 
 use crate::load::CALLERS;
@@ -51,11 +51,11 @@ impl Counter {
     pub async fn sqlite(folder: &Path, agents: usize, records: Records) -> Self {
         let path = folder.join(format!("{}.db", ResourceId::mint(&Env::system())));
         let db = Db::open(&DbConfig::Sqlite { path: path.clone() }).await.unwrap();
-        Self::new(db, Place::File(path), agents, CAP_MAX_MINOR, records).await
+        Self::new(db, Place::File(path), agents, cap_max(Currency::USD).minor(), records).await
     }
 
     pub async fn postgres(url: &str, agents: usize, records: Records) -> Self {
-        Self::in_schema(url, agents, CAP_MAX_MINOR, records).await
+        Self::in_schema(url, agents, cap_max(Currency::USD).minor(), records).await
     }
 
     async fn in_schema(url: &str, agents: usize, cap_minor: i64, records: Records) -> Self {

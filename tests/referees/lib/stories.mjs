@@ -7,9 +7,9 @@ import { open, overflows, violations } from './chromium.mjs';
 import { Person } from './person.mjs';
 
 export const { ISSUER, SLIPWAY, MAILBOX, SHOTS } = process.env;
-const STORY_MS = 60_000;
+const STORY_MS = 150_000;
 const CLOSE_MS = 5_000;
-const ALL_MS = 170_000;
+const ALL_MS = 300_000;
 const wanted = process.argv.slice(2);
 
 const after = (ms, what) => new Promise((_, fail) => setTimeout(() => fail(new Error(what)), ms).unref());

@@ -12,7 +12,7 @@ use purser_tests::system::System;
 use serde::Deserialize;
 use tokio::process::Command;
 
-const PATIENCE: Duration = Duration::from_secs(180);
+const PATIENCE: Duration = Duration::from_secs(330);
 
 pub struct Bench {
     pub system: System,

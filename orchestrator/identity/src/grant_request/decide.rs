@@ -8,11 +8,11 @@ use purser_authority::{Caller, Denied, Done, Event, Facts, Permit, authorise};
 use purser_crypto::jose::JoseError;
 use purser_crypto::seal::SealError;
 use purser_db::{DbError, Tx, params};
-use purser_values::Sha256Digest;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::{GrantRequestId, OrganisationId, PersonId};
-use purser_values::limits::DEFAULT_CAP_MINOR;
+use purser_values::limits::{DEFAULT_CAP_MINOR, cap_max};
 use purser_values::name::ProviderName;
+use purser_values::{Currency, Sha256Digest};
 
 use super::{AskedScope, Asker, GrantRequest, State, by_id};
 use crate::agent::{self, Agent};
@@ -23,7 +23,6 @@ use crate::passkey::{AssertionAnswer, PasskeyError, sign_challenge};
 use crate::person;
 use crate::realm::Realm;
 use crate::terms::{self, Accepting, CONSENT_PAGE, TermsError, check_shown};
-use purser_values::limits::CAP_MAX_MINOR;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DecideError {
@@ -38,7 +37,7 @@ pub enum DecideError {
     #[error("the decision leaves no project or no provider")]
     Nothing,
     #[error("the cap is out of range")]
-    Cap,
+    Cap(Currency),
     #[error("the life is too short")]
     Life,
     #[error("the terms of `{0}` are not the ones that were shown")]
@@ -86,7 +85,7 @@ impl PublicError for DecideError {
             Self::Expired => "request_expired",
             Self::Wider(_) => "wider_than_asked",
             Self::Nothing => "nothing_allowed",
-            Self::Cap => "cap_out_of_range",
+            Self::Cap(_) => "cap_out_of_range",
             Self::Life => "life_out_of_range",
             Self::TermsChanged(_) => "terms_changed",
             Self::TermsUnknown(_) => "terms_unknown",
@@ -101,7 +100,7 @@ impl PublicError for DecideError {
             Self::Denied(e) => e.kind(),
             Self::Decided | Self::Expired | Self::TermsChanged(_) | Self::Frozen(_) => Kind::Conflict,
             Self::Wider(_) => Kind::Forbidden,
-            Self::Nothing | Self::Cap | Self::Life => Kind::Invalid,
+            Self::Nothing | Self::Cap(_) | Self::Life => Kind::Invalid,
             Self::TermsUnknown(_) => Kind::Provider,
             Self::Passkey(e) => e.kind(),
             Self::Seal(_) | Self::Jose(_) => Kind::Internal,
@@ -114,7 +113,7 @@ impl PublicError for DecideError {
             Self::Decided | Self::Expired => Some("run `purser login` in the terminal again".to_owned()),
             Self::Wider(_) => Some("accept only what the page shows".to_owned()),
             Self::Nothing => Some("leave at least one project and one provider, or deny".to_owned()),
-            Self::Cap => Some(format!("write an amount from 0 to {}", CAP_MAX_MINOR / 100)),
+            Self::Cap(currency) => Some(format!("write an amount in {currency} from 0 to {}", cap_max(*currency).decimal())),
             Self::Life => Some(format!("let it live {GRANT_LIFE_MIN_S} seconds at least")),
             Self::TermsChanged(_) => Some("read the page again: the provider has published other terms".to_owned()),
             Self::TermsUnknown(_) => Some("the provider publishes no terms that could be accepted; leave it out".to_owned()),
@@ -281,8 +280,8 @@ fn refuse_wider(
     }
     let ceilings = std::iter::once(&allowed.cap).chain(allowed.caps.values()).chain(&allowed.total);
     for ceiling in ceilings {
-        if ceiling.currency() != asked.cap.currency() || !(0..=CAP_MAX_MINOR).contains(&ceiling.minor()) {
-            return Err(DecideError::Cap);
+        if ceiling.currency() != asked.cap.currency() || !(0..=cap_max(ceiling.currency()).minor()).contains(&ceiling.minor()) {
+            return Err(DecideError::Cap(asked.cap.currency()));
         }
     }
     if std::iter::once(&allowed.cap).chain(allowed.caps.values()).any(|cap| cap.minor() > DEFAULT_CAP_MINOR) {

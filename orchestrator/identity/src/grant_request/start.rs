@@ -8,7 +8,7 @@ use purser_crypto::token;
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::GrantRequestId;
-use purser_values::limits::{CAP_MAX_MINOR, DEVICE_CODE_LIFE_S};
+use purser_values::limits::{DEVICE_CODE_LIFE_S, cap_max};
 use purser_values::{Currency, Money, Secret, Timestamp};
 
 use super::{AskedScope, Asker, UserCode};
@@ -30,7 +30,7 @@ pub enum StartError {
     #[error("`{0}` is no action that an agent can be granted")]
     Action(String),
     #[error("a cap that is asked for is out of range")]
-    Cap,
+    Cap(Currency),
     #[error("the life that is asked for is out of range")]
     Life,
     #[error(transparent)]
@@ -45,7 +45,7 @@ impl PublicError for StartError {
     fn code(&self) -> &'static str {
         match self {
             Self::TooMany => "too_many_requests",
-            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Cap | Self::Life => "invalid_scope",
+            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Cap(_) | Self::Life => "invalid_scope",
             Self::Denied(e) => e.code(),
             Self::Proof(e) => e.code(),
             Self::Db(e) => e.code(),
@@ -54,7 +54,7 @@ impl PublicError for StartError {
     fn kind(&self) -> Kind {
         match self {
             Self::TooMany => Kind::RateLimited,
-            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Cap | Self::Life => Kind::Invalid,
+            Self::Empty(_) | Self::TooWide | Self::Action(_) | Self::Cap(_) | Self::Life => Kind::Invalid,
             Self::Denied(e) => e.kind(),
             Self::Proof(e) => e.kind(),
             Self::Db(e) => e.kind(),
@@ -65,7 +65,7 @@ impl PublicError for StartError {
             Self::TooMany => Some("wait until a person has answered, or until the older requests run out".to_owned()),
             Self::Empty(what) => Some(format!("name at least one {what}")),
             Self::TooWide => Some("ask for less in one grant".to_owned()),
-            Self::Cap => Some(format!("write 0 to {}", Money::from_minor(CAP_MAX_MINOR, Currency::USD))),
+            Self::Cap(currency) => Some(format!("write 0 to {}", cap_max(*currency))),
             Self::Life => Some(format!("write {} seconds to {} days", GRANT_LIFE_MIN_S, GRANT_LIFE_MAX_S / 86_400)),
             Self::Action(_) => Some("leave `actions` out to ask for all that agents can be granted".to_owned()),
             Self::Denied(e) => e.hint(),
@@ -172,9 +172,9 @@ impl AskedScope {
             return Err(StartError::TooWide);
         }
         let mut ceilings = std::iter::once(&self.cap).chain(self.caps.values()).chain(&self.total);
-        let in_range = |m: &Money| m.currency() == self.cap.currency() && (0..=CAP_MAX_MINOR).contains(&m.minor());
+        let in_range = |m: &Money| m.currency() == self.cap.currency() && (0..=cap_max(m.currency()).minor()).contains(&m.minor());
         if !ceilings.all(in_range) {
-            return Err(StartError::Cap);
+            return Err(StartError::Cap(self.cap.currency()));
         }
         if !(GRANT_LIFE_MIN_S..=GRANT_LIFE_MAX_S).contains(&self.life_s) {
             return Err(StartError::Life);

@@ -4,7 +4,7 @@ use purser_authority::action::{BudgetLoosen, BudgetSet as BudgetSetAction};
 use purser_authority::{Done, Event, Facts, Permit, authorise};
 use purser_db::{Tx, params};
 use purser_values::id::{BudgetId, OrganisationId};
-use purser_values::limits::CAP_MAX_MINOR;
+use purser_values::limits::cap_max;
 use purser_values::{Env, Money};
 use serde_json::json;
 
@@ -37,7 +37,7 @@ pub struct BudgetSet {
 pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<BudgetSetAction>, wanted: &BudgetSet) -> Result<Done<Budget>, BudgetError> {
     let BudgetSet { organisation, scope, period, amount, action, act_at, unusual, .. } = wanted.clone();
     spender::same_organisation(permit.caller(), &organisation)?;
-    if amount.minor() <= 0 || amount.minor() > CAP_MAX_MINOR {
+    if amount.minor() <= 0 || amount.minor() > cap_max(amount.currency()).minor() {
         return Err(BudgetError::Amount(amount));
     }
     if period == Period::Transaction {

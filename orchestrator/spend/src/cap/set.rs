@@ -3,7 +3,7 @@
 use purser_authority::action::{CapRaise, CapSet as CapSetAction};
 use purser_authority::{Caller, Denied, Done, Event, Facts, Permit, authorise};
 use purser_db::{Tx, params};
-use purser_values::limits::CAP_MAX_MINOR;
+use purser_values::limits::cap_max;
 use purser_values::name::ProviderName;
 use purser_values::{Env, Money};
 use serde_json::json;
@@ -28,6 +28,7 @@ pub struct CapSet {
 /// # Errors
 /// When the amount is out of range or in another currency than this month's cap.
 pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSetAction>, cap: &CapSet) -> Result<Done<()>, CapError> {
+    let env = &env.still();
     spender::allowed(permit.caller(), &cap.spender, None)?;
     // A first cap comes with a grant; whoever has none is not known to this organisation.
     let everywhere = stored(tx, &cap.spender, None)?.ok_or(Denied::NotFound)?;
@@ -40,7 +41,7 @@ pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSetAction>, cap: &CapS
 
 /// Stores the cap and moves the room of every book that it reaches. The caller has been authorised.
 pub(super) fn write(tx: &mut Tx<'_>, env: &Env, verb: &str, caller: &Caller, cap: &CapSet) -> Result<Done<()>, CapError> {
-    if cap.amount.minor() < 0 || cap.amount.minor() > CAP_MAX_MINOR {
+    if cap.amount.minor() < 0 || cap.amount.minor() > cap_max(cap.amount.currency()).minor() {
         return Err(CapError::Amount(cap.amount));
     }
     let Spender { organisation, agent } = &cap.spender;

@@ -45,8 +45,7 @@ pub struct CeilingView {
 /// When the caller is of another organisation, or the store fails.
 pub fn all(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapRead>, organisation: &OrganisationId) -> Result<Vec<CeilingView>, CeilingError> {
     spender::same_organisation(permit.caller(), organisation)?;
-    let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling where organisation = $1";
-    let mut rules = tx.query(select, params![organisation])?.iter().map(rule).collect::<Result<Vec<_>, _>>()?;
+    let mut rules = of(tx, organisation)?;
     rules.retain(|rule| concerns(permit.caller(), rule.scope, &rule.subject));
     rules.sort_by(|a, b| a.order().cmp(&b.order()));
     let mut views = Vec::with_capacity(rules.len());
@@ -95,6 +94,11 @@ pub(super) fn find(
     let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling
                   where organisation = $1 and scope = $2 and subject = $3 and period = $4";
     tx.query_opt(select, params![organisation, scope.name(), subject, period.name()])?.as_ref().map(rule).transpose()
+}
+
+pub(super) fn of(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Vec<Rule>, DbError> {
+    let select = "select organisation, scope, subject, period, amount, currency from spend_ceiling where organisation = $1";
+    tx.query(select, params![organisation])?.iter().map(rule).collect()
 }
 
 fn standing(tx: &mut Tx<'_>, env: &Env, rule: &Rule) -> Result<(Position, Option<Timestamp>), DbError> {

@@ -4,11 +4,11 @@ use purser_authority::action::{CapRaise, CapSet};
 use purser_authority::{Done, Event, Facts, Permit, authorise};
 use purser_db::{Tx, params};
 use purser_values::id::OrganisationId;
-use purser_values::limits::CAP_MAX_MINOR;
+use purser_values::limits::cap_max;
 use purser_values::{Env, Money};
 use serde_json::json;
 
-use super::{CeilingError, Rule, Scope, read, window};
+use super::{CeilingError, Rule, Scope, before, read, window};
 use crate::calendar::Period;
 use crate::spender;
 
@@ -24,17 +24,18 @@ pub struct CeilingSet {
     pub amount: Option<Money>,
 }
 
-/// Sets the ceiling, for the running period too; it counts what is set aside from then on. Below what it has counted it just
+/// Sets the ceiling, for the running period too, with what was spent in it and is set aside already. Below what it counts it just
 /// leaves no room. Raising it, or taking it away, wants a person who was there just now; lowering does not wait.
 ///
 /// # Errors
 /// When the amount is out of range or in another currency than what is counted already, or there is no such subject.
 pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSet>, ceiling: &CeilingSet) -> Result<Done<()>, CeilingError> {
     let CeilingSet { organisation, scope, period, amount, .. } = ceiling;
+    let env = &env.still();
     spender::same_organisation(permit.caller(), organisation)?;
     let subject = subject(organisation, *scope, &ceiling.subject)?;
-    let before = read::find(tx, organisation, *scope, &subject, *period)?;
-    let widens = match (&before, amount) {
+    let was = read::find(tx, organisation, *scope, &subject, *period)?;
+    let widens = match (&was, amount) {
         (Some(rule), Some(amount)) => amount.currency() != rule.amount.currency() || amount.minor() > rule.amount.minor(),
         (Some(_), None) => true,
         (None, _) => false,
@@ -44,7 +45,7 @@ pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSet>, ceiling: &Ceilin
     }
     match amount {
         Some(amount) => {
-            if amount.minor() < 0 || amount.minor() > CAP_MAX_MINOR {
+            if amount.minor() < 0 || amount.minor() > cap_max(amount.currency()).minor() {
                 return Err(CeilingError::Amount(*amount));
             }
             let rule =
@@ -57,6 +58,9 @@ pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSet>, ceiling: &Ceilin
                           set amount = $5, currency = $6, set_by = $7, set_at = $8";
             let which = params![organisation, scope.name(), subject, period.name()];
             tx.execute(upsert, &[which, params![amount.minor(), amount.currency(), by, env.now()]].concat())?;
+            if was.is_none() {
+                before::take_over(tx, env, &rule)?;
+            }
         }
         None => {
             let delete = "delete from spend_ceiling where organisation = $1 and scope = $2 and subject = $3 and period = $4";
@@ -65,7 +69,7 @@ pub fn set(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapSet>, ceiling: &Ceilin
     }
     let event = Event::done(permit.verb(), permit.caller(), &subject).in_organisation(organisation).with(json!({
         "ceiling": {"scope": scope, "subject": subject, "period": period},
-        "before": before.map(|rule| rule.amount), "after": amount,
+        "before": was.map(|rule| rule.amount), "after": amount,
     }));
     Ok(Done::with_event((), event))
 }

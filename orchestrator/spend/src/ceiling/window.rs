@@ -4,7 +4,7 @@ use purser_db::{DbError, Row, Tx, params};
 use purser_values::id::HoldId;
 use purser_values::{Currency, Env, Money, Timestamp};
 
-use super::{CeilingError, Rule, read, zone};
+use super::{CeilingError, Rule, before, read, zone};
 use crate::calendar::Zone;
 use crate::hold::{HeldLine, Hold};
 use crate::ledger;
@@ -61,7 +61,7 @@ pub(super) fn find(tx: &mut Tx<'_>, id: &str) -> Result<Option<Window>, DbError>
 }
 
 /// The rule's window at a moment, opened at its first use; `None` for a rule that looks at each purchase by itself.
-fn open_for(tx: &mut Tx<'_>, env: &Env, rule: &Rule, at: Timestamp) -> Result<Option<Window>, DbError> {
+pub(super) fn open_for(tx: &mut Tx<'_>, env: &Env, rule: &Rule, at: Timestamp) -> Result<Option<Window>, DbError> {
     let zone = zone::zone(tx, &rule.organisation)?;
     let Some(window) = Window::at(rule, at, &zone)? else { return Ok(None) };
     if let Some(window) = find(tx, &window.id)? {
@@ -133,9 +133,31 @@ pub(crate) fn bring_to_now(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldL
             }
             notes(tx, [Note { hold: &hold.id, line: &line.line, period: &line.period, window: now }])?;
         }
-        pot::release(tx, env, &old, line.amount, hold.id.as_str())?;
-        let leave = "delete from spend_line_window where hold = $1 and line = $2 and period = $3 and ceiling = $4";
-        tx.execute(leave, params![hold.id, line.line, line.period, old.id])?;
+        leave(tx, env, &hold.id, &line.line, &line.period, &old, line.amount)?;
     }
     Ok(None)
+}
+
+/// A line that is set aside counts in a window no longer.
+pub(super) fn leave(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    hold: &HoldId,
+    line: &str,
+    period: &str,
+    window: &Window,
+    amount: Money,
+) -> Result<(), DbError> {
+    pot::release(tx, env, window, amount, hold.as_str())?;
+    let leave = "delete from spend_line_window where hold = $1 and line = $2 and period = $3 and ceiling = $4";
+    tx.execute(leave, params![hold, line, period, window.id]).map(drop)
+}
+
+/// In another zone the running window ends at another moment; what was charged in it counts, whatever day it was there.
+pub(super) fn rezone(tx: &mut Tx<'_>, env: &Env, rule: &Rule) -> Result<(), DbError> {
+    let zone = zone::zone(tx, &rule.organisation)?;
+    if let Some(window) = Window::at(rule, env.now(), &zone)? {
+        tx.execute("update spend_ceiling_window set ends = $2 where id = $1", params![window.id, window.ends])?;
+    }
+    before::take_over(tx, env, rule)
 }

@@ -7,7 +7,7 @@ use purser_values::Env;
 use purser_values::id::OrganisationId;
 use serde_json::json;
 
-use super::CeilingError;
+use super::{CeilingError, read, window};
 use crate::calendar::Zone;
 use crate::spender;
 
@@ -33,11 +33,15 @@ pub fn zone_set(
     organisation: &OrganisationId,
     name: &str,
 ) -> Result<Done<()>, CeilingError> {
+    let env = &env.still();
     spender::same_organisation(permit.caller(), organisation)?;
     authorise::<CapRaise>(permit.caller(), &Facts::new(env.now(), permit.subject())).map(drop)?;
     let (before, after) = (zone(tx, organisation)?, name.parse::<Zone>()?);
     let upsert = "insert into spend_zone (organisation, zone) values ($1, $2) on conflict (organisation) do update set zone = $2";
     tx.execute(upsert, params![organisation, after.name()])?;
+    for rule in read::of(tx, organisation)? {
+        window::rezone(tx, env, &rule)?;
+    }
     let event = Event::done(permit.verb(), permit.caller(), organisation.as_str())
         .in_organisation(organisation)
         .with(json!({"zone": {"before": before.name(), "after": after.name()}}));

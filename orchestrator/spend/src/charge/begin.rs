@@ -25,6 +25,7 @@ use crate::{freeze, ledger, limits};
 /// # Errors
 /// When the caller is not a provider, or the key belongs to another charge. A refusal is a value, because it is recorded.
 pub fn begin(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ChargeCreate>, ask: &ChargeAsk) -> Result<Done<ChargeStep>, ChargeError> {
+    let env = &env.still();
     let Caller::Provider { provider } = permit.caller() else { return Err(Denied::NotFound.into()) };
     let digest = digest(ask);
     if let Some((charge, first)) = read::by_key(tx, provider, &ask.key)? {

@@ -20,6 +20,7 @@ use crate::{alert, budget, limits, method, renewal, share};
 /// # Errors
 /// When there is no such charge, or the store fails.
 pub fn finish(tx: &mut Tx<'_>, env: &Env, id: &ChargeId, outcome: &RailOutcome) -> Result<Done<Receipt>, ChargeError> {
+    let env = &env.still();
     let charge = read::find(tx, id)?.ok_or(purser_authority::Denied::NotFound)?;
     if !charge.state.is_open() {
         return Ok(Done::quiet(charge.receipt()));

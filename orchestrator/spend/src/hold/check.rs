@@ -20,6 +20,7 @@ use crate::{freeze, limits};
 /// # Errors
 /// When the store fails.
 pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<HoldError>, DbError> {
+    let env = &env.still();
     let method = method::current(tx, &purchase.spender.organisation)?;
     let shares = purchase.shares();
     let frozen = freeze::frozen_of(tx, &shares.iter().map(|share| share.agent.clone()).collect())?;

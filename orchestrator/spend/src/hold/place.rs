@@ -36,6 +36,7 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
 /// # Errors
 /// When the store fails; then nothing is set aside for anybody.
 pub fn place_all(tx: &mut Tx<'_>, env: &Env, asks: &[Ask<'_>]) -> Result<Vec<Result<Done<Hold>, HoldError>>, DbError> {
+    let env = &env.still();
     let shares: Vec<Vec<Share>> = asks.iter().map(|(_, purchase)| purchase.shares()).collect();
     let needs: Vec<Need<'_>> = asks
         .iter()

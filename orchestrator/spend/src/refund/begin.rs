@@ -20,6 +20,7 @@ use crate::{ledger, limits};
 /// # Errors
 /// When the charge is not the provider's or took nothing, the key belongs to another refund, or it is more than is left.
 pub fn begin(tx: &mut Tx<'_>, env: &Env, permit: &Permit<RefundCreate>, ask: &RefundAsk) -> Result<Done<RefundStep>, RefundError> {
+    let env = &env.still();
     let Caller::Provider { provider } = permit.caller() else { return Err(Denied::NotFound.into()) };
     let digest = digest(ask);
     if let Some((refund, first)) = read::by_key(tx, provider, &ask.key)? {

@@ -20,6 +20,7 @@ use crate::{budget, limits, share};
 /// # Errors
 /// When there is no such refund, or the store fails.
 pub fn finish(tx: &mut Tx<'_>, env: &Env, id: &RefundId, outcome: &RefundOutcome) -> Result<Done<RefundReceipt>, RefundError> {
+    let env = &env.still();
     let mut refund = read::find(tx, id)?.ok_or(Denied::NotFound)?;
     if refund.state != RefundState::Begun {
         return Ok(Done::quiet(refund.receipt()));

@@ -53,6 +53,7 @@ struct Charge {
     state: &'static str,
     line: usize,
     given: i64,
+    begun_s: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -172,7 +173,7 @@ impl Oracle {
         if refusal.is_none() {
             self.holds.get_mut(&purchase).unwrap().lines[line].0 = Line::Charging;
         }
-        self.charges.insert((provider, key), Charge { body, known, state, line, given: 0 });
+        self.charges.insert((provider, key), Charge { body, known, state, line, given: 0, begun_s: now });
         state.to_owned()
     }
 
@@ -356,6 +357,7 @@ impl Oracle {
     }
 
     fn ceiling(&mut self, now: i64, rule: usize, minor: Option<i64>) -> &'static str {
+        let is_new = self.rules[rule].is_none();
         self.rules[rule] = minor;
         for (name, bucket) in &mut self.buckets {
             if let (Name::Window(of, which), Some(minor)) = (name, minor)
@@ -365,7 +367,50 @@ impl Oracle {
                 bucket.limit = minor;
             }
         }
+        if let (true, Some(limit)) = (is_new, minor) {
+            self.take_over(now, rule, limit);
+        }
         "ok"
+    }
+
+    /// A new ceiling counts what is set aside now, and what was charged in the running period and did not come back.
+    fn take_over(&mut self, now: i64, rule: usize, limit: i64) {
+        let period = RULES[rule].2;
+        if period == Period::Transaction {
+            return;
+        }
+        let target = Name::Window(rule, number(period, now));
+        for (key, hold) in self.holds.iter_mut().filter(|(_, hold)| rule != 3 || hold.provider == 0) {
+            for (n, (state, amount, names)) in hold.lines.iter_mut().enumerate() {
+                if names.contains(&target) || *state == Line::Released {
+                    continue;
+                }
+                let mut fresh = Bucket { limit, ..Bucket::default() };
+                if *state == Line::Charged {
+                    let taken =
+                        |(_, charge): &(&(usize, u64), &Charge)| (charge.state, charge.body.0, charge.line) == ("succeeded", *key, n);
+                    let ((_, id), charge) = self.charges.iter().find(taken).unwrap();
+                    if number(period, charge.begun_s) != number(period, now) {
+                        continue;
+                    }
+                    let back = self
+                        .refunds
+                        .iter()
+                        .filter(|((at, _), refund)| (*at, refund.body.0, refund.state) == (hold.provider, *id, "succeeded"));
+                    let kept = charge.body.2 - back.map(|(_, refund)| refund.body.1).sum::<i64>();
+                    fresh.captured = kept;
+                } else {
+                    for old in names.extract_if(.., |name| matches!(name, Name::Window(of, _) if *of == rule)) {
+                        self.buckets.get_mut(&old).unwrap().held -= *amount;
+                    }
+                    fresh.held = *amount;
+                }
+                let bucket = self.buckets.entry(target).or_insert(Bucket { limit, ..Bucket::default() });
+                bucket.held += fresh.held;
+                bucket.captured += fresh.captured;
+                names.push(target);
+            }
+        }
     }
 }
 
