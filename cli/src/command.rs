@@ -96,7 +96,7 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Bootstrap(arguments) => operator::bootstrap(arguments).await,
         Command::Person(PersonCommand::Disable(arguments)) => operator::person_disable(arguments).await,
         Command::Person(PersonCommand::Enable(arguments)) => operator::person_enable(arguments).await,
-        Command::Person(PersonCommand::SsoForget(arguments)) => operator::sso_forget(arguments).await,
+        Command::Person(PersonCommand::SsoForget(arguments)) => operator::sso_forget(context, arguments).await,
         Command::Organisation(OrganisationCommand::Disable(arguments)) => operator::organisation_disable(arguments).await,
         Command::Organisation(OrganisationCommand::Enable(arguments)) => operator::organisation_enable(arguments).await,
         Command::Keys(KeysCommand::List(arguments)) => operator::keys_list(arguments).await,

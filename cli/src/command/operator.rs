@@ -9,6 +9,7 @@ use serde_json::json;
 
 use super::serve;
 use crate::arguments::{Configured, KeysRotate, OfOrganisation, OfPerson, SsoForget};
+use crate::context::Context;
 use crate::outcome::{Failure, Success};
 
 pub(super) async fn bootstrap(arguments: &Configured) -> Result<Success, Failure> {
@@ -33,7 +34,7 @@ pub(super) async fn person_enable(arguments: &OfPerson) -> Result<Success, Failu
     Ok(Success::new(json!({ "email": arguments.email, "disabled": false }), text))
 }
 
-pub(super) async fn sso_forget(arguments: &SsoForget) -> Result<Success, Failure> {
+pub(super) async fn sso_forget(context: &Context, arguments: &SsoForget) -> Result<Success, Failure> {
     let SsoForget { person, now_at, same_person } = arguments;
     let (of, grants_end) = (&person.email, "Its agents' grants ended, and its sign-ins.");
     let (recycled, text) = match (now_at, same_person) {
@@ -41,6 +42,9 @@ pub(super) async fn sso_forget(arguments: &SsoForget) -> Result<Success, Failure
         (None, true) => (Recycled::SamePerson, format!("The login of {of} is connected anew at the next sign-in at the company.")),
         (None, false) => (Recycled::Left, format!("The login of {of} ended for good, and {of} is free. {grants_end}")),
     };
+    if recycled == Recycled::Left {
+        context.confirm(&format!("End the login of {of} for good, with its agents, also where it is the last owner?"))?;
+    }
     let grants = open(&person.config).await?.sso_forget(email(of)?, recycled).await?;
     Ok(Success::new(json!({ "email": of, "now_at": now_at, "same_person": same_person, "grants": grants }), text))
 }

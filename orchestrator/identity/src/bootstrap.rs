@@ -62,7 +62,7 @@ pub struct BootstrapLink {
 /// Makes the link by which the first owner comes, and ends those made before.
 ///
 /// # Errors
-/// [`BootstrapError::NotFirst`] when there is anybody.
+/// [`BootstrapError::NotFirst`] when there is an owner.
 pub fn bootstrap_mint(tx: &mut Tx<'_>, realm: &Realm, permit: &Permit<BootstrapMint>) -> Result<Done<BootstrapLink>, BootstrapError> {
     if !is_empty(tx)? {
         return Err(BootstrapError::NotFirst);
@@ -94,6 +94,9 @@ pub(crate) fn settle(tx: &mut Tx<'_>, now: Timestamp, link: &str, person: &Perso
     Ok(tx.execute(update, params![token::hash(link), now, person])? == 1)
 }
 
+/// Nobody owns anything: at the beginning, or when the last owner's login was ended.
 fn is_empty(tx: &mut Tx<'_>) -> Result<bool, DbError> {
-    Ok(tx.query_opt("select id from person limit 1", params![])?.is_none())
+    let select = "select m.person from membership m join person p on p.id = m.person
+                  where m.role = 'owner' and p.disabled_at is null limit 1";
+    Ok(tx.query_opt(select, params![])?.is_none())
 }

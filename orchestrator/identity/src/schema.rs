@@ -12,6 +12,7 @@ mod registrar;
 mod security;
 mod sso;
 mod terms;
+mod terminals;
 mod tokens;
 mod workload;
 
@@ -37,6 +38,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         keys::KEYS,
         sso::SSO,
         company_logout::COMPANY_LOGOUT,
+        terminals::TERMINALS,
     ],
 };
 

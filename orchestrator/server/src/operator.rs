@@ -25,7 +25,7 @@ pub use purser_identity::keys::Haste;
 pub use purser_identity::sso::Recycled;
 
 use crate::config::Config;
-use crate::serve::{ServeError, TABLES, keyring, part};
+use crate::serve::{is_sealed, ServeError, TABLES, keyring, part};
 
 /// The operator's own look at one installation.
 pub struct Operator {
@@ -50,7 +50,7 @@ impl Operator {
         if !matches!(migrated, Ok(true)) {
             return Err(part("database")(&"this version has not migrated it; start `purser serve` once"));
         }
-        let keyring = keyring(env, &config.keys)?;
+        let keyring = keyring(env, &config.keys, is_sealed(&db).await?)?;
         let (load_env, load_ring) = (env.clone(), keyring.clone());
         let keys = db.write(move |tx| Keys::load(tx, &load_env, &load_ring)).await.map_err(|e| part("keys")(&e))?;
         let realm = Realm::new(env.clone(), keyring, keys, config.public_url.as_str(), config.sign_up());

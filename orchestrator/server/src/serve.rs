@@ -1,5 +1,6 @@
 //! The orchestrator as a process: store, keys, sagas, jobs, routes.
 
+use std::fs::{File, TryLockError};
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -9,7 +10,7 @@ use std::time::Duration;
 use http::{HeaderName, HeaderValue};
 use purser_client::{ClientDocument, Identity};
 use purser_crypto::seal::Keyring;
-use purser_db::{Db, DbConfig, Migrations};
+use purser_db::{Db, DbConfig, DbError, Migrations};
 use purser_http::around::AroundLayer;
 use purser_http::listen::{self, Limits};
 use purser_http::log::{LogFormat, announce};
@@ -82,6 +83,7 @@ pub(crate) fn part(what: impl Into<String>) -> impl FnOnce(&dyn std::fmt::Displa
 /// When a part cannot be opened or the address cannot be listened on.
 pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Send + 'static) -> Result<(), ServeError> {
     let (clients, sso) = (clients(&config)?, sso(&config)?);
+    let _alone = alone(&config)?;
     let core_parts = open(&config, &env).await?;
     let (app, rails, mail) = core_parts;
     let engine = purser_provisioning::sagas(&app);
@@ -163,11 +165,26 @@ async fn say_how_the_first_owner_comes(core: &Core, realm: &Realm, log: LogForma
     Ok(())
 }
 
+/// One process serves a SQLite file: two would each believe that what they keep in memory is all there is. Held until it is dropped, also
+/// by a crash.
+fn alone(config: &Config) -> Result<Option<File>, ServeError> {
+    let database: DbConfig = config.database.parse().map_err(|e| part("database")(&e))?;
+    let DbConfig::Sqlite { path } = database else { return Ok(None) };
+    let mut name = path.into_os_string();
+    name.push("-served");
+    let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|e| part("database")(&e))?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Err(part("database")(&"another `purser serve` has it; several processes share a PostgreSQL database")),
+        Err(TryLockError::Error(e)) => Err(part("database")(&e)),
+    }
+}
+
 async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), ServeError> {
     let database: DbConfig = config.database.parse().map_err(|e| part("database")(&e))?;
     let db = Db::open(&database).await?;
     db.migrate(env, TABLES).await?;
-    let keyring = keyring(env, &config.keys)?;
+    let keyring = keyring(env, &config.keys, is_sealed(&db).await?)?;
     let (load_env, load_ring) = (env.clone(), keyring.clone());
     let keys = db.write(move |tx| Keys::load(tx, &load_env, &load_ring)).await.map_err(|e| part("keys")(&e))?;
     let proof_nonces = if config.require_dpop_nonce { NonceRule::Required } else { NonceRule::Offered };
@@ -259,12 +276,21 @@ fn transport(config: &Config) -> Result<Transport, ServeError> {
     }
 }
 
-/// The key-encryption key, made on the first start. Without it nothing that is sealed can be read again.
-pub(crate) fn keyring(env: &Env, folder: &Path) -> Result<Keyring, ServeError> {
+/// Whether the database holds anything that only its own key-encryption key opens.
+pub(crate) async fn is_sealed(db: &Db) -> Result<bool, DbError> {
+    db.read(|tx| Ok(tx.query_opt("select name from identity_secret limit 1", &[])?.is_some())).await
+}
+
+/// The key-encryption key, made on the first start. Without it nothing that is sealed can be read again, so none is made beside a
+/// database that was sealed under another.
+pub(crate) fn keyring(env: &Env, folder: &Path, sealed: bool) -> Result<Keyring, ServeError> {
     use std::io::Write as _;
     use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
     let path = folder.join("kek.hex");
     let failed = || part(path.display().to_string());
+    if sealed && !path.exists() {
+        return Err(failed()(&"it is not there, and the database is sealed under it: put it back from its backup"));
+    }
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(|e| failed()(&e))?;
     match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path) {
         Ok(mut file) => {

@@ -236,7 +236,7 @@ async fn who_signs_out_at_the_company_is_out_here_and_who_signs_out_here_is_aske
 
     // she leaves, and the operator frees her address
     let config = scene.installation.config();
-    let forget = ["person", "sso-forget", "grace@acme.test", "--config", config.as_str()];
+    let forget = ["person", "sso-forget", "grace@acme.test", "--yes", "--config", config.as_str()];
     let (code, said) = scene.installation.run(&forget);
     assert_eq!((code, &said["ok"]), (0, &serde_json::json!(true)), "{said}");
     assert!(grace.browser.open("/security").await.path.starts_with("/sign-in"), "who left is still in");

@@ -300,9 +300,10 @@ fn settle(
     grant: Option<&Grant>,
 ) -> Result<(), DecideError> {
     let caller = permit.caller();
-    let update = "update grant_request set state = $2, decided_at = $3, person = $4, organisation = $5, grant_id = $6
+    let update = "update grant_request set state = $2, decided_at = $3, person = $4, organisation = $5, grant_id = $6, present_at = $7
                   where id = $1 and state = 'pending'";
     let grant = grant.map(|g| &g.id);
-    let row = params![request.id, state, realm.env.now(), caller.person(), caller.organisation(), grant];
+    let present_at = if let Caller::Person { present_at, .. } = caller { *present_at } else { None };
+    let row = params![request.id, state, realm.env.now(), caller.person(), caller.organisation(), grant, present_at];
     if tx.execute(update, row)? == 1 { Ok(()) } else { Err(DecideError::Decided) }
 }

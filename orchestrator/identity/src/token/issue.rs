@@ -179,16 +179,26 @@ fn let_in(
 ) -> Result<Done<Tokens>, TokenIssueError> {
     let member = crate::person::member(tx, organisation, person)?.ok_or(TokenIssueError::Denied)?;
     let id = TokenId::mint(&realm.env);
-    // The terminal's own sign-in is the acceptance, for which the person had to be there.
+    // The terminal is there as long as the person who let it in was, and no longer.
     let present_at: Option<Timestamp> =
-        tx.query_one("select decided_at from grant_request where id = $1", params![request.id])?.get("decided_at")?;
-    let insert = "insert into person_token (id, person, organisation, jkt, expires_at, present_at) values ($1, $2, $3, $4, $5, $6)";
-    let until = realm.env.now().plus_secs(PERSON_TOKEN_LIFE_S);
-    tx.execute(insert, params![id, person, organisation, request.jkt, until, present_at])?;
+        tx.query_one("select present_at from grant_request where id = $1", params![request.id])?.get("present_at")?;
+    let insert = "insert into person_token (id, person, organisation, jkt, expires_at, present_at, issued_at, peer)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8)";
+    let now = realm.env.now();
+    let until = now.plus_secs(PERSON_TOKEN_LIFE_S);
+    tx.execute(insert, params![id, person, organisation, request.jkt, until, present_at, now, request.peer])?;
     let caller = Caller::Person { person: person.clone(), organisation: organisation.clone(), role: member.role, present_at };
     let event = Event::done(permit.verb(), &caller, id.as_str()).related([request.id.as_str(), &request.jkt]);
     let (access_token, expires_in_s) = person_access(realm, id, person, organisation, &request.jkt)?;
-    Ok(Done::with_event(Tokens { access_token, expires_in_s, agent: None }, event))
+    let what = format!(
+        "You let a terminal in at {}: until {} it acts as you, in {}, from {}.",
+        now.for_people(),
+        until.for_people(),
+        member.organisation.name,
+        request.peer,
+    );
+    let mail = realm.notice(&member.person.email, "You let a terminal in", &what).map_err(|e| DbError::Other(e.to_string()))?;
+    Ok(Done::with_event(Tokens { access_token, expires_in_s, agent: None }, event).and_job(mail))
 }
 
 fn request_of(

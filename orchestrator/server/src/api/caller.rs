@@ -33,7 +33,10 @@ impl FromRequestParts<Api> for Called {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, api: &Api) -> Result<Self, Problem> {
-        let token = one(parts, AUTHORIZATION.as_str())?.and_then(|text| text.strip_prefix("DPoP ").map(str::to_owned));
+        let token = one(parts, AUTHORIZATION.as_str())?.and_then(|text| {
+            let (scheme, token) = text.split_once(' ')?;
+            scheme.eq_ignore_ascii_case("DPoP").then(|| token.trim_start().to_owned())
+        });
         let token = token.ok_or_else(|| Problem::from(purser_authority::Denied::Anonymous))?;
         let proof = one(parts, "dpop")?.ok_or_else(|| Problem::from(purser_authority::Denied::Anonymous))?;
         let key = one(parts, "idempotency-key")?;

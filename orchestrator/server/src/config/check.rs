@@ -1,7 +1,7 @@
 //! `purser check-config`: everything that is wrong with a configuration, at once.
 //!
 //! The file is read key by key, so that one mistake does not hide the next; then the parts are compared with each other and with the
-//! machine. Nothing is changed, nothing is asked of a network, and no secret is shown.
+//! machine. Nothing is kept, nothing is asked of a network, and no secret is shown.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
@@ -164,6 +164,10 @@ fn files(config: &Config, table: &Table, findings: &mut Findings) {
             findings.problems.push(format!("`mail.ca_file`: `{}` is not there", file.display()));
         }
     }
+    if config.metrics_listen == Some(config.listen) {
+        findings.problems.push("`metrics_listen` is the same as `listen`".to_owned());
+    }
+    judge_database(config, findings);
     let kek = config.keys.join("kek.hex");
     if kek.exists() {
         secrets.push(("keys", &kek));
@@ -182,12 +186,41 @@ fn files(config: &Config, table: &Table, findings: &mut Findings) {
         if !table.contains_key(key) {
             continue;
         }
+        if there_is_no_room(folder) {
+            findings.problems.push(format!("`{key}`: `{}` cannot be written", folder.display()));
+            continue;
+        }
         let (there, parent) = (folder.exists(), folder.parent().is_none_or(|p| p.as_os_str().is_empty() || p.exists()));
         if there && !folder.is_dir() {
             findings.problems.push(format!("`{key}`: `{}` is not a folder", folder.display()));
         } else if !there && !parent {
             findings.problems.push(format!("`{key}`: neither `{}` nor the folder above it is there", folder.display()));
         }
+    }
+}
+
+/// Whether the folder, or the one that it would be made in, is there and takes no file.
+fn there_is_no_room(folder: &Path) -> bool {
+    let Some(there) = [Some(folder), folder.parent()].into_iter().flatten().find(|f| f.is_dir()) else { return false };
+    let probe = there.join(format!(".purser-check-{}", std::process::id()));
+    let written = std::fs::File::create_new(&probe).is_ok();
+    drop(std::fs::remove_file(&probe));
+    !written
+}
+
+/// The file of a SQLite database, and the key that it is sealed under.
+fn judge_database(config: &Config, findings: &mut Findings) {
+    let Ok(DbConfig::Sqlite { path }) = config.database.parse() else { return };
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    if !folder.is_dir() {
+        findings.problems.push(format!("`database`: the folder `{}` is not there", folder.display()));
+    } else if there_is_no_room(folder) {
+        findings.problems.push(format!("`database`: `{}` cannot be written", folder.display()));
+    }
+    let kek = config.keys.join("kek.hex");
+    if std::fs::metadata(&path).is_ok_and(|file| file.len() > 0) && !kek.exists() {
+        let said = format!("`keys`: `{}` is not there, and the database is sealed under it: put it back from its backup", kek.display());
+        findings.problems.push(said);
     }
 }
 

@@ -118,17 +118,22 @@ fn identity_view(front: &Front, identity: Identity) -> IdentityView {
 
 fn session_view(row: SessionRow, here: &SessionId) -> SessionView {
     SessionView {
-        here: row.id == *here,
-        id: row.id.to_string(),
+        here: row.id == here.as_str(),
+        id: row.id,
         since: row.signed_in_at.for_people(),
         method: match row.method.as_deref() {
             Some("email_code") => "code by mail",
             Some("passkey") => "passkey",
             Some(_) => "your company",
+            None if row.terminal => "a code on its screen",
             None => "not kept",
         },
         peer: row.peer.unwrap_or_else(|| "unknown".to_owned()),
-        browser: row.browser.unwrap_or_else(|| "unknown".to_owned()),
+        browser: if row.terminal {
+            format!("A terminal, until {}", row.expires_at.for_people())
+        } else {
+            row.browser.unwrap_or_else(|| "unknown".to_owned())
+        },
     }
 }
 
