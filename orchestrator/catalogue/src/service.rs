@@ -53,6 +53,14 @@ pub enum Price {
     },
 }
 
+impl Price {
+    /// Whether buying cannot be undone. What has no price in numbers is bought by approval alone, which says so.
+    #[must_use]
+    pub const fn is_irreversible(&self) -> bool {
+        matches!(self, Self::Known { irreversible: true, .. })
+    }
+}
+
 /// One credential that the service delivers, known before it is bought.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CredentialField {

@@ -6,6 +6,7 @@ mod company_logout;
 mod delegation;
 mod device;
 mod keys;
+mod open_price;
 mod organisation;
 mod presence;
 mod registrar;
@@ -37,6 +38,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         keys::KEYS,
         sso::SSO,
         company_logout::COMPANY_LOGOUT,
+        open_price::OPEN_PRICE,
     ],
 };
 

@@ -101,6 +101,7 @@ impl World {
             facts: serde_json::Value::Null,
             reason: "the shop needs it".to_owned(),
             second_person,
+            open_price: false,
         };
         self.db.write(move |tx| approval_request(tx, &world.realm, &world.permit::<ApprovalRequest>(&caller), &ask)).await
     }
@@ -109,7 +110,7 @@ impl World {
         let (env, caller, id) = (self.realm.env.clone(), caller.clone(), approval.id.clone());
         let write = self.db.write(move |tx| {
             let permit = permit::<ApprovalDecide, ApprovalError>(tx, &caller, &id, env.now())?;
-            approval_decide(tx, &env, &permit, yes, &shown).map(|done| done.value)
+            approval_decide(tx, &env, &permit, if yes { Answer::Yes } else { Answer::No }, &shown).map(|done| done.value)
         });
         write.await
     }
@@ -401,7 +402,7 @@ impl World {
                 let caller = if by_agent { self.agent() } else { owner };
                 let permit = permit::<ApprovalDecide, ApprovalError>(tx, &caller, &asked.id, env.now())?;
                 let digest = if shown { asked.digest } else { Sha256Digest::of(b"another page") };
-                approval_decide(tx, &env, &permit, yes, &digest).map(drop)
+                approval_decide(tx, &env, &permit, if yes { Answer::Yes } else { Answer::No }, &digest).map(drop)
             }
             Way::Use { same, .. } => {
                 let digest = if same { asked.digest } else { Sha256Digest::of(b"another request") };
