@@ -47,7 +47,7 @@ pub enum Price {
     },
     /// Comes with a plan and costs nothing of its own.
     Included,
-    /// Prose only: never paid.
+    /// Prose only: paid only where a person approved that purchase and said the most it may cost.
     Unknown {
         text: String,
     },
