@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use money::{Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, OfWebhook, Over, Webhook, WebhookAdd};
+pub use money::{Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, OfWebhook, Over, Rate, RateSet, Webhook, WebhookAdd};
 pub use operator::{
     Backup, KeysCommand, KeysRotate, LedgerCommand, OfOrganisation, OfPerson, OrganisationCommand, PersonCommand, Restore, SsoForget,
 };
@@ -90,6 +90,12 @@ pub enum Command {
     Run(Run),
     /// Deploy a folder: a Worker, or static files
     Deploy(Deploy),
+    /// Turn a resource into another service of its provider, or give it another configuration
+    Update(Update),
+    /// The same, to what costs more: it begins at once
+    Upgrade(Update),
+    /// The same, to what costs less: it begins when what is paid for ends
+    Downgrade(Update),
     /// Remove a resource
     Remove(Resource),
     /// Replace a resource's credentials
@@ -296,6 +302,20 @@ pub struct Deploy {
 }
 
 #[derive(Debug, Args)]
+pub struct Update {
+    /// The resource's name in this project, or its id
+    pub resource: String,
+    /// `provider/service` or the service alone: what it is to become
+    pub service: Option<String>,
+    /// Its new configuration, as a JSON object
+    #[arg(long, value_name = "JSON")]
+    pub config: Option<String>,
+    /// How long to wait for the end of it
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+}
+
+#[derive(Debug, Args)]
 pub struct Resource {
     /// The resource's name or id
     pub resource: String,
@@ -393,7 +413,7 @@ pub enum Approval {
     /// The requests that there are
     List,
     /// For the person: say yes to exactly what is shown, once
-    Give(ApprovalDecide),
+    Give(ApprovalGive),
     /// For the person: say no
     Deny(ApprovalDecide),
 }
@@ -426,6 +446,21 @@ pub struct ApprovalShow {
     /// How long to wait for the decision
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     pub timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct ApprovalGive {
+    /// The approval's id, as in `purser approval list`
+    pub approval: String,
+    /// The most it may cost, where its price is text only
+    #[arg(long, value_name = "AMOUNT")]
+    pub most: Option<String>,
+    /// The currency of that
+    #[arg(long, value_name = "CODE", default_value = "USD", requires = "most")]
+    pub currency: String,
+    /// How often it may cost that
+    #[arg(long, value_name = "PERIOD", default_value = "once", value_parser = ["once", "month", "year"], requires = "most")]
+    pub every: String,
 }
 
 #[derive(Debug, Args)]
@@ -569,6 +604,9 @@ impl Command {
             Self::Env(_) => "env",
             Self::Run(_) => "run",
             Self::Deploy(_) => "deploy",
+            Self::Update(_) => "update",
+            Self::Upgrade(_) => "upgrade",
+            Self::Downgrade(_) => "downgrade",
             Self::Remove(_) => "remove",
             Self::Rotate(_) => "rotate",
             Self::Spend(_) => "spend",
@@ -576,6 +614,8 @@ impl Command {
             Self::Billing(Billing::Show) => "billing show",
             Self::Billing(Billing::Add) => "billing add",
             Self::Billing(Billing::Update(_)) => "billing update",
+            Self::Billing(Billing::Rate(Rate::Show)) => "billing rate show",
+            Self::Billing(Billing::Rate(Rate::Set(_))) => "billing rate set",
             Self::Budget(Budget::List) => "budget list",
             Self::Budget(Budget::Set(_)) => "budget set",
             Self::Budget(Budget::Remove(_)) => "budget remove",

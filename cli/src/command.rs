@@ -17,6 +17,7 @@ mod init;
 mod link;
 mod login;
 mod operator;
+mod rate;
 mod remove;
 mod rotate;
 mod run;
@@ -27,6 +28,7 @@ mod spend;
 mod status;
 mod terms;
 mod trace;
+mod update;
 mod webhook;
 mod whoami;
 mod workload;
@@ -34,8 +36,8 @@ mod workload;
 use serde_json::Value;
 
 use crate::arguments::{
-    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, KeysCommand, LedgerCommand, OrganisationCommand, PersonCommand, Terms,
-    Webhook,
+    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, KeysCommand, LedgerCommand, OrganisationCommand, PersonCommand, Rate,
+    Terms, Webhook,
 };
 use crate::context::Context;
 use crate::outcome::{Failure, Success};
@@ -61,12 +63,17 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Run(arguments) => run::run(context, arguments).await,
         Command::Deploy(arguments) => deploy::run(context, arguments).await,
         Command::Remove(arguments) => remove::run(context, arguments).await,
+        Command::Update(arguments) => update::run(context, arguments, "any").await,
+        Command::Upgrade(arguments) => update::run(context, arguments, "up").await,
+        Command::Downgrade(arguments) => update::run(context, arguments, "down").await,
         Command::Rotate(arguments) => rotate::run(context, arguments).await,
         Command::Spend(arguments) => spend::run(context, arguments).await,
         Command::Trace(arguments) => trace::run(context, arguments).await,
         Command::Billing(Billing::Show) => billing::show(context).await,
         Command::Billing(Billing::Add) => billing::add(context).await,
         Command::Billing(Billing::Update(arguments)) => billing::update(context, arguments).await,
+        Command::Billing(Billing::Rate(Rate::Show)) => rate::show(context).await,
+        Command::Billing(Billing::Rate(Rate::Set(arguments))) => rate::set(context, arguments).await,
         Command::Budget(Budget::List) => budget::list_all(context).await,
         Command::Budget(Budget::Set(arguments)) => budget::set(context, arguments).await,
         Command::Budget(Budget::Remove(arguments)) => budget::remove(context, arguments).await,
@@ -83,8 +90,8 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Approval(Approval::Ask(arguments)) => approval::ask(context, arguments).await,
         Command::Approval(Approval::Show(arguments)) => approval::show(context, arguments).await,
         Command::Approval(Approval::List) => approval::list_all(context).await,
-        Command::Approval(Approval::Give(arguments)) => approval::decide(context, arguments, true).await,
-        Command::Approval(Approval::Deny(arguments)) => approval::decide(context, arguments, false).await,
+        Command::Approval(Approval::Give(arguments)) => approval::give(context, arguments).await,
+        Command::Approval(Approval::Deny(arguments)) => approval::deny(context, arguments).await,
         Command::Terms(Terms::List) => terms::list_all(context).await,
         Command::Terms(Terms::Export(arguments)) => terms::export(context, arguments).await,
         Command::Terms(Terms::Verify(arguments)) => terms::verify(arguments),

@@ -24,6 +24,7 @@ mod freeze;
 #[path = "system/full_disk.rs"]
 mod full_disk;
 #[path = "system/keys.rs"]
+mod irreversible;
 mod keys;
 #[path = "system/link_slipway.rs"]
 mod link_slipway;
@@ -35,7 +36,9 @@ mod market;
 mod ordering;
 #[path = "system/payment_token.rs"]
 mod payment_token;
+mod plan_change;
 #[path = "system/provider_faults.rs"]
+mod prose_price;
 mod provider_faults;
 #[path = "system/refund.rs"]
 mod refund;

@@ -146,6 +146,7 @@ async fn customer(base: &Url, stub: &StubOrchestrator, domain: &str) -> Vec<(Str
         configuration: configuration.as_object().unwrap().clone(),
         project_id: None,
         resource_id: None,
+        parties: None,
     };
     let quote = client.quote_create(&access, &asked).await.unwrap();
     let mut bought = create("registrar:domain", configuration);

@@ -11,6 +11,40 @@ pub enum Billing {
     /// Set a limit, for a person who signed in here; an agent is told the page for its person
     #[command(visible_alias = "limit")]
     Update(BillingUpdate),
+    /// By which rates prices in other currencies count against limits
+    #[command(subcommand)]
+    Rate(Rate),
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Rate {
+    /// The rates that were stated
+    Show,
+    /// For an owner: state a rate, or take one back with `--none`
+    Set(RateSet),
+}
+
+#[derive(Debug, Args)]
+pub struct RateSet {
+    /// The currency of the prices, such as EUR
+    pub from: String,
+    /// The currency of the limits, such as USD
+    pub to: String,
+    /// What one unit is: `1.0842`, or a fraction such as `271/250`
+    #[arg(required_unless_present = "none")]
+    pub rate: Option<String>,
+    /// Take the rate back
+    #[arg(long, conflicts_with = "rate")]
+    pub none: bool,
+    /// How much dearer it may turn out, in basis points; 100 are one percent
+    #[arg(long, value_name = "POINTS", default_value_t = 200)]
+    pub deviation: i64,
+    /// Where the rate is from
+    #[arg(long, value_name = "TEXT", required_unless_present = "none")]
+    pub source: Option<String>,
+    /// The last moment it is in force, as 2026-12-31T00:00:00Z or 2026-12-31
+    #[arg(long, value_name = "TIME", required_unless_present = "none")]
+    pub until: Option<String>,
 }
 
 /// What a limit or a budget is over. Nothing is the whole organisation; `--environment` is one of the project's.

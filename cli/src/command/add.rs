@@ -54,7 +54,7 @@ pub(super) fn request(context: &Context, service: &str, config: Option<&str>, na
 }
 
 /// The object that was typed. An empty one where none was.
-fn configuration(typed: Option<&str>) -> Result<Value, Failure> {
+pub(super) fn configuration(typed: Option<&str>) -> Result<Value, Failure> {
     let Some(typed) = typed else { return Ok(json!({})) };
     let members: Map<String, Value> = misfit::json(typed.as_bytes()).map_err(|misfit| {
         let failure = Failure::invalid(format!("`--config` is not a JSON object: {}", misfit.why));
@@ -91,6 +91,9 @@ fn done(answer: Value) -> Success {
     let mut lines = vec![format!("`{}` is there: {}", text(resource, "name"), text(resource, "service"))];
     if !answer["charged"].is_null() {
         lines.push(format!("charged    {}", money(&answer["charged"])));
+    }
+    if resource["irreversible"] == true {
+        lines.push("this cannot be undone".to_owned());
     }
     for endpoint in list(resource, "endpoints") {
         lines.push(format!("endpoint   {}", text(endpoint, "value")));

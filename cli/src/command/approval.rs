@@ -1,12 +1,14 @@
 //! `approval`: an agent asks for a person's yes to one exact purchase, and a person gives it.
 
+use purser_values::Money;
 use purser_values::error::Kind;
 use purser_values::id::ApprovalId;
+use purser_values::money::MoneyError;
 use serde_json::{Value, json};
 
 use super::{list, text, when};
 use crate::api::Api;
-use crate::arguments::{ApprovalAsk, ApprovalDecide, ApprovalShow};
+use crate::arguments::{ApprovalAsk, ApprovalDecide, ApprovalGive, ApprovalShow};
 use crate::context::Context;
 use crate::operation::Who;
 use crate::outcome::{Failure, Success};
@@ -41,9 +43,27 @@ pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
     Ok(Success::new(data, text))
 }
 
-/// A person decides over what they see here: the digest that is sent back is of exactly that.
-pub(super) async fn decide(context: &Context, arguments: &ApprovalDecide, approve: bool) -> Result<Success, Failure> {
-    let (api, id) = (context.api(Who::Person)?, id(&arguments.approval)?);
+pub(super) async fn give(context: &Context, arguments: &ApprovalGive) -> Result<Success, Failure> {
+    let bad = |e: MoneyError| Failure::invalid(e.to_string()).hint("for example: `--most 20 --currency USD --every month`");
+    let most = match &arguments.most {
+        Some(most) => {
+            let amount = Money::parse_decimal(most, arguments.currency.parse().map_err(bad)?).map_err(bad)?;
+            json!({ "amount_minor": amount.minor(), "currency": amount.currency(), "period": arguments.every })
+        }
+        None => Value::Null,
+    };
+    decide(context, &arguments.approval, Some(most)).await
+}
+
+pub(super) async fn deny(context: &Context, arguments: &ApprovalDecide) -> Result<Success, Failure> {
+    decide(context, &arguments.approval, None).await
+}
+
+/// A person decides over what they see here: the digest that is sent back is of exactly that. A yes carries the most that it may cost,
+/// or nothing where the price is known.
+async fn decide(context: &Context, approval: &str, yes: Option<Value>) -> Result<Success, Failure> {
+    let (api, id) = (context.api(Who::Person)?, id(approval)?);
+    let approve = yes.is_some();
     let seen = api.get(&["v1", "approvals", id.as_ref()], &[]).await?;
     screen::note(&describe(&seen));
     if approve && !context.global.yes {
@@ -56,7 +76,7 @@ pub(super) async fn decide(context: &Context, arguments: &ApprovalDecide, approv
             return Err(Failure::new(Kind::Invalid, "NOT_CONFIRMED", "it was not approved"));
         }
     }
-    let body = json!({ "approve": approve, "digest": seen["digest"] });
+    let body = json!({ "approve": approve, "digest": seen["digest"], "most": yes });
     let after = api.post(&["v1", "approvals", id.as_ref(), "decide"], &[], &body).await?;
     let state = text(&after, "state");
     Ok(Success::new(after, format!("`{id}` is {state}.")))
@@ -107,6 +127,12 @@ fn describe(approval: &Value) -> String {
     let price = &request["price"];
     if !price["amount_minor"].is_null() || !price["amount"].is_null() {
         lines.push(format!("price      {}", super::catalog::price(price)));
+    }
+    if price["kind"] == "unknown" {
+        lines.push(format!("price      text only, by its provider: {:?}; `--most` says what it may cost", text(price, "text")));
+    }
+    if !approval["most"].is_null() {
+        lines.push(format!("at most    {} ({})", super::money(&approval["most"]), text(&approval["most"], "period")));
     }
     lines.push(format!("why        {}", text(approval, "reason")));
     lines.push(format!("until      {}", when(approval, "expires_at")));

@@ -206,6 +206,12 @@ impl Wanted {
     }
 }
 
+/// An agent, or a shell that nobody signed in to: recorded, refused, and told the page.
+pub(super) async fn refused_rate(context: &Context, body: Value) -> Result<Success, Failure> {
+    let page = "/limits#rates".to_owned();
+    refused_by(context, Attempt { route: "rates", page, code: "BROWSER_AUTH_REQUIRED", what: "states a rate", body }, true).await
+}
+
 pub(super) async fn accept_terms(context: &Context) -> Result<Success, Failure> {
     let what = "accepts terms";
     let attempt = Attempt { route: "terms_acceptances", page: "/".to_owned(), code: "TOS_ACCEPTANCE_REQUIRED", what, body: json!({}) };

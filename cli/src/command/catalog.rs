@@ -43,17 +43,17 @@ fn row(service: &Value) -> Vec<String> {
     vec![text(service, "ref"), price(&service["price"]), text(service, "description")]
 }
 
-/// A price in words. What has no amount cannot be bought.
+/// A price in words.
 pub(super) fn price(price: &Value) -> String {
     match price["kind"].as_str() {
         Some(kind @ ("free" | "included")) => return kind.to_owned(),
         Some("known") => {}
-        _ => return "price unknown".to_owned(),
+        _ => return "price unknown: a person approves each purchase".to_owned(),
     }
     let period = match price["period"].as_str() {
         None | Some("once") => String::new(),
         Some(period) => format!(" a {period}"),
     };
-    let last = if price["irreversible"] == true { ", cannot be given back" } else { "" };
+    let last = if price["irreversible"] == true { ", cannot be undone" } else { "" };
     format!("{}{period}{last}", super::money(price))
 }

@@ -115,7 +115,9 @@ pub(super) fn caps(data: &Value) -> String {
 
 fn charge(charge: &Value) -> Vec<String> {
     let amount = if charge["amount"].is_null() { money(charge) } else { money(&charge["amount"]) };
-    vec![text(charge, "at"), text(charge, "provider"), amount, text(charge, "state"), text(charge, "description"), text(charge, "id")]
+    let mark = if charge["irreversible"] == true { " (cannot be undone)" } else { "" };
+    let description = format!("{}{mark}", text(charge, "description"));
+    vec![text(charge, "at"), text(charge, "provider"), amount, text(charge, "state"), description, text(charge, "id")]
 }
 
 fn refund(refund: &Value) -> Vec<String> {
@@ -126,7 +128,10 @@ fn refund(refund: &Value) -> Vec<String> {
 }
 
 fn owed(due: &Value) -> Vec<String> {
-    vec![text(due, "since"), text(due, "provider"), money(&due["amount"]), text(due, "state"), text(due, "resource"), text(due, "charge")]
+    let by = format!("by {}", text(due, "until"));
+    let mut row = vec![text(due, "since"), by, text(due, "provider"), money(&due["amount"])];
+    row.extend(["state", "reason", "resource", "charge"].map(|name| text(due, name)));
+    row
 }
 
 #[cfg(test)]

@@ -71,6 +71,8 @@ pub(super) struct Named {
     pub id: String,
     /// How people call it: its name and its service, as far as the project says.
     pub words: String,
+    /// `provider/service`; empty where the project does not say.
+    pub service: String,
 }
 
 /// The resource of the project that is named by its name or its id. An id is taken as it is, also outside of a project.
@@ -78,21 +80,21 @@ pub(super) async fn resource(context: &Context, api: &Api<'_>, typed: &str) -> R
     let by_id = typed.starts_with("res_");
     let state = match context.project() {
         Ok(project) => project.state,
-        Err(_) if by_id => return Ok(Named { id: typed.to_owned(), words: format!("`{typed}`") }),
+        Err(_) if by_id => return Ok(Named { id: typed.to_owned(), words: format!("`{typed}`"), service: String::new() }),
         Err(e) => return Err(e),
     };
     let query = [("environment", state.environment.as_str())];
     let data = match api.get(&["v1", "projects", state.project.name.as_str()], &query).await {
         Ok(data) => data,
         // the orchestrator knows the id, or refuses it with its own words
-        Err(_) if by_id => return Ok(Named { id: typed.to_owned(), words: format!("`{typed}`") }),
+        Err(_) if by_id => return Ok(Named { id: typed.to_owned(), words: format!("`{typed}`"), service: String::new() }),
         Err(e) => return Err(e),
     };
     let member = if by_id { "id" } else { "name" };
     let found = list(&data, "resources").iter().find(|row| row[member] == typed);
     match found.map(|row| (text(row, "id"), text(row, "name"), text(row, "service"))) {
-        Some((id, name, service)) if !id.is_empty() => Ok(Named { id, words: format!("`{name}` ({service})") }),
-        None if by_id => Ok(Named { id: typed.to_owned(), words: format!("`{typed}`") }),
+        Some((id, name, service)) if !id.is_empty() => Ok(Named { id, words: format!("`{name}` ({service})"), service }),
+        None if by_id => Ok(Named { id: typed.to_owned(), words: format!("`{typed}`"), service: String::new() }),
         _ => {
             let message = format!("project `{}` has no resource `{typed}` in `{}`", state.project.name, state.environment);
             Err(Failure::new(Kind::NotFound, "RESOURCE_NOT_FOUND", message).hint("`purser status` lists them").next("purser status"))

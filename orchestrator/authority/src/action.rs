@@ -155,6 +155,8 @@ actions! {
     CapSet = "cap_set" by LEADERS;
     /// What setting a cap needs besides when it goes up.
     CapRaise = "cap_raise" by LEADERS, step_up;
+    /// State by which rate purchases count against ceilings in other currencies; an agent can never.
+    RateSet = "rate_set" by OWNERS, step_up;
     /// Plan what is to be spent, and what happens at which part of it; an agent can never.
     BudgetSet = "budget_set" by PAYERS;
     /// What changing a budget needs besides when it stops less than before.
@@ -184,6 +186,8 @@ actions! {
     ResourceRead = "resource_read" by EVERYBODY, agents, while_frozen;
     ResourceRemove = "resource_remove" by MAKERS, agents;
     ResourceRotate = "resource_rotate" by MAKERS, agents;
+    /// Turn a resource into another service of its provider; what is dearer needs `resource_add` too.
+    ResourceUpdate = "resource_update" by MAKERS, agents;
     /// See a credential in plain text.
     CredentialExport = "credential_export" by MAKERS, agents, step_up;
     DeploymentCreate = "deployment_create" by MAKERS, agents;

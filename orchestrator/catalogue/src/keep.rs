@@ -4,9 +4,9 @@ use purser_db::{DbError, Tx, params};
 use purser_values::Env;
 use purser_values::name::ProviderName;
 
-use crate::service::Listing;
+use crate::service::{Listing, Price};
 
-/// Longest description that is kept, in characters.
+/// Longest description or price in prose that is kept, in characters.
 const DESCRIPTION_CHARS: usize = 400;
 
 /// Replaces the provider's services by these; the ones that are missing now are marked as gone.
@@ -22,6 +22,9 @@ pub fn keep(tx: &mut Tx<'_>, env: &Env, provider: &ProviderName, display: &str, 
     for (position, service) in (0_i64..).zip(services) {
         let mut listing = service.clone();
         listing.description = clean(&listing.description);
+        if let Price::Unknown { text } = &mut listing.price {
+            *text = clean(text);
+        }
         let text = serde_json::to_string(&listing).map_err(|e| DbError::Other(e.to_string()))?;
         let upsert = "insert into catalogue_service (provider, service, position, listing, words, seen_at) values ($1, $2, $3, $4, $5, $6)
                       on conflict (provider, service) do update set position = excluded.position, listing = excluded.listing,

@@ -1,7 +1,7 @@
 //! What can be bought here: providers, services, prices, and what a service needs first.
 //!
 //! The rows come from what providers publish; the crate only keeps and finds them. A price is machine-readable, free, or
-//! unknown, and an unknown price is never paid. Text from providers is data: it is cut, shown and never obeyed.
+//! unknown, and an unknown price is paid only where a person approved that purchase. Text from providers is data: it is cut, shown and never obeyed.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 mod keep;

@@ -47,10 +47,18 @@ pub enum Price {
     },
     /// Comes with a plan and costs nothing of its own.
     Included,
-    /// Prose only: never paid.
+    /// Prose only: paid only where a person approved that purchase and said the most it may cost.
     Unknown {
         text: String,
     },
+}
+
+impl Price {
+    /// Whether buying cannot be undone. What has no price in numbers is bought by approval alone, which says so.
+    #[must_use]
+    pub const fn is_irreversible(&self) -> bool {
+        matches!(self, Self::Known { irreversible: true, .. })
+    }
 }
 
 /// One credential that the service delivers, known before it is bought.

@@ -7,12 +7,14 @@
 
 mod consume;
 mod decide;
+mod most;
 mod parties;
 mod read;
 mod request;
 
 pub use consume::{consume, used_for};
 pub use decide::approval_decide;
+pub use most::{Answer, Every, Most};
 pub use parties::{Parties, Party, parties};
 pub use read::{Reader, find, list, permit, waiting};
 pub use request::{Ask, approval_request};
@@ -89,6 +91,10 @@ pub struct Approval {
     pub reason: String,
     /// Whether the requester does not count.
     pub second_person: bool,
+    /// Whether the price is prose, so that a yes says what it may cost at most.
+    pub open_price: bool,
+    /// What the person said that it may cost at most.
+    pub most: Option<Most>,
     #[serde(flatten)]
     pub state: ApprovalState,
     pub created_at: Timestamp,
@@ -123,6 +129,8 @@ pub enum ApprovalError {
     NotShown,
     #[error("who asks does not approve")]
     OwnRequest,
+    #[error("{0}")]
+    Most(&'static str),
     #[error(transparent)]
     Seal(#[from] SealError),
     #[error(transparent)]
@@ -145,6 +153,7 @@ impl PublicError for ApprovalError {
             Self::Mismatch(_) => "approval_mismatch",
             Self::NotShown => "approval_not_shown",
             Self::OwnRequest => "approval_own_request",
+            Self::Most(_) => "approval_most",
             Self::Seal(_) => "internal",
             Self::Db(e) => e.code(),
         }
@@ -154,7 +163,7 @@ impl PublicError for ApprovalError {
         match self {
             Self::Denied(e) => e.kind(),
             Self::Unknown => Kind::NotFound,
-            Self::Reason => Kind::Invalid,
+            Self::Reason | Self::Most(_) => Kind::Invalid,
             Self::TooMany => Kind::RateLimited,
             Self::Pending(_) => Kind::NeedsPerson,
             Self::Refused(_) | Self::Mismatch(_) | Self::OwnRequest => Kind::Forbidden,
@@ -176,6 +185,7 @@ impl PublicError for ApprovalError {
             Self::Expired(_) | Self::Used(_) => "ask for a new approval".to_owned(),
             Self::Mismatch(_) => "repeat exactly what was approved, or ask for a new approval".to_owned(),
             Self::NotShown | Self::Decided(_) => "load the page again".to_owned(),
+            Self::Most(_) => "say the amount it may cost at most, and whether once, every month or every year".to_owned(),
             Self::OwnRequest => "another person of the organisation must decide".to_owned(),
             Self::Seal(_) | Self::Db(_) => return None,
         })

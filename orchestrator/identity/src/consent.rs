@@ -1,7 +1,7 @@
 //! What a person must be shown before a decision, and what they saw.
 
 use purser_values::Sha256Digest;
-use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
+use purser_values::name::{EnvironmentName, ProjectName, ProviderName, ServiceName};
 use serde::{Deserialize, Serialize};
 
 /// Facts of other domains that the consent page shows.
@@ -20,6 +20,8 @@ pub struct ConsentFacts {
 pub struct ConsentProvider {
     pub name: ProviderName,
     pub display: String,
+    /// What cannot be undone once it is bought there, by name.
+    pub irreversible: Vec<ServiceName>,
     /// Its terms documents in force, whose bytes are kept.
     pub terms: Vec<TermsSeen>,
 }

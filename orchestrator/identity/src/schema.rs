@@ -6,6 +6,7 @@ mod company_logout;
 mod delegation;
 mod device;
 mod keys;
+mod open_price;
 mod organisation;
 mod presence;
 mod registrar;
@@ -39,6 +40,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         sso::SSO,
         company_logout::COMPANY_LOGOUT,
         terminals::TERMINALS,
+        open_price::OPEN_PRICE,
     ],
 };
 

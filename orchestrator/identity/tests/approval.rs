@@ -9,8 +9,8 @@ use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
 use purser_db::{Db, DbError, Migrations, params};
 use purser_identity::approval::{
-    Approval, ApprovalError, ApprovalState, Ask, Reader, approval_decide, approval_request, consume, find, list, parties, permit, used_for,
-    waiting,
+    Answer, Approval, ApprovalError, ApprovalState, Ask, Every, Most, Reader, approval_decide, approval_request, consume, find, list,
+    parties, permit, used_for, waiting,
 };
 use purser_identity::{Keys, Realm, SignUp};
 use purser_values::env::TestClock;
@@ -93,6 +93,10 @@ impl World {
     }
 
     async fn ask(&self, caller: &Caller, request: &str, second_person: bool) -> Result<Done<Approval>, ApprovalError> {
+        self.ask_at(caller, request, second_person, false).await
+    }
+
+    async fn ask_at(&self, caller: &Caller, request: &str, second_person: bool, open_price: bool) -> Result<Done<Approval>, ApprovalError> {
         let (world, caller) = (self.clone(), caller.clone());
         let ask = Ask {
             verb: "resource_add".to_owned(),
@@ -101,15 +105,20 @@ impl World {
             facts: serde_json::Value::Null,
             reason: "the shop needs it".to_owned(),
             second_person,
+            open_price,
         };
         self.db.write(move |tx| approval_request(tx, &world.realm, &world.permit::<ApprovalRequest>(&caller), &ask)).await
     }
 
     async fn decide(&self, caller: &Caller, approval: &Approval, yes: bool, shown: Sha256Digest) -> Result<Approval, ApprovalError> {
+        self.answer(caller, approval, if yes { Answer::Yes } else { Answer::No }, shown).await
+    }
+
+    async fn answer(&self, caller: &Caller, approval: &Approval, answer: Answer, shown: Sha256Digest) -> Result<Approval, ApprovalError> {
         let (env, caller, id) = (self.realm.env.clone(), caller.clone(), approval.id.clone());
         let write = self.db.write(move |tx| {
             let permit = permit::<ApprovalDecide, ApprovalError>(tx, &caller, &id, env.now())?;
-            approval_decide(tx, &env, &permit, yes, &shown).map(|done| done.value)
+            approval_decide(tx, &env, &permit, answer, &shown).map(|done| done.value)
         });
         write.await
     }
@@ -129,6 +138,31 @@ impl World {
         let (now, id) = (self.realm.env.now(), approval.id.clone());
         self.db.read::<_, DbError, _>(move |tx| find(tx, &id, now)).await.unwrap().unwrap().state
     }
+}
+
+#[tokio::test]
+async fn a_price_in_prose_wants_a_most_and_a_price_in_numbers_takes_none() {
+    each_engine(MIGRATIONS, |db| async move {
+        let world = World::new(db).await;
+        let most = |minor| Most { amount: Money::from_minor(minor, Currency::EUR), period: Every::Month };
+        let prose = world.ask_at(&world.agent(), REQUEST, false, true).await.unwrap().value;
+        for answer in [Answer::Yes, Answer::UpTo(most(0)), Answer::UpTo(most(-1))] {
+            let refused = world.answer(&world.person(2), &prose, answer, prose.digest).await;
+            assert!(matches!(refused, Err(ApprovalError::Most(_))), "{answer:?}: {refused:?}");
+        }
+        let approved = world.answer(&world.person(2), &prose, Answer::UpTo(most(7_00)), prose.digest).await.unwrap();
+        assert_eq!((approved.most, approved.open_price), (Some(most(7_00)), true));
+        let number = world.ask(&world.agent(), &REQUEST.replace("900", "901"), false).await.unwrap().value;
+        let refused = world.answer(&world.person(2), &number, Answer::UpTo(most(1)), number.digest).await;
+        assert!(matches!(refused, Err(ApprovalError::Most(_))), "{refused:?}");
+        // A no needs no amount.
+        let other = world.ask_at(&world.agent(), &REQUEST.replace("900", "902"), false, true).await.unwrap().value;
+        assert!(matches!(
+            world.answer(&world.person(2), &other, Answer::No, other.digest).await.unwrap().state,
+            ApprovalState::Denied { .. }
+        ));
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -401,7 +435,7 @@ impl World {
                 let caller = if by_agent { self.agent() } else { owner };
                 let permit = permit::<ApprovalDecide, ApprovalError>(tx, &caller, &asked.id, env.now())?;
                 let digest = if shown { asked.digest } else { Sha256Digest::of(b"another page") };
-                approval_decide(tx, &env, &permit, yes, &digest).map(drop)
+                approval_decide(tx, &env, &permit, if yes { Answer::Yes } else { Answer::No }, &digest).map(drop)
             }
             Way::Use { same, .. } => {
                 let digest = if same { asked.digest } else { Sha256Digest::of(b"another request") };

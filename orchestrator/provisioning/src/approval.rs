@@ -6,20 +6,21 @@
 
 use purser_authority::action::{ApprovalRequest, ResourceAdd};
 use purser_authority::{Attempt, Caller, Denied, authorise};
-use purser_catalogue::{Listing, Price};
+use purser_catalogue::{Listing, Period, Price};
 use purser_db::{DbError, Tx};
-use purser_identity::approval::{self, Approval, ApprovalError, Ask};
+use purser_identity::approval::{self, Approval, ApprovalError, Ask, Every};
 use purser_identity::{CallContext, CallerError, standing};
 use purser_spend::{Spender, cap, method};
 use purser_values::Timestamp;
 use purser_values::error::{Kind, PublicError};
+use purser_values::id::ApprovalId;
 use serde_json::{Value, json};
 
 use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
 use crate::resource::add::AddRequest;
-use crate::resource::check::{check, facts};
+use crate::resource::check::{by_approval, check, facts};
 use crate::store::project;
 
 /// The verb of an approval to add a resource.
@@ -94,7 +95,7 @@ pub async fn approval_ask(
         let project =
             project::by_name(tx, organisation, &request.project)?.ok_or_else(|| OpError::ProjectUnknown(request.project.clone()))?;
         let checked = check(tx, app, &request, &project, standing.grant.as_ref())?;
-        let in_the_way = checked.blockers.into_iter().find(|blocker| !matches!(blocker, OpError::IrreversibleNotGranted(_)));
+        let in_the_way = checked.blockers.into_iter().find(|blocker| !by_approval(blocker));
         if let Some(blocker) = in_the_way {
             return Err(blocker.into());
         }
@@ -106,6 +107,7 @@ pub async fn approval_ask(
             facts: room(tx, caller, &request, now)?,
             reason: reason.clone(),
             second_person,
+            open_price: matches!(listing.price, Price::Unknown { .. }),
         };
         let realm = &app.realm;
         Ok(approval::approval_request(tx, realm, &permit, &ask)?)
@@ -137,6 +139,24 @@ pub(crate) fn add_request(tx: &mut Tx<'_>, standing: &CallContext, request: &Add
     })))
 }
 
+/// The price of a purchase whose own price is prose: what the person who approved it said that it may cost at most. Nothing is known
+/// of what comes back, so it cannot be undone.
+pub(crate) fn at_most(tx: &mut Tx<'_>, now: Timestamp, id: &ApprovalId) -> Result<Option<Price>, DbError> {
+    let most = approval::find(tx, id, now)?.and_then(|found| found.most);
+    Ok(most.map(|most| Price::Known {
+        amount: most.amount,
+        period: match most.period {
+            Every::Once => Period::Once,
+            Every::Month => Period::Month,
+            Every::Year => Period::Year,
+        },
+        unit: None,
+        refundable: false,
+        irreversible: true,
+        metered: Vec::new(),
+    }))
+}
+
 /// What is left where the purchase would count, for the page.
 fn room(tx: &mut Tx<'_>, caller: &Caller, request: &AddRequest, now: Timestamp) -> Result<Value, DbError> {
     let (Some(organisation), Some(agent)) = (caller.organisation(), caller.agent()) else { return Ok(Value::Null) };
@@ -151,12 +171,12 @@ pub fn price(price: &Price) -> String {
     match price {
         Price::Free => "free".to_owned(),
         Price::Included => "included in a plan".to_owned(),
-        Price::Unknown { .. } => "no price is known".to_owned(),
+        Price::Unknown { .. } => "not known: its provider gives it as text only".to_owned(),
         Price::Known { amount, period, irreversible, metered, .. } => {
             let again = match period {
-                purser_catalogue::Period::Once => "once",
-                purser_catalogue::Period::Month => "every month",
-                purser_catalogue::Period::Year => "every year",
+                Period::Once => "once",
+                Period::Month => "every month",
+                Period::Year => "every year",
             };
             let use_too = if metered.is_empty() { "" } else { ", and what use costs beyond what that includes, within the caps" };
             format!("at most {amount} {again}{use_too}{}", if *irreversible { ", cannot be undone" } else { "" })

@@ -29,6 +29,7 @@ pub fn sagas(app: &App) -> Engine {
         .with(resource::add_saga::definition(app))
         .with(resource::remove::definition(app))
         .with(resource::rotate::definition(app))
+        .with(resource::update_saga::definition(app))
         .with(deploy::definition(app))
         .with(account_link::definition(app))
         .build(app.core.db.clone(), app.core.env.clone())

@@ -46,7 +46,8 @@ fn price(service: &Service) -> Price {
             catalog::Period::Once => Period::Once,
             _ => return Price::Unknown { text: "a period that is not known".to_owned() },
         };
-        let (unit, refundable, irreversible) = (price.unit.clone(), price.refundable, price.irreversible);
+        let (unit, refundable) = (price.unit.clone(), price.refundable);
+        let irreversible = price.irreversible || binds(period, refundable);
         let metered = price.metered.iter().map(|m| Meter { meter: m.meter.clone(), included: m.included, per: m.per, amount: m.amount });
         return Price::Known { amount: price.amount, period, unit, refundable, irreversible, metered: metered.collect() };
     }
@@ -59,6 +60,11 @@ fn price(service: &Service) -> Price {
         Pricing::Component(_) => Price::Unknown { text: "depends on the plan".to_owned() },
         _ => Price::Unknown { text: String::new() },
     }
+}
+
+/// A year that is paid at once and not given back is a purchase that cannot be undone, whatever the provider calls it.
+pub(crate) fn binds(period: Period, refundable: bool) -> bool {
+    period == Period::Year && !refundable
 }
 
 fn parents(pricing: &Pricing) -> Vec<ServiceName> {

@@ -2,6 +2,7 @@
 
 use purser_authority::action::{GrantDecide, PaymentMethodSet};
 use purser_authority::{Caller, Denied, Done, Facts, authorise};
+use purser_catalogue::Listing;
 use purser_db::{DbError, Tx};
 use purser_identity::Realm;
 use purser_identity::consent::{ConsentFacts, ConsentProvider};
@@ -29,7 +30,12 @@ pub fn consent_facts(tx: &mut Tx<'_>, organisation: &OrganisationId, asked: &Ask
     for provider in listed.into_iter().filter(|listed| asked.providers.named().any(|name| *name == listed.name)) {
         let terms = terms_in_force(tx, &provider.name)?;
         if !terms.is_empty() {
-            facts.providers.push(ConsentProvider { name: provider.name, display: provider.display, terms });
+            let offered = purser_catalogue::list(tx, Some(provider.name.as_str()))?;
+            let last = |listing: &Listing| {
+                listing.service.provider == provider.name && asked.services.contains(&listing.service) && listing.price.is_irreversible()
+            };
+            let irreversible = offered.into_iter().filter(last).map(|listing| listing.service.service).collect();
+            facts.providers.push(ConsentProvider { name: provider.name, display: provider.display, irreversible, terms });
         }
     }
     let projects = project::list(tx, organisation)?;

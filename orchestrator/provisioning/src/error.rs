@@ -23,7 +23,7 @@ pub enum OpError {
     ProviderAbsent(ProviderName),
     #[error("there is no service `{0}`")]
     ServiceUnknown(ServiceRef),
-    #[error("`{0}` has no machine-readable price, and an unknown price is never paid")]
+    #[error("`{0}` has no machine-readable price, and an unknown price is not paid unless a person approves that purchase")]
     PriceUnknown(ServiceRef),
     #[error("`{service}` needs a plan first: {plans}")]
     PlanRequired { service: ServiceRef, plans: String },
@@ -39,6 +39,8 @@ pub enum OpError {
     ResourceUnknown(String),
     #[error("`{0}` cannot be done while the resource is {1}")]
     WrongState(&'static str, &'static str),
+    #[error("`{service}` is not {way}")]
+    Direction { service: ServiceRef, way: &'static str },
     #[error("the account at `{provider}` belongs to another organisation of this installation")]
     AccountPinned { provider: ProviderName },
     #[error("`{provider}` names another account than the one that is connected")]
@@ -79,6 +81,7 @@ impl PublicError for OpError {
             Self::NameTaken { .. } => "resource_name_taken",
             Self::ResourceUnknown(_) => "resource_not_found",
             Self::WrongState(..) => "resource_state",
+            Self::Direction { .. } => "update_direction",
             Self::AccountPinned { .. } => "account_pinned_elsewhere",
             Self::AccountChanged { .. } => "account_changed",
             Self::ScriptTaken(_) => "script_of_another_project",
@@ -115,7 +118,7 @@ impl PublicError for OpError {
             | Self::AccountPinned { .. }
             | Self::AccountChanged { .. }
             | Self::KeyReused => Kind::Conflict,
-            Self::Invalid(_) => Kind::Invalid,
+            Self::Invalid(_) | Self::Direction { .. } => Kind::Invalid,
             Self::Store(e) => e.kind(),
             Self::Vault(_) => Kind::Internal,
         }
@@ -129,7 +132,7 @@ impl PublicError for OpError {
             Self::ProjectUnknown(name) => format!("run `purser init {name}` in the project's folder"),
             Self::ProviderUnknown(_) | Self::ServiceUnknown(_) => "run `purser catalog` for what there is".to_owned(),
             Self::ProviderAbsent(_) => "try again in a moment".to_owned(),
-            Self::PriceUnknown(_) => "ask your person to buy it by hand, or the provider to publish a price".to_owned(),
+            Self::PriceUnknown(_) => "ask your person: run `purser approval ask`; they say what it may cost at most".to_owned(),
             Self::PlanRequired { plans, .. } => format!("run `purser add` with one of: {plans}"),
             Self::IrreversibleNotGranted(_) => {
                 "ask your person: run `purser approval ask` for this one purchase, or `purser login --irreversible` for all of them"
@@ -140,6 +143,7 @@ impl PublicError for OpError {
             Self::NameTaken { .. } => "choose another name with `--name`".to_owned(),
             Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),
             Self::WrongState(..) => "wait for it to end, or see `purser status`".to_owned(),
+            Self::Direction { .. } => "run `purser catalog` for the prices; `purser update` goes either way".to_owned(),
             Self::AccountPinned { .. } => "the operator must find out why the provider names the same account twice".to_owned(),
             Self::AccountChanged { .. } => "your person was told; connect the account again that was connected first".to_owned(),
             Self::ScriptTaken(_) => "choose another name with `--name`".to_owned(),

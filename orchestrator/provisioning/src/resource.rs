@@ -1,12 +1,16 @@
-//! Resources through their life: add, remove, rotate.
+//! Resources through their life: add, update, remove, rotate.
 
 pub mod add;
 pub(crate) mod add_saga;
 mod afford;
+mod bought;
 pub(crate) mod check;
 pub mod preflight;
+mod quoted;
 pub mod remove;
 pub mod rotate;
+pub mod update;
+pub(crate) mod update_saga;
 
 use purser_authority::{Action, Caller, Denied, Facts, Permit, authorise};
 use purser_db::Tx;

@@ -6,17 +6,17 @@
 use std::collections::HashMap;
 
 use purser_spend::refund::Refund;
+use purser_spend::refund::due::Due;
 use purser_spend::statement::{Statement, StatementLine};
 use purser_values::id::AgentId;
 
-const HEAD: &str =
-    "charge,at,agent,agent_name,grant,provider,project,resource,description,currency,amount,amount_minor,state,code,refund,owed_minor\r\n";
+const HEAD: &str = "charge,at,agent,agent_name,grant,provider,project,resource,description,currency,amount,amount_minor,state,code,refund,owed_minor,owed_until,owed_reason,irreversible\r\n";
 
 /// One row for each charge, then one for each refund of the month, whose amount is negative: the rows that succeeded add up to what the
 /// month cost. Amounts are numbers in the currency and in its smallest unit.
 pub fn render(statement: &Statement, name: impl Fn(&AgentId) -> String) -> String {
     let mut out = HEAD.to_owned();
-    let owed: HashMap<_, _> = statement.owed.iter().map(|due| (&due.charge, due.amount.minor())).collect();
+    let owed: HashMap<_, _> = statement.owed.iter().map(|due| (&due.charge, due)).collect();
     let rows = statement.charges.iter().map(|charge| charge_row(charge, owed.get(&charge.id), &name));
     for row in rows.chain(statement.refunds.iter().map(|refund| refund_row(statement, refund, &name))) {
         out.push_str(&row.join(","));
@@ -25,7 +25,7 @@ pub fn render(statement: &Statement, name: impl Fn(&AgentId) -> String) -> Strin
     out
 }
 
-fn charge_row(charge: &StatementLine, owed: Option<&i64>, name: impl Fn(&AgentId) -> String) -> Vec<String> {
+fn charge_row(charge: &StatementLine, owed: Option<&&Due>, name: impl Fn(&AgentId) -> String) -> Vec<String> {
     let cells = [
         charge.id.to_string(),
         charge.at.to_string(),
@@ -42,7 +42,10 @@ fn charge_row(charge: &StatementLine, owed: Option<&i64>, name: impl Fn(&AgentId
         charge.state.name().to_owned(),
         charge.code.clone().unwrap_or_default(),
         String::new(),
-        owed.map(ToString::to_string).unwrap_or_default(),
+        owed.map(|due| due.amount.minor().to_string()).unwrap_or_default(),
+        owed.map(|due| due.until.to_string()).unwrap_or_default(),
+        owed.map(|due| due.reason.to_owned()).unwrap_or_default(),
+        if charge.irreversible { "yes" } else { "no" }.to_owned(),
     ];
     cells.map(|text| cell(&text)).to_vec()
 }
@@ -67,6 +70,9 @@ fn refund_row(statement: &Statement, refund: &Refund, name: impl Fn(&AgentId) ->
         text(refund.state.name().to_owned()),
         text(refund.code.clone().unwrap_or_default()),
         text(refund.id.to_string()),
+        nothing(),
+        nothing(),
+        nothing(),
         nothing(),
     ]
 }

@@ -15,11 +15,12 @@ use std::str::FromStr;
 
 use purser_values::id::{GrantId, HoldId, PaymentMethodId, ResourceId};
 use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
-use purser_values::{Money, Sha256Digest, Timestamp};
+use purser_values::{Currency, Money, Sha256Digest, Timestamp};
 use serde::Serialize;
 
 use crate::ceiling::Facts;
 use crate::quote::{Quote, Recurs};
+use crate::room::{Need, Reach};
 use crate::share::Share;
 use crate::spender::Spender;
 
@@ -66,6 +67,18 @@ impl Purchase {
         std::iter::once(own).chain(self.above.iter().cloned()).collect()
     }
 
+    /// What it takes room for, at a moment.
+    pub(crate) fn need<'a>(&'a self, shares: &'a [Share], at: Timestamp) -> Need<'a> {
+        // A quote without lines is refused before any room is asked for.
+        let currency = self.quote.lines.first().map_or(Currency::USD, |line| line.amount.currency());
+        Need { facts: self.facts(shares), at, reach: Reach::All, currency, kept: &[] }
+    }
+
+    /// The amounts that are charged one by one.
+    pub(crate) fn parts(&self) -> Vec<Money> {
+        self.quote.lines.iter().map(|line| line.amount).collect()
+    }
+
     pub(crate) fn facts<'a>(&'a self, shares: &'a [Share]) -> Facts<'a> {
         Facts {
             organisation: &self.spender.organisation,
@@ -79,6 +92,11 @@ impl Purchase {
 }
 
 impl Hold {
+    /// What money that is set aside later takes room for.
+    pub(crate) fn need<'a>(&'a self, shares: &'a [Share], at: Timestamp) -> Need<'a> {
+        Need { facts: self.facts(shares), at, reach: Reach::All, currency: self.amount.currency(), kept: &[] }
+    }
+
     pub(crate) fn facts<'a>(&'a self, shares: &'a [Share]) -> Facts<'a> {
         Facts {
             organisation: &self.spender.organisation,
@@ -116,6 +134,8 @@ pub struct Hold {
     pub amount: Money,
     pub quote_id: String,
     pub quote_digest: Sha256Digest,
+    /// Whether what is bought cannot be undone.
+    pub irreversible: bool,
     pub state: HoldState,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,

@@ -34,6 +34,7 @@ pub mod method;
 mod pot;
 pub mod quote;
 pub mod rail;
+pub mod rate;
 pub mod reconcile;
 pub mod refund;
 pub mod renewal;

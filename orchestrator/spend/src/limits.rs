@@ -59,3 +59,11 @@ pub const SETUP_LIFE_S: i64 = 86_400;
 pub const OPEN_SETUPS: i64 = 20;
 /// When the sandbox's card that disputes later does so, in seconds after the payment.
 pub const SANDBOX_DISPUTE_AFTER_S: i64 = 2;
+/// Most that a stated rate may be off, in basis points.
+pub const RATE_DEVIATION_BP: i64 = 5_000;
+/// How long a stated rate may be in force, in seconds.
+pub const RATE_LIFE_S: i64 = 400 * 86_400;
+/// Longest source of a rate, in characters.
+pub const RATE_SOURCE_CHARS: usize = 200;
+/// Most digits of either part of a rate.
+pub const RATE_DIGITS: usize = 12;

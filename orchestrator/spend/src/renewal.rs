@@ -11,7 +11,8 @@ use serde_json::json;
 
 use crate::ceiling::Note;
 use crate::hold::{self, HeldLine, Hold, LineState};
-use crate::room::{Ceiling, Full, Need, Reach};
+use crate::rate::{self, Kept};
+use crate::room::{Ceiling, Full};
 use crate::token::TokenState;
 use crate::under::under;
 use crate::{ceiling, freeze, ledger, limits, share, token};
@@ -81,6 +82,28 @@ pub fn reserve(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
     Ok(done)
 }
 
+/// Something else is paid for now, or nothing: no further period is set aside, and what is set aside for one already is given back. Use
+/// that was set aside in blocks stays, because it may have accrued.
+///
+/// # Errors
+/// When the store fails.
+pub fn stop(tx: &mut Tx<'_>, env: &Env, hold: &Hold) -> Result<Done<()>, DbError> {
+    if tx.execute("delete from spend_renewal where hold = $1", params![hold.id])? == 0 {
+        return Ok(Done::quiet(()));
+    }
+    for line in hold::lines(tx, hold)?.iter().filter(|line| line.recurs.months().is_some() && line.state == LineState::Open) {
+        share::release(tx, env, hold, line, hold.id.as_str())?;
+        let update = "update spend_hold_line set state = 'released' where hold = $1 and line = $2 and period = $3 and state = 'open'";
+        ledger::once(tx.execute(update, params![hold.id, line.line, line.period])?)?;
+    }
+    hold::settle(tx, hold)?;
+    let event = Event::done("renewal_stop", &Caller::System, hold.id.as_str())
+        .in_organisation(&hold.spender.organisation)
+        .related([hold.resource.as_str(), hold.spender.agent.as_str()])
+        .with(json!({"provider": hold.provider}));
+    Ok(Done::with_event((), under(tx, hold, event)?))
+}
+
 /// A hold that holds something again stays open at least until then.
 pub(crate) fn keep_open(tx: &mut Tx<'_>, hold: &HoldId, until: Timestamp) -> Result<(), DbError> {
     let reopen =
@@ -103,13 +126,13 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
     let first = all.iter().find(|held| held.line == line).ok_or(DbError::NoRow)?;
     let (period, month) = (due.month(), needed.month());
     let shares = share::of_hold(tx, &hold.id)?;
-    let need = Need { facts: hold.facts(&shares), at: needed, reach: Reach::All };
-    let windows = match share::reserve(tx, env, &need, first.amount, hold.id.as_str())? {
-        Ok(windows) => windows,
+    let taking = match share::reserve(tx, env, &hold.need(&shares, needed), first.amount, hold.id.as_str())? {
+        Ok(taking) => taking,
         Err(Full::Stopped) => return Ok(Some("ledger_stopped")),
         Err(Full::NoCap) => return Ok(Some("cap_missing")),
         Err(Full::Reached(Ceiling::Life(_), _)) => return Ok(Some("total_reached")),
-        Err(Full::Reached(Ceiling::Window(_), _) | Full::Currency(Ceiling::Window(_)) | Full::Purchase(_)) => {
+        Err(Full::Rate(_)) => return Ok(Some("rate_not_in_force")),
+        Err(Full::Reached(Ceiling::Window(_), _) | Full::Currency(Ceiling::Window(_)) | Full::Purchase(_) | Full::PurchaseCurrency(_)) => {
             return Ok(Some("ceiling_reached"));
         }
         Err(_) => return Ok(Some("cap_reached")),
@@ -121,7 +144,9 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
                   values ($1, $2, $3, $8, $4, $5, $6, $7)
                   on conflict (hold, line, period) do update set state = $7, month = $8 where spend_hold_line.state = 'released'";
     let named = period.to_string();
-    ceiling::notes(tx, windows.iter().map(|window| Note { hold: &hold.id, line, period: &named, window }))?;
+    ceiling::notes(tx, taking.windows.iter().map(|window| Note { hold: &hold.id, line, period: &named, window }))?;
+    rate::forget(tx, &hold.id, line, &named)?;
+    rate::keep(tx, taking.rates.iter().map(|rate| Kept { hold: &hold.id, line, period: &named, amount: first.amount, rate }))?;
     let (amount, recurs) = (first.amount.minor(), first.recurs.name());
     ledger::once(tx.execute(insert, params![hold.id, line, period, first.description, amount, recurs, LineState::Open.name(), month])?)?;
     keep_open(tx, &hold.id, due.max(env.now()).plus_secs(limits::RENEWAL_GRACE_S))?;

@@ -14,12 +14,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use purser_values::id::{AgentId, GrantId, OrganisationId};
 use purser_values::name::ProviderName;
-use purser_values::{Money, Month, Timestamp};
+use purser_values::{Currency, Money, Month, Timestamp};
 
 use crate::book::Book;
 use crate::calendar::Period;
 use crate::ceiling::{Facts, Rule, Scope, Window};
 use crate::pot::Pot;
+use crate::rate::{NoRate, Rate, Rates};
 use crate::total::Total;
 
 pub(crate) use load::place;
@@ -31,6 +32,10 @@ pub(crate) struct Need<'a> {
     /// The moment whose month, week and day it counts in.
     pub at: Timestamp,
     pub reach: Reach,
+    /// What the money is in.
+    pub currency: Currency,
+    /// The rates that it counts by already; they come before those in force.
+    pub kept: &'a [Rate],
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +61,25 @@ pub(crate) enum Full {
     Stopped,
     /// Nobody has set a cap for an agent of the chain.
     NoCap,
+    /// It is in another currency, and nobody has stated a rate.
     Currency(Ceiling),
+    /// The rate that was stated is not in force.
+    Rate(Box<Rate>),
     /// With what is left, in minor units.
     Reached(Ceiling, i64),
-    /// One purchase is more than a ceiling allows for each, or in another currency.
+    /// One purchase is more than a ceiling allows for each.
     Purchase(Rule),
+    /// That ceiling is in another currency, and nobody has stated a rate.
+    PurchaseCurrency(Rule),
+}
+
+/// What was taken, besides the room itself.
+#[derive(Debug, Default)]
+pub(crate) struct Taking {
+    /// The windows of the ceilings that it counts in.
+    pub windows: Vec<Window>,
+    /// The rates that it counts by, one for each currency that is not its own.
+    pub rates: Vec<Rate>,
 }
 
 /// Everything that the needs of one write meet.
@@ -75,6 +94,8 @@ pub(crate) struct Room {
     taken: Vec<Taken>,
     /// Currencies in which nothing is set aside for now ([`crate::reconcile`]).
     stopped: BTreeSet<String>,
+    /// What counts in another currency; empty where nothing does.
+    rates: Rates,
 }
 
 type BookKey = (AgentId, ProviderName, Month, OrganisationId);
@@ -106,37 +127,44 @@ enum Met<'a> {
 }
 
 impl Room {
-    /// Takes room for the amount in all that apply, and answers the windows of the ceilings; or the first that has none, and takes nothing.
-    pub fn take(&mut self, need: &Need<'_>, amount: Money, subject: &str) -> Result<Vec<Window>, Full> {
-        let mut full = self.stop(amount);
-        let mut slots = Vec::new();
+    /// Takes room for the parts in all that apply, and says what they count in; or the first that has none, and takes nothing.
+    /// Each part counts by itself, as it is charged by itself.
+    pub fn take(&mut self, need: &Need<'_>, parts: &[Money], subject: &str) -> Result<Taking, Full> {
+        let (mut full, mut found, mut rates) = (self.stop(need), Vec::new(), Vec::new());
         for met in self.met(need) {
-            match (self.fits(&met, amount), met) {
-                (Err(e), _) => {
+            match self.fits(&met, need, parts) {
+                Err(e) => {
                     full = Some(e);
                     break;
                 }
-                (Ok(()), Met::Slot(slot)) => slots.push(slot),
-                (Ok(()), _) => {}
+                Ok(Fit { minor, rate }) => {
+                    rates.extend(rate);
+                    found.extend(met.slot().map(|slot| (slot, minor)));
+                }
             }
         }
         if let Some(full) = full {
             return Err(full);
         }
-        let mut windows = Vec::new();
-        for slot in slots {
-            self.slots[slot].left -= amount.minor();
-            self.taken.push(Taken { slot, minor: amount.minor(), subject: subject.to_owned() });
-            if let Ceiling::Window(window) = &self.slots[slot].ceiling {
-                windows.push(window.clone());
+        let mut taking = Taking::default();
+        for rate in rates {
+            if !taking.rates.iter().any(|known: &Rate| known.to == rate.to) {
+                taking.rates.push(rate);
             }
         }
-        Ok(windows)
+        for (slot, minor) in found {
+            self.slots[slot].left -= minor;
+            self.taken.push(Taken { slot, minor, subject: subject.to_owned() });
+            if let Ceiling::Window(window) = &self.slots[slot].ceiling {
+                taking.windows.push(window.clone());
+            }
+        }
+        Ok(taking)
     }
 
-    /// Everything that has no room for the amount, in the order in which it would refuse.
-    pub fn against(&self, need: &Need<'_>, amount: Money) -> Vec<Full> {
-        self.stop(amount).into_iter().chain(self.met(need).iter().filter_map(|met| self.fits(met, amount).err())).collect()
+    /// Everything that has no room for the parts, in the order in which it would refuse.
+    pub fn against(&self, need: &Need<'_>, parts: &[Money]) -> Vec<Full> {
+        self.stop(need).into_iter().chain(self.met(need).iter().filter_map(|met| self.fits(met, need, parts).err())).collect()
     }
 
     /// What applies, in the order in which it refuses: the caps of the month, the totals, the ceilings. Each of them once.
@@ -160,29 +188,53 @@ impl Room {
         met
     }
 
-    fn stop(&self, amount: Money) -> Option<Full> {
-        let is_stopped = !self.stopped.is_empty() && (self.stopped.contains("") || self.stopped.contains(amount.currency().code()));
+    fn stop(&self, need: &Need<'_>) -> Option<Full> {
+        let is_stopped = !self.stopped.is_empty() && (self.stopped.contains("") || self.stopped.contains(need.currency.code()));
         is_stopped.then_some(Full::Stopped)
     }
 
-    fn fits(&self, met: &Met<'_>, amount: Money) -> Result<(), Full> {
+    fn fits(&self, met: &Met<'_>, need: &Need<'_>, parts: &[Money]) -> Result<Fit, Full> {
         match met {
             Met::Nothing => Err(Full::NoCap),
             Met::Purchase(rule) => {
-                let fits = rule.amount.currency() == amount.currency() && rule.amount.minor() >= amount.minor();
-                if fits { Ok(()) } else { Err(Full::Purchase((*rule).clone())) }
+                let fit = self.counted(need, parts, rule.amount.currency(), || Full::PurchaseCurrency((*rule).clone()))?;
+                if rule.amount.minor() >= fit.minor { Ok(fit) } else { Err(Full::Purchase((*rule).clone())) }
             }
             Met::Slot(slot) => {
                 let Slot { ceiling, left, .. } = &self.slots[*slot];
-                if ceiling.currency() != amount.currency() {
-                    Err(Full::Currency(ceiling.clone()))
-                } else if *left < amount.minor() {
-                    Err(Full::Reached(ceiling.clone(), *left))
-                } else {
-                    Ok(())
-                }
+                let fit = self.counted(need, parts, ceiling.currency(), || Full::Currency(ceiling.clone()))?;
+                if *left < fit.minor { Err(Full::Reached(ceiling.clone(), *left)) } else { Ok(fit) }
             }
         }
+    }
+
+    /// What the parts count in a ceiling's currency, or why they do not. What does not fit a number passes every ceiling.
+    fn counted(&self, need: &Need<'_>, parts: &[Money], to: Currency, unknown: impl FnOnce() -> Full) -> Result<Fit, Full> {
+        let sum =
+            |of: &dyn Fn(Money) -> Option<i64>| parts.iter().try_fold(0_i64, |sum, part| sum.checked_add(of(*part)?)).unwrap_or(i64::MAX);
+        if to == need.currency {
+            return Ok(Fit { minor: sum(&|part| Some(part.minor())), rate: None });
+        }
+        let rate = match need.kept.iter().find(|rate| rate.to == to) {
+            Some(rate) => rate,
+            None => self.rates.at(need.facts.organisation, need.currency, to, need.at).map_err(|why| match why {
+                NoRate::Missing => unknown(),
+                NoRate::NotInForce(rate) => Full::Rate(rate),
+            })?,
+        };
+        Ok(Fit { minor: sum(&|part| rate.counted(part).ok().map(Money::minor)), rate: Some(rate.clone()) })
+    }
+}
+
+/// What a purchase takes of one ceiling, in the ceiling's minor unit.
+struct Fit {
+    minor: i64,
+    rate: Option<Rate>,
+}
+
+impl Met<'_> {
+    const fn slot(&self) -> Option<usize> {
+        if let Self::Slot(slot) = self { Some(*slot) } else { None }
     }
 }
 

@@ -8,10 +8,11 @@ use purser_values::id::{AgentId, GrantId, HoldId};
 use purser_values::{Env, Money, Month};
 
 use crate::book::{self, Book};
-use crate::ceiling::{self, Window};
+use crate::ceiling;
 use crate::hold::{HeldLine, Hold};
-use crate::pot;
-use crate::room::{Ceiling, Full, Need, Room};
+use crate::pot::{self, Pot as _};
+use crate::rate::{self, KeptRate};
+use crate::room::{Ceiling, Full, Need, Room, Taking};
 use crate::spender::Spender;
 use crate::total;
 
@@ -67,17 +68,11 @@ pub(crate) fn of_hold(tx: &mut Tx<'_>, hold: &HoldId) -> Result<Vec<Share>, DbEr
         .collect()
 }
 
-/// Takes room for the amount in all that a purchase counts against, or in nothing. Answers the ceilings' windows.
-pub(crate) fn reserve(
-    tx: &mut Tx<'_>,
-    env: &Env,
-    need: &Need<'_>,
-    amount: Money,
-    subject: &str,
-) -> Result<Result<Vec<Window>, Full>, DbError> {
+/// Takes room for the amount in all that a purchase counts against, or in nothing.
+pub(crate) fn reserve(tx: &mut Tx<'_>, env: &Env, need: &Need<'_>, amount: Money, subject: &str) -> Result<Result<Taking, Full>, DbError> {
     let mut room = Room::load(tx, std::slice::from_ref(need))?;
-    match room.take(need, amount, subject) {
-        Ok(windows) => room.write(tx, env).map(|()| Ok(windows)),
+    match room.take(need, &[amount], subject) {
+        Ok(taking) => room.write(tx, env).map(|()| Ok(taking)),
         Err(full) => Ok(Err(full)),
     }
 }
@@ -102,36 +97,76 @@ fn ceilings(tx: &mut Tx<'_>, hold: &Hold, line: &Counted<'_>) -> Result<Vec<Ceil
     Ok(all)
 }
 
+/// The rates that a line counts by in ceilings of other currencies. Where all are in its own, nothing is read.
+fn kept(tx: &mut Tx<'_>, hold: &Hold, line: &Counted<'_>, ceilings: &[Ceiling]) -> Result<Vec<KeptRate>, DbError> {
+    if ceilings.iter().all(|ceiling| ceiling.currency() == hold.amount.currency()) {
+        return Ok(Vec::new());
+    }
+    rate::of_line(tx, &hold.id, line.line, line.period)
+}
+
+/// What a line counts by in a ceiling; `None` in its own currency.
+fn by<'a>(kept: &'a [KeptRate], ceiling: &Ceiling, hold: &Hold) -> Result<Option<&'a KeptRate>, DbError> {
+    if ceiling.currency() == hold.amount.currency() {
+        return Ok(None);
+    }
+    let lost = || DbError::Corrupt(format!("`{}` counts against `{}` by no rate", hold.id, ceiling.account("…")));
+    kept.iter().find(|kept| kept.rate.to == ceiling.currency()).map(Some).ok_or_else(lost)
+}
+
 /// Gives back what the line holds, in all of them.
-pub(crate) fn release(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, amount: Money, subject: &str) -> Result<(), DbError> {
-    for ceiling in ceilings(tx, hold, &Counted::of(line))? {
-        pot::release(tx, env, &ceiling, amount, subject)?;
+pub(crate) fn release(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, subject: &str) -> Result<(), DbError> {
+    let all = ceilings(tx, hold, &Counted::of(line))?;
+    let kept = kept(tx, hold, &Counted::of(line), &all)?;
+    for ceiling in &all {
+        let held = by(&kept, ceiling, hold)?.map_or(line.amount, |kept| kept.held);
+        pot::release(tx, env, ceiling, held, subject)?;
     }
     Ok(())
 }
 
 /// Gives back in the books of the line's month only.
 pub(crate) fn release_month(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, subject: &str) -> Result<(), DbError> {
-    for book in books(tx, hold, line.month)? {
-        pot::release(tx, env, &book, line.amount, subject)?;
+    let all: Vec<Ceiling> = books(tx, hold, line.month)?.into_iter().map(Ceiling::Month).collect();
+    let kept = kept(tx, hold, &Counted::of(line), &all)?;
+    for book in &all {
+        let held = by(&kept, book, hold)?.map_or(line.amount, |kept| kept.held);
+        pot::release(tx, env, book, held, subject)?;
     }
     Ok(())
 }
 
 /// Gives back what was captured of a line, in all of them.
 pub(crate) fn give_back(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &Counted<'_>, amount: Money, subject: &str) -> Result<(), DbError> {
-    for ceiling in ceilings(tx, hold, line)? {
-        pot::give_back(tx, env, &ceiling, amount, subject)?;
+    let all = ceilings(tx, hold, line)?;
+    let kept = kept(tx, hold, line, &all)?;
+    for ceiling in &all {
+        let back = by(&kept, ceiling, hold)?.map_or(Ok(amount), |kept| kept.give_back(amount).map(|(back, _)| back))?;
+        pot::give_back(tx, env, ceiling, back, subject)?;
+    }
+    for one in &kept {
+        let (_, captured) = one.give_back(amount)?;
+        let paid = one.paid.checked_sub(amount).map_err(|e| DbError::Corrupt(e.to_string()))?;
+        rate::write(tx, (&hold.id, line.line, line.period), captured, paid)?;
     }
     Ok(())
 }
 
 /// Captures `amount` of what the line holds, in all of them, and gives back the rest.
 pub(crate) fn capture(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, amount: Money, subject: &str) -> Result<(), DbError> {
-    let rest = line.amount.checked_sub(amount).map_err(|e| DbError::Corrupt(e.to_string()))?;
-    for ceiling in ceilings(tx, hold, &Counted::of(line))? {
-        pot::capture(tx, env, &ceiling, amount, subject)?;
-        pot::release(tx, env, &ceiling, rest, subject)?;
+    let all = ceilings(tx, hold, &Counted::of(line))?;
+    let kept = kept(tx, hold, &Counted::of(line), &all)?;
+    for ceiling in &all {
+        let (held, taken) = match by(&kept, ceiling, hold)? {
+            Some(kept) => (kept.held, kept.take(amount)?),
+            None => (line.amount, amount),
+        };
+        let rest = held.checked_sub(taken).map_err(|e| DbError::Corrupt(e.to_string()))?;
+        pot::capture(tx, env, ceiling, taken, subject)?;
+        pot::release(tx, env, ceiling, rest, subject)?;
+    }
+    for one in &kept {
+        rate::write(tx, (&hold.id, &line.line, &line.period), one.take(amount)?, amount)?;
     }
     Ok(())
 }

@@ -50,6 +50,8 @@ pub struct StatementLine {
     pub resource: ResourceId,
     pub description: String,
     pub amount: Money,
+    /// Whether what was bought cannot be undone.
+    pub irreversible: bool,
     /// How much of it came back, whenever that was.
     pub refunded: Money,
     pub state: ChargeState,
@@ -124,7 +126,7 @@ pub fn statement(
 
 fn charges(tx: &mut Tx<'_>, organisation: &OrganisationId, only: Option<&AgentId>, month: Month) -> Result<Vec<StatementLine>, DbError> {
     let select =
-        "select c.id, c.begun_at, c.amount, c.currency, c.provider, c.state, c.code, c.line, h.agent, h.grant_id, h.project, h.resource,
+        "select c.id, c.begun_at, c.amount, c.currency, c.provider, c.state, c.code, c.line, h.agent, h.grant_id, h.project, h.resource, h.irreversible,
                       coalesce(l.description, c.line, '') as description, cast(coalesce((select sum(r.amount) from spend_refund r
                           where r.charge = c.id and r.state = 'succeeded'), 0) as bigint) as refunded
                   from spend_charge c join spend_hold h on h.id = c.hold
@@ -154,6 +156,7 @@ fn line(row: &Row) -> Result<StatementLine, DbError> {
         resource: row.parse("resource")?,
         description: row.get("description")?,
         amount: Money::from_minor(row.get("amount")?, currency),
+        irreversible: row.get("irreversible")?,
         refunded: Money::from_minor(row.get("refunded")?, currency),
         state: row.parse("state")?,
         code: row.get("code")?,

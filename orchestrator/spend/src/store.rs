@@ -1,6 +1,8 @@
 //! The tables of this room. Each file reads and writes the tables it is named after; nobody else does.
 
 mod budgets;
+mod marks;
+mod rates;
 
 use purser_db::Migrations;
 
@@ -238,5 +240,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         budgets::BUDGETS,
         DIFFERENCES,
         FOR_GOOD,
+        marks::MARKS,
+        rates::RATES,
     ],
 };

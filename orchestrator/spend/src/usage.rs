@@ -16,8 +16,9 @@ use crate::charge::{ChargeError, Refusal};
 use crate::hold::{self, Hold, LineState};
 use crate::method::{self, MethodState};
 use crate::quote::Recurs;
+use crate::rate::{self, Kept};
 use crate::renewal::keep_open;
-use crate::room::{Ceiling, Full, Need, Reach};
+use crate::room::{Ceiling, Full};
 use crate::token::{self, PaymentToken, TokenState};
 use crate::under::under;
 use crate::{ceiling, freeze, ledger, limits, share};
@@ -54,6 +55,8 @@ pub enum UsageRefusal {
     NoCap,
     #[error("the books do not add up, and nothing is set aside until the operator has looked")]
     LedgerStopped,
+    #[error("it counts at a stated rate that is not in force")]
+    RateNotInForce,
     #[error("the grant's total has no room for it")]
     TotalReached,
 }
@@ -67,6 +70,7 @@ impl UsageRefusal {
             Self::TooManyBlocks => "usage_blocks_too_many",
             Self::NoCap => "cap_missing",
             Self::LedgerStopped => "ledger_stopped",
+            Self::RateNotInForce => "rate_not_in_force",
             Self::TotalReached => "total_reached",
         }
     }
@@ -160,15 +164,15 @@ fn reserve(
         return Err(Stop::Refused(UsageRefusal::TooManyBlocks));
     }
     let shares = share::of_hold(tx, &hold.id)?;
-    let need = Need { facts: hold.facts(&shares), at: env.now(), reach: Reach::All };
-    let taken = share::reserve(tx, env, &need, ask.amount, hold.id.as_str())?;
-    let windows = taken.map_err(|full| Stop::Refused(refusal(&full)))?;
+    let taken = share::reserve(tx, env, &hold.need(&shares, env.now()), ask.amount, hold.id.as_str())?;
+    let taking = taken.map_err(|full| Stop::Refused(refusal(&full)))?;
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
                   values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict (hold, line, period) do nothing";
     let (recurs, state) = (Recurs::Metered.name(), LineState::Open.name());
     let values = params![hold.id, ask.line, period, env.now().month(), of_quote.description, ask.amount.minor(), recurs, state];
     ledger::once(tx.execute(insert, values)?)?;
-    ceiling::notes(tx, windows.iter().map(|window| Note { hold: &hold.id, line: &ask.line, period, window }))?;
+    ceiling::notes(tx, taking.windows.iter().map(|window| Note { hold: &hold.id, line: &ask.line, period, window }))?;
+    rate::keep(tx, taking.rates.iter().map(|rate| Kept { hold: &hold.id, line: &ask.line, period, amount: ask.amount, rate }))?;
     keep_open(tx, &hold.id, env.now().plus_secs(limits::USAGE_LIFE_S))?;
     Ok(Block::New)
 }
@@ -202,7 +206,8 @@ const fn refusal(full: &Full) -> UsageRefusal {
         Full::Stopped => UsageRefusal::LedgerStopped,
         Full::NoCap => UsageRefusal::NoCap,
         Full::Reached(Ceiling::Life(_), _) => UsageRefusal::TotalReached,
-        Full::Currency(Ceiling::Window(_)) | Full::Reached(Ceiling::Window(_), _) | Full::Purchase(_) => {
+        Full::Rate(_) => UsageRefusal::RateNotInForce,
+        Full::Currency(Ceiling::Window(_)) | Full::Reached(Ceiling::Window(_), _) | Full::Purchase(_) | Full::PurchaseCurrency(_) => {
             UsageRefusal::Charge(Refusal::CeilingReached)
         }
         Full::Currency(_) => UsageRefusal::Charge(Refusal::Currency),

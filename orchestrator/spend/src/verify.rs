@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use purser_db::{DbError, Tx, params};
+use purser_values::Money;
+use purser_values::id::HoldId;
 use serde::Serialize;
 
 /// One way in which the books do not add up.
@@ -32,7 +34,7 @@ impl Difference {
     }
 }
 
-use crate::budget;
+use crate::{budget, rate};
 
 /// Every way in which the books do not add up; empty when all is well.
 ///
@@ -46,6 +48,7 @@ pub fn check(tx: &mut Tx<'_>) -> Result<Vec<Difference>, DbError> {
     held_is_held(tx, &mut found)?;
     captured_is_charged(tx, &mut found)?;
     refund_within_charge(tx, &mut found)?;
+    kept_by_rate(tx, &mut found)?;
     token_is_hold(tx, &mut found)?;
     budget::check(tx, &mut found)?;
     Ok(found)
@@ -127,40 +130,80 @@ fn books(tx: &mut Tx<'_>) -> Result<Vec<Book>, DbError> {
         .collect()
 }
 
-/// What a book holds is the sum of the lines that are open or being charged.
+/// What a book holds is the sum of the lines that are open or being charged; what counts by a rate, of what that rate says.
 fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
-    let sql = "select s.agent || '/' || h.provider || '/' || l.month as book, cast(sum(l.amount) as bigint) as total
+    let sql = "select s.agent || '/' || h.provider || '/' || l.month as book, cast(sum(coalesce(k.held, l.amount)) as bigint) as total
                from spend_hold_line l join spend_hold h on h.id = l.hold join spend_hold_share s on s.hold = h.id
+               left join spend_book b on b.agent = s.agent and b.provider = h.provider and b.month = l.month
+               left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = b.currency
                where l.state in ('open', 'charging') group by s.agent, h.provider, l.month
-               union all select 'total/' || s.grant_id as book, cast(sum(l.amount) as bigint) as total
+               union all select 'total/' || s.grant_id as book, cast(sum(coalesce(k.held, l.amount)) as bigint) as total
                from spend_hold_line l join spend_hold_share s on s.hold = l.hold
+               left join spend_total b on b.grant_id = s.grant_id
+               left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = b.currency
                where l.state in ('open', 'charging') and s.total is not null group by s.grant_id
-               union all select 'ceiling/' || w.ceiling as book, cast(sum(l.amount) as bigint) as total
+               union all select 'ceiling/' || w.ceiling as book, cast(sum(coalesce(k.held, l.amount)) as bigint) as total
                from spend_hold_line l join spend_line_window w on w.hold = l.hold and w.line = l.line and w.period = l.period
+               left join spend_ceiling_window b on b.id = w.ceiling
+               left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = b.currency
                where l.state in ('open', 'charging') group by w.ceiling";
     compare(tx, sql, found, "held", |book| book.held)
 }
 
 /// What a book has captured is the sum of its charges that succeeded, less what came back of them.
 fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
-    let sql = "select s.agent || '/' || h.provider || '/' || l.month as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
+    let sql = "select s.agent || '/' || h.provider || '/' || l.month as book,
+                   cast(sum(coalesce(k.captured, c.amount - coalesce(r.given, 0))) as bigint) as total
                from spend_charge c
                left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
                    on r.charge = c.id join spend_hold h on h.id = c.hold join spend_hold_share s on s.hold = h.id
                join spend_hold_line l on l.hold = c.hold and l.charge = c.id
+               left join spend_book b on b.agent = s.agent and b.provider = h.provider and b.month = l.month
+               left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = b.currency
                where c.state = 'succeeded' group by s.agent, h.provider, l.month
-               union all select 'total/' || s.grant_id as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
+               union all select 'total/' || s.grant_id as book,
+                   cast(sum(coalesce(k.captured, c.amount - coalesce(r.given, 0))) as bigint) as total
                from spend_charge c
                left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
                    on r.charge = c.id join spend_hold_share s on s.hold = c.hold
+               left join spend_hold_line l on l.hold = c.hold and l.charge = c.id
+               left join spend_total b on b.grant_id = s.grant_id
+               left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = b.currency
                where c.state = 'succeeded' and s.total is not null group by s.grant_id
-               union all select 'ceiling/' || w.ceiling as book, cast(sum(c.amount - coalesce(r.given, 0)) as bigint) as total
+               union all select 'ceiling/' || w.ceiling as book,
+                   cast(sum(coalesce(k.captured, c.amount - coalesce(r.given, 0))) as bigint) as total
                from spend_charge c
                left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
                    on r.charge = c.id join spend_hold_line l on l.hold = c.hold and l.charge = c.id
                join spend_line_window w on w.hold = l.hold and w.line = l.line and w.period = l.period
+               left join spend_ceiling_window b on b.id = w.ceiling
+               left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = b.currency
                where c.state = 'succeeded' group by w.ceiling";
     compare(tx, sql, found, "captured", |book| book.captured)
+}
+
+/// What counts by a rate is what the kept rate makes of the line, and of what its charge took and did not give back.
+fn kept_by_rate(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
+    let sql = "select k.hold, k.line, k.period, l.amount, k.target_currency,
+                   cast(coalesce((select c.amount from spend_charge c where c.id = l.charge and c.state = 'succeeded'), 0)
+                      - coalesce((select sum(r.amount) from spend_refund r where r.charge = l.charge and r.state = 'succeeded'), 0) as bigint) as net
+               from spend_line_rate k join spend_hold_line l on l.hold = k.hold and l.line = k.line and l.period = k.period";
+    for row in tx.query(sql, params![])? {
+        let (hold, line, period): (HoldId, String, String) = (row.parse("hold")?, row.get("line")?, row.get("period")?);
+        let to: String = row.get("target_currency")?;
+        for kept in rate::of_line(tx, &hold, &line, &period)?.iter().filter(|kept| kept.rate.to.code() == to) {
+            let of = |minor: i64| kept.take(Money::from_minor(minor, kept.rate.from));
+            let (held, net) = (of(row.get("amount")?)?, row.get::<i64>("net")?);
+            let captured = of(net)?;
+            if kept.held != held || kept.captured != captured || kept.paid.minor() != net {
+                let what =
+                    format!("`{hold}` counts {} and {} by its rate, and is kept with {} and {}", held, captured, kept.held, kept.captured);
+                let off = kept.captured.minor() - captured.minor();
+                found.push(Difference::new(&to, format!("rate {hold}/{line}/{period}/{to}"), off, what));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Nothing comes back that was not taken, or twice.

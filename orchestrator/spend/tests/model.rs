@@ -69,6 +69,7 @@ async fn whatever_happens_the_ledger_answers_and_stands_as_a_naive_oracle_says()
             "succeeded",
             "declined",
             "cap_reached",
+            "cap_currency",
             "ceiling_reached",
             "agent_frozen",
             "idempotency_key_reused",

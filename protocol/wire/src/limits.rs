@@ -28,3 +28,5 @@ pub const CREDENTIALS_PER_RESOURCE: usize = 64;
 pub const CREDENTIAL_BYTES: usize = 64 * 1024;
 /// Most lines of one quote.
 pub const LINES_PER_QUOTE: usize = 32;
+/// The only line of the quote that an orchestrator makes for a provider that quotes nothing and whose price is prose.
+pub const APPROVED_LINE: &str = "approved";

@@ -69,6 +69,8 @@ open_enum! {
         IdentityAssertion = "identity_assertion",
         Price = "price",
         Quotes = "quotes",
+        /// Its quotes say between whom they are.
+        QuoteParties = "quote_parties",
         Charges = "charges",
         Refunds = "refunds",
         UsageHolds = "usage_holds",

@@ -7,12 +7,13 @@
 //! after a person has said yes to it.
 
 use purser_values::money::MoneyError;
+use purser_values::name::ProviderName;
 use purser_values::{Currency, Money, Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use crate::catalog::Period;
-use crate::id::{ProjectId, QuoteId, QuoteLineId, ResourceId, ServiceId};
+use crate::id::{AccountId, ProjectId, QuoteId, QuoteLineId, ResourceId, ServiceId};
 use crate::{canonical, limits, plain};
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +26,18 @@ pub struct QuoteRequest {
     /// The resource that an update would change; absent for a create.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resource_id: Option<ResourceId>,
+    /// Extension `quote_parties`: who sells, and which account pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub parties: Option<Parties>,
+}
+
+/// Between whom a quote is, so that its digest is for nobody else. For providers that speak `quote_parties`: the digest of others does not know it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parties {
+    /// The provider, by the name in its manifest.
+    pub provider: ProviderName,
+    /// The account that pays, by the provider's own id.
+    pub payer: AccountId,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -158,8 +171,9 @@ mod tests {
         let request = QuoteRequest {
             service_id: "registrar:domain".parse().unwrap(),
             configuration: json!({"domain": "example.test"}).as_object().unwrap().clone(),
-            project_id: None,
-            resource_id: None,
+            project_id: Some("prj_1".parse().unwrap()),
+            resource_id: Some("res_1".parse().unwrap()),
+            parties: Some(Parties { provider: "shop".parse().unwrap(), payer: "acct_1".parse().unwrap() }),
         };
         let line = |id: &str, minor| QuoteLine {
             id: QuoteLineId::try_from(id.to_owned()).unwrap(),
@@ -181,18 +195,71 @@ mod tests {
         assert_eq!(quote.verify(&request, Timestamp::from_secs(600)), Err(QuoteError::Expired(Timestamp::from_secs(600))));
     }
 
+    /// The JSON documents that differ from this one in one place: a value changed, or a member left out.
+    fn neighbours(value: &Value) -> Vec<Value> {
+        let mut found = Vec::new();
+        match value {
+            Value::Object(members) => {
+                for (name, inner) in members {
+                    let mut without = members.clone();
+                    without.remove(name);
+                    found.push(Value::Object(without));
+                    for other in neighbours(inner) {
+                        let mut with = members.clone();
+                        with.insert(name.clone(), other);
+                        found.push(Value::Object(with));
+                    }
+                }
+            }
+            Value::Array(items) => {
+                for (n, inner) in items.iter().enumerate() {
+                    let with = |other: Option<Value>| {
+                        let mut with = items.clone();
+                        match other {
+                            Some(other) => with[n] = other,
+                            None => drop(with.remove(n)),
+                        }
+                        Value::Array(with)
+                    };
+                    found.push(with(None));
+                    found.extend(neighbours(inner).into_iter().map(|other| with(Some(other))));
+                }
+                let turned: Vec<Value> = items.iter().rev().cloned().collect();
+                found.extend((turned != *items).then_some(Value::Array(turned)));
+            }
+            Value::String(text) => found.extend((0..text.len()).map(|at| {
+                let mut bytes = text.clone().into_bytes();
+                bytes[at] = if bytes[at] == b'1' { b'2' } else { b'1' };
+                Value::String(String::from_utf8(bytes).unwrap())
+            })),
+            Value::Number(number) => found.extend([1, -1].map(|by| json!(number.as_i64().unwrap() + by))),
+            Value::Bool(flag) => found.push(json!(!flag)),
+            Value::Null => found.push(json!(0)),
+        }
+        found
+    }
+
     #[test]
-    fn any_change_of_request_or_quote_breaks_the_digest() {
+    fn one_changed_byte_of_request_or_quote_is_refused() {
         let (request, quote) = quote();
-        let mut other = request.clone();
-        other.configuration.insert("domain".to_owned(), json!("other.test"));
-        assert_eq!(quote.verify(&other, Timestamp::EPOCH), Err(QuoteError::Digest));
-        let mut later = quote.clone();
-        later.expires_at = Timestamp::from_secs(6000);
-        assert_eq!(later.verify(&request, Timestamp::EPOCH), Err(QuoteError::Digest));
-        let mut softer = quote;
-        softer.irreversible = false;
-        assert_eq!(softer.verify(&request, Timestamp::EPOCH), Err(QuoteError::Digest));
+        assert_eq!(quote.verify(&request, Timestamp::EPOCH), Ok(()));
+        let (mut requests, mut quotes) = (0, 0);
+        for other in neighbours(&json!(request)) {
+            // What is no request at all is refused before.
+            let Ok(other) = serde_json::from_value::<QuoteRequest>(other) else { continue };
+            requests += 1;
+            assert_eq!(quote.verify(&other, Timestamp::EPOCH), Err(QuoteError::Digest), "{other:?}");
+        }
+        for other in neighbours(&json!(quote)) {
+            let Ok(other) = serde_json::from_value::<Quote>(other) else { continue };
+            // What is left out and means what it says anyway is the same quote.
+            if other == quote {
+                continue;
+            }
+            quotes += 1;
+            assert!(other.verify(&request, Timestamp::EPOCH).is_err(), "{other:?}");
+        }
+        assert!(requests > 30 && quotes > 100, "{requests} requests and {quotes} quotes were tried");
     }
 
     #[test]

@@ -58,7 +58,7 @@ pub fn quote_accept(
     resource: &CloudResourceId,
     now: Timestamp,
 ) -> Result<Quote, QuoteAcceptError> {
-    let select = "select body, resource from cloud_quote where id = $1 and account = $2";
+    let select = "select body, request, resource from cloud_quote where id = $1 and account = $2";
     let row = tx.query_opt(select, params![id, account])?.ok_or(QuoteAcceptError::NotFound)?;
     let quote: Quote = row.json("body")?;
     match row.parse_opt::<CloudResourceId>("resource")? {
@@ -66,7 +66,9 @@ pub fn quote_accept(
         Some(_) => return Err(QuoteAcceptError::Used),
         None => {}
     }
-    quote.verify(request, now).map_err(|e| match e {
+    // Between whom it is was checked when it was asked for; the account is the one that it was kept for.
+    let asked: QuoteRequest = row.json("request")?;
+    quote.verify(&QuoteRequest { parties: asked.parties, ..request.clone() }, now).map_err(|e| match e {
         QuoteError::Expired(_) => QuoteAcceptError::Expired,
         _ => QuoteAcceptError::Mismatch,
     })?;

@@ -151,6 +151,7 @@ async fn a_quote_is_accepted_once_by_the_order_it_was_made_for() {
                 configuration: serde_json::Map::new(),
                 project_id: None,
                 resource_id: None,
+                parties: None,
             };
             let price = Money::from_minor(500, Currency::USD);
             let id = QuoteId::mint(env);

@@ -205,8 +205,13 @@ async fn a_paid_service_is_quoted_paid_once_and_refused_without_money() {
     let client = client(&running);
     let access = tokens(&client, &request(&running, "arq_1", |_| ()).await).await.access_token;
     let mut create = CreateResource::new("gold".parse().unwrap(), serde_json::Map::new());
-    let asked =
-        QuoteRequest { service_id: create.service_id.clone(), configuration: serde_json::Map::new(), project_id: None, resource_id: None };
+    let asked = QuoteRequest {
+        service_id: create.service_id.clone(),
+        configuration: serde_json::Map::new(),
+        project_id: None,
+        resource_id: None,
+        parties: None,
+    };
     let quote = client.quote_create(&access, &asked).await.unwrap();
     assert_eq!(quote.total().to_string(), "USD 5.00");
     let unpaid = client.resource_create(&access, &create, &"unpaid".parse().unwrap()).await.unwrap_err();

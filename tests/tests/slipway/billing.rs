@@ -40,6 +40,7 @@ async fn a_plan_is_changed_over_the_protocol_and_everything_is_in_the_books() {
         configuration: Map::new(),
         project_id: None,
         resource_id: Some(free.clone()),
+        parties: None,
     };
     let quote = world.client.quote_create(&customer.access, &asked).await.unwrap();
     let lines: Vec<(&str, i64)> = quote.lines.iter().map(|line| (line.id.as_str(), line.amount.minor())).collect();

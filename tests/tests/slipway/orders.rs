@@ -10,6 +10,7 @@ use purser_values::Env;
 use purser_wire::account::AccountAnswer;
 use purser_wire::control::{AccountControl, ControlOrder};
 use purser_wire::id::ResourceId;
+use purser_wire::quote::{Parties, QuoteRequest};
 use purser_wire::resource::{AgentRef, ResourceState};
 use serde_json::json;
 use tower::ServiceExt as _;
@@ -301,4 +302,29 @@ async fn connect(world: &World, workers: &crate::support::Workers, script: &str,
     let path = format!("/accounts/{}/workers/scripts/{script}/domains/records", workers.account);
     let (status, body) = world.api(&workers.token, Method::PUT, &path, Some(json!({"origins": [{"hostname": host}]}))).await;
     assert_eq!(status, StatusCode::OK, "{body}");
+}
+
+#[tokio::test]
+async fn a_quote_is_between_this_provider_and_the_account_that_pays_and_for_nobody_else() {
+    let Some(world) = World::start().await else { return };
+    let (customer, other) = (world.customer("pw_a").await, world.customer("pw_b").await);
+    let own = world.cloud.manifest.name.to_string();
+    let asked = |provider: &str, payer: &str| QuoteRequest {
+        service_id: "workers:paid".parse().unwrap(),
+        configuration: serde_json::Map::new(),
+        project_id: None,
+        resource_id: None,
+        parties: Some(Parties { provider: provider.parse().unwrap(), payer: payer.parse().unwrap() }),
+    };
+    for (provider, payer) in [("another", customer.account.as_str()), (own.as_str(), other.account.as_str())] {
+        let refused = world.client.quote_create(&customer.access, &asked(provider, payer)).await.unwrap_err();
+        assert_eq!(permanent(refused).code, "quote_mismatch", "{provider} and {payer}");
+    }
+    let quote = world.client.quote_create(&customer.access, &asked(&own, &customer.account)).await.unwrap();
+    let plan = || paid(order("workers:paid", json!({}), "agt_1"), &quote, world.stub.good_token());
+    assert_eq!(world.create(&other, &plan(), "k1").await.unwrap_err().code, "quote_mismatch", "somebody else's quote was taken");
+    let configured = paid(order("registrar:domain", json!({"domain": "x.test"}), "agt_1"), &quote, world.stub.good_token());
+    assert_eq!(world.create(&customer, &configured, "k2").await.unwrap_err().code, "quote_mismatch", "another service was bought with it");
+    let made = world.create(&customer, &plan(), "k3").await.unwrap();
+    assert!(matches!(made.state, ResourceState::Complete { .. }));
 }

@@ -151,8 +151,13 @@ impl World {
     }
 
     pub async fn quote(&self, customer: &Customer, service: &str, configuration: Value) -> Result<Quote, ErrorBody> {
-        let request =
-            QuoteRequest { service_id: service.parse().unwrap(), configuration: map(configuration), project_id: None, resource_id: None };
+        let request = QuoteRequest {
+            service_id: service.parse().unwrap(),
+            configuration: map(configuration),
+            project_id: None,
+            resource_id: None,
+            parties: None,
+        };
         self.client.quote_create(&customer.access, &request).await.map_err(permanent)
     }
 

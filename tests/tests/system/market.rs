@@ -20,10 +20,11 @@ use purser_wire::catalog::{Period, Price, Pricing, Service};
 use purser_wire::charge::{ChargeRequest, ChargeResponse};
 use purser_wire::control::{AccountControl, AgentControl};
 use purser_wire::id::{ChargeId, QuoteId, QuoteLineId, ResourceId};
+use purser_wire::limits::APPROVED_LINE;
 use purser_wire::manifest::{Extension, Manifest};
 use purser_wire::quote::{Quote, QuoteLine, QuoteRequest, QuoteTerms};
 use purser_wire::refund::{RefundRequest, RefundResponse};
-use purser_wire::resource::{CreateResource, ResourceEnvelope};
+use purser_wire::resource::{CreateResource, PaymentCredentials, ResourceEnvelope, UpdateResource};
 use serde_json::json;
 use tokio::sync::watch;
 use url::Url;
@@ -34,6 +35,13 @@ use crate::tiny::Tiny;
 const TERMS: &[u8] = b"caveat emptor";
 /// What `gold` is listed at, in cents a month.
 pub const GOLD: i64 = 500;
+
+/// What `platinum` is listed at, in cents a month.
+pub const PLATINUM: i64 = 900;
+/// What a market says of the price of `fog`, in prose.
+pub const FOG: &str = "from about $5, <b>ask us</b>";
+/// A market of this name quotes nothing.
+pub const VAGUE: &str = "vague";
 
 /// What was sold: who may be charged for it, and how.
 #[derive(Clone)]
@@ -199,20 +207,33 @@ async fn steer(market: Arc<Market>, request: Request, next: Next) -> Response {
 /// The market as the SDK sees it.
 struct Stall(Arc<Market>);
 
+impl Stall {
+    fn sell(&self, agent: String, payment: Option<&PaymentCredentials>, quote: Option<&QuoteId>) -> Answer<()> {
+        let token = payment.and_then(|p| p.token()).ok_or_else(ProviderError::requires_payment)?;
+        let found = match quote {
+            Some(id) if self.0.name == VAGUE => Some(unquoted(id)),
+            id => id.and_then(|id| self.0.quotes.lock().unwrap().get(id).cloned()),
+        };
+        let quote = found.ok_or_else(|| ProviderError::invalid_request("`quote_id` is missing"))?;
+        self.0.sold.lock().unwrap().push(Sold { agent, token: token.clone(), quote });
+        Ok(())
+    }
+}
+
 impl Provider for Stall {
     fn manifest(&self) -> Manifest {
         let mut manifest = self.0.tiny.manifest();
         manifest.name = self.0.name.parse().unwrap();
         let foreign = self.0.foreign_keys.lock().unwrap();
         manifest.keys = foreign.iter().chain([&self.0.key]).map(|key| serde_json::to_value(key.public()).unwrap()).collect();
-        manifest.extensions = vec![
-            Extension::Quotes,
+        manifest.extensions = if self.0.name == VAGUE { Vec::new() } else { vec![Extension::Quotes] };
+        manifest.extensions.extend([
             Extension::IdentityAssertion,
             Extension::Price,
             Extension::Charges,
             Extension::AgentCredentials,
             Extension::AccountFreeze,
-        ];
+        ]);
         manifest.terms = serde_json::from_value(json!([{"id": "tos", "title": "Terms", "url": self.0.base_url.join("terms").unwrap(),
             "version": "1", "sha256": Sha256Digest::of(TERMS)}]))
         .unwrap();
@@ -221,8 +242,8 @@ impl Provider for Stall {
 
     async fn services(&self) -> Answer<Vec<Service>> {
         let mut services = self.0.tiny.services().await?;
-        let price = Price {
-            amount: Money::from_minor(GOLD, Currency::USD),
+        let price = |minor| Price {
+            amount: Money::from_minor(minor, Currency::USD),
             period: Period::Month,
             unit: None,
             refundable: false,
@@ -230,8 +251,12 @@ impl Provider for Stall {
             metered: Vec::new(),
         };
         let gold = json!({"id": "gold", "description": "golden greetings", "categories": ["messaging"], "kind": "deployable",
-            "pricing": Pricing::paid("USD 5.00 a month"), "price": price});
-        services.push(serde_json::from_value(gold).unwrap());
+            "pricing": Pricing::paid("USD 5.00 a month"), "price": price(GOLD)});
+        let platinum = json!({"id": "platinum", "description": "more than gold", "categories": ["messaging"], "kind": "deployable",
+            "pricing": Pricing::paid("USD 9.00 a month"), "price": price(PLATINUM)});
+        let fog = json!({"id": "fog", "description": "who knows", "categories": ["messaging"], "kind": "deployable",
+            "pricing": Pricing::paid(FOG)});
+        services.extend([gold, platinum, fog].map(|service| serde_json::from_value(service).unwrap()));
         Ok(services)
     }
 
@@ -256,18 +281,24 @@ impl Provider for Stall {
 
     /// Gold is handed over at once and charged when the market pleases.
     async fn resource_create(&self, call: &AccountCall, request: CreateResource) -> Answer<ResourceEnvelope> {
-        if request.service_id.as_str() == "gold" {
-            let token = request.payment_credentials.as_ref().and_then(|p| p.token()).ok_or_else(ProviderError::requires_payment)?;
-            let found = request.quote_id.as_ref().and_then(|id| self.0.quotes.lock().unwrap().get(id).cloned());
-            let quote = found.ok_or_else(|| ProviderError::invalid_request("`quote_id` is missing"))?;
+        if ["gold", "platinum", "fog"].contains(&request.service_id.as_str()) {
             let agent = request.agent.as_ref().map(|agent| agent.id.to_string()).unwrap_or_default();
-            self.0.sold.lock().unwrap().push(Sold { agent, token: token.clone(), quote });
+            self.sell(agent, request.payment_credentials.as_ref(), request.quote_id.as_ref())?;
         }
         self.0.note("create");
         self.0.tiny.resource_create(call, request).await
     }
 
     async fn resource_get(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
+        self.0.tiny.resource_get(call, id).await
+    }
+
+    /// Platinum is sold like gold; what costs less needs nothing.
+    async fn resource_update(&self, call: &AccountCall, id: &ResourceId, request: UpdateResource) -> Answer<ResourceEnvelope> {
+        if request.service_id.as_ref().is_some_and(|service| service.as_str() == "platinum") {
+            self.sell("changed".to_owned(), request.payment_credentials.as_ref(), request.quote_id.as_ref())?;
+        }
+        self.0.note("update");
         self.0.tiny.resource_get(call, id).await
     }
 
@@ -298,4 +329,23 @@ impl Provider for Stall {
     async fn account_thaw(&self, _: &AccountCall) -> Answer<()> {
         Ok(())
     }
+}
+
+/// What a provider that quotes nothing knows of its price: the id that came with the order, and the one line that there is.
+fn unquoted(id: &QuoteId) -> Quote {
+    let request = QuoteRequest {
+        service_id: "fog".parse().unwrap(),
+        configuration: Default::default(),
+        project_id: None,
+        resource_id: None,
+        parties: None,
+    };
+    let line = QuoteLine {
+        id: APPROVED_LINE.parse().unwrap(),
+        description: String::new(),
+        amount: Money::from_minor(0, Currency::USD),
+        period: Period::Once,
+    };
+    let terms = QuoteTerms { irreversible: true, refundable: false, expires_at: purser_values::Timestamp::from_secs(0) };
+    Quote::new(id.clone(), &request, Currency::USD, vec![line], terms).unwrap()
 }

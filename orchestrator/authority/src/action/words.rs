@@ -85,6 +85,7 @@ pub fn words(action: &str) -> &str {
         "resource_add" => "add a service",
         "resource_read" => "see a service",
         "resource_remove" => "remove a service",
+        "resource_update" => "turn a service into another of its provider, such as a larger plan",
         "resource_rotate" => "change a service's credentials",
         "credential_export" => "see credentials in plain text",
         "deployment_create" => "deploy code",

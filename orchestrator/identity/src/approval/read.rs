@@ -110,6 +110,8 @@ pub(super) fn read(row: &Row, now: Timestamp) -> Result<Approval, DbError> {
         facts: row.json("facts")?,
         reason: row.get("reason")?,
         second_person: row.get("second_person")?,
+        open_price: row.get("open_price")?,
+        most: most(row)?,
         state,
         created_at: row.get("created_at")?,
         expires_at,
@@ -124,4 +126,9 @@ fn grant_end(row: &Row, now: Timestamp) -> Result<Option<String>, DbError> {
     }
     let until: Option<Timestamp> = row.get("grant_expires_at")?;
     Ok(until.filter(|until| now >= *until).map(|_| "the grant ran out".to_owned()))
+}
+
+fn most(row: &Row) -> Result<Option<super::Most>, DbError> {
+    let text: Option<String> = row.get("most")?;
+    text.map(|text| serde_json::from_str(&text).map_err(|e| DbError::Corrupt(e.to_string()))).transpose()
 }

@@ -26,6 +26,8 @@ pub struct Ask {
     pub facts: Value,
     pub reason: String,
     pub second_person: bool,
+    /// Whether its price is prose, so that whoever says yes says the most it may cost.
+    pub open_price: bool,
 }
 
 /// Records the request and tells those who can decide. The same request that waits already is answered with the one that waits.
@@ -67,6 +69,8 @@ pub fn approval_request(
         facts: ask.facts.clone(),
         reason: reason.to_owned(),
         second_person: ask.second_person,
+        open_price: ask.open_price,
+        most: None,
         state: ApprovalState::Pending,
         created_at: now,
         expires_at: now.plus_secs(APPROVAL_LIFE_S),
@@ -101,12 +105,13 @@ fn waiting_of(
 
 fn insert(tx: &mut Tx<'_>, approval: &Approval) -> Result<(), DbError> {
     let insert = "insert into approval (id, organisation, agent, grant_id, requester, verb, request, digest, facts, reason, second_person,
-                      state, created_at, expires_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, $13)";
+                      state, created_at, expires_at, open_price)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, 'pending', $12, $13, $14)";
     let Approval { id, organisation, agent, grant, requester, verb, request, digest, facts, reason, .. } = approval;
     let who = params![id, organisation, agent, grant, requester];
     let what = params![verb, request, digest, facts, reason, i64::from(approval.second_person), approval.created_at, approval.expires_at];
-    tx.execute(insert, &[who, what].concat()).map(drop)
+    let price = params![i64::from(approval.open_price)];
+    tx.execute(insert, &[&who[..], &what[..], &price[..]].concat()).map(drop)
 }
 
 /// Those who can decide: owners and admins, and the person in whose name the agent acts unless a second one is wanted.

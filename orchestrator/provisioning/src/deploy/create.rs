@@ -206,10 +206,9 @@ fn confine(tx: &mut Tx<'_>, request: &DeployRequest, project: &Project, target: 
 /// The live resource that delivers a deployment API, by name or because it is the only one.
 fn target(tx: &mut Tx<'_>, request: &DeployRequest, here: &[Resource]) -> Result<Resource, OpError> {
     let mut found = Vec::new();
-    for row in here
-        .iter()
-        .filter(|r| matches!(r.state, State::Live | State::Rotating) && request.resource.as_ref().is_none_or(|name| r.name == *name))
-    {
+    for row in here.iter().filter(|r| {
+        matches!(r.state, State::Live | State::Rotating | State::Updating) && request.resource.as_ref().is_none_or(|name| r.name == *name)
+    }) {
         let names = purser_vault::names(tx, &row.project, &row.environment)?;
         if names.iter().any(|c| c.resource == row.id && c.name == TOKEN) {
             found.push(row.clone());

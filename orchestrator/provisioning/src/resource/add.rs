@@ -13,7 +13,7 @@ use serde_json::{Map, Value};
 
 use super::add_saga::{AddState, KIND};
 use super::afford::spent_budget;
-use super::check::{check, facts};
+use super::check::{by_approval, check, facts};
 use super::{first_answer, keep_answer, not_an_agent};
 use crate::app::App;
 use crate::error::OpError;
@@ -76,7 +76,7 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         let permit = authorise::<ResourceAdd>(&caller, &facts(&standing, now, &request, &subject))?;
         let project = project::by_name(tx, organisation, &request.project)?.ok_or_else(|| OpError::ProjectUnknown(request.project.clone()))?;
         let checked = check(tx, app, &request, &project, standing.grant.as_ref())?;
-        let allowed = |blocker: &OpError| request.approval.is_some() && matches!(blocker, OpError::IrreversibleNotGranted(_));
+        let allowed = |blocker: &OpError| request.approval.is_some() && by_approval(blocker);
         if let Some(blocker) = checked.blockers.into_iter().find(|blocker| !allowed(blocker)) {
             return Err(blocker);
         }
@@ -90,12 +90,16 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         }
         let begun = Begun { saga: SagaId::mint(env), resource: ResourceId::mint(env) };
         let mut done = Done::quiet(begun.clone());
+        let mut price = listing.price.clone();
         if let Some(id) = &request.approval {
             let text = crate::approval::add_request(tx, &standing, &request, &listing)?;
             let digest = Sha256Digest::of(text.as_bytes());
             let approved = done.absorb(approval::consume(tx, now, &permit, id, &digest, begun.resource.as_str())?);
             if !approved.covers(&digest) {
                 return Err(ApprovalError::Mismatch(id.clone()).into());
+            }
+            if let Price::Unknown { .. } = price {
+                price = crate::approval::at_most(tx, now, id)?.ok_or_else(|| OpError::PriceUnknown(request.service.clone()))?;
             }
         }
         let row = Resource {
@@ -122,8 +126,7 @@ pub async fn resource_add(app: &App, caller: &Caller, agent_jkt: &str, request: 
         if !resource::insert(tx, &row)? {
             return Err(OpError::NameTaken { name, environment: request.environment.clone() });
         }
-        let paid = matches!(listing.price, Price::Known { .. });
-        let price = paid.then(|| listing.price.clone());
+        let price = matches!(price, Price::Known { .. }).then_some(price);
         let mut state = AddState::new(&row, &caller, &jkt, price, request.approval.clone());
         state.categories.clone_from(&listing.categories);
         let state = serde_json::to_string(&state).map_err(|e| OpError::Invalid(e.to_string()))?;

@@ -6,50 +6,39 @@
 
 use std::collections::BTreeMap;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
-use purser_authority::action::ResourceAdd;
-use purser_authority::{Attempt, Caller, Delegator, Denied, Done, Event, Outcome, Permit};
+use purser_authority::{Attempt, Caller, Delegator, Denied, Done, Event, Outcome};
 use purser_catalogue::Price;
 use purser_db::{DbError, Tx};
 use purser_flow::{Definition, Step, StepCx, StepError};
-use purser_identity::approval::used_for;
-use purser_identity::{CallContext, standing};
-use purser_spend::charge;
-use purser_spend::hold::{self, Purchase};
+use purser_spend::hold;
 use purser_spend::limits::REFUND_PATIENCE_S;
-use purser_spend::quote::{Line, Quote as AcceptedQuote, Recurs};
 use purser_spend::refund::due;
-use purser_spend::{Spender, token};
 use purser_values::error::Kind;
 use purser_values::id::{AccountId, AgentId, ApprovalId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
 use purser_values::{Env, Secret};
 use purser_vault::DeliverError;
 use purser_wire::catalog::Period;
 use purser_wire::manifest::Extension;
-use purser_wire::quote::{Quote, QuoteRequest};
-use purser_wire::resource::{AgentRef, CreateResource, Endpoint, PaymentCredentials, ResourceState};
+use purser_wire::quote::Quote;
+use purser_wire::resource::{AgentRef, CreateResource, Endpoint, ResourceState};
 use serde::{Deserialize, Serialize};
 
-use super::afford::{budget_says, share};
+use super::bought::{Bought, credentials, for_the_bank, permit};
+use super::quoted::{check, final_for_us, parties, quote_request, said};
 use crate::account;
 use crate::agent_control::follow_created;
 use crate::app::App;
-use crate::charges::confirm_page;
 use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent, refused};
 use crate::gateway::Provider;
 use crate::perform;
 use crate::store::payment;
 use crate::store::resource::{self, Resource, State};
-use crate::till::Order;
 
 pub const KIND: &str = "resource_add";
 
 /// Time between two looks at a resource that the provider is still making, in milliseconds.
 const POLL_MS: u64 = 300;
-/// Time between two looks at a payment that waits for its person, in milliseconds.
-const BANK_LOOK_MS: u64 = 500;
 
 /// What the saga carries from step to step. It holds no secret in plain text.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -143,13 +132,6 @@ async fn parts(app: &App, state: &AddState) -> Result<(Resource, std::sync::Arc<
     Ok((row, provider))
 }
 
-/// The permit for this step, from what is true now.
-fn permit(tx: &mut Tx<'_>, app: &App, caller: &Caller, row: &Resource) -> Result<(Permit<ResourceAdd>, CallContext), OpError> {
-    let now = app.core.env.now();
-    let standing = standing(tx, now, caller)?;
-    Ok((super::permit_on::<ResourceAdd>(&standing, row, now)?, standing))
-}
-
 async fn open_account(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, StepError> {
     let (_, provider) = parts(&app, &state).await?;
     let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
@@ -174,140 +156,34 @@ async fn get_quote(app: App, cx: StepCx, mut state: AddState) -> Result<AddState
     let Some(price) = &state.price else { return Ok(state) };
     let (row, provider) = parts(&app, &state).await?;
     let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
-    let request = quote_request(&row)?;
-    let quote = provider.client.quote_create(&opened.access, &request).await.map_err(|e| of_call(&cx, &e))?;
-    // The catalogue told the person and the agent what it costs; a dearer quote is another purchase.
-    if let Price::Known { amount, .. } = price
-        && (quote.currency != amount.currency() || quote.total_minor > amount.minor())
-    {
-        let message = format!("the provider quotes {} for what it lists at {amount}", quote.total());
-        return Err(permanent("price_changed", Kind::Conflict, message, Some("run `purser catalog` for today's price, then repeat")));
-    }
-    if let Some(difference) = differs(price, &quote) {
-        return Err(permanent("price_changed", Kind::Conflict, difference, Some("run `purser catalog` for today's terms, then repeat")));
-    }
+    let request = quote_request(&row, parties(&app, &row, &provider).await?)?;
+    let quote = match &state.approval {
+        // Its price is prose, and it quotes nothing either: the quote is what the person said that it may cost at most.
+        Some(approval) if !provider.manifest.speaks(&Extension::Quotes) => said(&app, approval, &request, price)?,
+        _ => provider.client.quote_create(&opened.access, &request).await.map_err(|e| of_call(&cx, &e))?,
+    };
+    check(price, &quote)?;
     state.quote = Some(quote);
     Ok(state)
-}
-
-/// What a quote asks for beyond the listing: money that comes again where it does not, or sooner, or that cannot be undone.
-fn differs(price: &Price, quote: &Quote) -> Option<String> {
-    let Price::Known { period, irreversible, metered, .. } = price else { return None };
-    let listed = match period {
-        purser_catalogue::Period::Once => Period::Once,
-        purser_catalogue::Period::Month => Period::Month,
-        purser_catalogue::Period::Year => Period::Year,
-    };
-    let by_use = |line: &&purser_wire::quote::QuoteLine| line.period == Period::Metered;
-    if quote.lines.iter().any(|line| by_use(&line) && (metered.is_empty() || !line.amount.is_zero())) {
-        return Some("the provider quotes metered use for what it lists without a price for use".to_owned());
-    }
-    if let Some(line) = quote.lines.iter().find(|line| line.period != Period::Once && line.period != listed && !by_use(line)) {
-        return Some(format!("the provider quotes a price per {} for what it lists per {listed}", line.period));
-    }
-    (quote.irreversible && !irreversible).then(|| "the provider quotes as final what it lists as refundable".to_owned())
-}
-
-fn quote_request(row: &Resource) -> Result<QuoteRequest, StepError> {
-    let unusable = |e: &dyn std::fmt::Display| permanent("request_unusable", Kind::Internal, e.to_string(), None);
-    Ok(QuoteRequest {
-        service_id: row.service.as_str().parse().map_err(|e| unusable(&e))?,
-        configuration: row.configuration.as_object().cloned().unwrap_or_default(),
-        project_id: Some(row.project.as_str().parse().map_err(|e| unusable(&e))?),
-        resource_id: None,
-    })
 }
 
 /// Sets the money aside and makes the provider's permission to take it, in one write.
 async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
     let Some(quote) = state.quote.clone() else { return Ok(state) };
     let (row, _) = parts(&app, &state).await?;
-    let (caller, attempt) = (state.caller(), Attempt::new("purchase_hold", &state.caller(), row.id.as_str()));
-    let what = Bought {
+    let bought = Bought {
         app: app.clone(),
-        caller,
+        caller: state.caller(),
         row,
         quote,
         key: state.resource.to_string(),
         approval: state.approval.clone(),
         categories: state.categories.clone(),
     };
-    let what = std::sync::Arc::new(what);
-    let (prepare, complete) = (what.clone(), what);
-    let order = Order {
-        attempt,
-        prepare: Box::new(move |tx| prepare.purchase(tx)),
-        complete: Box::new(move |tx, hold| complete.token(tx, &hold.id)),
-    };
-    let (hold, sealed) = app.till.take(&app.core, order).await.map_err(|e| StepError::of(&e))?;
+    let (hold, sealed) = bought.pay().await?;
     state.hold = Some(hold);
     state.payment_token = Some(sealed);
     Ok(state)
-}
-
-/// What a purchase is of, for the parts of it that run in the write.
-struct Bought {
-    app: App,
-    caller: Caller,
-    row: Resource,
-    quote: Quote,
-    key: String,
-    approval: Option<ApprovalId>,
-    categories: Vec<String>,
-}
-
-impl Bought {
-    /// The purchase and the right to make it, from what is true now.
-    fn purchase(&self, tx: &mut Tx<'_>) -> Result<(Permit<ResourceAdd>, Purchase), PayError> {
-        let Self { app, row, .. } = self;
-        let (held, standing) = permit(tx, app, &self.caller, row)?;
-        let granted = standing.grant.as_ref().is_some_and(|grant| grant.irreversible);
-        let approved = match &self.approval {
-            Some(id) => used_for(tx, app.core.env.now(), id, row.id.as_str())?.is_some(),
-            None => false,
-        };
-        let irreversible_allowed = granted || approved;
-        let purchase = Purchase {
-            spender: Spender { organisation: row.organisation.clone(), agent: row.agent.clone() },
-            grant: row.grant.clone(),
-            total: standing.grant.as_ref().and_then(|grant| grant.total),
-            above: standing.links.iter().skip(1).map(share).collect(),
-            provider: row.provider.clone(),
-            project: row.project_name.clone(),
-            environment: row.environment.clone(),
-            categories: self.categories.clone(),
-            resource: row.id.clone(),
-            quote: accepted(&self.quote)?,
-            irreversible_allowed,
-            key: self.key.clone(),
-            limits_url: app.page("/limits"),
-            card_url: app.page("/card"),
-        };
-        // A budget may have been spent since the agent asked; what it set aside before that, it has.
-        if !approved
-            && hold::of_resource(tx, &row.id)?.is_empty()
-            && let Some(spent) = budget_says(tx, app, &purchase)?
-        {
-            return Err(spent.into());
-        }
-        Ok((held, purchase))
-    }
-
-    /// The provider's permission to take what is held, sealed. A repetition finds the token there; its sealed text went down with the
-    /// same write as the token itself.
-    fn token(&self, tx: &mut Tx<'_>, hold: &HoldId) -> Result<Done<String>, PayError> {
-        let Self { app, row, .. } = self;
-        if token::of_hold(tx, hold)?.is_some() {
-            let sealed = payment::text(tx, &row.id)?.ok_or_else(|| OpError::Invalid("the payment token's text is gone".to_owned()))?;
-            return Ok(Done::quiet(sealed));
-        }
-        let (issuing, _) = permit(tx, app, &self.caller, row)?;
-        let issued = token::issue(tx, &app.core.env, &issuing, hold)?;
-        let sealed = app.core.keyring.seal(&app.core.env, &token_aad(&row.id), issued.value.plain.expose().as_bytes());
-        let sealed = STANDARD.encode(sealed.map_err(|e| OpError::Invalid(e.to_string()))?);
-        payment::keep(tx, &row.id, &sealed)?;
-        Ok(issued.map(|_| sealed))
-    }
 }
 
 /// Gives back what was held, and writes down that what was charged is to come back.
@@ -365,7 +241,9 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
     let (app_in, look_caller, look_row) = (app.clone(), caller.clone(), row.clone());
     app.core.db.read(move |tx| permit(tx, &app_in, &look_caller, &look_row).map(drop)).await.map_err(|e| StepError::of(&e))?;
     // The provider is not asked again before the person has been at their bank.
-    if let Some(waiting) = for_the_bank(&app, &state, &row).await? {
+    if let Some(hold) = &state.hold
+        && let Some(waiting) = for_the_bank(&app, hold, &row).await?
+    {
         return Err(waiting);
     }
     let opened = account::ensure(&app, &cx, &caller, &state.agent_jkt, &provider).await?;
@@ -404,23 +282,6 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
     Ok(state)
 }
 
-/// Whether a charge of the purchase waits for its person, and what whoever looks at the saga is told of it.
-async fn for_the_bank(app: &App, state: &AddState, row: &Resource) -> Result<Option<StepError>, StepError> {
-    let Some(hold) = state.hold.clone() else { return Ok(None) };
-    let (organisation, person) = (row.organisation.clone(), row.person.clone());
-    let read = app.core.db.read::<_, DbError, _>(move |tx| {
-        let Some(waiting) = charge::waiting_of_hold(tx, &hold)? else { return Ok(None) };
-        Ok(Some((waiting, purser_identity::person::member(tx, &organisation, &person)?)))
-    });
-    let Some((waiting, member)) = read.await.map_err(StepError::transient)? else { return Ok(None) };
-    let on = serde_json::json!({
-        "for": "payment_confirmation", "charge": waiting.charge, "provider": waiting.provider, "amount": waiting.amount,
-        "url": confirm_page(app, &waiting.charge), "person": {"id": row.person, "email": member.map(|m| m.person.email)},
-        "expires_at": waiting.until,
-    });
-    Ok(Some(StepError::Waiting { on, after_ms: BANK_LOOK_MS }))
-}
-
 fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateResource, StepError> {
     let unusable = |e: &dyn std::fmt::Display| permanent("request_unusable", Kind::Internal, e.to_string(), None);
     let mut request = CreateResource::new(
@@ -432,9 +293,7 @@ fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateR
     request.environment = Some(row.environment.to_string());
     request.agent = Some(AgentRef { id: row.agent.as_str().parse().map_err(|e| unusable(&e))?, jkt: Some(state.agent_jkt.clone()) });
     if let (Some(quote), Some(sealed)) = (&state.quote, &state.payment_token) {
-        let bytes = STANDARD.decode(sealed).map_err(|e| unusable(&e))?;
-        let plain = app.core.keyring.open_text(&token_aad(&row.id), &bytes).map_err(|e| unusable(&e))?;
-        request.payment_credentials = Some(PaymentCredentials::StripePaymentToken(Secret::new(plain.expose().clone())));
+        request.payment_credentials = Some(credentials(app, &row.id, sealed)?);
         request.quote_id = Some(quote.id.clone());
     }
     Ok(request)
@@ -555,7 +414,7 @@ async fn settle(app: App, _: StepCx, mut state: AddState) -> Result<AddState, St
     perform(&app.core, Attempt::new("resource_add", &caller, row.id.as_str()), move |tx| -> Result<Done<()>, PayError> {
         let (app, state) = (&app_in, &done_state);
         let facts = serde_json::json!({
-            "quote": state.quote.as_ref().map(|q| serde_json::json!({"id": q.id, "digest": q.digest, "total": q.total(), "irreversible": q.irreversible})),
+            "quote": state.quote.as_ref().map(|q| serde_json::json!({"id": q.id, "digest": q.digest, "total": q.total(), "irreversible": final_for_us(q)})),
             "hold": state.hold, "variables": state.variables,
         });
         resource::live(tx, &row, &state.endpoints, &facts, app.core.env.now())?;
@@ -582,29 +441,4 @@ async fn settle(app: App, _: StepCx, mut state: AddState) -> Result<AddState, St
     .map_err(|e| StepError::of(&e))?;
     state.payment_token = None;
     Ok(state)
-}
-
-/// What the sealed token is bound to.
-fn token_aad(resource: &ResourceId) -> String {
-    format!("payment_token/{resource}")
-}
-
-/// The quote in the ledger's words.
-fn accepted(quote: &Quote) -> Result<AcceptedQuote, OpError> {
-    let line = |line: &purser_wire::quote::QuoteLine| {
-        let recurs = match line.period {
-            Period::Once => Recurs::Once,
-            Period::Month => Recurs::Month,
-            Period::Year => Recurs::Year,
-            Period::Metered => Recurs::Metered,
-            Period::Other(_) => return Err(OpError::Invalid("the quote has a period that is not known".to_owned())),
-        };
-        Ok(Line { id: line.id.to_string(), description: line.description.clone(), amount: line.amount, recurs })
-    };
-    Ok(AcceptedQuote {
-        id: quote.id.to_string(),
-        digest: quote.digest,
-        lines: quote.lines.iter().map(line).collect::<Result<_, _>>()?,
-        irreversible: quote.irreversible,
-    })
 }

@@ -13,6 +13,11 @@ use crate::error::OpError;
 use crate::store::project::Project;
 use crate::store::resource::{self, State};
 
+/// Whether a person's yes to the one request clears it.
+pub fn by_approval(blocker: &OpError) -> bool {
+    matches!(blocker, OpError::IrreversibleNotGranted(_) | OpError::PriceUnknown(_))
+}
+
 /// What was found out on the way.
 pub struct Checked {
     pub listing: Option<Listing>,
@@ -40,7 +45,7 @@ pub fn check(tx: &mut Tx<'_>, app: &App, request: &AddRequest, project: &Project
     }
     match &listing.price {
         Price::Unknown { .. } => blockers.push(OpError::PriceUnknown(request.service.clone())),
-        Price::Known { irreversible: true, .. } if grant.is_some_and(|g| !g.irreversible) => {
+        price if price.is_irreversible() && grant.is_some_and(|g| !g.irreversible) => {
             blockers.push(OpError::IrreversibleNotGranted(request.service.clone()));
         }
         _ => {}
@@ -84,7 +89,7 @@ fn plan_missing(tx: &mut Tx<'_>, listing: &Listing, project: &Project) -> Result
 }
 
 /// Whether every document in force was accepted by somebody of the organisation.
-fn terms_accepted(tx: &mut Tx<'_>, request: &AddRequest, project: &Project) -> Result<bool, OpError> {
+pub fn terms_accepted(tx: &mut Tx<'_>, request: &AddRequest, project: &Project) -> Result<bool, OpError> {
     let accepted = terms::accepted(tx, &project.organisation)?;
     let in_force = terms::terms_in_force(tx, &request.service.provider)?;
     Ok(in_force.iter().all(|doc| accepted.iter().any(|a| a.provider == request.service.provider && a.sha256 == doc.sha256)))

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::add::AddRequest;
 use super::afford;
-use super::check::{check, facts};
+use super::check::{by_approval, check, facts};
 use crate::app::App;
 use crate::error::OpError;
 use crate::store::project::{self, Project};
@@ -57,7 +57,8 @@ pub async fn preflight(app: &App, caller: &Caller, request: AddRequest) -> Resul
                 return Ok(Preflight { ready: false, rows, warnings: Vec::new(), cost: None });
             };
             rows.push(row("the project exists", None));
-            let checked = check(tx, app, &request, &project, standing.grant.as_ref())?;
+            let mut checked = check(tx, app, &request, &project, standing.grant.as_ref())?;
+            checked.blockers.retain(|blocker| request.approval.is_none() || !by_approval(blocker));
             if checked.blockers.is_empty() {
                 rows.push(row("the service can be added", None));
             }
@@ -77,7 +78,10 @@ pub async fn preflight(app: &App, caller: &Caller, request: AddRequest) -> Resul
                     rows.push(row(&blocker.to_string(), Some(&blocker)));
                 }
             }
-            let warnings = again(tx, &project, &listing)?.into_iter().collect();
+            let mut warnings: Vec<String> = again(tx, &project, &listing)?.into_iter().collect();
+            if listing.price.is_irreversible() {
+                warnings.push(format!("`{}` cannot be undone once it is bought", listing.service));
+            }
             Ok(Preflight { ready: rows.iter().all(|r| r.pass), rows, warnings, cost: Some(listing.price) })
         })
         .await

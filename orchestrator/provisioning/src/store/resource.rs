@@ -17,6 +17,8 @@ pub enum State {
     Live,
     /// Its credentials are being replaced; it works meanwhile.
     Rotating,
+    /// It is being turned into another service; it works meanwhile.
+    Updating,
     Removing,
     Removed,
     /// It was never made, or was undone.
@@ -24,7 +26,7 @@ pub enum State {
 }
 
 impl State {
-    const ALL: [Self; 6] = [Self::Creating, Self::Live, Self::Rotating, Self::Removing, Self::Removed, Self::Failed];
+    const ALL: [Self; 7] = [Self::Creating, Self::Live, Self::Rotating, Self::Updating, Self::Removing, Self::Removed, Self::Failed];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
@@ -32,6 +34,7 @@ impl State {
             Self::Creating => "creating",
             Self::Live => "live",
             Self::Rotating => "rotating",
+            Self::Updating => "updating",
             Self::Removing => "removing",
             Self::Removed => "removed",
             Self::Failed => "failed",
@@ -158,6 +161,12 @@ pub fn live(tx: &mut Tx<'_>, resource: &Resource, endpoints: &[Endpoint], facts:
         }
     }
     Ok(())
+}
+
+/// What a resource became; it is live again.
+pub fn changed(tx: &mut Tx<'_>, after: &Resource, facts: &Value) -> Result<(), DbError> {
+    let update = "update resource set state = 'live', service = $2, configuration = $3, facts = $4 where id = $1 and removed_at is null";
+    tx.execute(update, params![after.id, after.service, after.configuration, facts]).map(drop)
 }
 
 /// Ends the resource; its name is free again.

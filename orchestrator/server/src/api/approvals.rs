@@ -9,7 +9,7 @@ use purser_authority::{Attempt, Denied, authorise};
 use purser_http::Problem;
 use purser_http::extract::Json as Body;
 use purser_http::extract::Query;
-use purser_identity::approval::{self, Approval, ApprovalError, ApprovalState, Parties, Reader, approval_decide};
+use purser_identity::approval::{self, Answer, Approval, ApprovalError, ApprovalState, Most, Parties, Reader, approval_decide};
 use purser_provisioning::approval::approval_ask;
 use purser_provisioning::perform;
 use purser_provisioning::resource::add::AddRequest;
@@ -87,6 +87,9 @@ pub async fn read(
 #[serde(deny_unknown_fields)]
 pub struct Decide {
     approve: bool,
+    /// What it may cost at most, where its price is prose.
+    #[serde(default)]
+    most: Option<Most>,
     /// Of the request that the person saw.
     digest: Sha256Digest,
 }
@@ -99,10 +102,15 @@ pub async fn decide(
 ) -> Result<Json<Value>, Problem> {
     let id: ApprovalId = id.parse().map_err(|_| Problem::not_found())?;
     let (caller, env) = (called.caller().clone(), api.app.core.env.clone());
+    let answer = match (decide.approve, decide.most) {
+        (false, _) => Answer::No,
+        (true, None) => Answer::Yes,
+        (true, Some(most)) => Answer::UpTo(most),
+    };
     let attempt = Attempt::new("approval_decide", &caller, id.as_str());
     let decided = perform(&api.app.core, attempt, move |tx| {
         let permit = approval::permit::<ApprovalDecide, ApprovalError>(tx, &caller, &id, env.now())?;
-        approval_decide(tx, &env, &permit, decide.approve, &decide.digest)
+        approval_decide(tx, &env, &permit, answer, &decide.digest)
     });
     Ok(Json(shown(&api, decided.await?).await?))
 }

@@ -1,4 +1,4 @@
-//! `/v1/resources`: add, look, remove, rotate.
+//! `/v1/resources`: add, look, update, remove, rotate.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -10,6 +10,7 @@ use purser_provisioning::resource::add::{AddRequest, resource_add};
 use purser_provisioning::resource::preflight::preflight;
 use purser_provisioning::resource::remove::resource_remove;
 use purser_provisioning::resource::rotate::resource_rotate;
+use purser_provisioning::resource::update::{UpdateRequest, resource_update};
 use purser_provisioning::visible::resource_visible;
 use purser_values::id::ResourceId;
 use serde::Deserialize;
@@ -55,6 +56,18 @@ pub async fn read(State(api): State<Api>, called: Called, Path(id): Path<String>
         row.map(|r| sagas::resource(tx, &r)).transpose()
     });
     found.await?.map(Json).ok_or_else(Problem::not_found)
+}
+
+pub async fn update(
+    State(api): State<Api>,
+    called: Called,
+    Path(id): Path<String>,
+    Query(poll): Query<Poll>,
+    Body(request): Body<UpdateRequest>,
+) -> Result<Json<Value>, Problem> {
+    let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
+    let begun = resource_update(&api.app, called.caller(), &called.jkt, id, request, called.key.clone()).await?;
+    follow(&api, &begun.saga, &poll).await
 }
 
 pub async fn remove(

@@ -122,6 +122,7 @@ pub(super) fn resource(tx: &mut Tx<'_>, row: &Resource) -> Result<Value, DbError
     Ok(json!({
         "id": row.id, "name": row.name, "service": row.service_ref(), "status": row.state.name(), "project": row.project_name,
         "environment": row.environment, "endpoints": row.endpoints, "variables": variables, "created_at": row.created_at,
+        "irreversible": row.facts["quote"]["irreversible"] == true,
     }))
 }
 

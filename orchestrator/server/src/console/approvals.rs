@@ -6,14 +6,16 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use purser_authority::action::{ApprovalDecide, ApprovalRead};
 use purser_authority::{Attempt, Facts, authorise};
+use purser_catalogue::Price;
 use purser_db::Tx;
 use purser_identity::agent;
-use purser_identity::approval::{self, Approval, ApprovalError, ApprovalState, Reader, approval_decide};
+use purser_identity::approval::{self, Answer, Approval, ApprovalError, ApprovalState, Every, Most, Reader, approval_decide};
 use purser_identity::person;
 use purser_provisioning::approval::price;
 use purser_provisioning::perform;
 use purser_values::id::ApprovalId;
-use purser_values::{Money, Sha256Digest};
+use purser_values::money::MoneyError;
+use purser_values::{Currency, Money, Sha256Digest};
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -55,6 +57,12 @@ pub struct One {
     name: String,
     configuration: Vec<(String, String)>,
     price: String,
+    /// What the provider says of its price, where that is prose.
+    prose: Option<String>,
+    most: Option<String>,
+    /// Whether whoever says yes has to say what it may cost at most.
+    open_price: bool,
+    currency: String,
     undo: &'static str,
     payer: String,
     room: Option<String>,
@@ -108,22 +116,41 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Path(i
 pub struct Decision {
     decision: String,
     digest: String,
+    /// What it may cost at most, where its price is prose.
+    #[serde(default)]
+    most: String,
+    #[serde(default)]
+    currency: String,
+    period: Option<Every>,
+}
+
+impl Decision {
+    fn answer(&self) -> Result<Answer, PageError> {
+        let bad = |words: &str| PageError::new(StatusCode::BAD_REQUEST, "approval_most", words);
+        match (self.decision.as_str(), self.most.trim()) {
+            ("deny", _) => Ok(Answer::No),
+            ("approve", "") => Ok(Answer::Yes),
+            ("approve", most) => {
+                let currency: Currency = self.currency.trim().parse().map_err(|e: MoneyError| bad(&e.to_string()))?;
+                let amount = Money::parse_decimal(most, currency).map_err(|e| bad(&e.to_string()))?;
+                let period = self.period.ok_or_else(|| bad("say how often it may cost that"))?;
+                Ok(Answer::UpTo(Most { amount, period }))
+            }
+            _ => Err(PageError::new(StatusCode::BAD_REQUEST, "no_decision", "press Approve or Deny")),
+        }
+    }
 }
 
 pub async fn decide(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Decision>) -> Result<Response, PageError> {
     let SignedForm { session, form } = signed;
     let id: ApprovalId = id.parse().map_err(|_| PageError::not_found())?;
     let digest: Sha256Digest = form.digest.parse().map_err(|_| PageError::not_found())?;
-    let yes = match form.decision.as_str() {
-        "approve" => true,
-        "deny" => false,
-        _ => return Err(PageError::new(StatusCode::BAD_REQUEST, "no_decision", "press Approve or Deny")),
-    };
+    let answer = form.answer()?;
     let (caller, env, to) = (session.caller(), front.realm.env.clone(), format!("/approvals/{id}"));
     let attempt = Attempt::new("approval_decide", &caller, id.as_str());
     perform(&front.core, attempt, move |tx| {
         let permit = approval::permit::<ApprovalDecide, ApprovalError>(tx, &caller, &id, env.now())?;
-        approval_decide(tx, &env, &permit, yes, &digest)
+        approval_decide(tx, &env, &permit, answer, &digest)
     })
     .await?;
     Ok(Redirect::to(&to).into_response())
@@ -133,7 +160,8 @@ fn one(tx: &mut Tx<'_>, ctx: PageContext, found: &Approval) -> Result<One, Appro
     let request: Value = serde_json::from_str(&found.request).unwrap_or_default();
     let (who, key) = asker(tx, found)?;
     let for_whom = name_of(tx, found, &found.requester)?;
-    let listed = serde_json::from_value(request["price"].clone()).ok();
+    let listed: Option<Price> = serde_json::from_value(request["price"].clone()).ok();
+    let prose = if let Some(Price::Unknown { text }) = &listed { Some(text.clone()) } else { None };
     let configuration = request["configuration"].as_object().into_iter().flatten().map(|(name, value)| (name.clone(), text(value)));
     let payer = &request["payer"];
     let decided = match &found.state {
@@ -164,11 +192,19 @@ fn one(tx: &mut Tx<'_>, ctx: PageContext, found: &Approval) -> Result<One, Appro
         name: text(&request["name"]),
         configuration: configuration.collect(),
         price: listed.as_ref().map_or_else(|| "no price is known".to_owned(), price),
-        undo: if request["price"]["irreversible"] == true {
-            "No: it cannot be undone or refunded."
-        } else {
-            "Yes: it can be removed again."
+        undo: match &listed {
+            _ if found.open_price => "Nobody knows: take it that it cannot be undone or refunded.",
+            Some(price) if price.is_irreversible() => "No: it cannot be undone or refunded.",
+            _ => "Yes: it can be removed again.",
         },
+        prose,
+        most: found.most.map(|most| match most.period {
+            Every::Once => format!("{} once", most.amount),
+            Every::Month => format!("{} every month", most.amount),
+            Every::Year => format!("{} every year", most.amount),
+        }),
+        open_price: found.open_price,
+        currency: currency(&found.facts),
         payer: if payer.is_null() {
             "nothing: there is no card on file".to_owned()
         } else {
@@ -198,6 +234,11 @@ fn asker(tx: &mut Tx<'_>, found: &Approval) -> Result<(String, Option<String>), 
 
 fn name_of(tx: &mut Tx<'_>, found: &Approval, id: &purser_values::id::PersonId) -> Result<String, ApprovalError> {
     Ok(person::member(tx, &found.organisation, id)?.map_or_else(|| id.to_string(), |member| member.person.email.to_string()))
+}
+
+/// The currency of the agent's cap: what is paid in another is refused there.
+fn currency(facts: &Value) -> String {
+    serde_json::from_value::<Money>(facts["room"]["cap"].clone()).map_or(Currency::USD, Money::currency).to_string()
 }
 
 fn room(facts: &Value) -> Option<String> {

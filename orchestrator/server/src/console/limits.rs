@@ -15,6 +15,7 @@ use purser_spend::budget::{self, BudgetError};
 use purser_spend::calendar::Period;
 use purser_spend::cap::{self, CapError, CapSet, CapView};
 use purser_spend::ceiling::{self, CeilingError, CeilingSet, CeilingView, Scope};
+use purser_spend::rate::{self, RateError};
 use purser_values::id::AgentId;
 use purser_values::money::MoneyError;
 use purser_values::name::ProviderName;
@@ -25,6 +26,7 @@ use super::budgets::{BudgetRow, may_plan};
 use super::failure::PageError;
 use super::form::SignedForm;
 use super::page::{Page, PageContext};
+use super::rates::{RateRow, may_state};
 use super::session::SignedIn;
 use crate::front::Front;
 
@@ -37,6 +39,8 @@ pub struct Limits {
     agents: Vec<AgentView>,
     ceilings: Vec<CeilingView>,
     zone: String,
+    rates: Vec<RateRow>,
+    may_state: bool,
     budgets: Vec<BudgetRow>,
     may_change: bool,
     may_plan: bool,
@@ -130,9 +134,10 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
             .collect::<Result<_, CeilingError>>()?;
         let zone = ceiling::zone(tx, &organisation)?.name().to_owned();
         let budgets = budget::all(tx, &env, &reading, &organisation)?;
-        Ok((agents, ceiling::all(tx, &env, &reading, &organisation)?, zone, budgets))
+        let rates = rate::all(tx, &reading, &organisation).map_err(of_rate)?.iter().map(|rate| RateRow::of(rate, now)).collect();
+        Ok((agents, ceiling::all(tx, &env, &reading, &organisation)?, zone, budgets, rates))
     };
-    let (agents, ceilings, zone, budgets): (Vec<AgentView>, Vec<CeilingView>, String, _) = front.core.db.read(read).await?;
+    let (agents, ceilings, zone, budgets, rates): (Vec<AgentView>, Vec<CeilingView>, String, _, _) = front.core.db.read(read).await?;
     let may_change = matches!(caller, Caller::Person { role: Role::Owner | Role::Admin, .. });
     let ctx = PageContext::of(&front, &session, "Limits");
     Ok(Page::ok(Limits {
@@ -142,6 +147,8 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         agents,
         ceilings,
         zone,
+        rates,
+        may_state: may_state(&caller),
         budgets: budgets.into_iter().map(BudgetRow::of).collect(),
         may_change,
         may_plan: may_plan(&caller),
@@ -175,6 +182,15 @@ fn of_cap(e: CapError) -> CeilingError {
     match e {
         CapError::Denied(e) => e.into(),
         CapError::Store(e) => e.into(),
+        other => DbError::Other(other.to_string()).into(),
+    }
+}
+
+/// Nor does reading rates.
+fn of_rate(e: RateError) -> CeilingError {
+    match e {
+        RateError::Denied(e) => e.into(),
+        RateError::Store(e) => e.into(),
         other => DbError::Other(other.to_string()).into(),
     }
 }

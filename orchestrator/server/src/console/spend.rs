@@ -73,6 +73,7 @@ struct ChargeView {
     amount: Money,
     state: String,
     counts: bool,
+    irreversible: bool,
     /// How much of it came back, if any did.
     refunded: Option<Money>,
 }
@@ -91,6 +92,7 @@ struct RefundView {
 
 struct OwedView {
     since: String,
+    until: String,
     amount: Money,
     provider: String,
     agent: String,
@@ -210,6 +212,7 @@ fn charge_view(charge: &StatementLine, disputes: &[Chargeback], names: &Names) -
         amount: charge.amount,
         state,
         counts: charge.state == ChargeState::Succeeded,
+        irreversible: charge.irreversible,
         refunded: charge.refunded.is_positive().then_some(charge.refunded),
     }
 }
@@ -236,6 +239,7 @@ fn refund_view(refund: &Refund, names: &Names) -> RefundView {
 fn owed_view(due: &Due, names: &Names) -> OwedView {
     OwedView {
         since: due.since.to_string(),
+        until: due.until.to_string(),
         amount: due.amount,
         provider: due.provider.to_string(),
         agent: name(names, &due.agent),

@@ -94,6 +94,7 @@ impl World {
                 facts: Value::Null,
                 reason: "it is needed".to_owned(),
                 second_person: false,
+                open_price: false,
             };
             approval_request(tx, &realm, &permit, &ask)
         };

@@ -1,7 +1,7 @@
 //! What a new ceiling counts that came before it: whoever sets USD 16 a month in the middle of the month means the month.
 //!
 //! What was charged in the running period and what is set aside now counts in its window from the start, also where that is more
-//! than the ceiling: then it just leaves no room. What was in another currency, or was taken while there was another zone, stays
+//! than the ceiling: then it just leaves no room. What was in another currency and counts by no rate, or was taken while there was another zone, stays
 //! where it was.
 
 use purser_db::{DbError, Row, Tx, params};
@@ -11,7 +11,7 @@ use purser_values::{Currency, Env, Money, Timestamp};
 use super::window::{self, Note, Window};
 use super::{Rule, zone};
 use crate::hold::LineState;
-use crate::pot;
+use crate::pot::{self, Pot as _};
 use crate::quote::Recurs;
 
 /// A line that the rule is about.
@@ -59,22 +59,39 @@ fn count(tx: &mut Tx<'_>, env: &Env, line: &Line, target: &Window) -> Result<(),
         Counts::Captured => pot::capture(tx, env, target, line.amount, subject)?,
         Counts::Held { .. } => {
             for old in noted.iter().filter(|window| window.rule.is_over_the_same(&target.rule)) {
-                window::leave(tx, env, &line.hold, &line.line, &line.period, old, line.amount)?;
+                let held = held_in(tx, line, old.currency())?;
+                window::leave(tx, env, &line.hold, &line.line, &line.period, old, held)?;
             }
         }
     }
     window::notes(tx, [Note { hold: &line.hold, line: &line.line, period: &line.period, window: target }])
 }
 
+/// What a line that is set aside counts in a currency: its own amount, or what its kept rate made of it.
+fn held_in(tx: &mut Tx<'_>, line: &Line, currency: Currency) -> Result<Money, DbError> {
+    if line.amount.currency() == currency {
+        return Ok(line.amount);
+    }
+    let select = "select case when h.currency = $4 then l.amount else k.held end as held
+                  from spend_hold_line l join spend_hold h on h.id = l.hold
+                  left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = $4
+                  where l.hold = $1 and l.line = $2 and l.period = $3";
+    let held: Option<i64> = tx.query_one(select, params![line.hold, line.line, line.period, currency])?.get("held")?;
+    let lost = || DbError::Corrupt(format!("`{}` counts in {currency} by no rate", line.hold));
+    held.map(|minor| Money::from_minor(minor, currency)).ok_or_else(lost)
+}
+
 fn lines(tx: &mut Tx<'_>, env: &Env, rule: &Rule, since: Timestamp, until: Timestamp) -> Result<Vec<Line>, DbError> {
-    let select = "select l.hold, l.line, l.period, l.month, l.amount, l.recurs, l.state, h.categories, n.next_at,
-                      c.amount - coalesce(r.given, 0) as kept
+    let select = "select l.hold, l.line, l.period, l.month, coalesce(k.held, l.amount) as amount, l.recurs, l.state, h.categories,
+                      n.next_at, coalesce(k.captured, c.amount - coalesce(r.given, 0)) as kept
                   from spend_hold h join spend_hold_line l on l.hold = h.id
                   left join spend_charge c on c.id = l.charge and c.state = 'succeeded' and l.state = 'charged'
                   left join (select charge, cast(sum(amount) as bigint) as given from spend_refund where state = 'succeeded' group by charge) r
                       on r.charge = c.id
                   left join spend_renewal n on n.hold = l.hold and n.line = l.line and n.state = 'reserved' and l.period <> ''
-                  where h.organisation = $1 and h.currency = $2
+                  left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = $2
+                      and k.source_currency <> $2
+                  where h.organisation = $1 and (h.currency = $2 or k.hold is not null)
                     and (l.state in ('open', 'charging') or (c.begun_at >= $5 and c.begun_at < $6))
                     and case $3 when 'project' then h.project = $4
                                 when 'environment' then h.project || '/' || h.environment = $4

@@ -9,6 +9,7 @@ use crate::calendar::Zone;
 use crate::hold::{HeldLine, Hold};
 use crate::ledger;
 use crate::pot::{self, Pot};
+use crate::rate;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
@@ -118,7 +119,14 @@ pub(crate) fn of_line(tx: &mut Tx<'_>, hold: &HoldId, line: &str, period: &str) 
 ///
 /// INVARIANT (ceiling): what was held on Monday and is charged on Tuesday is Tuesday's. A ceiling that was taken away since is left.
 pub(crate) fn bring_to_now(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine) -> Result<Option<Window>, DbError> {
-    for old in of_line(tx, &hold.id, &line.line, &line.period)? {
+    let windows = of_line(tx, &hold.id, &line.line, &line.period)?;
+    let kept = if windows.is_empty() { Vec::new() } else { rate::of_line(tx, &hold.id, &line.line, &line.period)? };
+    // What a line counts in a currency, by the rate that it was set aside by.
+    let counted = |currency: Currency| {
+        let kept = || kept.iter().find(|kept| kept.rate.to == currency).map(|kept| kept.held);
+        if currency == line.amount.currency() { Some(line.amount) } else { kept() }
+    };
+    for old in windows {
         let rule = &old.rule;
         let now = match read::find(tx, &rule.organisation, rule.scope, &rule.subject, rule.period)? {
             Some(rule) => open_for(tx, env, &rule, env.now())?,
@@ -128,17 +136,20 @@ pub(crate) fn bring_to_now(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldL
             continue;
         }
         if let Some(now) = &now {
-            if now.currency() != line.amount.currency() || !pot::reserve(tx, env, now, line.amount, hold.id.as_str())? {
+            let Some(amount) = counted(now.currency()) else { return Ok(Some(now.clone())) };
+            if !pot::reserve(tx, env, now, amount, hold.id.as_str())? {
                 return Ok(Some(now.clone()));
             }
             notes(tx, [Note { hold: &hold.id, line: &line.line, period: &line.period, window: now }])?;
         }
-        leave(tx, env, &hold.id, &line.line, &line.period, &old, line.amount)?;
+        let lost = || DbError::Corrupt(format!("`{}` counts against `{}` by no rate", hold.id, old.id));
+        let held = counted(old.currency()).ok_or_else(lost)?;
+        leave(tx, env, &hold.id, &line.line, &line.period, &old, held)?;
     }
     Ok(None)
 }
 
-/// A line that is set aside counts in a window no longer.
+/// A line that is set aside counts in a window no longer. The amount is what it counts there.
 pub(super) fn leave(
     tx: &mut Tx<'_>,
     env: &Env,

@@ -157,10 +157,13 @@ fn refused(
 ) -> Result<Done<Receipt>, ChargeError> {
     insert(tx, env, entry, None, ChargeState::Refused, Some(refusal))?;
     let organisation = entry.hold.map(|hold| &hold.spender.organisation);
+    let renewal = refusal.is_of_renewal(entry.ask.period.is_some());
     let insert = "insert into spend_dispute (charge, provider, organisation, code, at) values ($1, $2, $3, $4, $5)";
-    tx.execute(insert, params![entry.id, entry.provider, organisation, refusal.code(), env.now()])?;
+    if !renewal {
+        tx.execute(insert, params![entry.id, entry.provider, organisation, refusal.code(), env.now()])?;
+    }
     let mut event = Event::new(permit.verb(), Outcome::Refused(refusal.code().to_owned()), permit.caller(), entry.id.as_str())
-        .with(json!({"amount": entry.ask.amount, "quote": entry.ask.quote, "line": entry.ask.line, "dispute": true}));
+        .with(json!({"amount": entry.ask.amount, "quote": entry.ask.quote, "line": entry.ask.line, "dispute": !renewal, "renewal_refused": renewal}));
     if let (Some(hold), Some(token)) = (entry.hold, entry.token) {
         event = event.in_organisation(&hold.spender.organisation).related([
             hold.id.as_str(),

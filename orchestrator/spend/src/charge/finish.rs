@@ -81,7 +81,7 @@ fn declined(
         set_line(tx, hold, line, "open")?;
     } else {
         // The hold was given back while the rail was asked; this line follows now.
-        share::release(tx, env, hold, line, line.amount, charge.id.as_str())?;
+        share::release(tx, env, hold, line, charge.id.as_str())?;
         set_line(tx, hold, line, "released")?;
     }
     end(tx, env, charge, ChargeState::Declined, Some(code), Some(&message), None)?;

@@ -6,6 +6,7 @@ use purser_values::{Env, Money, Month};
 use super::{ChargeAsk, Refusal};
 use crate::hold::{self, HeldLine, Hold, LineState};
 use crate::quote::Recurs;
+use crate::rate::{self, Kept, Rate};
 use crate::room::{Need, Reach};
 use crate::{ceiling, renewal, share};
 
@@ -87,10 +88,11 @@ fn bring_to_month(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, mont
         return Ok(Err(Refusal::NotDue));
     }
     let shares = share::of_hold(tx, &hold.id)?;
-    let need = Need { facts: hold.facts(&shares), at: env.now(), reach: Reach::Month };
-    if share::reserve(tx, env, &need, line.amount, hold.id.as_str())?.is_err() {
-        return Ok(Err(Refusal::CapReached));
-    }
+    let kept: Vec<Rate> = rate::of_line(tx, &hold.id, &line.line, &line.period)?.into_iter().map(|kept| kept.rate).collect();
+    let need = Need { reach: Reach::Month, kept: &kept, ..hold.need(&shares, env.now()) };
+    let Ok(taking) = share::reserve(tx, env, &need, line.amount, hold.id.as_str())? else { return Ok(Err(Refusal::CapReached)) };
+    let of = |rate| Kept { hold: &hold.id, line: &line.line, period: &line.period, amount: line.amount, rate };
+    rate::keep(tx, taking.rates.iter().map(of))?;
     share::release_month(tx, env, hold, line, hold.id.as_str())?;
     let update = "update spend_hold_line set month = $4 where hold = $1 and line = $2 and period = $3";
     tx.execute(update, params![hold.id, line.line, line.period, month])?;

@@ -1,4 +1,5 @@
-//! Why a charge is refused before the rail is asked. Each is a dispute: the provider asked for what was not agreed.
+//! Why a charge is refused before the rail is asked. Each is a dispute, because the provider asked for what was not agreed; but for a
+//! renewal that was agreed and that we refuse, since nothing could be set aside for it.
 
 /// In the order in which they are looked at, so that one request always gets the same answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -47,6 +48,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether the provider asked for a further period as it may, and it is us who find no room for it.
+    #[must_use]
+    pub const fn is_of_renewal(self, names_period: bool) -> bool {
+        names_period && matches!(self, Self::NotReserved | Self::CapReached | Self::CeilingReached)
+    }
+
     #[must_use]
     pub const fn code(self) -> &'static str {
         match self {

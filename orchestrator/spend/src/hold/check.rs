@@ -5,14 +5,14 @@ use std::collections::BTreeSet;
 use purser_authority::Denied;
 use purser_db::{DbError, Tx};
 use purser_values::id::AgentId;
-use purser_values::{Env, Money, Timestamp};
+use purser_values::{Env, Money};
 
 use super::{HoldError, Purchase};
 use crate::ceiling::Rule;
 use crate::method::{self, PaymentMethod};
 use crate::pot::Pot as _;
 use crate::quote::Recurs;
-use crate::room::{Ceiling, Full, Need, Reach, Room};
+use crate::room::{Ceiling, Full, Room};
 use crate::{freeze, limits};
 
 /// Everything that stands against the purchase, for a preflight that names all of it at once. Sets nothing aside.
@@ -26,9 +26,9 @@ pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<H
     let frozen = freeze::frozen_of(tx, &shares.iter().map(|share| share.agent.clone()).collect())?;
     let mut found = before_cap(purchase, method.as_ref(), &frozen);
     let Ok(total) = sum(purchase) else { return Ok(found) };
-    let need = Need { facts: purchase.facts(&shares), at: env.now(), reach: Reach::All };
+    let need = purchase.need(&shares, env.now());
     let room = Room::look(tx, std::slice::from_ref(&need))?;
-    found.extend(room.against(&need, total).into_iter().map(|full| refusal(purchase, full, total)));
+    found.extend(room.against(&need, &purchase.parts()).into_iter().map(|full| refusal(purchase, full, total)));
     Ok(found)
 }
 
@@ -79,37 +79,44 @@ pub fn sum(purchase: &Purchase) -> Result<Money, HoldError> {
 }
 
 pub fn refusal(purchase: &Purchase, full: Full, asked: Money) -> HoldError {
-    let rest = |left: i64| Money::from_minor(left.max(0), asked.currency());
+    let rest = |left: i64, ceiling: Money| Money::from_minor(left.max(0), ceiling.currency());
+    let limits_url = || purchase.limits_url.clone();
+    let ceiling_currency = |rule: Rule| HoldError::CeilingCurrency {
+        have: rule.amount.currency(),
+        rule: Box::new(rule),
+        asked: asked.currency(),
+        limits_url: limits_url(),
+    };
     match full {
         Full::Stopped => HoldError::Stopped { currency: asked.currency() },
-        Full::NoCap => HoldError::NoCap { limits_url: purchase.limits_url.clone() },
+        Full::NoCap => HoldError::NoCap { limits_url: limits_url() },
+        Full::Rate(rate) => HoldError::RateNotInForce { rate, limits_url: limits_url() },
         Full::Purchase(rule) => {
-            let room = rule.amount.minor();
-            ceiling_refusal(purchase, rule, room, None, asked)
+            let left = rule.amount;
+            HoldError::CeilingReached { rule: Box::new(rule), left, asked, resets_at: None, limits_url: limits_url() }
         }
-        Full::Currency(Ceiling::Window(window)) => ceiling_refusal(purchase, window.rule, 0, window.ends, asked),
-        Full::Reached(Ceiling::Window(window), left) => ceiling_refusal(purchase, window.rule, left, window.ends, asked),
-        Full::Currency(ceiling) => HoldError::Currency { cap: ceiling.currency(), asked: asked.currency() },
+        Full::PurchaseCurrency(rule) => ceiling_currency(rule),
+        Full::Currency(Ceiling::Window(window)) => ceiling_currency(window.rule),
+        Full::Reached(Ceiling::Window(window), left) => HoldError::CeilingReached {
+            left: rest(left, window.rule.amount),
+            rule: Box::new(window.rule),
+            asked,
+            resets_at: window.ends,
+            limits_url: limits_url(),
+        },
+        Full::Currency(ceiling) => HoldError::Currency { cap: ceiling.currency(), asked: asked.currency(), limits_url: limits_url() },
         Full::Reached(Ceiling::Month(book), left) => HoldError::CapReached {
             agent: above(purchase, &book.spender.agent),
             cap: book.cap,
-            left: rest(left),
+            left: rest(left, book.cap),
             asked,
             resets_at: book.month.end(),
-            limits_url: purchase.limits_url.clone(),
+            limits_url: limits_url(),
         },
         Full::Reached(Ceiling::Life(total), left) => {
-            HoldError::TotalReached { grant: total.grant, total: total.amount, left: rest(left), asked }
+            HoldError::TotalReached { grant: total.grant, total: total.amount, left: rest(left, total.amount), asked }
         }
     }
-}
-
-fn ceiling_refusal(purchase: &Purchase, rule: Rule, room: i64, resets_at: Option<Timestamp>, asked: Money) -> HoldError {
-    if rule.amount.currency() != asked.currency() {
-        return HoldError::CeilingCurrency { have: rule.amount.currency(), rule: Box::new(rule), asked: asked.currency() };
-    }
-    let (left, limits_url) = (Money::from_minor(room.max(0), asked.currency()), purchase.limits_url.clone());
-    HoldError::CeilingReached { rule: Box::new(rule), left, asked, resets_at, limits_url }
 }
 
 /// The agent whose ceiling it is, when it is not the buyer's own.

@@ -10,9 +10,9 @@ use purser_values::{Env, Money, Sha256Digest};
 use serde_json::json;
 
 use super::{Hold, HoldError, HoldState, Purchase, check, read, write};
-use crate::ceiling::Window;
 use crate::method::{self, PaymentMethod};
-use crate::room::{Need, Reach, Room};
+use crate::rate::Rate;
+use crate::room::{Need, Room, Taking};
 use crate::share::Share;
 use crate::{freeze, limits, spender};
 
@@ -38,11 +38,7 @@ pub fn place(tx: &mut Tx<'_>, env: &Env, permit: &Permit<ResourceAdd>, purchase:
 pub fn place_all(tx: &mut Tx<'_>, env: &Env, asks: &[Ask<'_>]) -> Result<Vec<Result<Done<Hold>, HoldError>>, DbError> {
     let env = &env.still();
     let shares: Vec<Vec<Share>> = asks.iter().map(|(_, purchase)| purchase.shares()).collect();
-    let needs: Vec<Need<'_>> = asks
-        .iter()
-        .zip(&shares)
-        .map(|((_, purchase), shares)| Need { facts: purchase.facts(shares), at: env.now(), reach: Reach::All })
-        .collect();
+    let needs: Vec<Need<'_>> = asks.iter().zip(&shares).map(|((_, purchase), shares)| purchase.need(shares, env.now())).collect();
     let mut desk = Desk::load(tx, asks, &shares)?;
     // Everything may have been answered before, and then no ceiling matters.
     let mut room = if desk.first.len() == asks.len() { Room::default() } else { Room::load(tx, &needs)? };
@@ -51,9 +47,9 @@ pub fn place_all(tx: &mut Tx<'_>, env: &Env, asks: &[Ask<'_>]) -> Result<Vec<Res
     for (n, ask) in asks.iter().enumerate() {
         answers.push(desk.decide(env, *ask, &needs[n], &mut room).map(|decided| match decided {
             Decided::Before(hold) => Done::quiet(hold),
-            Decided::Now(hold, digest, windows) => {
-                let event = event(ask, &hold);
-                placed.push(Placed { hold: hold.clone(), digest, windows, purchase: ask.1, shares: &shares[n] });
+            Decided::Now(hold, digest, taking) => {
+                let event = event(ask, &hold, &taking.rates);
+                placed.push(Placed { hold: hold.clone(), digest, taking, purchase: ask.1, shares: &shares[n] });
                 Done::with_event(hold, event)
             }
         }));
@@ -69,7 +65,7 @@ pub fn place_all(tx: &mut Tx<'_>, env: &Env, asks: &[Ask<'_>]) -> Result<Vec<Res
 pub struct Placed<'a> {
     pub hold: Hold,
     pub digest: Sha256Digest,
-    pub windows: Vec<Window>,
+    pub taking: Taking,
     pub purchase: &'a Purchase,
     pub shares: &'a [Share],
 }
@@ -77,7 +73,7 @@ pub struct Placed<'a> {
 enum Decided {
     /// The first answer to the key.
     Before(Hold),
-    Now(Hold, Sha256Digest, Vec<Window>),
+    Now(Hold, Sha256Digest, Taking),
 }
 
 /// What was read for all purchases of the write, with what it decided so far.
@@ -112,20 +108,20 @@ impl<'a> Desk<'a> {
         let method = method.ok_or_else(|| check::no_method(purchase))?;
         let total = check::sum(purchase)?;
         let id = HoldId::mint(env);
-        let windows = room.take(need, total, id.as_str()).map_err(|full| check::refusal(purchase, full, total))?;
+        let taking = room.take(need, &purchase.parts(), id.as_str()).map_err(|full| check::refusal(purchase, full, total))?;
         let hold = record(env, purchase, id, total, method.id.clone());
         self.first.insert(key, (hold.clone(), digest));
-        Ok(Decided::Now(hold, digest, windows))
+        Ok(Decided::Now(hold, digest, taking))
     }
 }
 
-fn event((permit, purchase): &Ask<'_>, hold: &Hold) -> Event {
+fn event((permit, purchase): &Ask<'_>, hold: &Hold, rates: &[Rate]) -> Event {
     Event::done("purchase_hold", permit.caller(), hold.id.as_str())
         .in_organisation(&purchase.spender.organisation)
         .related([purchase.resource.as_str(), purchase.grant.as_str(), purchase.spender.agent.as_str(), purchase.quote.id.as_str()])
         .with(json!({
             "amount": hold.amount, "provider": purchase.provider, "project": purchase.project, "quote": purchase.quote.id,
-            "quote_digest": purchase.quote.digest, "irreversible": purchase.quote.irreversible,
+            "quote_digest": purchase.quote.digest, "irreversible": purchase.quote.irreversible, "rates": rates,
         }))
 }
 
@@ -150,6 +146,7 @@ fn record(env: &Env, purchase: &Purchase, id: HoldId, amount: Money, payment_met
         amount,
         quote_id: purchase.quote.id.clone(),
         quote_digest: purchase.quote.digest,
+        irreversible: purchase.quote.irreversible,
         state: HoldState::Open,
         created_at: env.now(),
         expires_at: env.now().plus_secs(limits::HOLD_LIFE_S),

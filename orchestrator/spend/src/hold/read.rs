@@ -82,6 +82,7 @@ fn hold_row(row: &Row) -> Result<Hold, DbError> {
         amount: Money::from_minor(row.get("amount")?, row.parse("currency")?),
         quote_id: row.get("quote_id")?,
         quote_digest: row.get("quote_digest")?,
+        irreversible: row.get("irreversible")?,
         state: row.parse("state")?,
         created_at: row.get("created_at")?,
         expires_at: row.get("expires_at")?,

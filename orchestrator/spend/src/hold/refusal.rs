@@ -8,6 +8,7 @@ use purser_values::{Currency, Money, Timestamp};
 use serde_json::{Value, json};
 
 use crate::ceiling::Rule;
+use crate::rate::Rate;
 
 #[derive(Debug, thiserror::Error)]
 pub enum HoldError {
@@ -24,7 +25,7 @@ pub enum HoldError {
     #[error("nobody has set a cap for this agent, so it may not spend")]
     NoCap { limits_url: String },
     #[error("the price is in {asked} and the cap in {cap}")]
-    Currency { cap: Currency, asked: Currency },
+    Currency { cap: Currency, asked: Currency, limits_url: String },
     /// `agent` is whose cap it is, when it is that of an agent above the buyer.
     #[error("the purchase of {asked} passes the cap of {cap} a month{}: {left} is left until {resets_at}", of(agent.as_ref()))]
     CapReached { agent: Option<AgentId>, cap: Money, left: Money, asked: Money, resets_at: Timestamp, limits_url: String },
@@ -33,13 +34,19 @@ pub enum HoldError {
     #[error("the purchase of {asked} passes the ceiling of {rule}: {left} is left{}", until(resets_at.as_ref()))]
     CeilingReached { rule: Box<Rule>, left: Money, asked: Money, resets_at: Option<Timestamp>, limits_url: String },
     #[error("the price is in {asked} and the ceiling of {rule} in {have}")]
-    CeilingCurrency { rule: Box<Rule>, have: Currency, asked: Currency },
+    CeilingCurrency { rule: Box<Rule>, have: Currency, asked: Currency, limits_url: String },
+    #[error("the price counts at a stated rate ({rate}), which is in force from {} until {} only", rate.valid_from, rate.valid_until)]
+    RateNotInForce { rate: Box<Rate>, limits_url: String },
     #[error("the books in {currency} do not add up, and nothing is set aside until the operator has looked")]
     Stopped { currency: Currency },
     #[error("the idempotency key was used for another purchase")]
     KeyReused,
     #[error(transparent)]
     Store(#[from] DbError),
+}
+
+fn no_rate(have: Currency, asked: Currency, limits_url: &str) -> String {
+    format!("choose a service that is priced in {have}, or have an owner state a rate from {asked} to {have} at {limits_url}")
 }
 
 fn of(agent: Option<&AgentId>) -> String {
@@ -64,6 +71,7 @@ impl PublicError for HoldError {
             Self::TotalReached { .. } => "total_reached",
             Self::CeilingReached { .. } => "ceiling_reached",
             Self::CeilingCurrency { .. } => "ceiling_currency",
+            Self::RateNotInForce { .. } => "rate_not_in_force",
             Self::Stopped { .. } => "ledger_stopped",
             Self::KeyReused => "idempotency_key_reused",
             Self::Store(e) => e.code(),
@@ -80,6 +88,7 @@ impl PublicError for HoldError {
             | Self::TotalReached { .. }
             | Self::CeilingReached { .. }
             | Self::CeilingCurrency { .. }
+            | Self::RateNotInForce { .. }
             | Self::Stopped { .. } => Kind::Payment,
             Self::KeyReused => Kind::Conflict,
             Self::Store(e) => e.kind(),
@@ -96,7 +105,7 @@ impl PublicError for HoldError {
                 Some(format!("ask your person to look at {card_url}: they can allow charges there again"))
             }
             Self::NoCap { limits_url } => Some(format!("an owner or admin can set a cap at {limits_url}")),
-            Self::Currency { .. } => Some("choose a service that is priced in the cap's currency".to_owned()),
+            Self::Currency { cap, asked, limits_url } => Some(no_rate(*cap, *asked, limits_url)),
             Self::CapReached { limits_url, .. } => Some(format!("an owner or admin can raise the cap at {limits_url}; an agent cannot")),
             Self::TotalReached { .. } => {
                 Some("run `purser login` to ask your person for a new grant; a grant's total is never raised".to_owned())
@@ -104,7 +113,10 @@ impl PublicError for HoldError {
             Self::CeilingReached { limits_url, .. } => {
                 Some(format!("an owner or admin can raise the ceiling at {limits_url}; an agent cannot"))
             }
-            Self::CeilingCurrency { have, .. } => Some(format!("choose a service that is priced in {have}")),
+            Self::CeilingCurrency { have, asked, limits_url, .. } => Some(no_rate(*have, *asked, limits_url)),
+            Self::RateNotInForce { rate, limits_url } => {
+                Some(format!("an owner can state today's rate from {} to {} at {limits_url}; an agent cannot", rate.from, rate.to))
+            }
             Self::Stopped { .. } => {
                 Some("the operator looks with `purser ledger check` and goes on with `purser ledger acknowledge`".to_owned())
             }
@@ -124,7 +136,15 @@ impl PublicError for HoldError {
                 "ceiling": rule, "left": left, "asked": asked, "resets_at": resets_at,
                 "who_can_raise": ["owner", "admin"], "raise_url": limits_url,
             })),
-            Self::CeilingCurrency { rule, asked, .. } => Some(json!({"ceiling": rule, "asked_currency": asked})),
+            Self::CeilingCurrency { rule, asked, limits_url, .. } => {
+                Some(json!({"ceiling": rule, "asked_currency": asked, "who_can_state_a_rate": ["owner"], "rate_url": limits_url}))
+            }
+            Self::Currency { cap, asked, limits_url } => Some(json!({
+                "cap_currency": cap, "asked_currency": asked, "who_can_state_a_rate": ["owner"], "rate_url": limits_url,
+            })),
+            Self::RateNotInForce { rate, limits_url } => {
+                Some(json!({"rate": rate, "who_can_state_a_rate": ["owner"], "rate_url": limits_url}))
+            }
             Self::NoCap { limits_url } => Some(json!({"who_can_raise": ["owner", "admin"], "raise_url": limits_url})),
             Self::NoPaymentMethod { card_url } | Self::PaymentDisputed { card_url } => {
                 Some(json!({"who_can_change": ["owner", "admin", "billing"], "card_url": card_url}))

@@ -36,7 +36,7 @@ pub fn release(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &HoldId) -> Resu
 pub(super) fn give_back(tx: &mut Tx<'_>, env: &Env, hold: &Hold) -> Result<Money, DbError> {
     let mut sum = Money::zero(hold.amount.currency());
     for line in lines(tx, hold)?.into_iter().filter(|line| line.state == LineState::Open) {
-        share::release(tx, env, hold, &line, line.amount, hold.id.as_str())?;
+        share::release(tx, env, hold, &line, hold.id.as_str())?;
         let update = "update spend_hold_line set state = 'released' where hold = $1 and line = $2 and period = $3 and state = 'open'";
         if tx.execute(update, params![hold.id, line.line, line.period])? != 1 {
             return Err(DbError::Corrupt(format!("a line of `{}` was released twice", hold.id)));

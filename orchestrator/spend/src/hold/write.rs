@@ -8,14 +8,15 @@ use super::place::Placed;
 use super::{Hold, LineState};
 use crate::ceiling::{self, Note};
 use crate::quote::Recurs;
+use crate::rate::{self, Kept};
 use crate::{ledger, limits, share};
 
 /// The holds under their callers' keys, their chains, and the lines of their quotes for the first period with what they count in.
 pub fn holds(tx: &mut Tx<'_>, month: Month, placed: &[Placed<'_>]) -> Result<(), DbError> {
     let insert = "insert into spend_hold (id, organisation, agent, grant_id, provider, project, resource, payment_method,
                       currency, amount, quote_id, quote_digest, state, request_key, request_digest, created_at, expires_at,
-                      environment, categories)
-                  {values:text,text,text,text,text,text,text,text,text,int,text,text,text,text,text,int,int,text,text}
+                      environment, categories, irreversible)
+                  {values:text,text,text,text,text,text,text,text,text,int,text,text,text,text,text,int,int,text,text,int}
                   on conflict (agent, request_key) do nothing";
     let rows: Vec<Vec<Value>> = placed.iter().map(hold).collect();
     ledger::each_once(tx.execute_rows(insert, &rows)?, &rows)?;
@@ -24,20 +25,28 @@ pub fn holds(tx: &mut Tx<'_>, month: Month, placed: &[Placed<'_>]) -> Result<(),
     let mut notes = Vec::new();
     for one in placed {
         for line in &one.purchase.quote.lines {
-            notes.extend(one.windows.iter().map(|window| Note { hold: &one.hold.id, line: &line.id, period: "", window }));
+            notes.extend(one.taking.windows.iter().map(|window| Note { hold: &one.hold.id, line: &line.id, period: "", window }));
         }
     }
-    ceiling::notes(tx, notes)
+    ceiling::notes(tx, notes)?;
+    let mut kept = Vec::new();
+    for one in placed {
+        for line in &one.purchase.quote.lines {
+            let of = |rate| Kept { hold: &one.hold.id, line: &line.id, period: "", amount: line.amount, rate };
+            kept.extend(one.taking.rates.iter().map(of));
+        }
+    }
+    rate::keep(tx, kept)
 }
 
 fn hold(one: &Placed<'_>) -> Vec<Value> {
     let Hold { id, spender, grant, provider, project, resource, payment_method, amount, .. } = &one.hold;
     let (organisation, agent, currency, minor) = (&spender.organisation, &spender.agent, amount.currency(), amount.minor());
     let who = params![id, organisation, agent, grant, provider, project, resource, payment_method];
-    let Hold { quote_id, quote_digest, state, created_at, expires_at, environment, categories, .. } = &one.hold;
+    let Hold { quote_id, quote_digest, state, created_at, expires_at, environment, categories, irreversible, .. } = &one.hold;
     let (key, digest, state, categories) = (&one.purchase.key, one.digest, state.name(), json!(categories));
     let what = params![currency, minor, quote_id, quote_digest, state, key, digest, created_at, expires_at, environment, categories];
-    [who, what].concat()
+    [who, what, params![i64::from(*irreversible)]].concat()
 }
 
 fn lines(tx: &mut Tx<'_>, month: Month, placed: &[Placed<'_>]) -> Result<(), DbError> {

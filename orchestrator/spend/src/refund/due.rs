@@ -44,7 +44,14 @@ pub struct Due {
     pub amount: Money,
     pub state: DueState,
     pub since: Timestamp,
+    /// Until when it should have come back; after that it is a dispute.
+    pub until: Timestamp,
+    /// Why it is owed.
+    pub reason: &'static str,
 }
+
+/// The one reason for which money is owed without anybody asking: nobody got what was paid for.
+const UNDONE: &str = "order_undone";
 
 /// What people are told. The handler of the job knows the people of the organisation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -197,6 +204,8 @@ fn due(tx: &mut Tx<'_>, row: &Row) -> Result<Due, DbError> {
         amount: missing(tx, &charge)?,
         state: row.parse("state")?,
         since: row.get("since")?,
+        until: row.get("until")?,
+        reason: UNDONE,
     })
 }
 

@@ -11,6 +11,7 @@ use crate::book::Book;
 use crate::calendar::Zone;
 use crate::ceiling::{self, Window};
 use crate::pot::Pot as _;
+use crate::rate;
 use crate::reconcile;
 use crate::spender::Spender;
 use crate::total::Total;
@@ -43,7 +44,17 @@ impl Room {
         room.load_totals(tx, &whole)?;
         room.load_windows(tx, &whole)?;
         room.load_balances(tx, balances)?;
+        if room.mixes(needs) {
+            room.rates = rate::load(tx, &needs.iter().map(|need| need.facts.organisation).collect())?;
+        }
         Ok(room)
+    }
+
+    /// Whether anything may have to be converted: most writes know one currency, and read no rates.
+    fn mixes(&self, needs: &[Need<'_>]) -> bool {
+        let slots = self.slots.iter().map(|slot| slot.ceiling.currency());
+        let mut met = slots.chain(self.rules.values().flatten().map(|rule| rule.amount.currency()));
+        met.any(|currency| needs.iter().any(|need| need.currency != currency))
     }
 
     fn add(&mut self, ceiling: Ceiling, is_new: bool) -> usize {

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use purser_authority::action::{CapSet, ChargeCreate, PaymentMethodSet, RefundCreate, ResourceAdd};
+use purser_authority::action::{CapSet, ChargeCreate, PaymentMethodSet, RateSet as RateSetAction, RefundCreate, ResourceAdd};
 use purser_authority::{Action, Caller, Facts, Permit, Role, authorise};
 use purser_db::{Db, DbError, Migrations, Row, Tx, params};
 use purser_spend::ceiling::{self, CeilingSet};
@@ -11,13 +11,14 @@ use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
 use purser_spend::rail::sandbox::{SandboxCard, set_up};
 use purser_spend::rail::{RailOutcome, RefundOutcome};
+use purser_spend::rate::{self, Rate, RateError, RateSet, Ratio};
 use purser_spend::refund::{self, RefundAsk, RefundStep};
 use purser_spend::{Share, Spender, cap, freeze, method, token};
 use purser_values::error::PublicError;
 use purser_values::id::{AgentId, ChargeId, GrantId, HoldId, OrganisationId, PersonId, RefundId, ResourceId};
 use purser_values::{Currency, Env, Money, Secret, Sha256Digest, Timestamp};
 
-use super::op::{AGENTS, Act, FIRST_CAP_MINOR, Op, PROVIDERS, RULES, TOTAL_MINOR};
+use super::op::{AGENTS, Act, DEVIATION_BP, FIRST_CAP_MINOR, Op, PROVIDERS, RULES, TOTAL_MINOR, is_in_euros};
 use super::oracle::{Bucket, Name};
 
 const LOG: &str = "create table model_log (n {int} primary key, op {text} not null, outcome {text} not null){strict};
@@ -111,7 +112,7 @@ impl Ledger {
                     token: Secret::new(plain),
                     quote: format!("quo-{purchase}"),
                     line: line.to_string(),
-                    amount: usd(*minor),
+                    amount: of(*purchase, *minor),
                     remote_resource: None,
                     period: None,
                 };
@@ -154,11 +155,12 @@ impl Ledger {
                 }
             }
             Act::Refund { charge, provider, key, minor } => {
-                let select = "select id from spend_charge where provider = $1 and request_key = $2";
-                let Some(charge) = id::<ChargeId>(tx.query_opt(select, params![PROVIDERS[*provider], charge.to_string()])?)? else {
+                let select = "select id, currency from spend_charge where provider = $1 and request_key = $2";
+                let Some(row) = tx.query_opt(select, params![PROVIDERS[*provider], charge.to_string()])? else {
                     return Ok("none".to_owned());
                 };
-                let ask = RefundAsk { key: key.to_string(), charge, amount: usd(*minor), reason: "model".to_owned() };
+                let amount = Money::from_minor(*minor, row.parse("currency")?);
+                let ask = RefundAsk { key: key.to_string(), charge: row.parse("id")?, amount, reason: "model".to_owned() };
                 let step = refund::begin(tx, env, &permit::<RefundCreate>(env, &provider_caller(*provider)), &ask).map_err(refused)?.value;
                 Ok(match step {
                     RefundStep::Give(_) => "begun".to_owned(),
@@ -189,6 +191,27 @@ impl Ledger {
                 drop(ceiling::set(tx, env, &permit::<CapSet>(env, &self.owner(env)), &set).map_err(refused)?);
                 Ok("ok".to_owned())
             }
+            Act::Rate { per_10_000 } => {
+                let (permit, organisation) = (permit::<RateSetAction>(env, &self.owner(env)), self.organisation.clone());
+                let stated = per_10_000.map(|numerator| Rate {
+                    from: Currency::EUR,
+                    to: Currency::USD,
+                    ratio: Ratio { numerator, denominator: 10_000 },
+                    deviation_bp: DEVIATION_BP,
+                    source: "model".to_owned(),
+                    // The model's clocks jump by days; what is out of its time is another test's.
+                    valid_from: Timestamp::EPOCH,
+                    valid_until: env.now().plus_secs(399 * 86_400),
+                });
+                match stated {
+                    Some(rate) => drop(rate::set(tx, env, &permit, &RateSet { organisation, rate }).map_err(refused)?),
+                    None => match rate::remove(tx, &permit, &organisation, Currency::EUR, Currency::USD) {
+                        Ok(_) | Err(RateError::Unknown(..)) => {}
+                        Err(e) => return Err(refused(e)),
+                    },
+                }
+                Ok("ok".to_owned())
+            }
             Act::Freeze { agent, frozen } => {
                 freeze::apply(tx, &self.agents[*agent], *frozen, env.now())?;
                 Ok("ok".to_owned())
@@ -199,7 +222,7 @@ impl Ledger {
     fn purchase(&self, (agent, provider): (usize, usize), key: u64, minor: i64, lines: usize) -> Purchase {
         // The resource belongs to the key: a repetition is of the same purchase.
         let (named, _) = Env::test(Timestamp::EPOCH, key);
-        let line = |i: usize| Line { id: i.to_string(), description: "model".to_owned(), amount: usd(minor), recurs: Recurs::Once };
+        let line = |i: usize| Line { id: i.to_string(), description: "model".to_owned(), amount: of(key, minor), recurs: Recurs::Once };
         let above = Share { agent: self.agents[0].clone(), grant: self.grants[0].clone(), total: None };
         Purchase {
             spender: self.spender(agent),
@@ -316,7 +339,8 @@ store_of!(
     purser_spend::charge::ChargeError,
     purser_spend::refund::RefundError,
     purser_spend::cap::CapError,
-    purser_spend::ceiling::CeilingError
+    purser_spend::ceiling::CeilingError,
+    purser_spend::rate::RateError
 );
 
 fn answer(state: charge::ChargeState, code: Option<String>) -> String {
@@ -339,6 +363,11 @@ fn permit<A: Action>(env: &Env, caller: &Caller) -> Permit<A> {
 
 fn provider_caller(provider: usize) -> Caller {
     Caller::Provider { provider: PROVIDERS[provider].parse().unwrap() }
+}
+
+/// An amount in the currency of the purchase under this key.
+fn of(key: u64, minor: i64) -> Money {
+    Money::from_minor(minor, if is_in_euros(key) { Currency::EUR } else { Currency::USD })
 }
 
 fn usd(minor: i64) -> Money {

@@ -76,7 +76,19 @@ pub enum Act {
         agent: usize,
         frozen: bool,
     },
+    /// What a euro is in dollars, in ten-thousandths; or no rate any more.
+    Rate {
+        per_10_000: Option<i64>,
+    },
 }
+
+/// Whether the purchase under this key is priced in euros; every ceiling is in dollars.
+pub const fn is_in_euros(key: u64) -> bool {
+    key % 3 == 0
+}
+
+/// How much dearer than its rate a euro may turn out, in basis points.
+pub const DEVIATION_BP: i64 = 137;
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Op {
@@ -147,6 +159,7 @@ pub fn op(seed: u64, number: u64) -> Op {
         88..94 => Act::FinishRefund { refund: before(seed, number, &mut dice, &REFUND), provider, given: dice.below(4) > 0 },
         94..96 => Act::Cap { agent: dice.index(AGENTS), minor: dice.minor(30_000_00) },
         96..98 => rule_change(&mut dice),
+        98 if dice.below(3) == 0 => Act::Rate { per_10_000: (dice.below(8) > 0).then(|| 8_000 + dice.minor(6_000)) },
         98 => Act::Freeze { agent: dice.index(AGENTS), frozen: dice.below(6) == 0 },
         // An earlier one over again: a retry, or a duplicate on its way since long; now and then with another body.
         _ if number > RECENT => {

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use purser_spend::calendar::Period;
 use purser_values::Timestamp;
 
-use super::op::{AGENTS, Act, FIRST_CAP_MINOR, Op, RULES, TOTAL_MINOR};
+use super::op::{AGENTS, Act, DEVIATION_BP, FIRST_CAP_MINOR, Op, RULES, TOTAL_MINOR, is_in_euros};
 
 const HOLD_LIFE_S: i64 = 3600;
 
@@ -39,6 +39,8 @@ struct Hold {
     agent: usize,
     provider: usize,
     minor: i64,
+    /// What a euro was when it was set aside; a dollar is a dollar.
+    rate: i64,
     lines: Vec<(Line, i64, Vec<Name>)>,
     expires_s: i64,
     open: bool,
@@ -52,8 +54,10 @@ struct Charge {
     known: bool,
     state: &'static str,
     line: usize,
+    /// What is promised back, and what came back of that.
     given: i64,
     begun_s: i64,
+    back: i64,
 }
 
 #[derive(Clone, Debug)]
@@ -68,6 +72,7 @@ pub struct Oracle {
     caps: [i64; AGENTS],
     rules: [Option<i64>; RULES.len()],
     frozen: BTreeSet<usize>,
+    rate: Option<i64>,
     holds: BTreeMap<u64, Hold>,
     charges: BTreeMap<(usize, u64), Charge>,
     refunds: BTreeMap<(usize, u64), Refund>,
@@ -82,6 +87,7 @@ impl Oracle {
             caps: [FIRST_CAP_MINOR; AGENTS],
             rules: [None; RULES.len()],
             frozen: BTreeSet::new(),
+            rate: None,
             holds: BTreeMap::new(),
             charges: BTreeMap::new(),
             refunds: BTreeMap::new(),
@@ -102,6 +108,10 @@ impl Oracle {
             Act::FinishRefund { refund, provider, given } => self.finish_refund(*provider, *refund, *given).to_owned(),
             Act::Cap { agent, minor } => self.cap(now, *agent, *minor).to_owned(),
             Act::Ceiling { rule, minor } => self.ceiling(now, *rule, *minor).to_owned(),
+            Act::Rate { per_10_000 } => {
+                self.rate = *per_10_000;
+                "ok".to_owned()
+            }
             Act::Freeze { agent, frozen } => {
                 if *frozen {
                     self.frozen.insert(*agent)
@@ -125,7 +135,13 @@ impl Oracle {
         if Self::chain(agent).iter().any(|agent| self.frozen.contains(agent)) {
             return "agent_frozen";
         }
-        let sum = minor * i64::try_from(lines).unwrap();
+        let rate = match (is_in_euros(key), self.rate) {
+            (false, _) => Some(DOLLAR),
+            (true, rate) => rate,
+        };
+        // The first place that it would count in says so: an agent's cap.
+        let Some(rate) = rate else { return "cap_currency" };
+        let sum = counted(rate, minor) * i64::try_from(lines).unwrap();
         let mut names: Vec<(Name, i64)> =
             Self::chain(agent).into_iter().map(|payer| (Name::Book(payer, provider, month(now)), self.caps[payer])).collect();
         if agent == 2 {
@@ -153,7 +169,7 @@ impl Oracle {
         }
         let names: Vec<Name> = names.into_iter().map(|(name, _)| name).collect();
         let lines = vec![(Line::Open, minor, names); lines];
-        self.holds.insert(key, Hold { agent, provider, minor, lines, expires_s: now + HOLD_LIFE_S, open: true, token: "active" });
+        self.holds.insert(key, Hold { agent, provider, minor, rate, lines, expires_s: now + HOLD_LIFE_S, open: true, token: "active" });
         "ok"
     }
 
@@ -173,7 +189,7 @@ impl Oracle {
         if refusal.is_none() {
             self.holds.get_mut(&purchase).unwrap().lines[line].0 = Line::Charging;
         }
-        self.charges.insert((provider, key), Charge { body, known, state, line, given: 0, begun_s: now });
+        self.charges.insert((provider, key), Charge { body, known, state, line, given: 0, back: 0, begun_s: now });
         state.to_owned()
     }
 
@@ -201,6 +217,7 @@ impl Oracle {
         if minor > *amount {
             return Err("amount_over_line");
         }
+        let amount = &counted(hold.rate, *amount);
         let moved = self.moved(now, names, *amount)?;
         for (old, new) in names.iter().zip(&moved) {
             if Some(*old) != new.map(|(name, _)| name) {
@@ -249,6 +266,7 @@ impl Oracle {
         let (state, line, minor) = (charge.state, charge.line, charge.body.2);
         let hold = self.holds.get_mut(&charge.body.0).unwrap();
         let (_, amount, names) = hold.lines[line].clone();
+        let (amount, taken) = (counted(hold.rate, amount), counted(hold.rate, minor));
         let now = match (captured, hold.open) {
             (true, _) => Line::Charged,
             (false, true) => Line::Open,
@@ -261,7 +279,7 @@ impl Oracle {
                 bucket.held -= amount;
             }
             if captured {
-                bucket.captured += minor;
+                bucket.captured += taken;
             }
         }
         if captured {
@@ -282,7 +300,7 @@ impl Oracle {
             if *state == Line::Open {
                 *state = Line::Released;
                 for name in names {
-                    self.buckets.get_mut(name).unwrap().held -= *amount;
+                    self.buckets.get_mut(name).unwrap().held -= counted(hold.rate, *amount);
                 }
             }
         }
@@ -336,8 +354,12 @@ impl Oracle {
         let (charge, minor) = refund.body;
         let charge = self.charges.get_mut(&(provider, charge)).unwrap();
         if given {
-            for name in &self.holds[&charge.body.0].lines[charge.line].2 {
-                self.buckets.get_mut(name).unwrap().captured -= minor;
+            let hold = &self.holds[&charge.body.0];
+            let (before, after) = (charge.body.2 - charge.back, charge.body.2 - charge.back - minor);
+            let back = counted(hold.rate, before) - counted(hold.rate, after);
+            charge.back += minor;
+            for name in &hold.lines[charge.line].2 {
+                self.buckets.get_mut(name).unwrap().captured -= back;
             }
             self.paid -= minor;
         } else {
@@ -398,12 +420,13 @@ impl Oracle {
                         .iter()
                         .filter(|((at, _), refund)| (*at, refund.body.0, refund.state) == (hold.provider, *id, "succeeded"));
                     let kept = charge.body.2 - back.map(|(_, refund)| refund.body.1).sum::<i64>();
-                    fresh.captured = kept;
+                    fresh.captured = counted(hold.rate, kept);
                 } else {
+                    let amount = counted(hold.rate, *amount);
                     for old in names.extract_if(.., |name| matches!(name, Name::Window(of, _) if *of == rule)) {
-                        self.buckets.get_mut(&old).unwrap().held -= *amount;
+                        self.buckets.get_mut(&old).unwrap().held -= amount;
                     }
-                    fresh.held = *amount;
+                    fresh.held = amount;
                 }
                 let bucket = self.buckets.entry(target).or_insert(Bucket { limit, ..Bucket::default() });
                 bucket.held += fresh.held;
@@ -412,6 +435,19 @@ impl Oracle {
             }
         }
     }
+}
+
+/// The rate of what needs none.
+const DOLLAR: i64 = 0;
+
+/// What an amount counts in dollars: at the rate in ten-thousandths and what it may be dearer, rounded up to the cent.
+fn counted(rate: i64, minor: i64) -> i64 {
+    if rate == DOLLAR {
+        return minor;
+    }
+    let exact = i128::from(minor) * i128::from(rate) * i128::from(10_000 + DEVIATION_BP);
+    let cents = exact / 100_000_000;
+    i64::try_from(if exact % 100_000_000 > 0 { cents + 1 } else { cents }).unwrap()
 }
 
 /// The first moment of the month that holds the moment, in seconds.

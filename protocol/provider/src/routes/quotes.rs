@@ -2,7 +2,7 @@
 
 use axum::extract::{Request, State};
 use http::StatusCode;
-use purser_wire::error::Envelope;
+use purser_wire::error::{Envelope, code};
 use purser_wire::quote::QuoteRequest;
 
 use super::{Handled, Shared, resources};
@@ -20,6 +20,16 @@ pub async fn create<P: Provider, S: Store>(State(sdk): State<Shared<P, S>>, requ
         return Err(Refusal(ProviderError::unknown_service(body.service_id.as_str()), envelope));
     };
     sdk.schemas.check(service, &body.configuration).envelope(envelope)?;
+    if let Some(parties) = &body.parties
+        && (parties.provider != sdk.provider.manifest().name || parties.payer != call.account)
+    {
+        let mismatch = ProviderError::new(
+            StatusCode::BAD_REQUEST,
+            code::QUOTE_MISMATCH,
+            "the quote is asked for between others than us and this account",
+        );
+        return Err(Refusal(mismatch, envelope));
+    }
     // a quote costs nothing and moves nothing: a repeat may get another
     let quote = sdk.provider.quote_create(&call, body).await.envelope(envelope)?;
     Ok(json(StatusCode::OK, &quote))

@@ -67,6 +67,7 @@ async fn upgrade(
         configuration: Map::new(),
         project_id: None,
         resource_id: Some((&found.id).into()),
+        parties: None,
     };
     let sealed = cloud.keyring.seal(&cloud.env, &seal_purpose(&found.id), token.expose().as_bytes());
     let sealed = sealed.map_err(|e| ProviderError::internal(&e))?;

@@ -86,6 +86,7 @@ impl Payment {
             configuration: request.configuration.clone(),
             project_id: request.project_id.clone(),
             resource_id: None,
+            parties: None,
         };
         let token = request.payment_credentials.as_ref().and_then(PaymentCredentials::token).cloned();
         let mismatch = || ProviderError::new(StatusCode::BAD_REQUEST, code::QUOTE_MISMATCH, "there is no such quote; ask for one");

@@ -133,6 +133,8 @@ struct ProviderView {
     display: String,
     cap: String,
     on: bool,
+    /// What cannot be undone once it is bought, in words.
+    last: String,
     terms: Vec<TermsSeen>,
 }
 
@@ -236,6 +238,7 @@ fn agent_view(front: &Front, may_add_card: bool, asked: &AskedScope, facts: &Con
         display: p.display.clone(),
         cap: text(&format!("cap_{}", p.name), asked.caps.get(&p.name).map(|cap| cap.decimal()).unwrap_or_default()),
         on: on("provider", p.name.as_str()),
+        last: p.irreversible.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
         terms: p.terms.clone(),
     });
     AgentView {
