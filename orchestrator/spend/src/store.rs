@@ -1,6 +1,7 @@
 //! The tables of this room. Each file reads and writes the tables it is named after; nobody else does.
 
 mod budgets;
+mod credits;
 
 use purser_db::Migrations;
 
@@ -238,5 +239,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         budgets::BUDGETS,
         DIFFERENCES,
         FOR_GOOD,
+        credits::CREDITS,
     ],
 };

@@ -23,7 +23,7 @@ use purser_spend::refund::due;
 use purser_spend::{Spender, token};
 use purser_values::error::Kind;
 use purser_values::id::{AccountId, AgentId, ApprovalId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
-use purser_values::{Env, Secret};
+use purser_values::{Env, Money, Secret};
 use purser_vault::DeliverError;
 use purser_wire::catalog::Period;
 use purser_wire::manifest::Extension;
@@ -151,8 +151,10 @@ fn permit(tx: &mut Tx<'_>, app: &App, caller: &Caller, row: &Resource) -> Result
 }
 
 async fn open_account(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, StepError> {
-    let (_, provider) = parts(&app, &state).await?;
+    let (row, provider) = parts(&app, &state).await?;
     let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
+    // A credit that was approved and waited for the account is there for the first purchase already.
+    crate::credits::redeem_waiting(&app, &row.organisation, &provider, &opened.access).await?;
     state.account = Some(opened.id);
     Ok(state)
 }
@@ -278,6 +280,7 @@ impl Bought {
             categories: self.categories.clone(),
             resource: row.id.clone(),
             quote: accepted(&self.quote)?,
+            by_credit: by_credit(&self.quote),
             irreversible_allowed,
             key: self.key.clone(),
             limits_url: app.page("/limits"),
@@ -589,7 +592,12 @@ fn token_aad(resource: &ResourceId) -> String {
     format!("payment_token/{resource}")
 }
 
-/// The quote in the ledger's words.
+/// The whole price of each line that a credit at the provider pays a part of.
+fn by_credit(quote: &Quote) -> BTreeMap<String, Money> {
+    quote.lines.iter().filter(|line| line.credit_minor > 0).map(|line| (line.id.to_string(), line.amount)).collect()
+}
+
+/// The quote in the ledger's words: of each line what the token may be charged.
 fn accepted(quote: &Quote) -> Result<AcceptedQuote, OpError> {
     let line = |line: &purser_wire::quote::QuoteLine| {
         let recurs = match line.period {
@@ -599,7 +607,7 @@ fn accepted(quote: &Quote) -> Result<AcceptedQuote, OpError> {
             Period::Metered => Recurs::Metered,
             Period::Other(_) => return Err(OpError::Invalid("the quote has a period that is not known".to_owned())),
         };
-        Ok(Line { id: line.id.to_string(), description: line.description.clone(), amount: line.amount, recurs })
+        Ok(Line { id: line.id.to_string(), description: line.description.clone(), amount: line.charged(), recurs })
     };
     Ok(AcceptedQuote {
         id: quote.id.to_string(),
