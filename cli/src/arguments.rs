@@ -8,7 +8,10 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-pub use money::{Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, OfWebhook, Over, Rate, RateSet, Webhook, WebhookAdd};
+pub use money::{
+    Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, CreditApply, CreditShow, Credits, OfWebhook, Over, Rate, RateSet, Webhook,
+    WebhookAdd,
+};
 pub use operator::{
     Backup, KeysCommand, KeysRotate, LedgerCommand, OfOrganisation, OfPerson, OrganisationCommand, PersonCommand, Restore, SsoForget,
 };
@@ -110,6 +113,9 @@ pub enum Command {
     /// What people plan to spend, and what happens at which part of it
     #[command(subcommand)]
     Budget(Budget),
+    /// What providers give to be spent there, before the card pays
+    #[command(subcommand)]
+    Credits(Credits),
     /// What was told about money, and where it went
     #[command(subcommand)]
     Alert(Alert),
@@ -616,6 +622,9 @@ impl Command {
             Self::Billing(Billing::Update(_)) => "billing update",
             Self::Billing(Billing::Rate(Rate::Show)) => "billing rate show",
             Self::Billing(Billing::Rate(Rate::Set(_))) => "billing rate set",
+            Self::Credits(Credits::List) => "credits list",
+            Self::Credits(Credits::Apply(_)) => "credits apply",
+            Self::Credits(Credits::Show(_)) => "credits show",
             Self::Budget(Budget::List) => "budget list",
             Self::Budget(Budget::Set(_)) => "budget set",
             Self::Budget(Budget::Remove(_)) => "budget remove",

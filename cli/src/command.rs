@@ -11,6 +11,7 @@ mod budget;
 mod catalog;
 mod check_config;
 mod conformance;
+mod credits;
 mod deploy;
 mod env;
 mod init;
@@ -36,7 +37,7 @@ mod workload;
 use serde_json::Value;
 
 use crate::arguments::{
-    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, KeysCommand, LedgerCommand, OrganisationCommand, PersonCommand, Rate,
+    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, Credits, KeysCommand, LedgerCommand, OrganisationCommand, PersonCommand, Rate,
     Terms, Webhook,
 };
 use crate::context::Context;
@@ -77,6 +78,9 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Budget(Budget::List) => budget::list_all(context).await,
         Command::Budget(Budget::Set(arguments)) => budget::set(context, arguments).await,
         Command::Budget(Budget::Remove(arguments)) => budget::remove(context, arguments).await,
+        Command::Credits(Credits::List) => credits::list_all(context).await,
+        Command::Credits(Credits::Apply(arguments)) => credits::apply(context, arguments).await,
+        Command::Credits(Credits::Show(arguments)) => credits::show(context, arguments).await,
         Command::Alert(Alert::List) => alert::list_all(context).await,
         Command::Webhook(Webhook::List) => webhook::list_all(context).await,
         Command::Webhook(Webhook::Add(arguments)) => webhook::add(context, arguments).await,

@@ -6,6 +6,10 @@ mod world;
 
 #[path = "billing/crash.rs"]
 mod crash;
+#[path = "billing/credits.rs"]
+mod credits;
+#[path = "billing/credits_once.rs"]
+mod credits_once;
 #[path = "billing/history.rs"]
 mod history;
 #[path = "billing/month.rs"]

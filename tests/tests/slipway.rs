@@ -7,6 +7,8 @@ mod api;
 mod billing;
 #[path = "slipway/conformance.rs"]
 mod conformance;
+#[path = "slipway/credits.rs"]
+mod credits;
 #[path = "slipway/linking.rs"]
 mod linking;
 #[path = "slipway/orders.rs"]

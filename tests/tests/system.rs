@@ -17,6 +17,8 @@ mod client_document;
 mod confine;
 #[path = "system/crash.rs"]
 mod crash;
+#[path = "system/credits.rs"]
+mod credits;
 #[path = "system/delegation.rs"]
 mod delegation;
 #[path = "system/freeze.rs"]

@@ -212,6 +212,10 @@ registry! {
     AlertId = Alert "alr";
     /// What an organisation means to spend on something in a period.
     BudgetId = Budget "bdg";
+    /// An organisation's application for a provider's credit.
+    CreditApplicationId = CreditApplication "cra";
+    /// Cloud side: a credit that was redeemed.
+    CreditId = Credit "crd";
     /// An address that an organisation wants to be told at.
     WebhookId = Webhook "whk";
     /// A message to a person.

@@ -148,6 +148,30 @@ name!(
     ResourceName, "a resource name", "1 to 48 lower-case letters, digits and hyphens, no hyphen at either end", |s| slug(s, 48)
 );
 
+/// Domains whose mailboxes ignore dots in their names.
+const DOTLESS: [&str; 2] = ["gmail.com", "googlemail.com"];
+
+impl Email {
+    /// The domain.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
+    /// One spelling for all that reach the same mailbox: without what follows a `+`, and without dots where the mailbox ignores them. For
+    /// recognising somebody again, never for writing to them.
+    #[must_use]
+    pub fn canonical(&self) -> String {
+        let (mailbox, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
+        let plain = mailbox.split_once('+').map_or(mailbox, |(plain, _)| plain);
+        let plain = if plain.is_empty() { mailbox } else { plain };
+        if DOTLESS.contains(&domain) {
+            return format!("{}@{}", plain.replace('.', ""), DOTLESS[0]);
+        }
+        format!("{plain}@{domain}")
+    }
+}
+
 /// A service of a provider: `slipway/workers:paid`.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
@@ -200,6 +224,20 @@ mod tests {
         for bad in ["", "ada", "@x.test", "ada@", "a b@x.test", "ada@x..test", "a\r\nbcc:x@y.test"] {
             assert!(bad.parse::<Email>().is_err(), "`{bad}` was taken");
         }
+    }
+
+    #[test]
+    fn one_mailbox_has_one_canonical_spelling() {
+        let canonical = |text: &str| text.parse::<Email>().unwrap().canonical();
+        for (text, expected) in [
+            ("Ada+news@Example.test", "ada@example.test"),
+            ("a.d.a@example.test", "a.d.a@example.test"),
+            ("A.d.a+x@googlemail.com", "ada@gmail.com"),
+            ("+x@example.test", "+x@example.test"),
+        ] {
+            assert_eq!(canonical(text), expected, "{text}");
+        }
+        assert_eq!("ada@example.test".parse::<Email>().unwrap().domain(), "example.test");
     }
 
     #[test]

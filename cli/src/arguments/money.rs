@@ -1,5 +1,7 @@
 //! What is typed about limits, budgets and who is told of them.
 
+use std::path::PathBuf;
+
 use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
@@ -128,6 +130,34 @@ pub struct BudgetSet {
 pub struct BudgetRemove {
     /// The budget's id, as in `purser budget list`
     pub budget: String,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Credits {
+    /// The programmes, what was asked for, and what is left
+    List,
+    /// Ask for a programme's credit; a person of the operator decides
+    Apply(CreditApply),
+    /// Where an application stands
+    Show(CreditShow),
+}
+
+#[derive(Debug, Args)]
+pub struct CreditApply {
+    /// The programme, as `PROVIDER/PROGRAMME`
+    pub programme: String,
+    /// Why the organisation is eligible, and where that can be checked
+    #[arg(long, value_name = "TEXT", conflicts_with = "evidence_file", required_unless_present = "evidence_file")]
+    pub evidence: Option<String>,
+    /// A text file that says so
+    #[arg(long, value_name = "FILE")]
+    pub evidence_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Args)]
+pub struct CreditShow {
+    /// The application's id, as in `purser credits list`
+    pub application: String,
 }
 
 #[derive(Debug, Subcommand)]

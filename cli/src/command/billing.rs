@@ -21,6 +21,7 @@ pub(super) async fn show(context: &Context) -> Result<Success, Failure> {
     let mut parts = vec![caps(&data, style)];
     parts.extend(section(&format!("ceilings (days begin in {})", text(&data, "zone")), ceilings(&data, style)));
     parts.extend(section("budgets", super::budget::rows(&data, style)));
+    parts.extend(super::credits::balances(list(&data, "credits"), style));
     if let Some(card) = data["payment_method"].as_object() {
         let part = |name: &str| card.get(name).and_then(Value::as_str).unwrap_or_default();
         parts.push(format!("card  {} …{} ({})", part("brand"), part("last4"), part("state")));

@@ -14,6 +14,9 @@ use crate::files::{self, FileError};
 
 const HEAD: &str = "# Written by `purser up` at every start: what is changed here is lost.\n# For a configuration of your own, use `serve --config FILE`.\n";
 
+/// Who plays the operator in the sandbox.
+const OPERATOR: &str = "operator@purser.test";
+
 #[derive(Serialize)]
 struct Orchestrator {
     profile: &'static str,
@@ -27,7 +30,14 @@ struct Orchestrator {
     mail: Mail,
     sandbox: OrchestratorSandbox,
     registration: Registration,
+    credits: OrchestratorCredits,
     providers: Vec<Provider>,
+}
+
+/// Who decides over applications for credit. Anybody at this machine can read that mailbox: nothing is real here.
+#[derive(Serialize)]
+struct OrchestratorCredits {
+    approvers: [&'static str; 1],
 }
 
 /// Everybody may register OAuth clients: nothing is real here.
@@ -71,6 +81,18 @@ struct Slipway {
     orchestrator: Peer,
     mail: Mail,
     sandbox: SlipwaySandbox,
+    credits: [Programme; 1],
+}
+
+/// A programme of credit, to try it out.
+#[derive(Serialize)]
+struct Programme {
+    id: &'static str,
+    title: &'static str,
+    description: &'static str,
+    amount: &'static str,
+    months: u32,
+    total: &'static str,
 }
 
 #[derive(Serialize)]
@@ -109,6 +131,7 @@ pub(super) fn write(
         mail: Mail { folder: folder.mail() },
         sandbox: OrchestratorSandbox { rail: true, open_sign_up: true, export_permission: true, site_port: ports.edge_http },
         registration: Registration { open: true },
+        credits: OrchestratorCredits { approvers: [OPERATOR] },
         providers: vec![Provider {
             name: "slipway",
             url: format!("http://{}/", here(ports.cloud_api)),
@@ -129,6 +152,14 @@ pub(super) fn write(
         orchestrator: Peer { url: orchestrator.public_url.clone(), signing_secret_file: folder.signing_secret() },
         mail: Mail { folder: folder.mail() },
         sandbox: SlipwaySandbox { registry: true, local_ca: true, unconfined_sha256: leave.map(Leave::digest) },
+        credits: [Programme {
+            id: "start-up",
+            title: "Start-up programme",
+            description: "For young companies, on the word of the orchestrator that they are",
+            amount: "100000.00",
+            months: 12,
+            total: "1000000.00",
+        }],
     };
     save(env, folder.orchestrator_config(), &orchestrator)?;
     save(env, folder.slipway_config(), &slipway)

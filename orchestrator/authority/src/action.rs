@@ -193,6 +193,11 @@ actions! {
     DeploymentCreate = "deployment_create" by MAKERS, agents;
     TraceRead = "trace_read" by EVERYBODY, agents, while_frozen;
     EventRead = "event_read" by EVERYBODY, agents, while_frozen;
+    /// Ask for a provider's credit for the organisation.
+    CreditApply = "credit_apply" by HOLDERS, agents;
+    CreditRead = "credit_read" by EVERYBODY, agents, while_frozen;
+    /// Attest that an organisation is eligible, or not: for the people whom the operator names.
+    CreditDecide = "credit_decide" by EVERYBODY, step_up;
     /// A provider takes money from a payment token.
     ChargeCreate = "charge_create" by NOBODY, providers;
     /// A provider sets money aside for use that has not accrued yet.

@@ -61,6 +61,8 @@ pub struct Realm {
     pub proof_nonces: NonceRule,
     /// The companies through which people sign in.
     pub sso: Connections,
+    /// Who decides over applications for credit, by address; nobody unless the operator says so.
+    pub credit_approvers: Arc<[Email]>,
 }
 
 impl Realm {
@@ -74,6 +76,7 @@ impl Realm {
             sign_up: Arc::new(sign_up),
             proof_nonces: NonceRule::default(),
             sso: Connections::default(),
+            credit_approvers: Arc::from([]),
         }
     }
 
@@ -81,6 +84,12 @@ impl Realm {
     #[must_use]
     pub fn pairwise(&self, organisation: &OrganisationId, provider: &ProviderName) -> String {
         b64url(&self.keys.mac("pairwise-subject", &[organisation.as_str(), provider.as_str()]))
+    }
+
+    /// A name by which one provider recognises somebody or something that a credit was for, and learns nothing else. It never changes.
+    #[must_use]
+    pub fn credit_name(&self, kind: &str, value: &str, provider: &ProviderName) -> String {
+        b64url(&self.keys.mac("credit-name", &[kind, value, provider.as_str()]))
     }
 
     /// The absolute URL of one of our paths.

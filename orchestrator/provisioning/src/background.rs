@@ -20,7 +20,7 @@ use crate::agent_control::{self, AGENT_CONTROL_JOB, AgentControlJob};
 use crate::app::App;
 use crate::charges::{self, Rails};
 use crate::signing_keys::sweep_keys;
-use crate::{account_link, alerts, client_logout, deploy, freeze, notice, rail_events, refunds, resource};
+use crate::{account_link, alerts, client_logout, credits, deploy, freeze, notice, rail_events, refunds, resource};
 
 /// Every kind of saga that this version can run.
 #[must_use]
@@ -94,6 +94,9 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport, strangers: Fetcher) -> Ru
             Box::pin(async move { refunds::tell_missing(app, job).await })
         }),
     );
+    for (kind, handler) in credits::handlers(app) {
+        handlers.insert(kind, handler);
+    }
     for (kind, handler) in alerts::handlers(app) {
         handlers.insert(kind, handler);
     }
@@ -156,7 +159,7 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
                 let job = NewJob { dedupe, ..NewJob::now(&env, kind, payload.clone()) };
                 purser_db::jobs::enqueue(tx, &env, &job)?;
             }
-            Ok::<_, DbError>(late.len())
+            Ok::<_, DbError>(late.len() + credits::due(tx, &env)?)
         })
         .await?;
     if late > 0 {

@@ -4,6 +4,7 @@ use purser_authority::Denied;
 use purser_db::DbError;
 use purser_identity::CallerError;
 use purser_identity::approval::ApprovalError;
+use purser_spend::credit::CreditError;
 use purser_values::error::{Kind, PublicError};
 use purser_values::name::{DomainName, EnvironmentName, ProjectName, ProviderName, ResourceName, ServiceRef};
 
@@ -15,6 +16,8 @@ pub enum OpError {
     Caller(#[from] CallerError),
     #[error(transparent)]
     Approval(#[from] ApprovalError),
+    #[error(transparent)]
+    Credit(#[from] CreditError),
     #[error("there is no project `{0}`")]
     ProjectUnknown(ProjectName),
     #[error("there is no provider `{0}` here")]
@@ -69,6 +72,7 @@ impl PublicError for OpError {
             Self::Denied(e) => e.code(),
             Self::Caller(e) => e.code(),
             Self::Approval(e) => e.code(),
+            Self::Credit(e) => e.code(),
             Self::ProjectUnknown(_) => "project_not_found",
             Self::ProviderUnknown(_) => "provider_unknown",
             Self::ProviderAbsent(_) => "provider_unavailable",
@@ -100,6 +104,7 @@ impl PublicError for OpError {
             Self::Denied(e) => e.kind(),
             Self::Caller(e) => e.kind(),
             Self::Approval(e) => e.kind(),
+            Self::Credit(e) => e.kind(),
             Self::ProjectUnknown(_)
             | Self::ProviderUnknown(_)
             | Self::ServiceUnknown(_)
@@ -129,6 +134,7 @@ impl PublicError for OpError {
             Self::Denied(e) => return e.hint(),
             Self::Caller(e) => return e.hint(),
             Self::Approval(e) => return e.hint(),
+            Self::Credit(e) => return e.hint(),
             Self::ProjectUnknown(name) => format!("run `purser init {name}` in the project's folder"),
             Self::ProviderUnknown(_) | Self::ServiceUnknown(_) => "run `purser catalog` for what there is".to_owned(),
             Self::ProviderAbsent(_) => "try again in a moment".to_owned(),

@@ -174,6 +174,7 @@ impl Gateway {
         let services = client.services().await?;
         let (env, name, display) = (core.env.clone(), configured.name.clone(), manifest.display_name.clone());
         let keys: Vec<String> = provider_keys(&manifest).map(|key| key.thumbprint()).collect();
+        let programmes = crate::credits::programmes(&configured.name, &manifest);
         core.db
             .write(move |tx| {
                 // A key stays with the provider that showed it first: nobody can make another's charges look like its own.
@@ -184,6 +185,7 @@ impl Gateway {
                     }
                 }
                 terms::terms_keep(tx, &env, &name, &documents)?;
+                purser_spend::credit::programmes_keep(tx, &name, &programmes, env.now())?;
                 Ok(crate::catalogue::keep(tx, &env, &name, &display, &services)?)
             })
             .await?;

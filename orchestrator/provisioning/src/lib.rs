@@ -16,6 +16,7 @@ pub mod charges;
 pub mod client_logout;
 mod consent;
 mod core;
+pub mod credits;
 mod delegation;
 pub mod deploy;
 mod error;

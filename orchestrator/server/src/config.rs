@@ -18,7 +18,7 @@ use purser_http::log::LogFormat;
 use purser_http::{Fetcher, Origin};
 use purser_identity::SignUp;
 use purser_notify::MailConfig;
-use purser_values::name::{ConnectionName, HostName, ProviderName};
+use purser_values::name::{ConnectionName, Email, HostName, ProviderName};
 use serde::Deserialize;
 use url::Url;
 
@@ -68,6 +68,9 @@ pub struct Config {
     /// Who may register OAuth clients without a person.
     #[serde(default)]
     pub registration: RegistrationConfig,
+    /// Credits that providers give.
+    #[serde(default)]
+    pub credits: CreditsConfig,
     /// OAuth clients that the operator answers for.
     #[serde(default)]
     pub clients: Vec<ConfiguredClient>,
@@ -87,6 +90,14 @@ pub struct RegistrationConfig {
     pub open: bool,
     /// Whoever has the token in this file may.
     pub initial_access_token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CreditsConfig {
+    /// Who decides over applications. Nobody does, and nothing is attested, while nobody is named.
+    #[serde(default)]
+    pub approvers: Vec<Email>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]

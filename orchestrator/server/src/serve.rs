@@ -190,7 +190,8 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let proof_nonces = if config.require_dpop_nonce { NonceRule::Required } else { NonceRule::Offered };
     let realm = Realm::new(env.clone(), keyring.clone(), keys.clone(), config.public_url.as_str(), config.sign_up());
     let sso = config.sign_in.sso.iter().map(SsoConfig::connection).collect();
-    let realm = Realm { proof_nonces, sso, ..realm };
+    let credit_approvers = config.credits.approvers.clone().into();
+    let realm = Realm { proof_nonces, sso, credit_approvers, ..realm };
     let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), Arc::new(keys.clone())).await?;
     let core = Core { db: db.clone(), env: env.clone(), keyring, audit, jobs: Arc::new(Notify::new()) };
     let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;

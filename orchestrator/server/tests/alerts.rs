@@ -131,6 +131,7 @@ impl Scene {
                 categories: vec!["hosting".to_owned()],
                 resource: ResourceId::mint(&env),
                 quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line], irreversible: false },
+                by_credit: std::collections::BTreeMap::new(),
                 irreversible_allowed: false,
                 key: ResourceId::mint(&env).to_string(),
                 limits_url: String::new(),

@@ -62,6 +62,7 @@ async fn bought(world: &World, caller: &Caller) -> Bought {
             categories: Vec::new(),
             resource: ResourceId::mint(&env),
             quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line("a"), line("b")], irreversible: false },
+            by_credit: std::collections::BTreeMap::new(),
             irreversible_allowed: false,
             key: "bad-money".to_owned(),
             limits_url: String::new(),

@@ -56,6 +56,7 @@ async fn bought(world: &World, caller: &Caller, minor: i64, description: &str) {
             categories: Vec::new(),
             resource: ResourceId::mint(&env),
             quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line.clone()], irreversible: false },
+            by_credit: std::collections::BTreeMap::new(),
             irreversible_allowed: false,
             key: ResourceId::mint(&env).to_string(),
             limits_url: String::new(),

@@ -71,6 +71,7 @@ impl Scene {
             r if r.starts_with("/workloads/") => &all.trust,
             r if r.starts_with("/limits/budgets/") => &all.budget,
             r if r.starts_with("/webhooks/") => &all.webhook,
+            r if r.starts_with("/operator/credits/") => &all.credit,
             r if r.starts_with("/organisation/members/") => &all.member,
             r if r.starts_with("/organisation/invitations/") => &all.invitation,
             _ => &all.resource,

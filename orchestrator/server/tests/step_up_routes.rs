@@ -142,7 +142,9 @@ impl Scene {
         let looser = budget("60", "notify");
         let hook = "whk_00000000000000000000000000";
         let (lift, rotate) = ("/card/pmt_00000000000000000000000000/lift", format!("/webhooks/{hook}/rotate"));
-        let forms: [(&str, &str, &[(&str, &str)]); 21] = [
+        let credit = "/operator/credits/cra_00000000000000000000000000";
+        let forms: [(&str, &str, &[(&str, &str)]); 22] = [
+            ("credit_decide", credit, &[("digest", &digest), ("decision", "approve"), ("reason", "")]),
             ("agent_thaw", &thaw, &[]),
             ("cap_raise", "/limits", &[("agent", &agent), ("provider", ""), ("amount", "500.00")]),
             ("cap_raise", "/limits/ceilings", &raised),

@@ -125,6 +125,7 @@ fn body(route: &str, all: &Standing) -> (&'static str, String) {
         "/v1/ceilings" => json(json!({ "scope": "organisation", "period": "day", "amount_minor": 100_000 })),
         "/v1/ceilings/zone" => json(json!({ "zone": "UTC" })),
         "/v1/budgets" => json(json!({ "scope": "organisation", "amount_minor": 100_000 })),
+        "/v1/credits" => json(json!({ "provider": "slipway", "programme": "start-up", "evidence": "we are young" })),
         "/v1/webhooks" => json(json!({ "url": "https://hooks.example/purser" })),
         "/v1/clients" => json(json!({ "redirect_uris": ["https://app.test/cb"] })),
         "/v1/approvals" => json(json!({
@@ -160,6 +161,7 @@ async fn call(scene: &Scene, method: &str, route: &str) -> StatusCode {
         r if r.starts_with("/v1/workload_trusts/") => &all.trust,
         r if r.starts_with("/v1/budgets/") => &all.budget,
         r if r.starts_with("/v1/webhooks/") => &all.webhook,
+        r if r.starts_with("/v1/credits/") => &all.credit,
         _ => &all.resource,
     };
     let path = route.replace("{id}", id).replace("{name}", "shop");

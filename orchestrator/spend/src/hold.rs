@@ -11,6 +11,7 @@ mod refusal;
 mod release;
 mod write;
 
+use std::collections::BTreeMap;
 use std::str::FromStr;
 
 use purser_values::id::{GrantId, HoldId, PaymentMethodId, ResourceId};
@@ -51,6 +52,9 @@ pub struct Purchase {
     /// The resource that is paid for; minted before the money is set aside.
     pub resource: ResourceId,
     pub quote: Quote,
+    /// The whole price of each line that a credit at the provider pays a part of, by the line's id. The quote's amount is the rest, what the
+    /// token may be charged at first.
+    pub by_credit: BTreeMap<String, Money>,
     /// Whether the grant allows purchases that cannot be undone.
     pub irreversible_allowed: bool,
     /// The caller's key: the same purchase under the same key is one hold.

@@ -26,6 +26,7 @@ pub mod cap;
 pub mod ceiling;
 pub mod charge;
 pub mod chargeback;
+pub mod credit;
 pub mod freeze;
 pub mod hold;
 mod ledger;

@@ -57,6 +57,14 @@ pub const CONFIRM_PATIENCE_S: i64 = 86_400;
 pub const SETUP_LIFE_S: i64 = 86_400;
 /// Most setups that an organisation may have open.
 pub const OPEN_SETUPS: i64 = 20;
+/// Longest evidence of an application for a credit, in characters.
+pub const CREDIT_EVIDENCE_CHARS: usize = 4_000;
+/// Longest reason of a decision over one, in characters.
+pub const CREDIT_REASON_CHARS: usize = 300;
+/// How many days before a credit ends people are told, each once.
+pub const CREDIT_ALERTS_DAYS: [i64; 2] = [30, 7];
+/// How long what a provider said of its credits is believed before it is asked again, in seconds.
+pub const CREDIT_FRESH_S: i64 = 3_600;
 /// When the sandbox's card that disputes later does so, in seconds after the payment.
 pub const SANDBOX_DISPUTE_AFTER_S: i64 = 2;
 /// Most that a stated rate may be off, in basis points.

@@ -6,16 +6,17 @@
 use purser_authority::{Caller, Done, Event, Outcome};
 use purser_db::{DbError, Tx, params};
 use purser_values::id::HoldId;
-use purser_values::{Env, Timestamp};
+use purser_values::{Env, Money, Timestamp};
 use serde_json::json;
 
 use crate::ceiling::Note;
-use crate::hold::{self, HeldLine, Hold, LineState};
+use crate::hold::{self, HeldLine, Hold, LineState, Purchase};
+use crate::quote::Recurs;
 use crate::rate::{self, Kept};
 use crate::room::{Ceiling, Full};
 use crate::token::TokenState;
 use crate::under::under;
-use crate::{ceiling, freeze, ledger, limits, share, token};
+use crate::{ceiling, credit, freeze, ledger, limits, share, token};
 
 /// After a line was charged: when it is due next. Due dates are counted from the first charge, so that what began on the 31st is due on
 /// the last day of a shorter month and on the 31st again after it.
@@ -32,11 +33,24 @@ pub(crate) fn note(tx: &mut Tx<'_>, hold: &Hold, line: &HeldLine, charged_at: Ti
     tx.execute(upsert, params![hold.id, line.line, due, anchor, number]).map(drop)
 }
 
-/// Tries again to set aside what is due and was refused, or was not looked at in time. Tells whether it is set aside now.
-pub(crate) fn catch_up(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str) -> Result<bool, DbError> {
+/// A line that a credit pays in whole at first comes again without a charge before it: when it is due next is counted from now.
+pub(crate) fn begin(tx: &mut Tx<'_>, hold: &Hold, purchase: &Purchase) -> Result<(), DbError> {
+    for line in purchase.quote.lines.iter().filter(|line| line.amount.is_zero() && purchase.by_credit.contains_key(&line.id)) {
+        let Some(months) = line.recurs.months() else { continue };
+        let insert = "insert into spend_renewal (hold, line, next_at, state, anchor, number) values ($1, $2, $3, 'waiting', $4, 1)
+                      on conflict (hold, line) do nothing";
+        tx.execute(insert, params![hold.id, line.id, hold.created_at.plus_months(months), hold.created_at])?;
+    }
+    Ok(())
+}
+
+/// Tries again to set aside what is due and was refused, was not looked at in time, or was to be paid by a credit. Of the latter so much as
+/// is charged, and at most a period's price. Tells whether it is set aside now.
+pub(crate) fn catch_up(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, asked: Money) -> Result<bool, DbError> {
     let select = "select next_at from spend_renewal where hold = $1 and line = $2 and state <> 'reserved' and next_at <= $3";
     let Some(row) = tx.query_opt(select, params![hold.id, line, env.now()])? else { return Ok(false) };
-    if try_one(tx, env, hold, line, row.get("next_at")?)?.is_some() {
+    let part = credit::price(tx, hold, line)?.filter(|price| asked.is_positive() && asked.minor() < price.minor()).map(|_| asked);
+    if try_one(tx, env, hold, line, row.get("next_at")?, part)?.is_some() {
         return Ok(false);
     }
     tx.execute("update spend_renewal set state = 'reserved' where hold = $1 and line = $2", params![hold.id, line])?;
@@ -46,7 +60,10 @@ pub(crate) fn catch_up(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str) -> R
 /// The time of a hold is over: what was set aside for a period and not charged is not any more. Tells whether the hold has anything that
 /// comes again; then nothing is left to charge, and it can be set aside anew.
 pub(crate) fn lapse(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbError> {
-    tx.execute("update spend_renewal set state = 'refused' where hold = $1 and state = 'reserved'", params![hold])?;
+    let kept = hold::find(tx, hold)?.ok_or(DbError::NoRow)?;
+    for row in tx.query("select line from spend_renewal where hold = $1 and state = 'reserved'", params![hold])? {
+        not_set_aside(tx, &kept, &row.get::<String>("line")?)?;
+    }
     if tx.query_opt("select 1 as one from spend_renewal where hold = $1 limit 1", params![hold])?.is_none() {
         return Ok(false);
     }
@@ -63,15 +80,23 @@ pub(crate) fn lapse(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbError> {
 pub fn reserve(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
     let env = &env.still();
     let due = "select hold, line, next_at from spend_renewal where state = 'waiting' and next_at <= $1 order by next_at limit $2";
+    let rolled = roll(tx, env)?;
     let rows = tx.query(due, params![env.now().plus_secs(limits::RENEWAL_AHEAD_S), limits::BATCH])?;
-    let mut done = Done::quiet(rows.len());
+    let mut done = Done::quiet(rows.len() + rolled);
     for row in rows {
         let id: HoldId = row.parse("hold")?;
         let (line, next_at): (String, Timestamp) = (row.get("line")?, row.get("next_at")?);
         let hold = hold::find(tx, &id)?.ok_or(DbError::NoRow)?;
-        let refusal = try_one(tx, env, &hold, &line, next_at)?;
-        let state = if refusal.is_some() { "refused" } else { "reserved" };
-        tx.execute("update spend_renewal set state = $3 where hold = $1 and line = $2", params![id, line, state])?;
+        if credit::price(tx, &hold, &line)?.is_some() && credit::is_expected(tx, &hold, next_at)? {
+            not_set_aside(tx, &hold, &line)?;
+            continue;
+        }
+        let refusal = try_one(tx, env, &hold, &line, next_at, None)?;
+        if refusal.is_some() {
+            not_set_aside(tx, &hold, &line)?;
+        } else {
+            tx.execute("update spend_renewal set state = 'reserved' where hold = $1 and line = $2", params![id, line])?;
+        }
         let outcome = refusal.map_or(Outcome::Done, |code| Outcome::Refused(code.to_owned()));
         let event = Event::new("renewal_reserve", outcome, &Caller::System, id.as_str())
             .in_organisation(&hold.spender.organisation)
@@ -104,6 +129,43 @@ pub fn stop(tx: &mut Tx<'_>, env: &Env, hold: &Hold) -> Result<Done<()>, DbError
     Ok(Done::with_event((), under(tx, hold, event)?))
 }
 
+/// Nothing is set aside for the period. A line that a credit may pay for goes on to the next period when that comes near, charged or not; any
+/// other waits for its charge.
+fn not_set_aside(tx: &mut Tx<'_>, hold: &Hold, line: &str) -> Result<(), DbError> {
+    let works = token::of_hold(tx, &hold.id)?.is_some_and(|token| token.state == TokenState::Active);
+    if !works || credit::price(tx, hold, line)?.is_none() {
+        return tx.execute("update spend_renewal set state = 'refused' where hold = $1 and line = $2", params![hold.id, line]).map(drop);
+    }
+    let next = following(tx, hold, line)?;
+    let roll_at = next.plus_secs(-limits::RENEWAL_AHEAD_S);
+    tx.execute("update spend_renewal set state = 'covered', roll_at = $3 where hold = $1 and line = $2", params![hold.id, line, roll_at])?;
+    token::extend(tx, &hold.id, next.plus_secs(limits::RECURRING_TOKEN_LIFE_S))
+}
+
+/// When the period after the next one is due.
+fn following(tx: &mut Tx<'_>, hold: &Hold, line: &str) -> Result<Timestamp, DbError> {
+    let select = "select r.anchor, r.number, l.recurs from spend_renewal r join spend_hold_line l on l.hold = r.hold and l.line = r.line
+                  where r.hold = $1 and r.line = $2 and l.period = ''";
+    let row = tx.query_one(select, params![hold.id, line])?;
+    let (anchor, number, recurs): (Timestamp, i64, Recurs) = (row.get("anchor")?, row.get("number")?, row.parse("recurs")?);
+    let number = i32::try_from(number.saturating_add(1)).unwrap_or(i32::MAX);
+    Ok(anchor.plus_months(number.saturating_mul(recurs.months().unwrap_or(1))))
+}
+
+/// What a credit was to pay for goes on to its next period when that comes near.
+fn roll(tx: &mut Tx<'_>, env: &Env) -> Result<usize, DbError> {
+    let due = "select hold, line from spend_renewal where state = 'covered' and roll_at <= $1 order by roll_at, hold, line limit $2";
+    let rows = tx.query(due, params![env.now(), limits::BATCH])?;
+    for row in &rows {
+        let id: HoldId = row.parse("hold")?;
+        let (hold, line) = (hold::find(tx, &id)?.ok_or(DbError::NoRow)?, row.get::<String>("line")?);
+        let next = following(tx, &hold, &line)?;
+        let update = "update spend_renewal set state = 'waiting', number = number + 1, next_at = $3 where hold = $1 and line = $2";
+        tx.execute(update, params![id, line, next])?;
+    }
+    Ok(rows.len())
+}
+
 /// A hold that holds something again stays open at least until then.
 pub(crate) fn keep_open(tx: &mut Tx<'_>, hold: &HoldId, until: Timestamp) -> Result<(), DbError> {
     let reopen =
@@ -112,8 +174,15 @@ pub(crate) fn keep_open(tx: &mut Tx<'_>, hold: &HoldId, until: Timestamp) -> Res
     tx.execute(reopen, params![hold, until]).map(drop)
 }
 
-/// Holds the line's amount in the month it is due in, or tells why not.
-fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) -> Result<Option<&'static str>, DbError> {
+/// Holds what a period of the line costs, or a part of it, in the month it is due in, or tells why not.
+fn try_one(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    hold: &Hold,
+    line: &str,
+    due: Timestamp,
+    part: Option<Money>,
+) -> Result<Option<&'static str>, DbError> {
     let needed = due.max(env.now());
     let works = token::of_hold(tx, &hold.id)?.is_some_and(|token| token.state == TokenState::Active && token.expires_at > needed);
     if !works {
@@ -124,9 +193,10 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
     }
     let all = hold::lines(tx, hold)?;
     let first = all.iter().find(|held| held.line == line).ok_or(DbError::NoRow)?;
+    let amount = part.or(credit::price(tx, hold, line)?).unwrap_or(first.amount);
     let (period, month) = (due.month(), needed.month());
     let shares = share::of_hold(tx, &hold.id)?;
-    let taking = match share::reserve(tx, env, &hold.need(&shares, needed), first.amount, hold.id.as_str())? {
+    let taking = match share::reserve(tx, env, &hold.need(&shares, needed), amount, hold.id.as_str())? {
         Ok(taking) => taking,
         Err(Full::Stopped) => return Ok(Some("ledger_stopped")),
         Err(Full::NoCap) => return Ok(Some("cap_missing")),
@@ -142,12 +212,12 @@ fn try_one(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, due: Timestamp) 
     tx.execute(leave, params![hold.id, line, period.to_string()])?;
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
                   values ($1, $2, $3, $8, $4, $5, $6, $7)
-                  on conflict (hold, line, period) do update set state = $7, month = $8 where spend_hold_line.state = 'released'";
+                  on conflict (hold, line, period) do update set state = $7, month = $8, amount = $5 where spend_hold_line.state = 'released'";
     let named = period.to_string();
     ceiling::notes(tx, taking.windows.iter().map(|window| Note { hold: &hold.id, line, period: &named, window }))?;
     rate::forget(tx, &hold.id, line, &named)?;
-    rate::keep(tx, taking.rates.iter().map(|rate| Kept { hold: &hold.id, line, period: &named, amount: first.amount, rate }))?;
-    let (amount, recurs) = (first.amount.minor(), first.recurs.name());
+    rate::keep(tx, taking.rates.iter().map(|rate| Kept { hold: &hold.id, line, period: &named, amount, rate }))?;
+    let (amount, recurs) = (amount.minor(), first.recurs.name());
     ledger::once(tx.execute(insert, params![hold.id, line, period, first.description, amount, recurs, LineState::Open.name(), month])?)?;
     keep_open(tx, &hold.id, due.max(env.now()).plus_secs(limits::RENEWAL_GRACE_S))?;
     token::extend(tx, &hold.id, due.plus_secs(limits::RECURRING_TOKEN_LIFE_S))?;

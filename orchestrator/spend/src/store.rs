@@ -3,6 +3,7 @@
 mod budgets;
 mod marks;
 mod rates;
+mod credits;
 
 use purser_db::Migrations;
 
@@ -242,5 +243,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         FOR_GOOD,
         marks::MARKS,
         rates::RATES,
+        credits::CREDITS,
     ],
 };

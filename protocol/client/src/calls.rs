@@ -3,4 +3,5 @@
 mod accounts;
 mod catalog;
 pub mod controls;
+mod credits;
 mod resources;

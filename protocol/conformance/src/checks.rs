@@ -5,6 +5,7 @@ use crate::world::World;
 mod accounts;
 mod catalog;
 mod controls;
+mod credits;
 mod lifecycle;
 mod payment;
 mod resources;
@@ -21,5 +22,6 @@ pub async fn all(world: &mut World) {
     payment::run(world).await;
     lifecycle::run(world).await;
     controls::run(world).await;
+    credits::run(world).await;
     summary::run(world);
 }

@@ -74,6 +74,7 @@ pub const CHECKS: &[(u16, Level, &str)] = &[
     (73, M, "removing answers `removed`, and twice is no server error"),
     (74, M, "a removed resource gives no credentials"),
     (91, M, "a control with a lower number than one that was carried out is answered `superseded`"),
+    (92, M, "a credit is given on the orchestrator's attestation for that account alone, and programmes say what they give"),
 ];
 
 #[cfg(test)]

@@ -9,6 +9,7 @@ use std::future::Future;
 use purser_wire::account::AccountRequest;
 use purser_wire::catalog::Service;
 use purser_wire::control::{AccountControl, AgentControl};
+use purser_wire::credit::{CreditAttestation, Credits};
 use purser_wire::id::{LinkId, ResourceId};
 use purser_wire::manifest::Manifest;
 use purser_wire::quote::{Quote, QuoteRequest};
@@ -99,6 +100,18 @@ pub trait Provider: Send + Sync + 'static {
 
     fn quote_create(&self, _call: &AccountCall, _request: QuoteRequest) -> impl Future<Output = Answer<Quote>> + Send {
         async { Err(ProviderError::not_supported("quotes")) }
+    }
+
+    /// Gives the account the credit that the orchestrator attests: signature, audience, age and single use have been checked. A provider
+    /// still checks that the subject is the one that the account was opened for, and MUST give a programme once to each name of the
+    /// attestation (INVARIANT credit-once). The same application again gets the same answer.
+    fn credit_redeem(&self, _call: &AccountCall, _attested: CreditAttestation) -> impl Future<Output = Answer<Credits>> + Send {
+        async { Err(ProviderError::not_supported("credits")) }
+    }
+
+    /// What the account has left of its credits.
+    fn credits(&self, _call: &AccountCall) -> impl Future<Output = Answer<Credits>> + Send {
+        async { Err(ProviderError::not_supported("credits")) }
     }
 
     /// Refuses every credential minted for the agent from the moment of the answer; says how many. Idempotent.

@@ -24,6 +24,7 @@ mod accounts;
 mod assertion;
 mod client;
 mod controls;
+mod credits;
 mod discovery;
 mod quotes;
 mod resources;
@@ -74,6 +75,7 @@ pub fn router<P: Provider, S: Store>(provider: Arc<P>, store: Arc<S>, config: Co
         .route(&format!("{one}/remove"), only(post(resources::remove)))
         .route(&format!("{one}/rotate_credentials"), only(post(resources::rotate)))
         .route("/provisioning/quotes", only(post(quotes::create)))
+        .route("/provisioning/credits", only(get(credits::list).post(credits::redeem)))
         .route("/provisioning/account/credentials/disable", only(post(controls::disable)))
         .route("/provisioning/account/credentials/enable", only(post(controls::enable)))
         .route("/provisioning/account/freeze", only(post(controls::freeze)))

@@ -50,6 +50,11 @@ pub mod code {
     pub const UNSUPPORTED_GRANT_TYPE: &str = "unsupported_grant_type";
     pub const INVALID_ASSERTION: &str = "invalid_assertion";
     pub const TERMS_NOT_ACCEPTED: &str = "terms_not_accepted";
+    pub const INVALID_ATTESTATION: &str = "invalid_attestation";
+    pub const CREDIT_PROGRAMME_UNKNOWN: &str = "credit_programme_unknown";
+    pub const CREDIT_PROGRAMME_SPENT: &str = "credit_programme_spent";
+    pub const CREDIT_GIVEN_BEFORE: &str = "credit_given_before";
+    pub const CREDIT_CHANGED: &str = "credit_changed";
     pub const IDENTITY_PINNED: &str = "identity_pinned";
 }
 

@@ -17,6 +17,7 @@ pub mod catalog;
 pub mod charge;
 pub mod code;
 pub mod control;
+pub mod credit;
 pub mod error;
 pub mod event;
 pub mod health;

@@ -26,6 +26,12 @@ pub const CATALOG_PAGES: usize = 50;
 pub const CREDENTIALS_PER_RESOURCE: usize = 64;
 /// Longest value of one credential, in bytes.
 pub const CREDENTIAL_BYTES: usize = 64 * 1024;
+/// Most programmes of credit that a reader takes from one provider.
+pub const CREDIT_PROGRAMMES: usize = 32;
+/// Longest life of a credit, in months.
+pub const CREDIT_MONTHS: u32 = 120;
+/// Most names that one credit attestation carries.
+pub const CREDIT_NAMES: usize = 128;
 /// Most lines of one quote.
 pub const LINES_PER_QUOTE: usize = 32;
 /// The only line of the quote that an orchestrator makes for a provider that quotes nothing and whose price is prose.

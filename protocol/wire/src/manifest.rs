@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
+use crate::credit::Programme;
 use crate::open::open_enum;
 use crate::plain;
 
@@ -37,6 +38,9 @@ pub struct Manifest {
     pub extensions: Vec<Extension>,
     #[serde(default, deserialize_with = "plain::or_default")]
     pub capabilities: Vec<String>,
+    /// The programmes of credit that organisations can apply for.
+    #[serde(default, deserialize_with = "plain::or_default", skip_serializing_if = "Vec::is_empty")]
+    pub credit_programmes: Vec<Programme>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub llm_context: Option<Url>,
 }
@@ -81,6 +85,7 @@ open_enum! {
         ControlOrder = "control_order",
         AccountLinking = "account_linking",
         SignatureV2 = "signature_v2",
+        Credits = "credits",
     }
 }
 

@@ -48,6 +48,23 @@ pub struct QuoteLine {
     #[serde(flatten)]
     pub amount: Money,
     pub period: Period,
+    /// How much of the first payment the account's credit at the provider pays (extension `credits`). Never there for an account without
+    /// one, so that the digest is the same for a reader who has not heard of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub credit_minor: i64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
+const fn is_zero(minor: &i64) -> bool {
+    *minor == 0
+}
+
+impl QuoteLine {
+    /// What the payment token may be charged at first: the amount less what the credit pays.
+    #[must_use]
+    pub const fn charged(&self) -> Money {
+        Money::from_minor(self.amount.minor().saturating_sub(self.credit_minor), self.amount.currency())
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -76,7 +93,7 @@ pub enum QuoteError {
     Digest,
     #[error("the quote's total is not the sum of its lines")]
     Total,
-    #[error("the quote has a negative amount or more than {max} lines", max = limits::LINES_PER_QUOTE)]
+    #[error("the quote has a negative amount, more credit than it costs, or more than {max} lines", max = limits::LINES_PER_QUOTE)]
     Lines,
     #[error("the quote mixes currencies")]
     Currency,
@@ -121,6 +138,13 @@ impl Quote {
         self.lines.iter().find(|line| line.id == *id)
     }
 
+    /// What the payment token may be charged at once: the total less what the account's credit pays.
+    #[must_use]
+    pub fn charged(&self) -> Money {
+        let credit = self.lines.iter().fold(0_i64, |sum, line| sum.saturating_add(line.credit_minor));
+        Money::from_minor(self.total_minor.saturating_sub(credit), self.currency)
+    }
+
     /// The digest over the request and every member of the quote but the digest itself.
     #[must_use]
     pub fn compute_digest(&self, request: &QuoteRequest) -> Sha256Digest {
@@ -136,7 +160,8 @@ impl Quote {
     /// # Errors
     /// When the quote is not for `request`, does not add up, or is over at `now`.
     pub fn verify(&self, request: &QuoteRequest, now: Timestamp) -> Result<(), QuoteError> {
-        if self.lines.len() > limits::LINES_PER_QUOTE || self.lines.iter().any(|line| line.amount.minor() < 0) {
+        let bad = |line: &QuoteLine| line.amount.minor() < 0 || !(0..=line.amount.minor()).contains(&line.credit_minor);
+        if self.lines.len() > limits::LINES_PER_QUOTE || self.lines.iter().any(bad) {
             return Err(QuoteError::Lines);
         }
         let sum = self.lines.iter().try_fold(Money::zero(self.currency), |sum, line| sum.checked_add(line.amount));
@@ -180,10 +205,28 @@ mod tests {
             description: "one year".to_owned(),
             amount: Money::from_minor(minor, Currency::USD),
             period: Period::Year,
+            credit_minor: 0,
         };
         let terms = QuoteTerms { irreversible: true, refundable: false, expires_at: Timestamp::from_secs(600) };
         let quote = Quote::new("q1".parse().unwrap(), &request, Currency::USD, vec![line("l1", 900), line("l2", 15)], terms).unwrap();
         (request, quote)
+    }
+
+    #[test]
+    fn a_credit_pays_a_part_of_a_line_and_never_more() {
+        let (request, mut quote) = quote();
+        let plain = serde_json::to_string(&quote).unwrap();
+        assert!(!plain.contains("credit"), "{plain}");
+        quote.lines[0].credit_minor = 400;
+        assert_eq!(quote.verify(&request, Timestamp::from_secs(0)), Err(QuoteError::Digest));
+        quote.digest = quote.compute_digest(&request);
+        assert_eq!(quote.verify(&request, Timestamp::from_secs(0)), Ok(()));
+        assert_eq!((quote.charged().minor(), quote.lines[0].charged().minor()), (515, 500));
+        for credit in [901, -1] {
+            quote.lines[0].credit_minor = credit;
+            quote.digest = quote.compute_digest(&request);
+            assert_eq!(quote.verify(&request, Timestamp::from_secs(0)), Err(QuoteError::Lines), "{credit}");
+        }
     }
 
     #[test]

@@ -54,7 +54,10 @@ impl RefundState {
 /// When the store fails.
 pub fn refund_begin(tx: &mut Tx<'_>, env: &Env, resource: &CloudResourceId, reason: &RefundReason) -> Result<Vec<Refund>, DbError> {
     let charged = "select id, orchestrator_charge, amount_minor, currency from cloud_charge
-                   where resource = $1 and state = 'succeeded' order by id";
+                   where resource = $1 and state = 'succeeded' and amount_minor > 0 order by id";
+    // What a credit paid in whole is given back where the credits are.
+    let credit = "update cloud_charge set state = 'refunded' where resource = $1 and state = 'succeeded' and amount_minor = 0";
+    tx.execute(credit, params![resource])?;
     for row in tx.query(charged, params![resource])? {
         let (id, charge, at): (_, ChargeId, String) = (RefundId::mint(env), row.parse("id")?, row.get("orchestrator_charge")?);
         let (minor, currency): (i64, String) = (row.get("amount_minor")?, row.get("currency")?);

@@ -155,7 +155,8 @@ async fn a_quote_is_accepted_once_by_the_order_it_was_made_for() {
             };
             let price = Money::from_minor(500, Currency::USD);
             let id = QuoteId::mint(env);
-            let line = QuoteLine { id: "plan".parse().unwrap(), description: "x".into(), amount: price, period: Period::Month };
+            let line =
+                QuoteLine { id: "plan".parse().unwrap(), description: "x".into(), amount: price, period: Period::Month, credit_minor: 0 };
             let terms = QuoteTerms { irreversible: false, refundable: false, expires_at: START.plus_secs(900) };
             let quote = Quote::new((&id).into(), &request, Currency::USD, vec![line], terms).unwrap();
             quote_put(tx, account, &request, &quote).unwrap();

@@ -5,9 +5,10 @@
 
 use purser_db::{DbError, Row, Tx, params};
 use purser_values::id::{ChargeId, CloudAccountId, CloudResourceId};
-use purser_values::{Env, Money, Timestamp};
+use purser_values::{Env, Money};
 use slipway_accounts::charge::ChargeOutcome;
 
+use crate::credit::{self, cover_of};
 use crate::subscription::Subscription;
 
 /// What a charge is for.
@@ -29,7 +30,10 @@ pub struct Paid {
     pub id: ChargeId,
     /// The orchestrator's id of it.
     pub charge: String,
+    /// All of it, what a credit paid included.
     pub amount: Money,
+    /// How much of it a credit paid; set aside under the charge's id.
+    pub by_credit: Money,
 }
 
 #[derive(Clone, Debug)]
@@ -42,6 +46,8 @@ pub struct Charge {
     pub period: String,
     pub attempt: i64,
     pub amount: Money,
+    /// How much of it a credit pays. The payer is asked for the rest.
+    pub by_credit: Money,
     pub state: ChargeState,
     /// The orchestrator's id; empty without an outcome.
     pub charge: String,
@@ -68,14 +74,28 @@ impl Purpose {
     }
 }
 
+impl Charge {
+    /// What the payer is asked for.
+    #[must_use]
+    pub const fn cash(&self) -> Money {
+        Money::from_minor(self.amount.minor() - self.by_credit.minor(), self.amount.currency())
+    }
+}
+
 /// Keeps a charge of the order that began the subscription.
 pub(crate) fn record_paid(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, paid: &Paid) -> Result<(), DbError> {
-    insert(tx, env, sub, &paid.id, Purpose::Order, "", 0, paid.amount)?;
+    insert(
+        tx,
+        env,
+        sub,
+        &New { id: &paid.id, purpose: Purpose::Order, period: "", attempt: 0, amount: paid.amount, credit: paid.by_credit },
+    )?;
+    credit::spend::settle(tx, env, paid.id.as_str(), paid.by_credit.minor())?;
     let update = "update bill_charge set state = 'succeeded', orchestrator_charge = $2, settled_at = $3 where id = $1";
     tx.execute(update, params![paid.id, paid.charge, env.now()]).map(drop)
 }
 
-/// Records the next attempt, unless one is under way.
+/// Records the next attempt, unless one is under way. What a credit covers of it is set aside; use has its own ([`crate::usage`]).
 pub(crate) fn begin(
     tx: &mut Tx<'_>,
     env: &Env,
@@ -90,25 +110,44 @@ pub(crate) fn begin(
     let count = "select count(*) as n from bill_charge where resource = $1 and purpose = $2 and period = $3";
     let attempt: i64 = tx.query_one(count, params![sub.resource, purpose.name(), period])?.get("n")?;
     let id = ChargeId::mint(env);
-    insert(tx, env, sub, &id, purpose, period, attempt, amount)?;
+    let credit = match purpose {
+        Purpose::Usage => Money::zero(amount.currency()),
+        Purpose::Order | Purpose::Renewal | Purpose::Change => {
+            credit::spend::hold(tx, env, &sub.account, &cover_of(sub.kind), id.as_str(), amount)?
+        }
+    };
+    insert(tx, env, sub, &New { id: &id, purpose, period, attempt, amount, credit })?;
     get(tx, &id)?.ok_or(DbError::NoRow)
 }
 
-fn insert(
-    tx: &mut Tx<'_>,
-    env: &Env,
-    sub: &Subscription,
-    id: &ChargeId,
+/// Use that a credit paid for: the charge that says so, settled.
+pub(crate) fn by_credit(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, period: &str, amount: Money) -> Result<ChargeId, DbError> {
+    let count = "select count(*) as n from bill_charge where resource = $1 and purpose = $2 and period = $3";
+    let attempt: i64 = tx.query_one(count, params![sub.resource, Purpose::Usage.name(), period])?.get("n")?;
+    let id = ChargeId::mint(env);
+    insert(tx, env, sub, &New { id: &id, purpose: Purpose::Usage, period, attempt, amount, credit: amount })?;
+    let update = "update bill_charge set state = 'succeeded', orchestrator_charge = '', settled_at = $2 where id = $1";
+    tx.execute(update, params![id, env.now()])?;
+    Ok(id)
+}
+
+struct New<'a> {
+    id: &'a ChargeId,
     purpose: Purpose,
-    period: &str,
+    period: &'a str,
     attempt: i64,
     amount: Money,
-) -> Result<(), DbError> {
+    credit: Money,
+}
+
+fn insert(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, new: &New<'_>) -> Result<(), DbError> {
     let insert = "insert into bill_charge (id, resource, account, purpose, period, attempt, amount_minor, currency, state, refunded_minor,
-                      created_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, 'intended', 0, $9)";
+                      created_at, credit_minor)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, 'intended', 0, $9, $10)";
+    let New { id, purpose, period, attempt, amount, credit } = new;
     let (minor, currency) = (amount.minor(), amount.currency());
-    tx.execute(insert, params![id, sub.resource, sub.account, purpose.name(), period, attempt, minor, currency, env.now()]).map(drop)
+    let what = params![id, sub.resource, sub.account, purpose.name(), period, attempt, minor, currency, env.now(), credit.minor()];
+    tx.execute(insert, what).map(drop)
 }
 
 /// The charge without an outcome, if there is one. There is never more than one.
@@ -134,12 +173,17 @@ pub fn list(tx: &mut Tx<'_>, resource: &CloudResourceId) -> Result<Vec<Charge>, 
         .collect()
 }
 
-/// Records the outcome. Tells whether it is the first one; only that counts.
-pub(crate) fn settle(tx: &mut Tx<'_>, id: &ChargeId, outcome: &ChargeOutcome, now: Timestamp) -> Result<bool, DbError> {
+/// Records the outcome, and what becomes of the credit that was set aside. Tells whether it is the first one; only that counts.
+pub(crate) fn settle(tx: &mut Tx<'_>, env: &Env, id: &ChargeId, outcome: &ChargeOutcome) -> Result<bool, DbError> {
     let state = if outcome.succeeded { "succeeded" } else { "refused" };
     let update = "update bill_charge set state = $2, orchestrator_charge = $3, code = $4, message = $5, settled_at = $6
                   where id = $1 and state = 'intended'";
-    Ok(tx.execute(update, params![id, state, outcome.charge, outcome.code, outcome.message, now])? == 1)
+    let first = tx.execute(update, params![id, state, outcome.charge, outcome.code, outcome.message, env.now()])? == 1;
+    if first {
+        let held = credit::spend::held(tx, id.as_str())?;
+        credit::spend::settle(tx, env, id.as_str(), if outcome.succeeded { held } else { 0 })?;
+    }
+    Ok(first)
 }
 
 /// So much of it is being given back.
@@ -172,6 +216,7 @@ fn read(row: &Row) -> Result<Charge, DbError> {
         period: row.get("period")?,
         attempt: row.get("attempt")?,
         amount: Money::from_minor(row.get("amount_minor")?, currency),
+        by_credit: Money::from_minor(row.get("credit_minor")?, currency),
         state,
         charge: row.get::<Option<String>>("orchestrator_charge")?.unwrap_or_default(),
         refunded: Money::from_minor(row.get("refunded_minor")?, currency),

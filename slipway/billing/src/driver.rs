@@ -9,6 +9,8 @@ use purser_db::{Db, DbError};
 use purser_values::id::{CloudAccountId, CloudResourceId, RefundId};
 use slipway_accounts::realm::Realm;
 
+use crate::credit;
+use crate::credit::advance::credit_advance;
 use crate::limits::STEPS;
 use crate::price::Use;
 use crate::refund::{self, RefundState};
@@ -125,7 +127,16 @@ impl Billing {
             let billing = refunds.clone();
             Box::pin(async move { billing.give(&named(&job, "refund")?).await.map_err(failed) })
         });
-        HashMap::from([(subscription::JOB, steps), (refund::JOB, give)])
+        let credits = self.clone();
+        let end: Handler = Arc::new(move |job: Job| {
+            let billing = credits.clone();
+            Box::pin(async move {
+                let (realm, id) = (billing.realm.clone(), named(&job, "credit")?);
+                let step = billing.db.write(move |tx| credit_advance(tx, &realm, &id)).await;
+                step.map_err(|e| failed(e.into()))
+            })
+        });
+        HashMap::from([(subscription::JOB, steps), (refund::JOB, give), (credit::JOB, end)])
     }
 }
 

@@ -8,10 +8,12 @@
 //! under one key. A period is charged once however often a process dies.
 //! INVARIANT (invoice-is-money): the lines of an invoice add up to what was captured for it, those of a credit note to what was given back.
 //! Both are written with the outcome, numbered without gaps, and never changed.
+//! INVARIANT (credit-once, credit-sum-zero, credit-stays-credit): see [`credit`].
 //! INVARIANT (use-is-held): use beyond what a period includes is charged from blocks that the orchestrator set aside before.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod charge;
+pub mod credit;
 pub mod driver;
 pub mod invoice;
 pub mod limits;

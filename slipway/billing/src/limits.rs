@@ -10,6 +10,10 @@ pub const RETRY_S: i64 = 86_400;
 pub const LAST_NOTICE_S: i64 = 3 * 86_400;
 /// How long before a domain ends its owner is told, in seconds; each once.
 pub const EXPIRY_NOTICES_S: [i64; 3] = [30 * 86_400, 7 * 86_400, 86_400];
+/// How long before a credit ends its owner is told, in seconds; each once.
+pub const CREDIT_NOTICES_S: [i64; 2] = [30 * 86_400, 7 * 86_400];
+/// Most payments to come that a forecast looks at.
+pub const FORECAST_STEPS: usize = 5_000;
 /// How much is set aside for use at a time, in minor units.
 pub const BLOCK_MINOR: i64 = 5_00;
 /// Wait before a block that was refused is asked for again, in seconds.

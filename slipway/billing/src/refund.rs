@@ -12,6 +12,7 @@ use serde_json::json;
 use slipway_accounts::refund::RefundOutcome;
 
 use crate::charge::{self, Charge, ChargeState, Purpose};
+use crate::credit::spend;
 use crate::invoice::{self, Draft, Line};
 use crate::till::RefundAsk;
 
@@ -25,7 +26,10 @@ pub struct Refund {
     pub charge: ChargeId,
     pub resource: CloudResourceId,
     pub account: CloudAccountId,
+    /// The money of it.
     pub amount: Money,
+    /// The credit of it.
+    pub credit: Money,
     pub reason: String,
     pub lines: Vec<Line>,
     pub state: RefundState,
@@ -70,17 +74,42 @@ pub(crate) fn begin(
     begin_of(tx, env, last, *of_last, reason, lines)
 }
 
-/// So much is to be given back of one charge.
+/// So much is to be given back of one charge. INVARIANT (credit-stays-credit): what a credit paid was used first, so money comes back first,
+/// up to what was paid in money; the rest comes back as credit.
 pub(crate) fn begin_of(tx: &mut Tx<'_>, env: &Env, charge: &Charge, amount: Money, reason: &str, lines: Vec<Line>) -> Result<(), DbError> {
     charge::take_back(tx, &charge.id, amount)?;
+    let left = (charge.cash().minor() - charge.refunded.minor()).clamp(0, amount.minor());
+    let (cash, credit) = (Money::from_minor(left, amount.currency()), Money::from_minor(amount.minor() - left, amount.currency()));
     let id = RefundId::mint(env);
-    let insert = "insert into bill_refund (id, charge, resource, account, amount_minor, currency, reason, description, state, created_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, 'intended', $9)";
-    let Charge { id: of, resource, account, .. } = charge;
-    let (minor, currency) = (amount.minor(), amount.currency());
-    tx.execute(insert, params![id, of, resource, account, minor, currency, reason, json!(lines), env.now()])?;
+    insert(tx, env, &id, charge, (cash, credit), reason, lines)?;
+    if cash.is_zero() {
+        // Nobody has to be asked.
+        let paid = RefundOutcome { succeeded: true, refund: String::new(), code: None, message: None };
+        return settle(tx, env, &id, &paid).map(drop);
+    }
     let dedupe = Some(format!("{JOB}:{id}"));
     enqueue(tx, env, &NewJob { dedupe, ..NewJob::now(env, JOB, json!({ "refund": id })) })
+}
+
+fn insert(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    id: &RefundId,
+    charge: &Charge,
+    (cash, credit): (Money, Money),
+    reason: &str,
+    mut lines: Vec<Line>,
+) -> Result<(), DbError> {
+    if !credit.is_zero() {
+        lines.push(Line::amount("Given back as credit".to_owned(), Money::from_minor(-credit.minor(), credit.currency())));
+    }
+    let insert = "insert into bill_refund (id, charge, resource, account, amount_minor, currency, reason, description, state, created_at,
+                      credit_minor)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, 'intended', $9, $10)";
+    let Charge { id: of, resource, account, .. } = charge;
+    let (minor, currency) = (cash.minor(), cash.currency());
+    let values = params![id, of, resource, account, minor, currency, reason, json!(lines), env.now(), credit.minor()];
+    tx.execute(insert, values).map(drop)
 }
 
 /// What the till is to be asked; nothing when it has answered.
@@ -103,6 +132,7 @@ pub fn settle(tx: &mut Tx<'_>, env: &Env, id: &RefundId, outcome: &RefundOutcome
     let first = tx.execute(update, params![id, state, outcome.code, outcome.message, env.now()])? == 1;
     let refund = get(tx, id)?.ok_or(DbError::NoRow)?;
     if first && refund.state == RefundState::Succeeded {
+        spend::give_back(tx, env, refund.charge.as_str(), refund.credit.minor())?;
         note(tx, env, &refund)?;
     }
     Ok(refund.state)
@@ -127,13 +157,26 @@ pub fn order_given_back(tx: &mut Tx<'_>, env: &Env, refund: &RefundId, charge: &
     }
     let lines = vec![Line { of_line: Some(1), ..Line::amount("The order was undone".to_owned(), charge.amount) }];
     charge::take_back(tx, &charge.id, charge.amount)?;
-    let insert = "insert into bill_refund (id, charge, resource, account, amount_minor, currency, reason, description, state, created_at,
-                      settled_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, 'succeeded', $9, $9)";
-    let (minor, currency) = (charge.amount.minor(), charge.amount.currency());
-    tx.execute(insert, params![refund, charge.id, charge.resource, charge.account, minor, currency, reason, json!(lines), env.now()])?;
-    let refund = get(tx, refund)?.ok_or(DbError::NoRow)?;
-    note(tx, env, &refund)
+    insert(tx, env, refund, &charge, (charge.cash(), charge.by_credit), reason, lines)?;
+    let given = RefundOutcome { succeeded: true, refund: String::new(), code: None, message: None };
+    settle(tx, env, refund, &given).map(drop)
+}
+
+/// An order was undone or came to nothing: what only a credit paid for it comes back at once. Tells whether there was
+/// anything; doing it again changes nothing.
+///
+/// # Errors
+/// When the store fails.
+pub fn credit_given_back(tx: &mut Tx<'_>, env: &Env, resource: &CloudResourceId, reason: &str) -> Result<bool, DbError> {
+    let mut any = false;
+    for charge in charge::list(tx, resource)? {
+        let whole = charge.purpose == Purpose::Order && charge.state == ChargeState::Succeeded && charge.cash().is_zero();
+        if whole && charge.refunded.is_zero() {
+            order_given_back(tx, env, &RefundId::mint(env), &charge.id, reason)?;
+            any = true;
+        }
+    }
+    Ok(any)
 }
 
 /// The resource's refunds, oldest first.
@@ -174,6 +217,7 @@ fn read(row: &Row) -> Result<Refund, DbError> {
         resource: row.parse("resource")?,
         account: row.parse("account")?,
         amount: Money::from_minor(row.get("amount_minor")?, row.parse("currency")?),
+        credit: Money::from_minor(row.get("credit_minor")?, row.parse("currency")?),
         reason: row.get("reason")?,
         lines: row.json("description")?,
         state,

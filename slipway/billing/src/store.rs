@@ -2,7 +2,7 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "billing", steps: &[SUBSCRIPTIONS, MONEY, DOCUMENTS, USE] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "billing", steps: &[SUBSCRIPTIONS, MONEY, DOCUMENTS, USE, CREDITS, FOR_GOOD] };
 
 /// What is due when. `change_*` is a plan that takes over at `change_at`.
 const SUBSCRIPTIONS: &str = "create table bill_subscription (
@@ -67,3 +67,39 @@ create table bill_block (
     state {text} not null, code {text}, asked_at {int} not null,
     primary key (resource, number, block)
 ){strict}";
+
+/// What was given under programmes, where it is, and whom it was given to; those names stay for ever.
+const CREDITS: &str = "create table bill_credit (
+    id {text} primary key, account {text} not null, programme {text} not null, issuer {text} not null, application {text} not null,
+    evidence {text} not null, currency {text} not null, given_minor {int} not null check (given_minor > 0), covers {text} not null,
+    redeemed_at {int} not null, expires_at {int} not null, told {int} not null, state {text} not null,
+    unique (issuer, application)
+){strict};
+create index bill_credit_account on bill_credit (account, expires_at);
+create table bill_credit_name (
+    programme {text} not null, name {text} not null, credit {text} not null, at {int} not null, primary key (programme, name)
+){strict};
+create table bill_credit_book (
+    credit {text} not null, place {text} not null, balance {int} not null, primary key (credit, place)
+){strict};
+create table bill_credit_transfer (
+    id {text} primary key, credit {text} not null, source {text} not null, target {text} not null,
+    amount_minor {int} not null check (amount_minor > 0), subject {text} not null, at {int} not null
+){strict};
+create index bill_credit_transfer_credit on bill_credit_transfer (credit, at);
+create table bill_credit_hold (
+    subject {text} not null, credit {text} not null, held_minor {int} not null, spent_minor {int} not null,
+    primary key (subject, credit)
+){strict};
+alter table bill_charge add column credit_minor {int} not null default 0;
+alter table bill_refund add column credit_minor {int} not null default 0";
+
+/// Movements of credit are never changed or removed, whoever writes to the database with our own rights.
+const FOR_GOOD: &str = "{sqlite}create trigger bill_credit_transfer_stays before update on bill_credit_transfer
+begin select raise(abort, 'a transfer is never changed'); end;
+create trigger bill_credit_transfer_remains before delete on bill_credit_transfer
+begin select raise(abort, 'a transfer is never removed'); end{both}{postgres}create function bill_credit_transfer_stays()
+returns trigger language plpgsql as
+$$ begin raise exception 'a transfer is never changed or removed'; end $$;
+create trigger bill_credit_transfer_stays before update or delete or truncate on bill_credit_transfer
+for each statement execute function bill_credit_transfer_stays(){both}";

@@ -34,6 +34,9 @@ pub struct Stretch {
     pub token: Option<Vec<u8>>,
 }
 
+/// The block that holds credit: it grows, and comes before those of the payment token. The orchestrator's blocks count from 1.
+pub(crate) const CREDIT_BLOCK: u32 = 0;
+
 /// A block of money for use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Block {
@@ -77,6 +80,11 @@ impl Stretch {
         let (token, line) = (self.token.clone()?, self.line.clone()?);
         Some(Account { resource: self.resource.clone(), token, quote: self.quote.clone(), line })
     }
+}
+
+/// What a stretch's credit is set aside under.
+pub(crate) fn subject(stretch: &Stretch) -> String {
+    format!("use/{}/{}", stretch.resource, stretch.number)
 }
 
 /// Begins a stretch with the subscription's present terms.

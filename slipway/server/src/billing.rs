@@ -6,18 +6,21 @@ pub mod standing;
 pub mod till;
 
 use purser_db::{DbError, Tx};
-use purser_values::Env;
 use purser_values::id::CloudResourceId;
+use purser_values::{Env, Money};
 use purser_wire::catalog::Period;
 use purser_wire::quote::Quote;
+use purser_wire::refund::RefundReason;
 use serde_json::Value;
 use slipway_accounts::charge::{Charge, ChargeOutcome};
 use slipway_accounts::quote::quote_of;
 use slipway_accounts::realm::Realm;
+use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::service::Service;
 use slipway_billing::charge::Paid;
-use slipway_billing::refund::resume as resume_refunds;
+use slipway_billing::credit::spend;
+use slipway_billing::refund::{credit_given_back, resume as resume_refunds};
 use slipway_billing::subscription::cancel::{When, subscription_cancel};
 use slipway_billing::subscription::change::SubscriptionError;
 use slipway_billing::subscription::get::billing_resume;
@@ -40,8 +43,11 @@ pub fn paid(tx: &mut Tx<'_>, env: &Env, resource: &Resource, charge: &Charge, ou
         Service::Workers => return Ok(()),
     };
     let payment = payment(charge.quote.clone(), charge.line.clone(), quote.as_ref(), charge.payment_token.clone().filter(|_| renews));
-    let terms = Terms { price: charge.amount, payment, ..terms(resource) };
-    let paid = Paid { id: charge.id.clone(), charge: outcome.charge.clone(), amount: charge.amount };
+    let currency = charge.amount.currency();
+    let by_credit = Money::from_minor(spend::held(tx, charge.id.as_str())?, currency);
+    let amount = charge.amount.checked_add(by_credit).map_err(|e| DbError::Corrupt(e.to_string()))?;
+    let terms = Terms { price: amount, payment, ..terms(resource) };
+    let paid = Paid { id: charge.id.clone(), charge: outcome.charge.clone(), amount, by_credit };
     let (resource, account, at) = (resource.id.clone(), resource.account.clone(), resource.created_at);
     subscription_begin(tx, env, &Begin { resource, account, kind, terms, at, renews, paid: Some(paid) })
 }
@@ -67,6 +73,16 @@ pub fn ended(tx: &mut Tx<'_>, realm: &Realm, resource: &Resource) -> Result<(), 
         Err(SubscriptionError::Store(e)) => Err(e),
         Err(e) => Err(DbError::Other(e.to_string())),
     }
+}
+
+/// Everything that was paid for an order is to be given back, in what it was paid with. Tells whether there is anything.
+///
+/// # Errors
+/// When the store fails.
+pub fn give_back(tx: &mut Tx<'_>, env: &Env, resource: &CloudResourceId, reason: &RefundReason) -> Result<bool, DbError> {
+    let by_credit = credit_given_back(tx, env, resource, reason.as_str())?;
+    let refunds = refund_begin(tx, env, resource, reason)?;
+    Ok(by_credit || !refunds.is_empty())
 }
 
 /// The token that pays for a plan under an accepted quote.

@@ -12,6 +12,7 @@ use purser_values::Env;
 use purser_values::id::CloudAccountId;
 use purser_wire::manifest::Manifest;
 use slipway_accounts::realm::Realm;
+use slipway_billing::credit::programme::Offer;
 use slipway_billing::driver::Billing;
 use slipway_dns::server::Nameserver;
 use slipway_registrar::registrar::Registrar;
@@ -37,6 +38,8 @@ pub struct Cloud {
     /// Tells the runner that something was enqueued here.
     pub wake_jobs: Arc<Notify>,
     pub manifest: Manifest,
+    /// The programmes of credit that the operator offers.
+    pub offers: Arc<[Offer]>,
     pub terms: Terms,
     pub profile: Profile,
     /// Where clients reach us; ends in `/`.

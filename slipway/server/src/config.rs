@@ -13,6 +13,7 @@ use purser_http::peer::TrustedProxies;
 use purser_notify::MailConfig;
 use purser_values::{Secret, Sha256Digest};
 use serde::Deserialize;
+use slipway_billing::credit::programme::{Offer, OfferConfig, OfferError, offers};
 use slipway_workers::runtime::process::JailProgram;
 use url::Url;
 
@@ -55,6 +56,8 @@ pub struct Config {
     /// The operator's own certificate for the edge.
     pub certificate: Option<Certificate>,
     pub log: LogFormat,
+    /// The programmes of credit.
+    pub offers: Vec<Offer>,
     /// Run Workers without a jail.
     pub unconfined: bool,
     /// The program that builds jails; this one, unless a test says otherwise.
@@ -108,6 +111,8 @@ pub enum ConfigError {
     Url(&'static str),
     #[error("name the mail server in `[mail]`: owners are told by mail what is connected with their accounts")]
     NoMail,
+    #[error("`credits`: {0}")]
+    Credits(#[from] OfferError),
     #[error("{0}")]
     Database(String),
     #[error("`{0}` does not exist; {WORKERD_HINT}")]
@@ -139,6 +144,8 @@ struct File {
     certificate: Option<Certificate>,
     #[serde(default)]
     log: LogFormat,
+    #[serde(default)]
+    credits: Vec<OfferConfig>,
 }
 
 #[derive(Deserialize)]
@@ -231,6 +238,7 @@ impl Config {
             sandbox,
             certificate: file.certificate,
             log: file.log,
+            offers: offers(&file.credits)?,
             unconfined: unconfined.is_some(),
             jail: JailProgram::default(),
         })

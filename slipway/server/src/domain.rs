@@ -12,7 +12,6 @@ use purser_values::name::{DomainName, HostName};
 use purser_wire::error::ErrorBody;
 use purser_wire::refund::RefundReason;
 use slipway_accounts::quote::quote_of;
-use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::end::{resource_complete, resource_fail};
 use slipway_dns::zone::create::zone_create;
@@ -83,10 +82,10 @@ async fn fail(cloud: &Cloud, resource: &Resource, e: &RegisterError) -> Answer<P
     let written = cloud.db.write(move |tx| -> Result<_, DbError> {
         resource_fail(tx, &id, &why, env.now())?;
         billing::ended(tx, &realm, &failed)?;
-        refund_begin(tx, &env, &id, &RefundReason::NotDelivered)
+        billing::give_back(tx, &env, &id, &RefundReason::NotDelivered)
     });
-    for refund in written.await.map_err(|e| store(&e))? {
-        tracing::warn!(refund = %refund.id, amount = %refund.amount, resource = %resource.id, "a paid order failed; it is given back");
+    if written.await.map_err(|e| store(&e))? {
+        tracing::warn!(resource = %resource.id, "a paid order failed; it is given back");
     }
     cloud.wake_jobs.notify_one();
     let status = StatusCode::from_u16(e.kind().http_status()).unwrap_or(StatusCode::BAD_REQUEST);

@@ -6,6 +6,7 @@ pub mod account;
 pub mod catalogue;
 pub mod change;
 pub mod control;
+pub mod credits;
 pub mod manifest;
 pub mod order;
 pub mod quote;
@@ -19,6 +20,7 @@ use purser_provider::{AccountCall, AccountOpen, AccountOutcome, Answer, Authoriz
 use purser_values::id::{CloudAccountId, CloudLinkId, CloudResourceId};
 use purser_wire::catalog::Service;
 use purser_wire::control::{AccountControl, AgentControl};
+use purser_wire::credit::{CreditAttestation, Credits};
 use purser_wire::id::ResourceId;
 use purser_wire::manifest::Manifest;
 use purser_wire::quote::{Quote, QuoteRequest};
@@ -94,6 +96,16 @@ impl Provider for Slipway {
     async fn quote_create(&self, call: &AccountCall, request: QuoteRequest) -> Answer<Quote> {
         call.require(READ)?;
         quote::create(&self.0, account_of(call)?, &request).await
+    }
+
+    async fn credit_redeem(&self, call: &AccountCall, attested: CreditAttestation) -> Answer<Credits> {
+        call.require(PURCHASES)?;
+        credits::redeem(&self.0, call, attested).await
+    }
+
+    async fn credits(&self, call: &AccountCall) -> Answer<Credits> {
+        call.require(READ)?;
+        credits::list(&self.0, call).await
     }
 
     async fn credentials_disable(&self, call: &AccountCall, control: AgentControl) -> Answer<u64> {

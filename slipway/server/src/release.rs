@@ -4,7 +4,6 @@ use purser_db::DbError;
 use purser_provider::{Answer, ProviderError};
 use purser_values::name::DomainName;
 use purser_wire::refund::RefundReason;
-use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::Resource;
 use slipway_dns::zone::ZoneError;
 use slipway_dns::zone::remove::zone_remove;
@@ -62,7 +61,7 @@ pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName, refun
         zone_remove(tx, &account, &zone)?;
         // What this order did not pay for (a name taken up again) stays paid.
         let given_back = match &refund {
-            Some(reason) => !refund_begin(tx, &env, &id, reason)?.is_empty(),
+            Some(reason) => crate::billing::give_back(tx, &env, &id, reason)?,
             None => false,
         };
         let detached = if given_back { Paid::GivenBack } else { Paid::Yes };

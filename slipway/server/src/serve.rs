@@ -161,7 +161,8 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
     let cloud = Arc::new(Cloud {
         registrar: registrar(config, &db, &env)?,
-        manifest: manifest(&config.public_url, keys.signing.public(), &document)?,
+        manifest: manifest(&config.public_url, keys.signing.public(), &document, &config.offers)?,
+        offers: config.offers.clone().into(),
         billing,
         jobs: Runner::new(db.clone(), env.clone(), handlers, wake_jobs.clone()),
         wake_jobs,

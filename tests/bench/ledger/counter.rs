@@ -113,6 +113,7 @@ impl Counter {
             key: resource.to_string(),
             resource,
             quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line], irreversible: false },
+            by_credit: std::collections::BTreeMap::new(),
             irreversible_allowed: false,
             limits_url: String::new(),
             card_url: String::new(),

@@ -133,6 +133,7 @@ impl Provider for Shop {
             description: "one month".to_owned(),
             amount: Money::from_minor(500, Currency::USD),
             period: Period::Month,
+            credit_minor: 0,
         };
         let terms = QuoteTerms { irreversible: false, refundable: false, expires_at: call.at.plus_secs(600) };
         let id: QuoteId = format!("q_{}", hex(call)).parse().unwrap();

@@ -17,9 +17,10 @@ use purser_http::peer::TrustedProxies;
 use purser_http::{Fetcher, Origin};
 use purser_notify::MailConfig;
 use purser_tests::binaries::missing;
-use purser_values::{Env, Secret};
+use purser_values::{Currency, Env, Money, Secret};
 use purser_wire::account::{AccountAnswer, AccountRequest, Orchestrator};
 use purser_wire::assertion::IdentityAssertion;
+use purser_wire::credit::{Cover, Programme};
 use purser_wire::error::ErrorBody;
 use purser_wire::id::IdempotencyKey;
 use purser_wire::quote::{Quote, QuoteRequest};
@@ -29,6 +30,7 @@ use serde_json::{Map, Value, json};
 use slipway::cloud::Shared;
 use slipway::config::{self, Config, Profile, Sandbox};
 use slipway::serve::{Running, start};
+use slipway_billing::credit::programme::Offer;
 use slipway_workers::runtime::process::JailProgram;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -296,6 +298,19 @@ fn need(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// The one programme of credit that these tests know.
+fn start_up() -> Offer {
+    let programme = Programme {
+        id: "start-up".to_owned(),
+        title: "Start-up programme".to_owned(),
+        description: String::new(),
+        amount: Money::from_minor(8_00, Currency::USD),
+        months: 12,
+        covers: vec![Cover::Plans, Cover::Usage],
+    };
+    Offer { programme, total: Money::from_minor(800_00, Currency::USD) }
+}
+
 /// `jail` is the binary that builds jails: the test itself has no such subcommand.
 fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url) -> Config {
     let secret = folder.join("secret");
@@ -325,6 +340,7 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         sandbox: Some(Sandbox { registry: true, local_ca: true }),
         certificate: None,
         log: purser_http::log::LogFormat::Text,
+        offers: vec![start_up()],
         unconfined: false,
         jail: JailProgram { program: jail, args: vec!["jail".to_owned()] },
     }

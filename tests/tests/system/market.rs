@@ -271,6 +271,7 @@ impl Provider for Stall {
             description: "golden greetings".to_owned(),
             amount: Money::from_minor(minor, Currency::USD),
             period,
+            credit_minor: 0,
         };
         let terms = QuoteTerms { irreversible, refundable: false, expires_at: call.at.plus_secs(600) };
         let id: QuoteId = format!("q_{}", u64::from_be_bytes(call.env.bytes())).parse().unwrap();

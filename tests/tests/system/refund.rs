@@ -175,7 +175,8 @@ impl Provider for Taker {
 
     async fn quote_create(&self, call: &AccountCall, request: QuoteRequest) -> Answer<Quote> {
         let amount = Money::from_minor(PRICE, Currency::USD);
-        let line = QuoteLine { id: "gold".parse().unwrap(), description: "one month".to_owned(), amount, period: Period::Month };
+        let line =
+            QuoteLine { id: "gold".parse().unwrap(), description: "one month".to_owned(), amount, period: Period::Month, credit_minor: 0 };
         let terms = QuoteTerms { irreversible: false, refundable: false, expires_at: call.at.plus_secs(600) };
         let id = format!("q_{}", u64::from_be_bytes(call.env.bytes())).parse().unwrap();
         Ok(Quote::new(id, &request, Currency::USD, vec![line], terms).unwrap())

@@ -133,8 +133,10 @@ async fn parts(app: &App, state: &AddState) -> Result<(Resource, std::sync::Arc<
 }
 
 async fn open_account(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, StepError> {
-    let (_, provider) = parts(&app, &state).await?;
+    let (row, provider) = parts(&app, &state).await?;
     let opened = account::ensure(&app, &cx, &state.caller(), &state.agent_jkt, &provider).await?;
+    // A credit that was approved and waited for the account is there for the first purchase already.
+    crate::credits::redeem_waiting(&app, &row.organisation, &provider, &opened.access).await?;
     state.account = Some(opened.id);
     Ok(state)
 }

@@ -1,5 +1,7 @@
 //! What stands against paying for a service, before there is a quote: asked with the listed price, which no quote may pass.
 
+use std::collections::BTreeMap;
+
 use purser_authority::Caller;
 use purser_catalogue::{Listing, Period, Price};
 use purser_db::{DbError, Tx};
@@ -9,9 +11,9 @@ use purser_spend::budget::{self, Spent};
 use purser_spend::ceiling::Scope;
 use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
-use purser_spend::{Share, Spender};
-use purser_values::Sha256Digest;
+use purser_spend::{Share, Spender, credit};
 use purser_values::id::ResourceId;
+use purser_values::{Money, Sha256Digest};
 
 use super::add::AddRequest;
 use crate::app::App;
@@ -26,7 +28,10 @@ pub fn blockers(
     listing: &Listing,
 ) -> Result<Vec<HoldError>, DbError> {
     match listed(app, standing, request, listing) {
-        Some(purchase) => hold::blockers(tx, &app.core.env, &purchase),
+        Some(mut purchase) => {
+            less_credit(tx, app, &mut purchase)?;
+            hold::blockers(tx, &app.core.env, &purchase)
+        }
         None => Ok(Vec::new()),
     }
 }
@@ -57,6 +62,19 @@ pub fn budget_says(tx: &mut Tx<'_>, app: &App, purchase: &Purchase) -> Result<Op
     }))
 }
 
+/// What a credit at the provider is known to pay takes no room. The provider's quote has the last word.
+fn less_credit(tx: &mut Tx<'_>, app: &App, purchase: &mut Purchase) -> Result<(), DbError> {
+    let (organisation, provider) = (purchase.spender.organisation.clone(), purchase.provider.clone());
+    for line in &mut purchase.quote.lines {
+        let left = credit::left(tx, &organisation, &provider, line.amount.currency(), app.core.env.now())?;
+        if left.is_positive() {
+            purchase.by_credit.insert(line.id.clone(), line.amount);
+            line.amount = Money::from_minor((line.amount.minor() - left.minor()).max(0), line.amount.currency());
+        }
+    }
+    Ok(())
+}
+
 /// The purchase at its listed price.
 fn listed(app: &App, standing: &CallContext, request: &AddRequest, listing: &Listing) -> Option<Purchase> {
     let Price::Known { amount, period, irreversible, .. } = &listing.price else { return None };
@@ -81,6 +99,7 @@ fn listed(app: &App, standing: &CallContext, request: &AddRequest, listing: &Lis
         categories: listing.categories.clone(),
         resource: ResourceId::mint(&app.core.env),
         quote: Quote { id: "listed".to_owned(), digest: Sha256Digest::of(b""), lines: vec![line], irreversible: *irreversible },
+        by_credit: BTreeMap::new(),
         irreversible_allowed: standing.grant.as_ref().is_none_or(|grant| grant.irreversible),
         key: String::new(),
         limits_url: app.page("/limits"),

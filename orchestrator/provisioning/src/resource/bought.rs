@@ -22,7 +22,7 @@ use purser_wire::resource::PaymentCredentials;
 
 use super::afford::{budget_says, share};
 use super::permit_on;
-use super::quoted::accepted;
+use super::quoted::{accepted, by_credit};
 use crate::app::App;
 use crate::charges::confirm_page;
 use crate::error::{OpError, PayError};
@@ -89,6 +89,7 @@ impl Bought {
             categories: self.categories.clone(),
             resource: row.id.clone(),
             quote: accepted(&self.quote)?,
+            by_credit: by_credit(&self.quote),
             irreversible_allowed,
             key: self.key.clone(),
             limits_url: app.page("/limits"),

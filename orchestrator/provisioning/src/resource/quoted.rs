@@ -1,9 +1,12 @@
 //! Quotes, as the orchestrator takes them: what is asked for, what must not differ from the listing, and the ledger's words for it.
 
+use std::collections::BTreeMap;
+
 use purser_catalogue::Price;
 use purser_flow::StepError;
 use purser_spend::limits::HOLD_LIFE_S;
 use purser_spend::quote::{Line, Quote as AcceptedQuote, Recurs};
+use purser_values::Money;
 use purser_values::error::Kind;
 use purser_values::id::ApprovalId;
 use purser_wire::catalog::Period;
@@ -98,7 +101,12 @@ pub fn quote_request(row: &Resource, parties: Option<Parties>) -> Result<QuoteRe
     })
 }
 
-/// The quote in the ledger's words.
+/// The whole price of each line that a credit at the provider pays a part of.
+pub fn by_credit(quote: &Quote) -> BTreeMap<String, Money> {
+    quote.lines.iter().filter(|line| line.credit_minor > 0).map(|line| (line.id.to_string(), line.amount)).collect()
+}
+
+/// The quote in the ledger's words: of each line what the token may be charged.
 pub fn accepted(quote: &Quote) -> Result<AcceptedQuote, OpError> {
     let line = |line: &purser_wire::quote::QuoteLine| {
         let recurs = match line.period {
@@ -108,7 +116,7 @@ pub fn accepted(quote: &Quote) -> Result<AcceptedQuote, OpError> {
             Period::Metered => Recurs::Metered,
             Period::Other(_) => return Err(OpError::Invalid("the quote has a period that is not known".to_owned())),
         };
-        Ok(Line { id: line.id.to_string(), description: line.description.clone(), amount: line.amount, recurs })
+        Ok(Line { id: line.id.to_string(), description: line.description.clone(), amount: line.charged(), recurs })
     };
     Ok(AcceptedQuote {
         id: quote.id.to_string(),

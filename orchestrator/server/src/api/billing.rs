@@ -22,6 +22,8 @@ use super::caller::Called;
 use super::ceilings::reaches;
 
 pub async fn read(State(api): State<Api>, called: Called) -> Result<Json<Value>, Problem> {
+    let credits = super::credits::all(&api, &called).await.map(|all| all["balances"].clone());
+    let credits = credits.unwrap_or_else(|_| json!([]));
     let (context, env, providers) = (called.context, api.app.core.env.clone(), api.app.gateway.names());
     let url = api.app.page("/limits");
     let found = api.app.core.db.read::<_, BudgetError, _>(move |tx| {
@@ -39,7 +41,9 @@ pub async fn read(State(api): State<Api>, called: Called) -> Result<Json<Value>,
             "payment_method": card(tx, &context, &organisation, &env)?, "url": url,
         }))
     });
-    Ok(Json(found.await?))
+    let mut found = found.await?;
+    found["credits"] = credits;
+    Ok(Json(found))
 }
 
 /// An agent's own caps; a person's agents' caps, with their names.

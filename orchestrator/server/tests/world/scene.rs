@@ -3,7 +3,9 @@
 use purser_authority::Caller;
 use purser_db::{DbError, params};
 use purser_identity::approval::{ApprovalError, Ask, approval_request};
+use purser_spend::credit::{Programme, programmes_keep};
 use purser_values::id::{PersonId, SagaId};
+use purser_values::{Currency, Money};
 use serde_json::{Value, json};
 
 use super::{Agent, Browser, World};
@@ -25,6 +27,8 @@ pub struct Standing {
     pub trust: String,
     pub budget: String,
     pub webhook: String,
+    /// An application for credit that waits.
+    pub credit: String,
 }
 
 /// The canonical text of what is asked for.
@@ -65,6 +69,19 @@ impl World {
         let trust = make("/v1/workload_trusts", workload).await;
         let budget = made_by("PUT", "/v1/budgets", json!({ "scope": "organisation", "amount_minor": 50_000 })).await;
         let webhook = make("/v1/webhooks", json!({ "url": "https://hooks.example/first" })).await;
+        let programme = Programme {
+            provider: "slipway".parse().unwrap(),
+            id: "start-up".to_owned(),
+            title: "Start-up".to_owned(),
+            description: String::new(),
+            amount: Money::from_minor(100_000_00, Currency::USD),
+            months: 12,
+            covers: vec!["plans".to_owned()],
+        };
+        let now = self.env.now();
+        let offer = move |tx: &mut purser_db::Tx<'_>| programmes_keep(tx, &programme.provider, std::slice::from_ref(&programme), now);
+        self.front.core.db.write::<_, DbError, _>(offer).await.unwrap();
+        let credit = make("/v1/credits", json!({ "provider": "slipway", "programme": "start-up", "evidence": "we are young" })).await;
         let id = |made: &Value, name: &str| made[name].as_str().unwrap().to_owned();
         Standing {
             agent: text("agent_id"),
@@ -78,6 +95,7 @@ impl World {
             trust: id(&trust, "id"),
             budget: id(&budget["budget"], "id"),
             webhook: id(&webhook["webhook"], "id"),
+            credit: id(&credit, "id"),
         }
     }
 

@@ -56,6 +56,8 @@ pub enum Cause {
     UnusualCharge { charge: ChargeId, provider: ProviderName, amount: Money, median: Money },
     /// A cardholder disputes a payment at their bank, or the bank has decided ([`crate::chargeback`]).
     Chargeback { charge: ChargeId, provider: ProviderName, amount: Money, state: ChargebackState },
+    /// A credit ends within these days, or has ended when they are none ([`crate::credit`]).
+    CreditEnding { provider: ProviderName, programme: String, left: Money, ends_at: Timestamp, days: i64, monthly: Option<Money> },
 }
 
 impl Cause {
@@ -70,6 +72,7 @@ impl Cause {
             Self::FirstCharge { .. } => "first_charge",
             Self::UnusualCharge { .. } => "unusual_charge",
             Self::Chargeback { .. } => "chargeback",
+            Self::CreditEnding { .. } => "credit_ending",
         }
     }
 
@@ -78,7 +81,11 @@ impl Cause {
     pub const fn budget(&self) -> Option<&OfBudget> {
         match self {
             Self::BudgetThreshold { of, .. } | Self::BudgetForecast { of, .. } | Self::BudgetBurn { of, .. } => Some(of),
-            Self::CapThreshold { .. } | Self::FirstCharge { .. } | Self::UnusualCharge { .. } | Self::Chargeback { .. } => None,
+            Self::CapThreshold { .. }
+            | Self::FirstCharge { .. }
+            | Self::UnusualCharge { .. }
+            | Self::Chargeback { .. }
+            | Self::CreditEnding { .. } => None,
         }
     }
 
@@ -107,6 +114,8 @@ impl Cause {
             Self::Chargeback { provider, amount, state: ChargebackState::Open, .. } => {
                 format!("A payment of {amount} to {provider} is disputed")
             }
+            Self::CreditEnding { provider, days: 0, .. } => format!("The credit at {provider} has ended"),
+            Self::CreditEnding { provider, days, .. } => format!("The credit at {provider} ends within {days} days"),
             Self::Chargeback { provider, amount, .. } => format!("The dispute over {amount} to {provider} has ended"),
         }
     }
@@ -145,6 +154,15 @@ impl Cause {
             }
             Self::UnusualCharge { charge, provider, amount, median } => {
                 format!("{who} was charged {amount} by {provider}, where {median} is usual ({charge}).")
+            }
+            Self::CreditEnding { provider, programme, left, ends_at, days, monthly } => {
+                let then =
+                    monthly.map_or_else(String::new, |m| format!(" {provider} expects {m} a month to be paid by card from then on."));
+                if *days == 0 {
+                    format!("The credit `{programme}` at {provider} has ended.{then}")
+                } else {
+                    format!("The credit `{programme}` at {provider} ends at {}. {left} of it is left.{then}", ends_at.for_people())
+                }
             }
             Self::Chargeback { charge, provider, amount, state } => {
                 let what = match state {

@@ -17,7 +17,7 @@ use crate::{ceiling, renewal, share};
 pub fn choose(tx: &mut Tx<'_>, env: &Env, hold: &Hold, ask: &ChargeAsk) -> Result<Result<HeldLine, Refusal>, DbError> {
     let mut lines = lines_of(tx, hold, ask)?;
     let missing = named(&lines, ask).is_none_or(|line| line.state == LineState::Released);
-    if missing && renewal::catch_up(tx, env, hold, &ask.line)? {
+    if missing && renewal::catch_up(tx, env, hold, &ask.line, ask.amount)? {
         lines = lines_of(tx, hold, ask)?;
     }
     let named = named(&lines, ask);

@@ -75,7 +75,8 @@ pub fn sum(purchase: &Purchase) -> Result<Money, HoldError> {
         return Err(HoldError::Quote("two lines have the same id"));
     }
     let total = purchase.quote.total(currency).map_err(|_| HoldError::Quote("its lines do not add up"))?;
-    if total.is_positive() { Ok(total) } else { Err(HoldError::Quote("there is nothing to pay")) }
+    // What a credit pays in whole has nothing to set aside yet.
+    if total.is_positive() || !purchase.by_credit.is_empty() { Ok(total) } else { Err(HoldError::Quote("there is nothing to pay")) }
 }
 
 pub fn refusal(purchase: &Purchase, full: Full, asked: Money) -> HoldError {

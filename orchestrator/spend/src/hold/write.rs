@@ -9,7 +9,7 @@ use super::{Hold, LineState};
 use crate::ceiling::{self, Note};
 use crate::quote::Recurs;
 use crate::rate::{self, Kept};
-use crate::{ledger, limits, share};
+use crate::{credit, ledger, limits, renewal, share};
 
 /// The holds under their callers' keys, their chains, and the lines of their quotes for the first period with what they count in.
 pub fn holds(tx: &mut Tx<'_>, month: Month, placed: &[Placed<'_>]) -> Result<(), DbError> {
@@ -22,6 +22,10 @@ pub fn holds(tx: &mut Tx<'_>, month: Month, placed: &[Placed<'_>]) -> Result<(),
     ledger::each_once(tx.execute_rows(insert, &rows)?, &rows)?;
     share::keep(tx, placed.iter().map(|one| (&one.hold.id, one.shares)))?;
     lines(tx, month, placed)?;
+    credit::prices(tx, placed.iter().flat_map(|one| one.purchase.by_credit.iter().map(|(line, price)| (&one.hold.id, line, price))))?;
+    for one in placed {
+        renewal::begin(tx, &one.hold, one.purchase)?;
+    }
     let mut notes = Vec::new();
     for one in placed {
         for line in &one.purchase.quote.lines {
@@ -55,7 +59,9 @@ fn lines(tx: &mut Tx<'_>, month: Month, placed: &[Placed<'_>]) -> Result<(), DbE
         for line in &one.purchase.quote.lines {
             let description: String = line.description.chars().take(limits::TEXT_CHARS).collect();
             // A metered one has nothing to charge until use is set aside for it.
-            let state = if line.recurs == Recurs::Metered { LineState::Charged } else { LineState::Open };
+            // One that a credit pays in whole has nothing to charge either, before the next period.
+            let paid = line.amount.is_zero() && one.purchase.by_credit.contains_key(&line.id);
+            let state = if paid || line.recurs == Recurs::Metered { LineState::Charged } else { LineState::Open };
             let (minor, recurs, state) = (line.amount.minor(), line.recurs.name(), state.name());
             rows.push(params![one.hold.id, line.id, "", month, description, minor, recurs, state].to_vec());
         }

@@ -27,7 +27,8 @@ impl Room {
             .taken
             .iter()
             .filter_map(|Taken { slot, minor, subject }| {
-                let [source, target] = names.get(slot)?;
+                // What a credit pays in whole takes no room.
+                let [source, target] = names.get(slot).filter(|_| *minor != 0)?;
                 let amount = purser_values::Money::from_minor(*minor, self.slots[*slot].ceiling.currency());
                 Some(Movement { reason: Reason::Hold, source, target, amount, subject, guard: Guard::Covered })
             })

@@ -240,6 +240,7 @@ impl Ledger {
                 lines: (0..lines).map(line).collect(),
                 irreversible: false,
             },
+            by_credit: std::collections::BTreeMap::new(),
             irreversible_allowed: false,
             key: key.to_string(),
             limits_url: String::new(),

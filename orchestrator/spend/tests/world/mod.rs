@@ -156,6 +156,7 @@ impl World {
             categories: vec!["hosting".to_owned()],
             resource: ResourceId::mint(&self.env),
             quote: Quote { id: format!("quo-{key}"), digest: Sha256Digest::of(key.as_bytes()), lines, irreversible: false },
+            by_credit: std::collections::BTreeMap::new(),
             irreversible_allowed: false,
             key: key.to_owned(),
             limits_url: "https://purser.test/limits".to_owned(),

@@ -3,6 +3,7 @@
 use purser_db::{DbError, Tx};
 use purser_values::Timestamp;
 use purser_values::id::CloudResourceId;
+use slipway_accounts::charge::ChargeOutcome;
 use slipway_accounts::realm::Realm;
 
 use super::get::subscription_get;
@@ -30,11 +31,11 @@ pub enum Step {
 pub fn advance(tx: &mut Tx<'_>, realm: &Realm, resource: &CloudResourceId) -> Result<Step, DbError> {
     let Some(sub) = subscription_get(tx, resource)? else { return Ok(Step::Wait) };
     if let Some(open) = charge::open_of(tx, resource)? {
-        return ask(tx, &sub, &open);
+        return ask(tx, realm, &sub, &open);
     }
     if let Some(stretch) = usage::close::closing(tx, resource)? {
         return match usage::close::next_charge(tx, &realm.env, &sub, &stretch)? {
-            Some(charge) => ask(tx, &sub, &charge),
+            Some(charge) => ask(tx, realm, &sub, &charge),
             None => Ok(Step::Again),
         };
     }
@@ -64,7 +65,7 @@ fn active(tx: &mut Tx<'_>, realm: &Realm, sub: Subscription, now: Timestamp) -> 
         let credit = part(sub.terms.price, period.left(change.at), period.seconds());
         let due = change.terms.price.checked_sub(credit).map_err(|e| DbError::Corrupt(e.to_string()))?;
         let charge = charge::begin(tx, &realm.env, &sub, Purpose::Change, &change.at.month().to_string(), due)?;
-        return ask(tx, &sub, &charge);
+        return ask(tx, realm, &sub, &charge);
     }
     if now < period.end {
         if sub.next_notice().is_none_or(|at| now < at) {
@@ -101,7 +102,7 @@ fn active(tx: &mut Tx<'_>, realm: &Realm, sub: Subscription, now: Timestamp) -> 
 fn renew(tx: &mut Tx<'_>, realm: &Realm, sub: &Subscription) -> Result<Step, DbError> {
     let (period, price) = (sub.next_period().start.month().to_string(), sub.next_terms().price);
     let charge = charge::begin(tx, &realm.env, sub, Purpose::Renewal, &period, price)?;
-    ask(tx, sub, &charge)
+    ask(tx, realm, sub, &charge)
 }
 
 fn moved(tx: &mut Tx<'_>, realm: &Realm, mut sub: Subscription, notice: Option<Notice>) -> Result<Step, DbError> {
@@ -113,7 +114,13 @@ fn moved(tx: &mut Tx<'_>, realm: &Realm, mut sub: Subscription, notice: Option<N
 }
 
 /// A charge in the words of the till. What it is asked with is not kept in its row: the token is the subscription's or the stretch's.
-fn ask(tx: &mut Tx<'_>, sub: &Subscription, charge: &Charge) -> Result<Step, DbError> {
+/// Nobody is asked for what a credit pays in whole.
+fn ask(tx: &mut Tx<'_>, realm: &Realm, sub: &Subscription, charge: &Charge) -> Result<Step, DbError> {
+    if charge.cash().is_zero() {
+        let paid = ChargeOutcome { succeeded: true, charge: String::new(), code: None, message: None };
+        settle::settle(tx, realm, &charge.id, &paid)?;
+        return Ok(Step::Again);
+    }
     let lost = || DbError::Corrupt(format!("`{}` has nothing to be asked with", charge.id));
     let from = match charge.purpose {
         Purpose::Usage => usage::close::closing(tx, &sub.resource)?.and_then(|stretch| stretch.account()),
@@ -121,7 +128,7 @@ fn ask(tx: &mut Tx<'_>, sub: &Subscription, charge: &Charge) -> Result<Step, DbE
         Purpose::Renewal => account(sub, &sub.next_terms().payment).or_else(|| account(sub, &sub.terms.payment)),
         Purpose::Order => None,
     };
-    Ok(Step::Ask(ChargeAsk { id: charge.id.clone(), from: from.ok_or_else(lost)?, amount: charge.amount, period: charge.period.clone() }))
+    Ok(Step::Ask(ChargeAsk { id: charge.id.clone(), from: from.ok_or_else(lost)?, amount: charge.cash(), period: charge.period.clone() }))
 }
 
 fn account(sub: &Subscription, payment: &Payment) -> Option<Account> {

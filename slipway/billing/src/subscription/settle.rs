@@ -9,6 +9,7 @@ use super::get::subscription_get;
 use super::start::plan_line;
 use super::{State, Subscription, write};
 use crate::charge::{self, Charge, Purpose};
+use crate::credit::spend;
 use crate::invoice::{self, Draft, Line};
 use crate::notice::{self, Notice};
 use crate::period::Calendar;
@@ -18,7 +19,7 @@ use crate::{refund, usage};
 /// # Errors
 /// When the store fails.
 pub fn settle(tx: &mut Tx<'_>, realm: &Realm, id: &ChargeId, outcome: &ChargeOutcome) -> Result<(), DbError> {
-    if !charge::settle(tx, id, outcome, realm.env.now())? {
+    if !charge::settle(tx, &realm.env, id, outcome)? {
         return Ok(());
     }
     let charge = charge::get(tx, id)?.ok_or(DbError::NoRow)?;
@@ -48,7 +49,7 @@ fn renewed(tx: &mut Tx<'_>, realm: &Realm, sub: Subscription, charge: &Charge) -
     let mut sub = rolled(sub);
     write::put(tx, &realm.env, &mut sub)?;
     let line = plan_line(&sub, charge.amount, sub.period().start, sub.period().end);
-    invoice::issue(tx, &realm.env, &Draft::invoice(&sub, vec![line], vec![charge.id.clone()], charge.amount))?;
+    issue(tx, realm, &sub, vec![line], charge)?;
     match was {
         State::Suspended { .. } | State::PastDue { .. } => notice::tell(tx, realm, &sub, &Notice::Resumed),
         State::Active | State::Ended { .. } => Ok(()),
@@ -80,7 +81,7 @@ fn changed(tx: &mut Tx<'_>, realm: &Realm, sub: Subscription, charge: &Charge) -
         let less = purser_values::Money::from_minor(-credit.minor(), credit.currency());
         lines.push(Line::period(format!("Unused part of plan `{}`", from.plan), less, change.at, old.end));
     }
-    invoice::issue(tx, &realm.env, &Draft::invoice(&sub, lines, vec![charge.id.clone()], charge.amount))?;
+    issue(tx, realm, &sub, lines, charge)?;
     write::hurry(tx, &realm.env, &sub)
 }
 
@@ -94,8 +95,14 @@ fn not_changed(tx: &mut Tx<'_>, realm: &Realm, sub: Subscription, outcome: &Char
 /// The money came after the subscription had ended: all of it goes back.
 fn too_late(tx: &mut Tx<'_>, realm: &Realm, sub: &Subscription, charge: &Charge) -> Result<(), DbError> {
     let line = Line::amount(format!("`{}`, paid after it had ended", sub.terms.plan), charge.amount);
-    invoice::issue(tx, &realm.env, &Draft::invoice(sub, vec![line.clone()], vec![charge.id.clone()], charge.amount))?;
+    issue(tx, realm, sub, vec![line.clone()], charge)?;
     refund::begin_of(tx, &realm.env, charge, charge.amount, "not_delivered", vec![Line { of_line: Some(1), ..line }])
+}
+
+/// The invoice of a charge, with what a credit paid of it.
+fn issue(tx: &mut Tx<'_>, realm: &Realm, sub: &Subscription, mut lines: Vec<Line>, charge: &Charge) -> Result<(), DbError> {
+    lines.extend(spend::lines(tx, charge.id.as_str(), charge.amount.currency())?);
+    invoice::issue(tx, &realm.env, &Draft::invoice(sub, lines, vec![charge.id.clone()], charge.cash())).map(drop)
 }
 
 fn words(outcome: &ChargeOutcome) -> String {

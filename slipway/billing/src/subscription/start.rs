@@ -7,6 +7,7 @@ use purser_values::{Env, Money, Timestamp};
 use super::get::subscription_get;
 use super::{Kind, State, Subscription, Terms, write};
 use crate::charge::{self, Paid};
+use crate::credit::spend;
 use crate::invoice::{self, Line};
 use crate::period::Calendar;
 use crate::usage;
@@ -58,8 +59,10 @@ pub fn subscription_begin(tx: &mut Tx<'_>, env: &Env, begin: &Begin) -> Result<(
     charge::record_paid(tx, env, &sub, paid)?;
     let line = plan_line(&sub, sub.terms.price, sub.period().start, sub.period().end);
     let rest = discount(sub.terms.price, paid.amount)?;
-    let lines = std::iter::once(line).chain(rest).collect();
-    invoice::issue(tx, env, &invoice::Draft::invoice(&sub, lines, vec![paid.id.clone()], paid.amount)).map(drop)
+    let by_credit = spend::lines(tx, paid.id.as_str(), paid.amount.currency())?;
+    let lines = std::iter::once(line).chain(rest).chain(by_credit).collect();
+    let cash = paid.amount.checked_sub(paid.by_credit).map_err(|e| DbError::Corrupt(e.to_string()))?;
+    invoice::issue(tx, env, &invoice::Draft::invoice(&sub, lines, vec![paid.id.clone()], cash)).map(drop)
 }
 
 /// The line of a period of a plan or a domain.

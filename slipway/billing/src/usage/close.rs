@@ -5,8 +5,9 @@ use purser_values::id::{ChargeId, CloudResourceId};
 use purser_values::{Env, Money, Timestamp};
 use purser_wire::usage::block_period;
 
-use super::{Block, BlockState, Stretch, blocks, counted, read, set_block, sum};
+use super::{Block, BlockState, CREDIT_BLOCK, Stretch, blocks, counted, read, set_block, subject, sum};
 use crate::charge::{self, Charge, Purpose};
+use crate::credit::spend;
 use crate::invoice::{self, Draft, Line};
 use crate::price::Rated;
 use crate::subscription::Subscription;
@@ -43,6 +44,10 @@ fn shares(tx: &mut Tx<'_>, stretch: &Stretch) -> Result<(Vec<Rated>, Vec<(Block,
 /// The next charge of the stretch; without one the stretch is closed and its invoice issued.
 pub(crate) fn next_charge(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, stretch: &Stretch) -> Result<Option<Charge>, DbError> {
     let (rated, shares) = shares(tx, stretch)?;
+    if let Some((_, part)) = shares.iter().find(|(block, _)| block.block == CREDIT_BLOCK && block.state == BlockState::Reserved) {
+        use_credit(tx, env, sub, stretch, *part)?;
+        return next_charge(tx, env, sub, stretch);
+    }
     for (block, part) in shares.iter().filter(|(block, _)| block.state == BlockState::Reserved) {
         if part.is_positive() {
             let period = block_period(&stretch.name.to_string(), block.block);
@@ -52,6 +57,18 @@ pub(crate) fn next_charge(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, stretc
     }
     finish(tx, env, sub, stretch, &rated, &shares)?;
     Ok(None)
+}
+
+/// So much of the credit that was set aside was used; the rest of it can be used again.
+fn use_credit(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, stretch: &Stretch, part: Money) -> Result<(), DbError> {
+    spend::settle(tx, env, &subject(stretch), part.minor())?;
+    let to = if part.is_zero() { BlockState::Free } else { BlockState::Charged };
+    set_block(tx, stretch, CREDIT_BLOCK, BlockState::Reserved, to)?;
+    if part.is_positive() {
+        let charge = charge::by_credit(tx, env, sub, &block_period(&stretch.name.to_string(), CREDIT_BLOCK), part)?;
+        tx.execute("update bill_charge set invoice = $2 where id = $1", params![charge, pending(stretch)])?;
+    }
+    Ok(())
 }
 
 /// The outcome of a block's charge.
@@ -93,7 +110,11 @@ fn finish(
         if !free.is_zero() {
             lines.push(Line::amount("Use beyond what was set aside, not charged".to_owned(), free));
         }
-        invoice::issue(tx, env, &Draft::invoice(sub, lines, charges, captured))?;
+        let by_credit = spend::lines(tx, &subject(stretch), zero.currency())?;
+        let paid = by_credit.iter().map(|line| line.amount_minor).sum::<i64>();
+        lines.extend(by_credit);
+        let cash = Money::from_minor(captured.minor() + paid, zero.currency());
+        invoice::issue(tx, env, &Draft::invoice(sub, lines, charges, cash))?;
     }
     // The token is of no use any more.
     let update = "update bill_usage set state = 'closed', token = null where resource = $1 and number = $2";

@@ -3,8 +3,10 @@
 use purser_db::{DbError, Tx, params};
 use purser_values::id::{CloudAccountId, CloudResourceId};
 use purser_values::{Env, Money};
+use purser_wire::credit::Cover;
 
-use super::{Block, BlockState, Stretch, blocks, counted, current, set_block, sum};
+use super::{Block, BlockState, CREDIT_BLOCK, Stretch, blocks, counted, current, set_block, subject, sum};
+use crate::credit::spend;
 use crate::limits::{BLOCK_MINOR, BLOCK_RETRY_S};
 use crate::price::{Meter, MeterPrice, Use};
 use crate::subscription::get::plan_of;
@@ -82,6 +84,9 @@ pub fn want(tx: &mut Tx<'_>, env: &Env, account: &CloudAccountId, ahead: &Use) -
     if !short {
         return Ok(Want::Enough(room));
     }
+    if set_credit_aside(tx, env, account, &room, needed)? {
+        return want(tx, env, account, ahead);
+    }
     let Some(from) = room.stretch.account() else { return Ok(Want::Stop(room)) };
     let open = held.iter().find(|block| matches!(block.state, BlockState::Asked | BlockState::Refused));
     if open.is_some_and(|block| block.state == BlockState::Refused && env.now() < block.asked_at.plus_secs(BLOCK_RETRY_S)) {
@@ -98,6 +103,24 @@ pub fn want(tx: &mut Tx<'_>, env: &Env, account: &CloudAccountId, ahead: &Use) -
     let (resource, number) = (&room.stretch.resource, room.stretch.number);
     tx.execute(upsert, params![resource, number, i64::from(block), amount.minor(), amount.currency(), env.now()])?;
     Ok(Want::Ask(BlockAsk { from, period: room.stretch.name, block, amount }, number))
+}
+
+/// Sets aside what a credit has for it: nobody has to be asked. Tells whether there was anything.
+fn set_credit_aside(tx: &mut Tx<'_>, env: &Env, account: &CloudAccountId, room: &Room, needed: Option<Money>) -> Result<bool, DbError> {
+    // Where nothing is sold beyond what is included, there is nothing to set aside for.
+    let (Some(needed), Some(_)) = (needed, &room.stretch.line) else { return Ok(false) };
+    let short = needed.minor().saturating_sub(room.set_aside.minor()).max(BLOCK_MINOR);
+    let most = Money::from_minor(short, needed.currency());
+    let held = spend::hold(tx, env, account, &Cover::Usage, &subject(&room.stretch), most)?;
+    if held.is_zero() {
+        return Ok(false);
+    }
+    let upsert = "insert into bill_block (resource, number, block, amount_minor, currency, state, asked_at)
+                  values ($1, $2, $3, $4, $5, 'reserved', $6)
+                  on conflict (resource, number, block) do update set amount_minor = bill_block.amount_minor + $4, asked_at = $6";
+    let (resource, number) = (&room.stretch.resource, room.stretch.number);
+    tx.execute(upsert, params![resource, number, i64::from(CREDIT_BLOCK), held.minor(), held.currency(), env.now()])?;
+    Ok(true)
 }
 
 /// Blocks are numbered within the name of a period under one quote: that is what the orchestrator knows them by.

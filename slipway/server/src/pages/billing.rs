@@ -6,12 +6,15 @@ use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use http::{HeaderValue, StatusCode, header};
 use purser_db::{DbError, Tx};
+use purser_values::Money;
 use purser_values::error::PublicError as _;
 use purser_values::id::{CloudAccountId, CloudPersonId, CloudResourceId};
+use purser_wire::credit::{Credit, CreditForecast, CreditState};
 use serde::Deserialize;
 use slipway_accounts::account::Account;
 use slipway_accounts::account::get::account_list_of;
 use slipway_accounts::session::Session;
+use slipway_billing::credit::get::credits;
 use slipway_billing::invoice::{Document, Kind as Sort, document_get, document_list};
 use slipway_billing::request_log::{Answer, Request, deadline, refund_request, request_list};
 use slipway_billing::subscription::cancel::{When, subscription_cancel, subscription_keep, subscription_pay};
@@ -38,11 +41,22 @@ struct BillingPage {
 struct Books {
     name: String,
     id: String,
+    credits: Vec<CreditRow>,
+    forecast: String,
     subscriptions: Vec<Row>,
     meters: Vec<MeterRow>,
     set_aside: String,
     documents: Vec<DocumentRow>,
     requests: Vec<RequestRow>,
+}
+
+struct CreditRow {
+    programme: String,
+    given: String,
+    used: String,
+    left: String,
+    ends: String,
+    over: bool,
 }
 
 struct Row {
@@ -94,7 +108,10 @@ pub async fn get(State(cloud): State<Shared>, SignedIn(session): SignedIn) -> Re
 
 fn books(tx: &mut Tx<'_>, account: Account, now: purser_values::Timestamp) -> Result<Books, DbError> {
     let room = room(tx, &account.id)?;
+    let credits = credits(tx, &account.id, now)?;
     Ok(Books {
+        forecast: credits.forecast.as_ref().map(forecast).unwrap_or_default(),
+        credits: credits.credits.iter().map(credit_row).collect(),
         subscriptions: subscription_list(tx, &account.id)?.iter().map(|sub| row(sub, now)).collect(),
         set_aside: room.as_ref().map(|room| room.set_aside.to_string()).unwrap_or_default(),
         meters: room.as_ref().map(meters).unwrap_or_default(),
@@ -103,6 +120,35 @@ fn books(tx: &mut Tx<'_>, account: Account, now: purser_values::Timestamp) -> Re
         name: account.organisation,
         id: account.id.to_string(),
     })
+}
+
+fn credit_row(credit: &Credit) -> CreditRow {
+    let held = credit.held.map_or(0, |held| held.minor());
+    let used = credit.given.minor() - credit.left.minor() - held;
+    let over = credit.state == CreditState::Expired;
+    CreditRow {
+        programme: credit.programme.clone(),
+        given: credit.given.to_string(),
+        // When its time is over, what was not used is gone, and no more is told of the two.
+        used: if over { String::new() } else { Money::from_minor(used, credit.given.currency()).to_string() },
+        left: credit.left.to_string(),
+        ends: credit.expires_at.for_people(),
+        over,
+    }
+}
+
+/// What comes when the credit has ended, in one sentence.
+fn forecast(forecast: &CreditForecast) -> String {
+    let end = format!("At this pace the credit lasts until {}.", forecast.ends_at.for_people());
+    match &forecast.first_payment {
+        Some(first) => format!(
+            "{end} The first payment after it is {} at {}; a month costs about {} then.",
+            first.amount,
+            first.at.for_people(),
+            forecast.monthly
+        ),
+        None => end,
+    }
 }
 
 fn row(sub: &Subscription, now: purser_values::Timestamp) -> Row {

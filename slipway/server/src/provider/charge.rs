@@ -1,18 +1,18 @@
 //! Steps two and three of an order: ask the orchestrator for the money and record what it said.
 
-use purser_db::DbError;
+use purser_db::{DbError, Tx};
 use purser_provider::{Answer, OrchestratorError, ProviderError};
-use purser_values::Secret;
+use purser_values::{Env, Money, Secret};
 use purser_wire::charge::{ChargeRequest, ChargeResponse, ChargeStatus};
 use purser_wire::error::ErrorBody;
 use purser_wire::id::{IdempotencyKey, ParseWireIdError};
 use purser_wire::refund::RefundReason;
 use purser_wire::text::excerpt;
 use slipway_accounts::charge::{Charge, ChargeOutcome, ChargeState, charge_list, charge_settle, seal_purpose};
-use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::end::{resource_complete, resource_fail};
 use slipway_accounts::subscription::subscription_start;
+use slipway_billing::credit::spend;
 
 use super::refusal;
 use crate::billing;
@@ -87,6 +87,25 @@ fn refused(body: &ErrorBody) -> ChargeOutcome {
     ChargeOutcome { succeeded: false, charge: String::new(), code: cut(&body.code), message: cut(&body.message) }
 }
 
+/// What was paid is had: a plan is bought by that, a domain's registration begins with it.
+fn bought(tx: &mut Tx<'_>, env: &Env, resource: &Resource, charge: &Charge, outcome: &ChargeOutcome) -> Result<(), DbError> {
+    if resource.service.is_plan() {
+        let price = charge.amount.minor().saturating_add(spend::held(tx, charge.id.as_str())?);
+        subscription_start(tx, env, resource, Money::from_minor(price, charge.amount.currency()))?;
+        resource_complete(tx, &resource.id, env.now())?;
+    }
+    billing::paid(tx, env, resource, charge, outcome)
+}
+
+/// A line that a credit pays in whole: nobody is asked, and it is paid with the order.
+pub fn paid_by_credit(tx: &mut Tx<'_>, env: &Env, resource: &Resource, charge: &Charge) -> Result<(), DbError> {
+    let outcome = ChargeOutcome { succeeded: true, charge: String::new(), code: None, message: None };
+    match charge_settle(tx, &charge.id, &outcome, env.now())? {
+        ChargeState::Succeeded => bought(tx, env, resource, charge, &outcome),
+        _ => Err(DbError::Contention),
+    }
+}
+
 /// One write: the charge's outcome and what follows from it. A plan is bought by being paid.
 async fn record(cloud: &Cloud, resource: &Resource, charge: Charge, outcome: ChargeOutcome) -> Answer<()> {
     let why = outcome.message.as_deref().or(outcome.code.as_deref()).unwrap_or("no reason was given");
@@ -95,16 +114,12 @@ async fn record(cloud: &Cloud, resource: &Resource, charge: Charge, outcome: Cha
     let written = cloud.db.write(move |tx| -> Result<ChargeState, DbError> {
         let state = charge_settle(tx, &charge.id, &outcome, env.now())?;
         match state {
-            ChargeState::Succeeded if resource.service.is_plan() => {
-                subscription_start(tx, &env, &resource, charge.amount)?;
-                resource_complete(tx, &resource.id, env.now())?;
-                billing::paid(tx, &env, &resource, &charge, &outcome)?;
-            }
-            ChargeState::Succeeded => billing::paid(tx, &env, &resource, &charge, &outcome)?,
+            ChargeState::Succeeded => bought(tx, &env, &resource, &charge, &outcome)?,
             ChargeState::Refused => {
+                spend::settle(tx, &env, charge.id.as_str(), 0)?;
                 resource_fail(tx, &resource.id, &body, env.now())?;
                 // Another line of the same order may have been paid.
-                refund_begin(tx, &env, &resource.id, &RefundReason::NotDelivered)?;
+                billing::give_back(tx, &env, &resource.id, &RefundReason::NotDelivered)?;
             }
             ChargeState::Owed | ChargeState::Refunded | ChargeState::Intended => {}
         }

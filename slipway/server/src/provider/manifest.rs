@@ -3,6 +3,7 @@
 use purser_crypto::jose::Jwk;
 use purser_wire::manifest::{CredentialRoute, Extension, Manifest};
 use serde_json::json;
+use slipway_billing::credit::programme::Offer;
 use url::Url;
 
 use crate::pages::terms::Terms;
@@ -25,7 +26,7 @@ pub enum ManifestError {
 
 /// # Errors
 /// When the public address cannot carry a path.
-pub fn manifest(public_url: &Url, key: &Jwk, terms: &Terms) -> Result<Manifest, ManifestError> {
+pub fn manifest(public_url: &Url, key: &Jwk, terms: &Terms, offers: &[Offer]) -> Result<Manifest, ManifestError> {
     Ok(Manifest {
         name: NAME.parse()?,
         display_name: "slipway".to_owned(),
@@ -39,7 +40,7 @@ pub fn manifest(public_url: &Url, key: &Jwk, terms: &Terms) -> Result<Manifest, 
             base_url: api_url(public_url)?,
             credentials: [API_TOKEN, ACCOUNT_ID, API_BASE_URL].map(str::to_owned).to_vec(),
         }],
-        extensions: vec![
+        extensions: [
             Extension::IdentityAssertion,
             Extension::Price,
             Extension::Quotes,
@@ -54,8 +55,12 @@ pub fn manifest(public_url: &Url, key: &Jwk, terms: &Terms) -> Result<Manifest, 
             Extension::ControlOrder,
             Extension::AccountLinking,
             Extension::SignatureV2,
-        ],
+        ]
+        .into_iter()
+        .chain((!offers.is_empty()).then_some(Extension::Credits))
+        .collect(),
         capabilities: vec!["resources:deprovision".to_owned()],
+        credit_programmes: offers.iter().map(|offer| offer.programme.clone()).collect(),
         llm_context: None,
     })
 }

@@ -12,7 +12,7 @@ use purser_crypto::seal::SealError;
 use purser_db::{DbError, Tx};
 use purser_provider::{AccountCall, Answer, ProviderError};
 use purser_values::id::{CloudAccountId, CloudLinkId, QuoteId};
-use purser_values::{Env, Secret};
+use purser_values::{Env, Money, Secret};
 use purser_wire::catalog::Period;
 use purser_wire::error::code;
 use purser_wire::quote::{Quote, QuoteRequest};
@@ -21,12 +21,14 @@ use slipway_accounts::charge::{ChargeLine, charge_begin, seal_purpose};
 use slipway_accounts::quote::{QuoteAcceptError, quote_accept, quote_put};
 use slipway_accounts::resource::begin::{Begun, Order, ResourceBeginError, resource_begin};
 use slipway_accounts::resource::end::resource_complete;
+use slipway_accounts::resource::get::resource_get;
 use slipway_accounts::resource::{Resource, ResourceState};
 use slipway_accounts::service::Service;
 use slipway_accounts::subscription::subscription_start;
 use slipway_accounts::token::Permissions;
 use slipway_accounts::token::mint::{TokenOrder, token_mint};
 use slipway_accounts::token::revoke::token_revoke;
+use slipway_billing::credit::spend;
 
 use super::{charge, quote, refusal, resource};
 use crate::billing;
@@ -117,6 +119,7 @@ enum BeginError {
     Order(ResourceBeginError),
     Quote(QuoteAcceptError),
     PaymentNeeded,
+    CreditChanged,
     Seal(SealError),
     Store(DbError),
 }
@@ -133,6 +136,10 @@ impl BeginError {
             Self::Order(e) => refusal::begin(e),
             Self::Quote(e) => refusal::quote(e),
             Self::PaymentNeeded => ProviderError::requires_payment(),
+            Self::CreditChanged => {
+                let message = "the credit does not cover what the quote says any more; ask for a new quote";
+                ProviderError::new(StatusCode::CONFLICT, code::CREDIT_CHANGED, message)
+            }
             Self::Seal(e) => ProviderError::internal(e),
             Self::Store(e) => refusal::store(e),
         }
@@ -144,6 +151,9 @@ fn begin(tx: &mut Tx<'_>, cloud: &Cloud, order: &Order, payment: &Payment) -> Re
     let Begun { mut resource, is_new } = resource_begin(tx, &cloud.env, order).map_err(BeginError::Order)?;
     if is_new {
         accept(tx, cloud, &resource, payment)?;
+        if let Some(now) = resource_get(tx, &resource.account, &resource.id)? {
+            resource = now;
+        }
     }
     match (resource.service, &resource.state) {
         (Service::Free, ResourceState::Pending) => {
@@ -177,18 +187,35 @@ fn accept(tx: &mut Tx<'_>, cloud: &Cloud, resource: &Resource, payment: &Payment
     }
     let accepted = quote_accept(tx, account, id, &payment.request, &resource.id, env.now()).map_err(BeginError::Quote)?;
     for line in accepted.lines.iter().filter(|line| line.amount.is_positive()) {
-        let token = payment.token.as_ref().ok_or(BeginError::PaymentNeeded)?;
-        let sealed = cloud.keyring.seal(env, &seal_purpose(&resource.id), token.expose().as_bytes()).map_err(BeginError::Seal)?;
+        // What a credit pays in whole and comes once needs no token; what comes again will.
+        let token = payment.token.as_ref();
+        if token.is_none() && (line.charged().is_positive() || line.period != Period::Once) {
+            return Err(BeginError::PaymentNeeded);
+        }
+        let sealed = token.map(|token| cloud.keyring.seal(env, &seal_purpose(&resource.id), token.expose().as_bytes()));
+        let sealed = sealed.transpose().map_err(BeginError::Seal)?.unwrap_or_default();
         let period = if line.period == Period::Month { env.now().month().to_string() } else { String::new() };
+        let quoted = line;
         let line = ChargeLine {
             resource: &resource.id,
             quote: accepted.id.as_str(),
             line: line.id.as_str(),
             period: &period,
-            amount: line.amount,
+            amount: quoted.charged(),
             payment_token: &sealed,
         };
-        charge_begin(tx, env, &line)?;
+        let charge = charge_begin(tx, env, &line)?;
+        if quoted.credit_minor > 0 {
+            let by_credit = Money::from_minor(quoted.credit_minor, quoted.amount.currency());
+            let held = spend::hold(tx, env, account, &quote::cover(resource.service), charge.id.as_str(), by_credit)?;
+            // The payer agreed to the rest and to no more.
+            if held != by_credit {
+                return Err(BeginError::CreditChanged);
+            }
+        }
+        if charge.amount.is_zero() {
+            charge::paid_by_credit(tx, env, resource, &charge)?;
+        }
     }
     Ok(())
 }

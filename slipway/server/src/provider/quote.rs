@@ -6,10 +6,12 @@ use purser_values::id::{CloudAccountId, QuoteId};
 use purser_values::name::{DomainName, ParseNameError};
 use purser_values::{Currency, Env, Money, Timestamp};
 use purser_wire::catalog::Period;
+use purser_wire::credit::Cover;
 use purser_wire::quote::{Quote, QuoteLine, QuoteRequest, QuoteTerms};
 use serde_json::{Map, Value};
 use slipway_accounts::quote::{LIFE_S, quote_put};
 use slipway_accounts::service::Service;
+use slipway_billing::credit::spend::available;
 use slipway_registrar::domain::quote::domain_quote;
 
 use super::refusal;
@@ -40,7 +42,29 @@ pub async fn make(cloud: &Cloud, account: &CloudAccountId, request: &QuoteReques
         (_, Some(price)) if price.is_positive() => (vec![plan_line(service, price)?, usage_line(service, price.currency())?], false),
         _ => (Vec::new(), false),
     };
+    let lines = with_credit(cloud, account, service, lines).await?;
     assemble(&cloud.env, request, lines, irreversible)
+}
+
+/// What a credit has to cover to pay for a service.
+pub const fn cover(service: Service) -> Cover {
+    match service {
+        Service::Domain => Cover::Domains,
+        Service::Free | Service::Paid | Service::Workers => Cover::Plans,
+    }
+}
+
+/// Says of each line how much of it the account's credit pays, as far as it reaches. Nothing is set aside by that.
+async fn with_credit(cloud: &Cloud, account: &CloudAccountId, service: Service, mut lines: Vec<QuoteLine>) -> Answer<Vec<QuoteLine>> {
+    let Some(currency) = lines.first().map(|line| line.amount.currency()) else { return Ok(lines) };
+    let (account, now) = (account.clone(), cloud.env.now());
+    let left = cloud.db.read(move |tx| available(tx, &account, &cover(service), currency, now)).await;
+    let mut left = left.map_err(|e| refusal::store(&e))?.minor();
+    for line in &mut lines {
+        line.credit_minor = line.amount.minor().min(left);
+        left -= line.credit_minor;
+    }
+    Ok(lines)
 }
 
 fn plan_line(service: Service, price: Money) -> Answer<QuoteLine> {
@@ -70,7 +94,7 @@ pub fn domain_of(configuration: &Map<String, Value>) -> Answer<DomainName> {
 
 fn line(id: &str, description: String, amount: Money, period: Period) -> Answer<QuoteLine> {
     let id = id.parse().map_err(|e: purser_wire::id::ParseWireIdError| ProviderError::internal(&e))?;
-    Ok(QuoteLine { id, description, amount, period })
+    Ok(QuoteLine { id, description, amount, period, credit_minor: 0 })
 }
 
 fn assemble(env: &Env, request: &QuoteRequest, lines: Vec<QuoteLine>, irreversible: bool) -> Answer<Quote> {

@@ -8,7 +8,6 @@ use purser_wire::refund::RefundReason;
 use purser_wire::resource::{AccessConfiguration, Endpoint, EndpointKind, ResourceEnvelope, ResourceState as Wire};
 use slipway_accounts::account::get::account_get;
 use slipway_accounts::link::get::link_is_active;
-use slipway_accounts::refund::refund_begin;
 use slipway_accounts::resource::begin::ResourceBeginError;
 use slipway_accounts::resource::end::resource_remove;
 use slipway_accounts::resource::get::resource_get;
@@ -85,7 +84,7 @@ async fn end(cloud: &Cloud, resource: Resource, why: Why) -> Answer<ResourceEnve
         }
         billing::ended(tx, &realm, &resource)?;
         if let Some(reason) = &refund {
-            refund_begin(tx, &env, &resource.id, reason)?;
+            billing::give_back(tx, &env, &resource.id, reason)?;
         }
         resource_remove(tx, &resource.id, env.now()).map_err(SubscriptionCancelError::from)
     });
