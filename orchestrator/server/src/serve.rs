@@ -90,7 +90,8 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     engine.resume().await?;
     let needed = app.core.db.read(purser_provisioning::store::deployment::unfinished).await?;
     app.bundles.keep_only(&needed.into_iter().collect()).map_err(|e| part("data/uploads")(&e))?;
-    tokio::spawn(purser_provisioning::jobs(&app, &rails, mail, clients.fetcher()).run());
+    let jobs = purser_provisioning::jobs(&app, &rails, mail, clients.fetcher());
+    tokio::spawn(jobs.clone().run());
     tokio::spawn(purser_provisioning::housekeeping(app.clone()));
     tokio::spawn(purser_provisioning::follow_keys(app.core.db.clone(), app.realm.keys.clone()));
     let (core, realm, gateway) = (app.core.clone(), app.realm.clone(), app.gateway.clone());
@@ -139,6 +140,8 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         drain.run(Patience::after(notice)).await;
     };
     listen::serve(listener, router, limits, stopped).await;
+    // After the last request: what that enqueued may still run here.
+    jobs.stop().await;
     Ok(())
 }
 

@@ -116,6 +116,7 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'stat
     limits.shared_addresses.extend(config.trusted_proxies.networks());
     listen::serve(listener, running.app, limits, stop).await;
     running.edge.stop().await;
+    running.cloud.jobs.stop().await;
     Ok(())
 }
 

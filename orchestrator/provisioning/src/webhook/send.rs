@@ -69,7 +69,8 @@ pub(super) fn first(tx: &mut Tx<'_>, env: &Env, endpoint: &Endpoint, message: &M
 fn job(run_at: Timestamp, endpoint: &WebhookId, number: usize, message: &Message) -> NewJob {
     let dedupe = Some(format!("{JOB}:{}:{endpoint}:{number}", message.id));
     let payload = json!(Try { endpoint: endpoint.clone(), number, message: message.clone() });
-    NewJob { kind: JOB, payload, run_at, dedupe }
+    // A lane for each address: one that is slow keeps nothing else waiting.
+    NewJob { kind: JOB, payload, run_at, dedupe, lane: Some(format!("{JOB}:{endpoint}")) }
 }
 
 /// The job.
