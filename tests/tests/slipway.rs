@@ -23,3 +23,5 @@ mod slow;
 mod support;
 #[path = "slipway/takeover.rs"]
 mod takeover;
+#[path = "slipway/who_may.rs"]
+mod who_may;

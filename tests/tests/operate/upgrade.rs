@@ -11,14 +11,15 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use purser_db::testing::{PG_URL_VAR, Schema};
 use purser_db::{Db, DbConfig, DbError, Migrations, Row, Value, params};
-use purser_tests::binaries::named;
+use purser_tests::binaries::{missing, named};
 use purser_tests::{Agent, Ask, Choice, processes};
 use purser_values::Env;
 use serde_json::json;
 use url::Url;
 
-use super::installation::{Installation, built, configure, free_port};
+use super::installation::{Installation, built, configure, configure_on, free_port};
 use super::restart::asking;
 use crate::stage::Stage;
 
@@ -33,8 +34,8 @@ fn older_tables() -> &'static [Migrations] {
     Box::leak(older.collect::<Vec<_>>().into_boxed_slice())
 }
 
-async fn open(path: &Path) -> Db {
-    Db::open(&DbConfig::Sqlite { path: path.to_owned() }).await.unwrap()
+async fn open(config: &DbConfig) -> Db {
+    Db::open(config).await.unwrap()
 }
 
 fn for_ever(sql: String) -> &'static str {
@@ -52,54 +53,80 @@ async fn names(db: &Db, sql: &'static str) -> Vec<String> {
 fn value(row: &Row, column: &str) -> Value {
     if let Ok(int) = row.get::<Option<i64>>(column) {
         int.map_or(Value::Null, Value::Int)
-    } else if let Ok(text) = row.get::<String>(column) {
-        Value::Text(text)
+    } else if let Ok(text) = row.get::<Option<String>>(column) {
+        text.map_or(Value::Null, Value::Text)
     } else {
-        Value::Blob(row.get(column).unwrap())
+        row.get::<Option<Vec<u8>>>(column).unwrap().map_or(Value::Null, Value::Blob)
     }
+}
+
+/// The tables of the older version with their columns, in the order in which they were made, so that what is referred to comes first.
+async fn tables_and_columns(folder: &Path) -> Vec<(String, Vec<String>)> {
+    let older = open(&DbConfig::Sqlite { path: folder.join("older.db") }).await;
+    older.migrate(&Env::system(), older_tables()).await.unwrap();
+    let tables = "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' and name <> 'migration' order by rowid";
+    let mut all = Vec::new();
+    for table in names(&older, tables).await {
+        let columns = names(&older, for_ever(format!("select name from pragma_table_info('{table}')"))).await;
+        all.push((table, columns));
+    }
+    let (_, saga) = all.iter().find(|(table, _)| table == "saga").unwrap();
+    assert!(!saga.contains(&"waiting".to_owned()), "it is not older");
+    all
 }
 
 /// Makes the database what the older version would have left.
-async fn make_older(file: &Path) {
-    let beside = file.with_extension("older");
-    {
-        let (now, older) = (open(file).await, open(&beside).await);
-        older.migrate(&Env::system(), older_tables()).await.unwrap();
-        // in the order in which they were made, so that what is referred to is there
-        let tables =
-            "select name from sqlite_master where type = 'table' and name not like 'sqlite_%' and name <> 'migration' order by rowid";
-        let mut copied = 0;
-        for table in names(&older, tables).await {
-            let columns = names(&older, for_ever(format!("select name from pragma_table_info('{table}')"))).await;
-            let list = columns.join(", ");
-            let places = (1..=columns.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
-            let insert = for_ever(format!("insert into {table} ({list}) values ({places})"));
-            for row in rows(&now, for_ever(format!("select {list} from {table}"))).await {
-                let values: Vec<Value> = columns.iter().map(|column| value(&row, column)).collect();
-                let put = move |tx: &mut purser_db::Tx<'_>| tx.execute(insert, &values);
-                older.write::<_, DbError, _>(put).await.unwrap_or_else(|e| panic!("{insert}: {e}"));
-                copied += 1;
-            }
+async fn make_older(config: &DbConfig, folder: &Path) {
+    let tables = tables_and_columns(folder).await;
+    let now = open(config).await;
+    let mut kept = Vec::new();
+    for (table, columns) in &tables {
+        let list = columns.join(", ");
+        let places = (1..=columns.len()).map(|n| format!("${n}")).collect::<Vec<_>>().join(", ");
+        let insert = for_ever(format!("insert into {table} ({list}) values ({places})"));
+        for row in rows(&now, for_ever(format!("select {list} from {table}"))).await {
+            kept.push((insert, columns.iter().map(|column| value(&row, column)).collect::<Vec<Value>>()));
         }
-        assert!(copied > 50, "only {copied} rows were there");
-        let columns = names(&older, "select name from pragma_table_info('saga')").await;
-        assert!(!columns.contains(&"waiting".to_owned()), "it is not older");
     }
-    for suffix in ["", "-wal", "-shm"] {
-        let (from, to) = (format!("{}{suffix}", beside.display()), format!("{}{suffix}", file.display()));
-        let _ = fs::remove_file(&to);
-        if Path::new(&from).exists() {
-            fs::rename(from, to).unwrap();
+    assert!(kept.len() > 50, "only {} rows were there", kept.len());
+    let beside = match config {
+        DbConfig::Sqlite { path } => DbConfig::Sqlite { path: path.with_extension("older") },
+        DbConfig::Postgres { .. } => {
+            let all = "select table_name as name from information_schema.tables where table_schema = current_schema()";
+            let drops: Vec<_> = names(&now, all).await.iter().map(|table| for_ever(format!("drop table {table} cascade"))).collect();
+            let clear = move |tx: &mut purser_db::Tx<'_>| drops.iter().try_for_each(|sql| tx.execute(sql, params![]).map(drop));
+            now.write::<_, DbError, _>(clear).await.unwrap();
+            config.clone()
+        }
+    };
+    {
+        let (_, older) = (now, open(&beside).await);
+        older.migrate(&Env::system(), older_tables()).await.unwrap();
+        let put = move |tx: &mut purser_db::Tx<'_>| {
+            kept.iter().try_for_each(|(insert, values)| tx.execute(insert, values).map(drop).inspect_err(|e| eprintln!("{insert}: {e}")))
+        };
+        older.write::<_, DbError, _>(put).await.unwrap();
+    }
+    if let (DbConfig::Sqlite { path }, DbConfig::Sqlite { path: beside }) = (config, &beside) {
+        for suffix in ["", "-wal", "-shm"] {
+            let (from, to) = (format!("{}{suffix}", beside.display()), format!("{}{suffix}", path.display()));
+            let _ = fs::remove_file(&to);
+            if Path::new(&from).exists() {
+                fs::rename(from, to).unwrap();
+            }
         }
     }
 }
 
-/// An installation with one scripted provider.
-async fn with_stage() -> Option<(Installation, Arc<Stage>, tempfile::TempDir)> {
+/// An installation with one scripted provider, on this database or its own.
+async fn with_stage(database: Option<&str>) -> Option<(Installation, Arc<Stage>, tempfile::TempDir)> {
     let purser = named("PURSER_BIN", built)?;
     let parent = tempfile::tempdir().unwrap();
     let (folder, port) = (parent.path().join("one"), free_port());
-    configure(&folder, port, free_port());
+    match database {
+        Some(url) => configure_on(&folder, port, free_port(), url),
+        None => configure(&folder, port, free_port()),
+    }
     let stage = Stage::start("stage", &Url::parse(&format!("http://localhost:{port}")).unwrap(), false).await;
     let secret = folder.join("secret");
     OpenOptions::new().create_new(true).write(true).mode(0o600).open(&secret).unwrap();
@@ -118,7 +145,21 @@ fn deal_with(folder: &Path, provider: SocketAddr, secret: &Path) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_upgrade_migrates_what_an_older_version_left_and_loses_no_request() {
-    let Some((mut installation, stage, parent)) = with_stage().await else { return };
+    upgrade(None).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_upgrade_of_a_postgresql_database_loses_no_request_either() {
+    let Some(schema) = Schema::make().await else {
+        missing(PG_URL_VAR);
+        return;
+    };
+    upgrade(Some(&schema.url)).await;
+    schema.remove().await;
+}
+
+async fn upgrade(database: Option<&str>) {
+    let Some((mut installation, stage, parent)) = with_stage(database).await else { return };
     let mut ada = installation.owner("ada").await;
     let agent = |name: &str| Agent::at(&installation.purser(), &installation.url, &parent.path().join(name), name);
     let (runner, late, mailed) = (agent("runner"), agent("late"), agent("mailed"));
@@ -142,10 +183,11 @@ async fn an_upgrade_migrates_what_an_older_version_left_and_loses_no_request() {
 
     // people and agents go on asking; one of them holds a poll, and its person accepts after the upgrade
     let (load, url) = (asking(&installation.url), installation.url.clone());
-    let file = installation.folder.join("data/purser.db");
+    let embedded = format!("sqlite:{}", installation.folder.join("data/purser.db").display());
+    let config: DbConfig = database.unwrap_or(&embedded).parse().unwrap();
     let upgrade = async || {
         installation.stop();
-        make_older(&file).await;
+        make_older(&config, parent.path()).await;
         fs::rename(&away, &mail).unwrap();
         installation.start_again().await;
     };
