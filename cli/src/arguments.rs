@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use money::{
-    Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, CreditApply, CreditShow, Credits, OfWebhook, Over, Rate, RateSet, Webhook,
-    WebhookAdd,
+    Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, CreditApply, CreditShow, Credits, OfWebhook, Over, Rate, RateSet,
+    Webhook, WebhookAdd,
 };
 pub use operator::{
     Backup, KeysCommand, KeysRotate, LedgerCommand, OfOrganisation, OfPerson, OrganisationCommand, PersonCommand, Restore, SsoForget,

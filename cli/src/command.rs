@@ -37,8 +37,8 @@ mod workload;
 use serde_json::Value;
 
 use crate::arguments::{
-    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, Credits, KeysCommand, LedgerCommand, OrganisationCommand, PersonCommand, Rate,
-    Terms, Webhook,
+    AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, Credits, KeysCommand, LedgerCommand, OrganisationCommand,
+    PersonCommand, Rate, Terms, Webhook,
 };
 use crate::context::Context;
 use crate::outcome::{Failure, Success};

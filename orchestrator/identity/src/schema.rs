@@ -12,8 +12,8 @@ mod presence;
 mod registrar;
 mod security;
 mod sso;
-mod terms;
 mod terminals;
+mod terms;
 mod tokens;
 mod workload;
 

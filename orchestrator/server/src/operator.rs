@@ -25,7 +25,7 @@ pub use purser_identity::keys::Haste;
 pub use purser_identity::sso::Recycled;
 
 use crate::config::Config;
-use crate::serve::{is_sealed, ServeError, TABLES, keyring, part};
+use crate::serve::{ServeError, TABLES, is_sealed, keyring, part};
 
 /// The operator's own look at one installation.
 pub struct Operator {

@@ -36,8 +36,8 @@ use crate::api::Api;
 use crate::config::{Config, SsoConfig};
 use crate::front::{self, Front};
 use crate::oidc::{Clients, Decisions, Introspected, Registration, Rules};
-use crate::ops::drain::Patience;
 use crate::ops::Ops;
+use crate::ops::drain::Patience;
 use crate::ops::request_id::AcceptRequestId;
 use crate::sso::Sso;
 use crate::{api, console, oidc, operator, unknown};
@@ -184,7 +184,9 @@ fn alone(config: &Config) -> Result<Option<File>, ServeError> {
     let file = File::options().create(true).truncate(false).write(true).open(&name).map_err(|e| part("database")(&e))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
-        Err(TryLockError::WouldBlock) => Err(part("database")(&"another `purser serve` has it; several processes share a PostgreSQL database")),
+        Err(TryLockError::WouldBlock) => {
+            Err(part("database")(&"another `purser serve` has it; several processes share a PostgreSQL database"))
+        }
         Err(TryLockError::Error(e)) => Err(part("database")(&e)),
     }
 }

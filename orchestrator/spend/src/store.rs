@@ -1,9 +1,9 @@
 //! The tables of this room. Each file reads and writes the tables it is named after; nobody else does.
 
 mod budgets;
+mod credits;
 mod marks;
 mod rates;
-mod credits;
 
 use purser_db::Migrations;
 

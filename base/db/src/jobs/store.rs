@@ -158,7 +158,8 @@ fn job(row: &Row) -> Result<Job, DbError> {
 
 /// Leases the jobs until then, as far as they still belong to these claims.
 pub(super) fn renew(tx: &mut Tx<'_>, claims: &[(JobId, i64)], until: Timestamp) -> Result<(), DbError> {
-    let update = "update job set run_at = r.c3 from {rows:text,int,int} where job.id = r.c1 and job.attempts = r.c2 and job.state = 'ready'";
+    let update =
+        "update job set run_at = r.c3 from {rows:text,int,int} where job.id = r.c1 and job.attempts = r.c2 and job.state = 'ready'";
     let rows: Vec<_> = claims.iter().map(|(id, attempts)| params![id, attempts, until].to_vec()).collect();
     tx.execute_rows(update, &rows).map(drop)
 }

@@ -59,7 +59,8 @@ pub fn sessions_end_others(
     let end = "update session set ended_at = $3 where person = $1 and id <> $2 and ended_at is null and expires_at > $3
                and ($4 = '' or id = $4)";
     let ended = tx.execute(end, params![session.member.person.id, session.id, now, only.unwrap_or_default()])?;
-    let revoke = "update person_token set revoked_at = $2 where person = $1 and revoked_at is null and expires_at > $2 and ($3 = '' or id = $3)";
+    let revoke =
+        "update person_token set revoked_at = $2 where person = $1 and revoked_at is null and expires_at > $2 and ($3 = '' or id = $3)";
     let ended = ended + tx.execute(revoke, params![session.member.person.id, now, only.unwrap_or_default()])?;
     if only.is_some() && ended == 0 {
         return Err(Denied::NotFound.into());

@@ -43,6 +43,7 @@ pub fn said(app: &App, approval: &ApprovalId, request: &QuoteRequest, price: &Pr
         description: request.service_id.to_string(),
         amount: *amount,
         period: wire_period(*period),
+        credit_minor: 0,
     };
     let expires_at = app.core.env.now().plus_secs(HOLD_LIFE_S);
     let terms = QuoteTerms { irreversible: true, refundable: false, expires_at };

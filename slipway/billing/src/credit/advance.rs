@@ -61,7 +61,7 @@ fn next_notice(credit: &Credit) -> Option<Timestamp> {
 pub(super) fn schedule(tx: &mut Tx<'_>, env: &Env, credit: &Credit) -> Result<(), DbError> {
     let run_at = next_notice(credit).unwrap_or(credit.expires_at);
     let dedupe = Some(format!("{JOB}:{}:{}", credit.id, run_at.as_micros()));
-    enqueue(tx, env, &NewJob { kind: JOB, payload: json!({"credit": credit.id}), run_at, dedupe })
+    enqueue(tx, env, &NewJob { run_at, dedupe, ..NewJob::now(env, JOB, json!({"credit": credit.id})) })
 }
 
 /// An account that is gone is told nothing.
