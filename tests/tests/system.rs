@@ -25,8 +25,9 @@ mod delegation;
 mod freeze;
 #[path = "system/full_disk.rs"]
 mod full_disk;
-#[path = "system/keys.rs"]
+#[path = "system/irreversible.rs"]
 mod irreversible;
+#[path = "system/keys.rs"]
 mod keys;
 #[path = "system/link_slipway.rs"]
 mod link_slipway;
@@ -38,9 +39,11 @@ mod market;
 mod ordering;
 #[path = "system/payment_token.rs"]
 mod payment_token;
+#[path = "system/plan_change.rs"]
 mod plan_change;
-#[path = "system/provider_faults.rs"]
+#[path = "system/prose_price.rs"]
 mod prose_price;
+#[path = "system/provider_faults.rs"]
 mod provider_faults;
 #[path = "system/refund.rs"]
 mod refund;

@@ -14,7 +14,9 @@ fn left(billing: &Value) -> i64 {
 
 /// Somebody with a mailbox of their own, at the domain of a company.
 fn named(world: &World, email: &str) -> Person {
-    Person { email: email.to_owned(), ..world.person("nobody") }
+    let mut person = world.person("nobody");
+    email.clone_into(&mut person.email);
+    person
 }
 
 #[tokio::test(flavor = "multi_thread")]

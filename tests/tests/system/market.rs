@@ -346,6 +346,7 @@ fn unquoted(id: &QuoteId) -> Quote {
         description: String::new(),
         amount: Money::from_minor(0, Currency::USD),
         period: Period::Once,
+        credit_minor: 0,
     };
     let terms = QuoteTerms { irreversible: true, refundable: false, expires_at: purser_values::Timestamp::from_secs(0) };
     Quote::new(id.clone(), &request, Currency::USD, vec![line], terms).unwrap()
