@@ -100,6 +100,7 @@ async fn approval(world: &World, agent: &Agent, tokens: &Value) -> String {
     let ask = move |tx: &mut purser_db::Tx<'_>| {
         let permit = purser_authority::authorise(&context.caller, &context.facts(realm.env.now(), "x"))?;
         let ask = Ask {
+            open_price: false,
             verb: "resource_add".to_owned(),
             request: REQUEST.to_owned(),
             summary: "add it".to_owned(),
