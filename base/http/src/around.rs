@@ -22,6 +22,18 @@ pub trait Around: Clone + Send + Sync + 'static {
         F: Future<Output = Response> + Send + 'static;
 }
 
+/// The first around the second, as one layer: each further call of [`axum::Router::layer`] would clone all that lies within once more,
+/// for every request.
+impl<A: Around, B: Around> Around for (A, B) {
+    fn around<F>(&self, request: Request, within: impl FnOnce(Request) -> F) -> Answer
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        let (outer, inner) = self;
+        outer.around(request, |request| inner.around(request, within))
+    }
+}
+
 /// The layer for a [`tower`] stack or [`axum::Router::layer`].
 #[derive(Clone, Debug)]
 pub struct AroundLayer<A>(pub A);

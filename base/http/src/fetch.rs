@@ -19,10 +19,12 @@ use serde::Deserialize;
 use url::{Host, Url};
 
 mod address;
+mod network;
 mod resolver;
 
 pub use address::is_public;
 use address::is_this_machine;
+pub use network::Network;
 use resolver::{ForbiddenAddress, LookUp, PublicOnly};
 
 /// A host and a port that the operator trusts: `127.0.0.1:8080`, `[::1]:8080`, `provider.internal:443`.
@@ -145,9 +147,13 @@ impl Fetcher {
 
     /// With a look-up of its own for the names of strangers.
     fn asking(names: LookUp, allow: Vec<Origin>) -> Result<Self, FetchError> {
+        Self::of(client().https_only(true).dns_resolver(Arc::new(PublicOnly(names))), allow)
+    }
+
+    /// With a client of its own for strangers.
+    fn of(public: reqwest::ClientBuilder, allow: Vec<Origin>) -> Result<Self, FetchError> {
         let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|e| FetchError::Setup(cause(&e)));
-        let public = build(client().https_only(true).dns_resolver(Arc::new(PublicOnly(names))))?;
-        Ok(Self(Arc::new(Inner { allow, public, trusted: build(client())? })))
+        Ok(Self(Arc::new(Inner { allow, public: build(public)?, trusted: build(client())? })))
     }
 
     /// Whether the operator listed the exact origin of this URL.

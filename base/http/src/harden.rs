@@ -1,18 +1,18 @@
 //! What every listener of ours wears: a request id, security headers, a cap on bodies, and a clean answer to a panic.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{DefaultBodyLimit, Request};
 use axum::response::{IntoResponse, Response};
 use axum::{Extension, Router};
+use futures_util::FutureExt as _;
 use http::header::{CACHE_CONTROL, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS};
 use http::{HeaderName, HeaderValue, StatusCode};
 use purser_values::Env;
 use purser_values::id::RequestId;
 use purser_values::limits::JSON_BODY_BYTES;
-use tower::ServiceBuilder;
-use tower_http::catch_panic::CatchPanicLayer;
 use tracing::Instrument as _;
 
 use crate::around::{Answer, Around, AroundLayer};
@@ -50,16 +50,28 @@ pub struct AcceptedRequestId(pub String);
 
 /// Dresses a router. A route that needs a larger body sets its own `DefaultBodyLimit`; a response that brings one of the headers keeps it.
 pub fn harden(router: Router, env: Env) -> Router {
-    let panic = CatchPanicLayer::custom(|_: Box<dyn std::any::Any + Send>| {
-        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed on our side").into_response()
-    });
-    // One stack: each further call of `layer` would clone all that lies within once more, for every request.
-    router.layer(ServiceBuilder::new().layer(AroundLayer(Dress { env })).layer(panic).layer(DefaultBodyLimit::max(JSON_BODY_BYTES)))
+    router.layer(AroundLayer(Dress::new(env)))
 }
 
+/// All of it as one layer, to be put around others.
 #[derive(Clone)]
-struct Dress {
+pub struct Dress {
     env: Env,
+    /// What every answer says besides, whatever its route says.
+    mark: Option<(HeaderName, HeaderValue)>,
+}
+
+impl Dress {
+    #[must_use]
+    pub const fn new(env: Env) -> Self {
+        Self { env, mark: None }
+    }
+
+    /// Puts a header on every answer.
+    #[must_use]
+    pub fn marking(self, mark: Option<(HeaderName, HeaderValue)>) -> Self {
+        Self { mark, ..self }
+    }
 }
 
 impl Around for Dress {
@@ -70,18 +82,31 @@ impl Around for Dress {
         let accepted = request.extensions_mut().remove::<AcceptedRequestId>();
         let id: Arc<str> = accepted.map_or_else(|| RequestId::mint(&self.env).into_text(), |id| id.0.into());
         request.extensions_mut().insert(CurrentRequest(id.clone()));
+        DefaultBodyLimit::max(JSON_BODY_BYTES).apply(&mut request);
         let path = request.uri().path();
         let is_probe = PROBES.contains(&path);
         // Every line that is logged while the request is worked on carries its id.
         let span = tracing::info_span!("request", request_id = %id, method = %request.method(), path);
-        let began = Instant::now();
-        let answer = span.in_scope(|| within(request)).instrument(span.clone());
-        Box::pin(async move {
-            let response = answer.await;
-            let _in_request = span.enter();
-            dress(response, &id, is_probe, began)
-        })
+        let (began, mark) = (Instant::now(), self.mark.clone());
+        let answer = span.in_scope(|| catch_unwind(AssertUnwindSafe(|| within(request))));
+        let dressed = async move {
+            let answered = match answer {
+                Ok(answer) => AssertUnwindSafe(answer).catch_unwind().await,
+                Err(panic) => Err(panic),
+            };
+            let mut response = dress(answered.unwrap_or_else(|_| broken()), &id, is_probe, began);
+            if let Some((name, value)) = mark {
+                response.headers_mut().insert(name, value);
+            }
+            response
+        };
+        Box::pin(dressed.instrument(span))
     }
+}
+
+/// The answer to a request whose handler panicked. What it said is in the log.
+fn broken() -> Response {
+    Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", "the request failed on our side").into_response()
 }
 
 fn dress(mut response: Response, id: &str, is_probe: bool, began: Instant) -> Response {
@@ -97,7 +122,7 @@ fn dress(mut response: Response, id: &str, is_probe: bool, began: Instant) -> Re
         tracing::info!(status = response.status().as_u16(), took_ms, "answered");
     }
     let headers = response.headers_mut();
-    headers.reserve(1 + SECURITY_HEADERS.len());
+    headers.reserve(2 + SECURITY_HEADERS.len());
     if let Ok(value) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, value);
     }

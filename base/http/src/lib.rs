@@ -14,7 +14,7 @@ pub mod misfit;
 pub mod peer;
 pub mod places;
 pub mod problem;
-mod routes;
+pub mod routes;
 
 pub use fetch::{FetchError, FetchLimits, Fetched, Fetcher, Origin};
 pub use problem::Problem;

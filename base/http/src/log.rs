@@ -12,7 +12,10 @@ use std::io::Write as _;
 use purser_values::Timestamp;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use self::gathered::Gathered;
 
@@ -31,15 +34,25 @@ pub enum LogFormat {
 /// Starts the log; `RUST_LOG` chooses how much. From now on a panic of any thread is a line of it, too: it would be plain text otherwise.
 pub fn start(format: LogFormat) -> LogEnd {
     let (lines, end) = Gathered::start(std::io::stderr());
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(LOGGED));
-    let log = tracing_subscriber::fmt().with_env_filter(filter).with_writer(lines).with_ansi(false);
-    // the first one stays: a test may have started it
-    let _ = match format {
-        LogFormat::Text => log.try_init(),
-        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).try_init(),
+    let log = tracing_subscriber::fmt::layer().with_writer(lines).with_ansi(false);
+    let log = match format {
+        LogFormat::Text => log.boxed(),
+        LogFormat::Json => log.json().flatten_event(true).with_current_span(true).with_span_list(false).boxed(),
     };
+    // the first one stays: a test may have started it
+    let _ = tracing_subscriber::registry().with(filter(std::env::var(EnvFilter::DEFAULT_ENV).ok().as_deref())).with(log).try_init();
     std::panic::set_hook(Box::new(panicked));
     end
+}
+
+/// What is logged. A choice by place and level alone is made once for each place in the program, and not for each request.
+fn filter(chosen: Option<&str>) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let chosen = chosen.filter(|text| !text.trim().is_empty()).unwrap_or(LOGGED);
+    match (chosen.parse::<Targets>(), EnvFilter::try_new(chosen)) {
+        (Ok(by_place), _) => by_place.boxed(),
+        (Err(_), Ok(by_span)) => by_span.boxed(),
+        (Err(_), Err(_)) => EnvFilter::new(LOGGED).boxed(),
+    }
 }
 
 fn panicked(panic: &std::panic::PanicHookInfo<'_>) {
@@ -79,6 +92,19 @@ fn line(format: LogFormat, now: Timestamp, text: &str, message: &str, facts: &[(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_logged_is_chosen_by_place_by_level_or_not_at_all() {
+        let on = |chosen| {
+            let subscriber = tracing_subscriber::registry().with(filter(chosen));
+            tracing::subscriber::with_default(subscriber, || {
+                (tracing::enabled!(tracing::Level::INFO), tracing::enabled!(target: "loud", tracing::Level::DEBUG))
+            })
+        };
+        assert_eq!((on(None), on(Some(" "))), ((true, false), (true, false)));
+        assert_eq!((on(Some("warn,loud=debug")), on(Some("debug"))), ((false, true), (true, true)));
+        assert_eq!(on(Some("error,[request{path}]=error")), (false, false), "by a span's fields");
+    }
 
     #[test]
     fn a_program_reads_an_object_and_a_person_a_line() {

@@ -18,4 +18,4 @@ mod statement_csv;
 pub mod unknown;
 
 pub use config::Config;
-pub use serve::{ServeError, TABLES, serve};
+pub use serve::{ServeError, TABLES, serve, surface};

@@ -6,11 +6,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Router;
 use http::{HeaderName, HeaderValue};
 use purser_client::{ClientDocument, Identity};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, Migrations};
-use purser_http::around::AroundLayer;
+use purser_http::around::{Around, AroundLayer};
+use purser_http::harden::Dress;
 use purser_http::listen::{self, Limits};
 use purser_http::log::{LogFormat, announce};
 use purser_http::{Fetcher, Origin};
@@ -27,8 +29,6 @@ use purser_stripe::StripeRail;
 use purser_values::{Env, Secret};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
-use tower::ServiceBuilder;
-use tower_http::set_header::SetResponseHeaderLayer;
 use url::Url;
 
 use crate::api::Api;
@@ -36,7 +36,8 @@ use crate::config::{Config, SsoConfig};
 use crate::front::{self, Front};
 use crate::oidc::{Clients, Decisions, Introspected, Registration, Rules};
 use crate::ops::drain::Patience;
-use crate::ops::{Ops, request_id};
+use crate::ops::Ops;
+use crate::ops::request_id::AcceptRequestId;
 use crate::sso::Sso;
 use crate::{api, console, oidc, operator, unknown};
 
@@ -88,8 +89,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     engine.resume().await?;
     let needed = app.core.db.read(purser_provisioning::store::deployment::unfinished).await?;
     app.bundles.keep_only(&needed.into_iter().collect()).map_err(|e| part("data/uploads")(&e))?;
-    let jobs = purser_provisioning::jobs(&app, &rails, mail, clients.fetcher());
-    tokio::spawn(jobs.clone().run());
+    tokio::spawn(purser_provisioning::jobs(&app, &rails, mail, clients.fetcher()).run());
     tokio::spawn(purser_provisioning::housekeeping(app.clone()));
     tokio::spawn(purser_provisioning::follow_keys(app.core.db.clone(), app.realm.keys.clone()));
     let (core, realm, gateway) = (app.core.clone(), app.realm.clone(), app.gateway.clone());
@@ -106,19 +106,10 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         introspected: Introspected::default(),
     });
     let state = Api::new(api::Parts { app, engine, rails, clients });
-    let router = oidc::router(front.clone())
-        .merge(console::router(front.clone()))
-        .merge(api::router(state))
-        .merge(unknown::router(front))
-        .method_not_allowed_fallback(unknown::method);
     let ops = Ops::new(core.clone()).map_err(|e| part("metrics")(&e))?;
-    let admitted = ServiceBuilder::new().layer(AroundLayer(ops.metrics.clone())).layer(AroundLayer(ops.drain.clone()));
-    let router = router.layer(admitted).merge(ops.probes());
-    let router = if config.is_sandbox() { router.merge(ops.numbers()) } else { router };
-    let router = purser_http::harden::harden(router, env.clone());
-    let profile = config.is_sandbox().then(|| SetResponseHeaderLayer::overriding(PROFILE, SANDBOX));
-    let accept = request_id::accept(config.trusted_proxies.clone());
-    let router = router.layer(ServiceBuilder::new().option_layer(profile).map_request(accept));
+    let mark = config.is_sandbox().then_some((PROFILE, SANDBOX));
+    let outermost = (AcceptRequestId::new(config.trusted_proxies.clone()), Dress::new(env.clone()).marking(mark));
+    let router = surface(front, state, &ops, outermost);
     let listener = bind(config.listen).await?;
     // Not before we can be asked: a provider fetches our keys when it is first called.
     tokio::spawn(gateway.keep_fresh(core.clone()));
@@ -138,9 +129,21 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
         drain.run(Patience::after(notice)).await;
     };
     listen::serve(listener, router, limits, stopped).await;
-    // After the last request: what that enqueued may still run here.
-    jobs.stop().await;
     Ok(())
+}
+
+/// Everything that is answered at the public address, with what lies around all of it.
+pub fn surface(front: Front, api: Api, ops: &Ops, outermost: impl Around) -> Router {
+    let sandbox = front.sandbox;
+    let admitted = (outermost.clone(), (ops.metrics.clone(), ops.drain.clone()));
+    let router = oidc::router(front.clone())
+        .merge(console::router(front.clone()))
+        .merge(api::router(api))
+        .merge(unknown::router(front))
+        .method_not_allowed_fallback(unknown::method)
+        .layer(AroundLayer(admitted));
+    let probes = if sandbox { ops.probes().merge(ops.numbers()) } else { ops.probes() };
+    router.merge(probes.layer(AroundLayer(outermost)))
 }
 
 async fn bind(address: SocketAddr) -> Result<TcpListener, ServeError> {

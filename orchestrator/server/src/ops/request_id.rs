@@ -4,6 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request};
+use axum::response::Response;
+use purser_http::around::{Answer, Around};
 use purser_http::harden::{AcceptedRequestId, REQUEST_ID};
 
 use crate::peer::TrustedProxies;
@@ -11,10 +13,24 @@ use crate::peer::TrustedProxies;
 /// Longest id that is taken over, in characters.
 const CHARS: usize = 128;
 
-/// What the outermost layer does with a request.
-pub fn accept(proxies: TrustedProxies) -> impl FnMut(Request) -> Request + Clone {
-    let proxies = Arc::new(proxies);
-    move |request| accepted(&proxies, request)
+/// The layer, outside of the one that gives ids.
+#[derive(Clone)]
+pub struct AcceptRequestId(Arc<TrustedProxies>);
+
+impl AcceptRequestId {
+    #[must_use]
+    pub fn new(proxies: TrustedProxies) -> Self {
+        Self(Arc::new(proxies))
+    }
+}
+
+impl Around for AcceptRequestId {
+    fn around<F>(&self, request: Request, within: impl FnOnce(Request) -> F) -> Answer
+    where
+        F: Future<Output = Response> + Send + 'static,
+    {
+        Box::pin(within(accepted(&self.0, request)))
+    }
 }
 
 fn accepted(proxies: &TrustedProxies, mut request: Request) -> Request {
