@@ -24,6 +24,7 @@ pub use device_sign_on::{DeviceSignOnError, DeviceUse, device_sign_on_poll, toke
 pub use id_token::{IdClaims, id_token_hint, logout_token};
 pub use introspect::{INTROSPECT, token_introspect};
 pub use issue::{DevicePoll, Renewal, TokenIssueError, device_poll, token_issue};
+pub use known::SignedToken;
 pub(crate) use known::is_revoked;
 pub use refresh::{RefreshError, Refreshed, token_refresh};
 pub use revoke::{Holder, TokenRevokeError, token_revoke};

@@ -188,8 +188,7 @@ fn log_out(tx: &mut Tx<'_>, env: &Env, row: &Row) -> Result<(), DbError> {
     if let Some(uri) = sign_on.facts.logout_uri {
         let told = LogoutJob { sign_on: sign_on.id.clone(), client: sign_on.client, person: sign_on.person, uri };
         let dedupe = Some(format!("{LOGOUT_JOB}:{}", sign_on.id));
-        let lane = Some(format!("{LOGOUT_JOB}:{}", told.client));
-        jobs::enqueue(tx, env, &NewJob { dedupe, lane, ..NewJob::now(env, LOGOUT_JOB, json!(told)) })?;
+        jobs::enqueue(tx, env, &NewJob { dedupe, ..NewJob::now(env, LOGOUT_JOB, json!(told)) })?;
     }
     tx.execute("update sign_on set logged_out_at = $2 where id = $1", params![sign_on.id, now]).map(drop)
 }

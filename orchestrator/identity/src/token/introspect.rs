@@ -7,7 +7,7 @@ use purser_authority::{Caller, GrantScope};
 use purser_db::{DbError, Tx};
 use serde_json::{Value, json};
 
-use super::known::{self, Known, client_of, is_of, is_revoked};
+use super::known::{self, Known, SignedToken, client_of, is_of, is_revoked};
 use super::{AccessClaims, ClientClaims, Prior, SignOnClaims, SignOnTokenError, sign_on};
 use crate::authorization::details::GRANT_TYPE;
 use crate::authorization::sign_on as sign_ons;
@@ -20,13 +20,19 @@ use crate::realm::Realm;
 /// The scope of a client that may introspect tokens of others.
 pub const INTROSPECT: &str = "introspect";
 
-/// The answer to a client that has proved itself.
+/// The answer to a client that has proved itself. `signed` is what was read of the token before, if it was.
 ///
 /// # Errors
 /// When the store fails.
-pub fn token_introspect(tx: &mut Tx<'_>, realm: &Realm, client: &Client, token: &str) -> Result<Value, DbError> {
+pub fn token_introspect(
+    tx: &mut Tx<'_>,
+    realm: &Realm,
+    client: &Client,
+    token: &str,
+    signed: Option<&SignedToken>,
+) -> Result<Value, DbError> {
     let inactive = json!({ "active": false });
-    let Some(known) = known::known(tx, realm, token)? else { return Ok(inactive) };
+    let Some(known) = known::known(tx, realm, token, signed)? else { return Ok(inactive) };
     let may = (client.is_confidential() && client.metadata.scope.contains(INTROSPECT)) || is_of(tx, &known, client)?;
     if !may {
         return Ok(inactive);

@@ -34,7 +34,61 @@ pub(super) enum Known {
     },
 }
 
-pub(super) fn known(tx: &mut Tx<'_>, realm: &Realm, text: &str) -> Result<Option<Known>, DbError> {
+/// An access token with our signature, and what it says. Looking at signatures is what reading a token costs, and what was signed stays
+/// so: this may be kept beside the token's digest. Whether the token still counts is asked anew each time.
+#[derive(Clone, Debug)]
+pub struct SignedToken {
+    kid: String,
+    exp: i64,
+    claims: Claims,
+}
+
+#[derive(Clone, Debug)]
+enum Claims {
+    Access(AccessClaims),
+    SignOn(SignOnClaims),
+    Client(ClientClaims),
+}
+
+impl SignedToken {
+    /// Reads a token that has not run out. None when it is none of ours.
+    #[must_use]
+    pub fn read(realm: &Realm, text: &str) -> Option<Self> {
+        let token = Unverified::read(text, ACCESS_TYPE).ok()?;
+        let kid = token.kid()?.to_owned();
+        let claims = token.verify::<Value>(&*realm.keys.find(&kid)?).ok()?.claims;
+        let exp = claims["exp"].as_i64()?;
+        if claims["iss"] != *realm.issuer {
+            return None;
+        }
+        let claims = if claims.get("org").is_some() {
+            serde_json::from_value(claims).ok().map(Claims::Access)
+        } else if claims.get("sid").is_some() {
+            serde_json::from_value(claims).ok().map(Claims::SignOn)
+        } else {
+            serde_json::from_value(claims).ok().map(Claims::Client)
+        };
+        let signed = Self { kid, exp, claims: claims? };
+        signed.stands(realm).then_some(signed)
+    }
+
+    /// Whether it has not run out, and the key that signed it still vouches for tokens.
+    #[must_use]
+    pub fn stands(&self, realm: &Realm) -> bool {
+        realm.env.now() < self.expires_at() && realm.keys.find(&self.kid).is_some()
+    }
+
+    #[must_use]
+    pub const fn expires_at(&self) -> Timestamp {
+        Timestamp::from_secs(self.exp)
+    }
+}
+
+/// The token of this text. `signed` is what [`SignedToken::read`] made of it before, if it did.
+pub(super) fn known(tx: &mut Tx<'_>, realm: &Realm, text: &str, signed: Option<&SignedToken>) -> Result<Option<Known>, DbError> {
+    if let Some(signed) = signed {
+        return Ok(signed.stands(realm).then(|| signed.claims.clone().into()));
+    }
     if token::is_well_formed(text, REFRESH) {
         let select = "select t.family as family, t.jkt as jkt, t.expires_at as expires_at, t.used_at as used_at, f.grant_id as grant_id,
                       f.revoked_at as revoked_at from refresh_token t join token_family f on f.id = t.family where t.token_hash = $1";
@@ -49,23 +103,16 @@ pub(super) fn known(tx: &mut Tx<'_>, realm: &Realm, text: &str) -> Result<Option
         let unused = row.get::<Option<Timestamp>>("used_at")?.is_none();
         return Ok(Some(Known::SignOnRefresh { sign_on: row.parse("sign_on")?, expires_at: row.get("expires_at")?, unused }));
     }
-    Ok(access(realm, text))
+    Ok(SignedToken::read(realm, text).map(|signed| signed.claims.into()))
 }
 
-/// An access token that has not run out.
-fn access(realm: &Realm, text: &str) -> Option<Known> {
-    let token = Unverified::read(text, ACCESS_TYPE).ok()?;
-    let key = realm.keys.find(token.kid()?)?;
-    let claims = token.verify::<Value>(&key).ok()?.claims;
-    if claims["iss"] != *realm.issuer || claims["exp"].as_i64()? <= realm.env.now().as_secs() {
-        return None;
-    }
-    if claims.get("org").is_some() {
-        serde_json::from_value(claims).ok().map(Known::Access)
-    } else if claims.get("sid").is_some() {
-        serde_json::from_value(claims).ok().map(Known::SignOn)
-    } else {
-        serde_json::from_value(claims).ok().map(Known::Client)
+impl From<Claims> for Known {
+    fn from(claims: Claims) -> Self {
+        match claims {
+            Claims::Access(claims) => Self::Access(claims),
+            Claims::SignOn(claims) => Self::SignOn(claims),
+            Claims::Client(claims) => Self::Client(claims),
+        }
     }
 }
 

@@ -77,7 +77,7 @@ pub fn token_revoke(
         Holder::Client { assertion: None, .. } => {}
         Holder::Key(proof) => proof.consume(tx)?,
     }
-    let Some(known) = known::known(tx, realm, token)? else { return Ok(Done::quiet(())) };
+    let Some(known) = known::known(tx, realm, token, None)? else { return Ok(Done::quiet(())) };
     let (may, by) = match holder {
         Holder::Client { client, .. } => (is_of(tx, &known, client)?, client.id.to_string()),
         Holder::Key(proof) => (jkt_of(&known) == Some(proof.jkt()), proof.jkt().to_owned()),

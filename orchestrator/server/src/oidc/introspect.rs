@@ -3,6 +3,8 @@
 //! A resource server asks for the same token again and again, so what was answered is answered again while nothing can have changed:
 //! INVARIANT (introspection-fresh): an answer is kept until anything is written by this process, because it may be what ends the
 //! token, and at most [`KEPT_MS`], because another node may have ended it. The client proves itself for every answer.
+//!
+//! That a token bears our signature cannot change, so it is found out once, and kept apart for as long as the token lasts.
 
 use std::sync::Arc;
 
@@ -14,7 +16,8 @@ use http::{HeaderValue, header};
 use purser_crypto::token;
 use purser_identity::client::ClientId;
 use purser_identity::client::assertion::AssertionError;
-use purser_identity::token::token_introspect;
+use purser_identity::Realm;
+use purser_identity::token::{SignedToken, token_introspect};
 use purser_values::{Sha256Digest, Timestamp};
 use serde_json::Value;
 
@@ -34,7 +37,12 @@ const MOST: usize = 4_096;
 
 /// What was answered lately, to whom and about which token. Cheap to clone; all clones are one.
 #[derive(Clone)]
-pub struct Introspected(Arc<Kept<(ClientId, Sha256Digest), Answered>>);
+pub struct Introspected(Arc<Known>);
+
+struct Known {
+    answers: Kept<(ClientId, Sha256Digest), Answered>,
+    signed: Kept<Sha256Digest, SignedToken>,
+}
 
 #[derive(Clone)]
 struct Answered {
@@ -45,21 +53,32 @@ struct Answered {
 
 impl Default for Introspected {
     fn default() -> Self {
-        Self(Arc::new(Kept::new(MOST)))
+        Self(Arc::new(Known { answers: Kept::new(MOST), signed: Kept::new(MOST) }))
     }
 }
 
 impl Introspected {
     fn get(&self, key: &(ClientId, Sha256Digest), writes: u64, now: Timestamp) -> Option<Bytes> {
-        self.0.get(key, now).filter(|answered| answered.writes == writes).map(|answered| answered.body)
+        self.0.answers.get(key, now).filter(|answered| answered.writes == writes).map(|answered| answered.body)
     }
 
     /// Keeps what is said of a token that counts, no longer than the token does.
     fn put(&self, key: (ClientId, Sha256Digest), answer: &Value, writes: u64, now: Timestamp) -> Option<Bytes> {
         let body = Bytes::from(serde_json::to_vec(answer).ok()?);
         let until = now.plus_millis(KEPT_MS).min(Timestamp::from_secs(answer["exp"].as_i64()?));
-        self.0.put(key, Answered { body: body.clone(), writes }, now, until);
+        self.0.answers.put(key, Answered { body: body.clone(), writes }, now, until);
         Some(body)
+    }
+
+    /// What an access token says, when it bears our signature.
+    fn signed(&self, realm: &Realm, digest: Sha256Digest, text: &str) -> Option<SignedToken> {
+        let now = realm.env.now();
+        if let Some(signed) = self.0.signed.get(&digest, now) {
+            return signed.stands(realm).then_some(signed);
+        }
+        let signed = SignedToken::read(realm, text)?;
+        self.0.signed.put(digest, signed.clone(), now, signed.expires_at());
+        Some(signed)
     }
 }
 
@@ -72,7 +91,7 @@ pub async fn post(State(front): State<Front>, form: Form) -> Result<Response, OA
         let realm = front.realm.clone();
         let look = move |tx: &mut purser_db::Tx<'_>| -> Result<Value, AssertionError> {
             assertion.consume(tx)?;
-            Ok(token_introspect(tx, &realm, &client, text.expose())?)
+            Ok(token_introspect(tx, &realm, &client, text.expose(), None)?)
         };
         return Ok(Json(front.core.db.write(look).await?).into_response());
     }
@@ -83,7 +102,8 @@ pub async fn post(State(front): State<Front>, form: Form) -> Result<Response, OA
         return Ok(json(body));
     }
     let realm = front.realm.clone();
-    let answer = front.core.db.read(move |tx| token_introspect(tx, &realm, &client, text.expose())).await?;
+    let signed = front.introspected.signed(&realm, key.1, text.expose());
+    let answer = front.core.db.read(move |tx| token_introspect(tx, &realm, &client, text.expose(), signed.as_ref())).await?;
     let kept = front.introspected.put(key, &answer, writes, now);
     Ok(kept.map_or_else(|| Json(answer).into_response(), json))
 }
