@@ -10,6 +10,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use purser_crypto::encoding::b64url_decode;
 use purser_tests::binaries::named;
 use purser_tests::{Ask, Choice, processes};
 use purser_values::Secret;
@@ -93,6 +94,12 @@ async fn a_provider_that_shares_no_secret_with_us_knows_us_by_our_document_and_a
     assert!(agent.run(&["add", "stage/greeting", "--name", "second"]).await.ok());
 
     let (asked, redeemed) = (stage.asked("account_requests"), stage.asked("token"));
+    for request in &asked {
+        let statement = request["identity_assertion"].as_str().unwrap().split('.').nth(1).unwrap();
+        let claims: Value = serde_json::from_slice(&b64url_decode(statement).unwrap()).unwrap();
+        assert_eq!(request["orchestrator"]["stripe"]["account"], claims["sub"], "two names of one organisation");
+        assert!(!request.to_string().contains("org_"), "an id of ours leaves the house: {request}");
+    }
     assert!(!stage.met_a_secret(), "a body was signed with a secret that nobody shares");
     assert_eq!(asked.len(), 2, "{asked:?}");
     let kinds: Vec<_> = redeemed.iter().map(|form| form["grant_type"].as_str().unwrap()).collect();

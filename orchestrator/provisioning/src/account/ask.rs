@@ -184,10 +184,12 @@ async fn ask(app: &App, seeker: Seeker<'_>, provider: &Provider, row: &Account, 
 
 fn request(app: &App, seeker: Seeker<'_>, provider: &Provider, row: &Account, under: &Under) -> Result<AccountRequest, StepError> {
     let (link, now) = (&under.link, app.core.env.now());
+    // the only name of the organisation that a provider ever gets from us
+    let pairwise = app.realm.pairwise(&row.organisation, &row.provider);
     let assertion = IdentityAssertion {
         iss: app.realm.issuer.to_string(),
         aud: provider.manifest.base_url.to_string(),
-        sub: app.realm.pairwise(&row.organisation, &row.provider),
+        sub: pairwise.clone(),
         email: under.person.email.clone(),
         email_verified: true,
         agent_jkt: seeker.jkt.map(str::to_owned),
@@ -197,7 +199,7 @@ fn request(app: &App, seeker: Seeker<'_>, provider: &Provider, row: &Account, un
         exp: now.plus_secs(ASSERTION_LIFE_S).as_secs(),
     };
     let assertion = assertion.sign(&app.realm.keys.active()).map_err(StepError::transient)?;
-    let organisation = Orchestrator::new(row.organisation.as_str(), under.organisation.as_str());
+    let organisation = Orchestrator::new(pairwise, under.organisation.as_str());
     let secret = link.secret(seals(app)).map_err(StepError::transient)?;
     let id = row.request.parse().map_err(|e| permanent("request_unusable", Kind::Internal, format!("{e}"), None))?;
     let mut ask = AccountRequest::new(id, under.person.email.clone(), organisation, secret, link.expires_at);

@@ -69,8 +69,7 @@ pub(super) fn first(tx: &mut Tx<'_>, env: &Env, endpoint: &Endpoint, message: &M
 fn job(run_at: Timestamp, endpoint: &WebhookId, number: usize, message: &Message) -> NewJob {
     let dedupe = Some(format!("{JOB}:{}:{endpoint}:{number}", message.id));
     let payload = json!(Try { endpoint: endpoint.clone(), number, message: message.clone() });
-    // A lane for each address: one that is slow keeps nothing else waiting.
-    NewJob { kind: JOB, payload, run_at, dedupe, lane: Some(format!("{JOB}:{endpoint}")) }
+    NewJob { kind: JOB, payload, run_at, dedupe }
 }
 
 /// The job.
