@@ -21,6 +21,15 @@ pub fn router(front: &Front, folder: &std::path::Path) -> axum::Router {
     router_with(front, folder, Gateway::new(fetcher, std::sync::Arc::new(front.realm.keys.clone()), front.core.env.clone(), vec![]))
 }
 
+/// Everything that is answered at one address, as the process puts it together.
+pub fn surface(front: &Front, folder: &std::path::Path) -> axum::Router {
+    let app = app(front, folder);
+    let engine = purser_provisioning::sagas(&app);
+    let api = Api::new(Parts { app, engine, rails: front.rails.clone(), clients: front.clients.clone() });
+    let ops = purser_server::ops::Ops::new(front.core.clone()).unwrap();
+    purser_server::surface(front.clone(), api, &ops, purser_http::harden::Dress::new(front.core.env.clone()))
+}
+
 /// The parts, without a provider: for the jobs of alerts.
 pub fn app(front: &Front, folder: &std::path::Path) -> App {
     let fetcher = purser_http::Fetcher::new(vec![]).unwrap();
@@ -46,6 +55,11 @@ pub fn router_with(front: &Front, folder: &std::path::Path, gateway: Gateway) ->
 }
 
 impl World {
+    /// Everything that is answered at one address.
+    pub fn surface(&self) -> axum::Router {
+        surface(&self.front, self.folder.path())
+    }
+
     /// One call of the API; the path may have a query, which a proof leaves out.
     pub async fn api(&self, who: Option<(&Agent, &str)>, method: &str, path: &str, content: &str, body: String) -> (StatusCode, Value) {
         let mut request = Request::builder().method(Method::from_bytes(method.as_bytes()).unwrap()).uri(path);
