@@ -39,4 +39,4 @@ pub use tx::{Engine, Tx};
 pub use value::{ToValue, Value};
 
 /// The tables of this crate itself: jobs, idempotency keys and the heartbeat.
-pub const MIGRATIONS: Migrations = Migrations { domain: "db", steps: &[jobs::TABLE, idempotency::TABLE, heartbeat::TABLE, jobs::LANES] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "db", steps: &[jobs::TABLE, idempotency::TABLE, heartbeat::TABLE] };

@@ -81,7 +81,7 @@ mod tests {
         assert!(!job.payload.to_string().contains("123456") && !job.payload.to_string().contains("ada"));
         let transport = Transport::folder(folder.path().to_owned(), "purser@localhost".parse().unwrap());
         let run = handler(keyring, transport);
-        let job = Job { id: purser_values::id::JobId::mint(&env), kind: JOB_KIND.to_owned(), payload: job.payload, attempts: 1, lane: None };
+        let job = Job { id: purser_values::id::JobId::mint(&env), kind: JOB_KIND.to_owned(), payload: job.payload, attempts: 1 };
         run(job.clone()).await.unwrap();
         run(job.clone()).await.unwrap();
         let files: Vec<_> = std::fs::read_dir(folder.path()).unwrap().map(|f| f.unwrap().path()).collect();

@@ -85,7 +85,7 @@ fn job(relay: &Relay, to: &str) -> (Handler, Job) {
     let mail = Mail { to: to.parse().unwrap(), subject: Subject::new("Your sign-in code"), text: "your code is 123456\n".to_owned() };
     let payload = mail_job(&keyring, &env, &mail).unwrap().payload;
     let transport = Transport::smtp(relay, "purser@purser.example".parse().unwrap()).unwrap();
-    (handler(keyring, transport), Job { id: JobId::mint(&env), kind: JOB_KIND.to_owned(), payload, attempts: 1, lane: None })
+    (handler(keyring, transport), Job { id: JobId::mint(&env), kind: JOB_KIND.to_owned(), payload, attempts: 1 })
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -27,78 +27,70 @@ mod zones;
 use std::borrow::Cow;
 
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, OriginalUri};
-use axum::routing::{delete, get, patch, post, put};
+use axum::extract::OriginalUri;
 use purser_values::limits::UPLOAD_BODY_BYTES;
 use slipway_workers::name::ScriptName;
 
 use crate::cloud::Shared;
 use envelope::Failure;
 
+purser_http::routes! { Shared;
+    get "/user" => user::get;
+    get "/user/tokens/verify" => user::verify;
+    get "/memberships" => accounts::memberships;
+    get "/user/subscriptions" => subscriptions::of_user;
+    get "/accounts" => accounts::list;
+    get "/accounts/{account}" => accounts::get;
+    get "/accounts/{account}/subscriptions" => subscriptions::list;
+    get "/accounts/{account}/subscriptions/{subscription}" => subscriptions::get;
+    get "/accounts/{account}/billable/usage" => subscriptions::usage;
+    get "/accounts/{account}/storage/kv/namespaces" => empty::list;
+    get "/zones" => zones::list;
+    get "/zones/{zone}" => zones::get;
+    get "/zones/{zone}/workers/routes" => zones::routes;
+    get "/accounts/{account}/workers/scripts" => scripts::list;
+    get "/accounts/{account}/workers/services/{script}" => services::get;
+    delete "/accounts/{account}/workers/services/{script}" => scripts::delete;
+    get "/accounts/{account}/workers/workers/{script}" => services::worker;
+    patch "/accounts/{account}/workers/workers/{script}/versions/latest" => secrets::latest;
+    get "/accounts/{account}/workers/subdomain" => subdomain::get;
+    put "/accounts/{account}/workers/subdomain" => subdomain::put;
+    get "/accounts/{account}/workers/domains" => domains::list;
+    get "/accounts/{account}/workers/domains/{domain}" => domains::get;
+    delete "/accounts/{account}/workers/domains/{domain}" => domains::delete;
+    get "/accounts/{account}/workers/tails/by-consumer/{script}" => empty::list;
+    get "/accounts/{account}/workers/durable_objects/namespaces" => empty::list;
+    put "/accounts/{account}/workers/scripts/{script}" => scripts::upload, UPLOAD_BODY_BYTES;
+    delete "/accounts/{account}/workers/scripts/{script}" => scripts::delete;
+    get "/accounts/{account}/workers/scripts/{script}/versions" => versions::list;
+    post "/accounts/{account}/workers/scripts/{script}/versions" => versions::create, UPLOAD_BODY_BYTES;
+    post "/accounts/{account}/workers/assets/upload" => assets::upload, UPLOAD_BODY_BYTES;
+    get "/accounts/{account}/workers/scripts/{script}/versions/{version}" => versions::get;
+    get "/accounts/{account}/workers/scripts/{script}/deployments" => deployments::list;
+    post "/accounts/{account}/workers/scripts/{script}/deployments" => deployments::create;
+    get "/accounts/{account}/workers/scripts/{script}/deployments/{deployment}" => deployments::get;
+    get "/accounts/{account}/workers/scripts/{script}/settings" => settings::get;
+    get "/accounts/{account}/workers/scripts/{script}/script-settings" => settings::script_get;
+    patch "/accounts/{account}/workers/scripts/{script}/script-settings" => settings::script_patch;
+    get "/accounts/{account}/workers/scripts/{script}/subdomain" => subdomain::script_get;
+    post "/accounts/{account}/workers/scripts/{script}/subdomain" => subdomain::script_put;
+    delete "/accounts/{account}/workers/scripts/{script}/subdomain" => subdomain::script_delete;
+    get "/accounts/{account}/workers/scripts/{script}/secrets" => secrets::list;
+    put "/accounts/{account}/workers/scripts/{script}/secrets" => secrets::put;
+    delete "/accounts/{account}/workers/scripts/{script}/secrets/{secret}" => secrets::delete;
+    patch "/accounts/{account}/workers/scripts/{script}/secrets-bulk" => secrets::bulk;
+    post "/accounts/{account}/workers/scripts/{script}/assets-upload-session" => assets::session;
+    post "/accounts/{account}/workers/scripts/{script}/domains/changeset" => domains::changeset;
+    put "/accounts/{account}/workers/scripts/{script}/domains/records" => domains::records;
+    get "/accounts/{account}/workers/scripts/{script}/references" => empty::object;
+    get "/accounts/{account}/workers/scripts/{script}/schedules" => empty::schedules;
+    put "/accounts/{account}/workers/scripts/{script}/schedules" => empty::schedules_put;
+    put "/accounts/{account}/workers/scripts/{script}/routes" => empty::routes_put;
+}
+
 /// The router, to be nested below `/client/v4`.
 pub fn router(cloud: Shared) -> Router {
-    let uploads = Router::new()
-        .route("/accounts/{account}/workers/scripts/{script}", put(scripts::upload).delete(scripts::delete))
-        .route("/accounts/{account}/workers/scripts/{script}/versions", get(versions::list).post(versions::create))
-        .route("/accounts/{account}/workers/assets/upload", post(assets::upload))
-        .layer(DefaultBodyLimit::max(UPLOAD_BODY_BYTES));
-    Router::new()
-        .merge(uploads)
-        .merge(identity())
-        .nest("/accounts/{account}/workers", workers())
-        .nest("/accounts/{account}/workers/scripts/{script}", script())
-        .route("/accounts/{account}/storage/kv/namespaces", get(empty::list))
-        .route("/zones", get(zones::list))
-        .route("/zones/{zone}", get(zones::get))
-        .route("/zones/{zone}/workers/routes", get(zones::routes))
-        .fallback(unknown)
-        .method_not_allowed_fallback(unknown)
-        .with_state(cloud)
-}
-
-fn identity() -> Router<Shared> {
-    Router::new()
-        .route("/user", get(user::get))
-        .route("/user/tokens/verify", get(user::verify))
-        .route("/memberships", get(accounts::memberships))
-        .route("/user/subscriptions", get(subscriptions::of_user))
-        .route("/accounts/{account}/subscriptions", get(subscriptions::list))
-        .route("/accounts/{account}/subscriptions/{subscription}", get(subscriptions::get))
-        .route("/accounts/{account}/billable/usage", get(subscriptions::usage))
-        .route("/accounts", get(accounts::list))
-        .route("/accounts/{account}", get(accounts::get))
-}
-
-fn workers() -> Router<Shared> {
-    Router::new()
-        .route("/scripts", get(scripts::list))
-        .route("/services/{script}", get(services::get).delete(scripts::delete))
-        .route("/workers/{script}", get(services::worker))
-        .route("/workers/{script}/versions/latest", patch(secrets::latest))
-        .route("/subdomain", get(subdomain::get).put(subdomain::put))
-        .route("/domains", get(domains::list))
-        .route("/domains/{domain}", get(domains::get).delete(domains::delete))
-        .route("/tails/by-consumer/{script}", get(empty::list))
-        .route("/durable_objects/namespaces", get(empty::list))
-}
-
-fn script() -> Router<Shared> {
-    Router::new()
-        .route("/versions/{version}", get(versions::get))
-        .route("/deployments", get(deployments::list).post(deployments::create))
-        .route("/deployments/{deployment}", get(deployments::get))
-        .route("/settings", get(settings::get))
-        .route("/script-settings", get(settings::script_get).patch(settings::script_patch))
-        .route("/subdomain", get(subdomain::script_get).post(subdomain::script_put).delete(subdomain::script_delete))
-        .route("/secrets", get(secrets::list).put(secrets::put))
-        .route("/secrets/{secret}", delete(secrets::delete))
-        .route("/secrets-bulk", patch(secrets::bulk))
-        .route("/assets-upload-session", post(assets::session))
-        .route("/domains/changeset", post(domains::changeset))
-        .route("/domains/records", put(domains::records))
-        .route("/references", get(empty::object))
-        .route("/schedules", get(empty::schedules).put(empty::schedules_put))
-        .route("/routes", put(empty::routes_put))
+    table().fallback(unknown).method_not_allowed_fallback(unknown).with_state(cloud)
 }
 
 async fn unknown(OriginalUri(uri): OriginalUri) -> Failure {

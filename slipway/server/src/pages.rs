@@ -20,28 +20,30 @@ pub use failure::{PageError, render};
 
 use axum::Router;
 use axum::middleware::from_fn_with_state;
-use axum::routing::{get, post};
 
 use crate::cloud::Shared;
 use crate::unknown;
 
+purser_http::routes! { Shared;
+    get "/sign-in" => sign_in::get;
+    post "/sign-in" => sign_in::post;
+    get "/sign-in/code" => sign_in::code_get;
+    post "/sign-in/code" => sign_in::code_post;
+    post "/sign-out" => sign_in::sign_out;
+    get "/link" => link::get;
+    post "/link" => link::post;
+    get "/oauth/authorize" => authorize::get;
+    get "/connections" => connections::get;
+    post "/connections/{id}/cut" => connections::cut;
+    get "/billing" => billing::get;
+    get "/billing/documents/{name}" => billing::document;
+    post "/billing/{id}/cancel" => billing::cancel;
+    post "/billing/{id}/keep" => billing::keep;
+    post "/billing/{id}/pay" => billing::pay;
+    post "/billing/{id}/refund" => billing::ask_back;
+}
+
 /// The pages of people with accounts.
 pub fn router(cloud: Shared) -> Router {
-    Router::new()
-        .route("/sign-in", get(sign_in::get).post(sign_in::post))
-        .route("/sign-in/code", get(sign_in::code_get).post(sign_in::code_post))
-        .route("/sign-out", post(sign_in::sign_out))
-        .route("/link", get(link::get).post(link::post))
-        .route("/oauth/authorize", get(authorize::get))
-        .route("/connections", get(connections::get))
-        .route("/connections/{id}/cut", post(connections::cut))
-        .route("/billing", get(billing::get))
-        .route("/billing/documents/{name}", get(billing::document))
-        .route("/billing/{id}/cancel", post(billing::cancel))
-        .route("/billing/{id}/keep", post(billing::keep))
-        .route("/billing/{id}/pay", post(billing::pay))
-        .route("/billing/{id}/refund", post(billing::ask_back))
-        .method_not_allowed_fallback(unknown::method)
-        .layer(from_fn_with_state(cloud.clone(), failure::render))
-        .with_state(cloud)
+    table().method_not_allowed_fallback(unknown::method).layer(from_fn_with_state(cloud.clone(), failure::render)).with_state(cloud)
 }

@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::State;
-use axum::routing::get;
 use purser_db::jobs::Runner;
 use purser_db::{Db, DbError, Migrations};
 use purser_http::listen::{self, Limits};
@@ -116,7 +115,6 @@ pub async fn serve(config: Config, stop: impl Future<Output = ()> + Send + 'stat
     limits.shared_addresses.extend(config.trusted_proxies.networks());
     listen::serve(listener, running.app, limits, stop).await;
     running.edge.stop().await;
-    running.cloud.jobs.stop().await;
     Ok(())
 }
 
@@ -199,16 +197,18 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     Ok(Running { app: app(&cloud, sdk), cloud, edge })
 }
 
+purser_http::routes! { Shared;
+    get "/" => dashboard::front;
+    get "/style.css" => dashboard::style;
+    get terms::PATH => terms::serve;
+    get "/health" => health;
+}
+
 fn app(cloud: &Shared, sdk: Sdk) -> Router {
     let store = Arc::new(DbStore(cloud.db.clone()));
     let provider = purser_provider::router(Arc::new(Slipway(cloud.clone())), store, sdk);
     let pages = pages::router(cloud.clone());
-    let public = Router::new()
-        .route("/", get(dashboard::front))
-        .route("/style.css", get(dashboard::style))
-        .route(terms::PATH, get(terms::serve))
-        .route("/health", get(health))
-        .with_state(cloud.clone());
+    let public = table().with_state(cloud.clone());
     let app = public.merge(pages).merge(provider).nest("/client/v4", api::router(cloud.clone())).merge(unknown::router(cloud.clone()));
     let app = app.method_not_allowed_fallback(unknown::method_of_a_program);
     harden::harden(app, cloud.env.clone())

@@ -139,7 +139,6 @@ fn begun(
         payload: json!({"charge": entry.id}),
         run_at: env.now().plus_secs(limits::CHARGE_RESUME_S),
         dedupe: Some(format!("{RESUME_JOB}:{}", entry.id)),
-        lane: None,
     };
     let event = Event::new(permit.verb(), Outcome::Intended, permit.caller(), entry.id.as_str())
         .in_organisation(&hold.spender.organisation)

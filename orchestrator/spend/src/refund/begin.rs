@@ -46,7 +46,6 @@ pub fn begin(tx: &mut Tx<'_>, env: &Env, permit: &Permit<RefundCreate>, ask: &Re
         payload: json!({"refund": id}),
         run_at: env.now().plus_secs(limits::CHARGE_RESUME_S),
         dedupe: Some(format!("{RESUME_JOB}:{id}")),
-        lane: None,
     };
     let event = Event::new(permit.verb(), Outcome::Intended, permit.caller(), id.as_str())
         .in_organisation(&hold.spender.organisation)

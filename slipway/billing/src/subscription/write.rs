@@ -88,7 +88,6 @@ fn schedule(tx: &mut Tx<'_>, env: &Env, sub: &Subscription) -> Result<(), DbErro
         payload: json!({"resource": sub.resource}),
         run_at: sub.next_at,
         dedupe: Some(format!("{JOB}:{}:{}", sub.resource, sub.next_at.as_micros())),
-        lane: None,
     };
     enqueue(tx, env, &job)
 }
