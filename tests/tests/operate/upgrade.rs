@@ -92,9 +92,10 @@ async fn make_older(config: &DbConfig, folder: &Path) {
     let beside = match config {
         DbConfig::Sqlite { path } => DbConfig::Sqlite { path: path.with_extension("older") },
         DbConfig::Postgres { .. } => {
-            let all = "select table_name as name from information_schema.tables where table_schema = current_schema()";
-            let drops: Vec<_> = names(&now, all).await.iter().map(|table| for_ever(format!("drop table {table} cascade"))).collect();
-            let clear = move |tx: &mut purser_db::Tx<'_>| drops.iter().try_for_each(|sql| tx.execute(sql, params![]).map(drop));
+            // tables, and whatever else was made beside them
+            let schema = names(&now, "select current_schema() as name").await.remove(0);
+            let clear = [format!("drop schema {schema} cascade"), format!("create schema {schema}")].map(for_ever);
+            let clear = move |tx: &mut purser_db::Tx<'_>| clear.iter().try_for_each(|sql| tx.execute(sql, params![]).map(drop));
             now.write::<_, DbError, _>(clear).await.unwrap();
             config.clone()
         }

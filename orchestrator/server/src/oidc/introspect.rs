@@ -2,7 +2,8 @@
 //!
 //! A resource server asks for the same token again and again, so what was answered is answered again while nothing can have changed:
 //! INVARIANT (introspection-fresh): an answer is kept until anything is written by this process, because it may be what ends the
-//! token, and at most [`KEPT_MS`], because another node may have ended it. The client proves itself for every answer.
+//! token, and at most [`KEPT_MS`] from before the store was asked, because another node may have ended it. The client proves itself for
+//! every answer. Who asks while the store is being asked the same waits for that one answer.
 //!
 //! That a token bears our signature cannot change, so it is found out once, and kept apart for as long as the token lasts.
 
@@ -20,6 +21,7 @@ use purser_identity::client::assertion::AssertionError;
 use purser_identity::token::{SignedToken, token_introspect};
 use purser_values::{Sha256Digest, Timestamp};
 use serde_json::Value;
+use tokio::sync::OnceCell;
 
 use super::client_auth;
 use super::clients::Kept;
@@ -44,9 +46,12 @@ struct Known {
     signed: Kept<Sha256Digest, SignedToken>,
 }
 
+/// What is said of one token to one client; empty while the store is asked.
+type Place = Arc<OnceCell<Bytes>>;
+
 #[derive(Clone)]
 struct Answered {
-    body: Bytes,
+    place: Place,
     /// The number of the last write before the store was asked.
     writes: u64,
 }
@@ -58,16 +63,21 @@ impl Default for Introspected {
 }
 
 impl Introspected {
-    fn get(&self, key: &(ClientId, Sha256Digest), writes: u64, now: Timestamp) -> Option<Bytes> {
-        self.0.answers.get(key, now).filter(|answered| answered.writes == writes).map(|answered| answered.body)
+    /// Where the answer is or will be, when it was asked for lately.
+    fn get(&self, key: &(ClientId, Sha256Digest), writes: u64, now: Timestamp) -> Option<Place> {
+        self.0.answers.get(key, now).filter(|answered| answered.writes == writes).map(|answered| answered.place)
     }
 
-    /// Keeps what is said of a token that counts, no longer than the token does.
-    fn put(&self, key: (ClientId, Sha256Digest), answer: &Value, writes: u64, now: Timestamp) -> Option<Bytes> {
-        let body = Bytes::from(serde_json::to_vec(answer).ok()?);
-        let until = now.plus_millis(KEPT_MS).min(Timestamp::from_secs(answer["exp"].as_i64()?));
-        self.0.answers.put(key, Answered { body: body.clone(), writes }, now, until);
-        Some(body)
+    /// A place for an answer that is to be asked for from now on, kept no longer than the token counts.
+    fn begin(&self, key: (ClientId, Sha256Digest), expires_at: Timestamp, writes: u64, now: Timestamp) -> Place {
+        let place = Place::default();
+        self.0.answers.put(key, Answered { place: place.clone(), writes }, now, now.plus_millis(KEPT_MS).min(expires_at));
+        place
+    }
+
+    /// What does not count is looked up each time.
+    fn forget(&self, key: &(ClientId, Sha256Digest)) {
+        self.0.answers.forget(key);
     }
 
     /// What an access token says, when it bears our signature.
@@ -98,14 +108,27 @@ pub async fn post(State(front): State<Front>, form: Form) -> Result<Response, OA
     let (key, now) = ((client.id.clone(), token::hash(text.expose())), front.realm.env.now());
     // The number first: a write that comes between it and the look makes what is kept useless, and not wrong.
     let writes = front.core.db.writes();
-    if let Some(body) = front.introspected.get(&key, writes, now) {
-        return Ok(json(body));
+    let known = front.introspected.get(&key, writes, now);
+    if let Some(body) = known.as_ref().and_then(|place| place.get()) {
+        return Ok(json(body.clone()));
     }
     let realm = front.realm.clone();
     let signed = front.introspected.signed(&realm, key.1, text.expose());
-    let answer = front.core.db.read(move |tx| token_introspect(tx, &realm, &client, text.expose(), signed.as_ref())).await?;
-    let kept = front.introspected.put(key, &answer, writes, now);
-    Ok(kept.map_or_else(|| Json(answer).into_response(), json))
+    let (expires_at, asked) = (signed.as_ref().map(SignedToken::expires_at), key.clone());
+    let look = async || {
+        let look = move |tx: &mut purser_db::Tx<'_>| token_introspect(tx, &realm, &client, text.expose(), signed.as_ref());
+        let answer: Value = front.core.db.read(look).await?;
+        if answer["active"] != true {
+            front.introspected.forget(&asked);
+        }
+        Ok::<_, OAuthError>(Bytes::from(answer.to_string()))
+    };
+    // What does not bear our signature is looked up each time: anybody can make any number of it.
+    let place = known.or_else(|| Some(front.introspected.begin(key, expires_at?, writes, now)));
+    match place {
+        Some(place) => place.get_or_try_init(look).await.cloned().map(json),
+        None => look().await.map(json),
+    }
 }
 
 fn json(body: Bytes) -> Response {
@@ -115,19 +138,19 @@ fn json(body: Bytes) -> Response {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
 
     #[test]
     fn an_answer_ends_with_the_next_write_after_half_a_second_and_with_its_token() {
         let (kept, at) = (Introspected::default(), Timestamp::from_secs(1_000));
         let key = |client: &str, token: &str| (client.parse::<ClientId>().unwrap(), token::hash(token));
-        assert!(kept.put(key("a", "one"), &json!({ "active": false }), 7, at).is_none(), "what does not count is looked up each time");
-        kept.put(key("a", "one"), &json!({ "active": true, "exp": 2_000 }), 7, at).unwrap();
-        assert!(kept.get(&key("a", "one"), 7, at.plus_millis(KEPT_MS - 1)).is_some());
+        let later = Timestamp::from_secs(2_000);
+        let place = kept.begin(key("a", "one"), later, 7, at);
+        let known = kept.get(&key("a", "one"), 7, at.plus_millis(KEPT_MS - 1)).unwrap();
+        assert!(Arc::ptr_eq(&place, &known), "who asks meanwhile waits for the same answer");
         assert!(kept.get(&key("a", "one"), 8, at).is_none(), "something was written");
         assert!(kept.get(&key("a", "one"), 7, at.plus_millis(KEPT_MS)).is_none(), "another node may have written");
         assert!(kept.get(&key("b", "one"), 7, at).is_none() && kept.get(&key("a", "two"), 7, at).is_none());
-        kept.put(key("a", "one"), &json!({ "active": true, "exp": 1_000 }), 7, at).unwrap();
+        kept.begin(key("a", "one"), at, 7, at);
         assert!(kept.get(&key("a", "one"), 7, at).is_none(), "the token has run out");
     }
 }
