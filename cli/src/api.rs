@@ -94,7 +94,11 @@ impl<'c> Api<'c> {
         if context::is_local(&base) {
             // no proxy sees it, no certificate is read for it, and `localhost` is where the orchestrator listens
             let here = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
-            builder = builder.no_proxy().tls_certs_only([]).resolve("localhost", here);
+            builder = builder.no_proxy().resolve("localhost", here);
+            // behind a TLS proxy of one's own machine certificates count as everywhere
+            if base.scheme() == "http" {
+                builder = builder.tls_certs_only([]);
+            }
         } else {
             builder = builder.https_only(true);
         }
@@ -238,11 +242,29 @@ impl<'c> Api<'c> {
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let what = if error.is_timeout() { "did not answer in time" } else { "cannot be reached" };
-        let failure = Failure::new(Kind::Unavailable, "ORCHESTRATOR_UNREACHABLE", format!("{} {what}", context::address(&self.base)));
-        if context::is_local(&self.base) {
+        let (address, why) = (context::address(&self.base), innermost(error));
+        let what = if error.is_timeout() { "did not answer in time".to_owned() } else { format!("cannot be reached: {why}") };
+        let failure = Failure::new(Kind::Unavailable, "ORCHESTRATOR_UNREACHABLE", format!("{address} {what}"));
+        if is_about_certificates(&why) {
+            return failure.hint("the connection is there, its certificate is not trusted here: `SSL_CERT_FILE` names a file with your own authority");
+        }
+        if context::is_local(&self.base) && self.base.scheme() == "http" {
             return failure.hint("start it with `purser up`, then repeat the command");
         }
         failure.hint("check the address and the network, then repeat the command")
     }
+}
+
+/// The cause at the bottom: which name, refusal or certificate it was.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}
+
+fn is_about_certificates(why: &str) -> bool {
+    let why = why.to_ascii_lowercase();
+    ["certificate", "unknownissuer", "tls"].iter().any(|word| why.contains(word))
 }

@@ -75,6 +75,7 @@ impl fmt::Display for Why {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let listed = |names: &[String]| names.iter().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", ");
         match self {
+            Self::Syntax { line: 1, column: 0 } => f.write_str("it is empty, and JSON is taken"),
             Self::Syntax { line, column } => write!(f, "it is no JSON from line {line}, column {column} on"),
             Self::Missing => f.write_str("it is missing"),
             Self::Unknown { known } if known.is_empty() => f.write_str("there is no such member"),
@@ -303,7 +304,7 @@ mod tests {
             (r#"{"amount_minor":1,"lines":[],"day":"never"}"#, "/day", "`never` is no day"),
             ("[]", "", "it takes an object, and a list came"),
             ("{", "", "it is no JSON from line 1, column 1 on"),
-            ("", "", "it is no JSON from line 1, column 0 on"),
+            ("", "", "it is empty, and JSON is taken"),
         ] {
             assert_eq!(refused(body), (pointer.to_owned(), detail.to_owned()), "{body}");
         }

@@ -66,7 +66,7 @@ impl Problem {
         put("title", self.status.canonical_reason().unwrap_or("Error").into());
         put("status", self.status.as_u16().into());
         put("code", self.code.as_str().into());
-        put("detail", self.detail.as_str().into());
+        put("detail", shown(&self.detail).into());
         put("hint", self.hint.as_deref().unwrap_or_else(|| advice::of(&self.code, Kind::of_http_status(self.status.as_u16()))).into());
         if let Some(id) = request_id {
             put("request_id", id.into());
@@ -76,6 +76,18 @@ impl Problem {
         }
         Value::Object(document).to_string().into_bytes()
     }
+}
+
+/// A message without characters that a terminal would obey or that reorder the text around them: input is repeated in it.
+fn shown(text: &str) -> String {
+    let hidden = |c: char| {
+        (c.is_control() && c != '\n')
+            || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    };
+    text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
+        if hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        out
+    })
 }
 
 /// Every public error is a problem document. What is our own fault shows no cause: that goes to the log.

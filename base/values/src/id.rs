@@ -22,7 +22,7 @@ pub trait Kind: 'static {
 pub struct Id<K>(Arc<str>, PhantomData<fn() -> K>);
 
 #[derive(Debug, thiserror::Error)]
-#[error("`{text}` is not an id that starts with `{prefix}_`")]
+#[error("`{text}` is not a whole id: one is `{prefix}_` and 26 letters and digits")]
 pub struct ParseIdError {
     text: String,
     prefix: &'static str,

@@ -129,7 +129,9 @@ impl FromStr for Month {
             return Err(bad());
         }
         let month = month.parse().ok().filter(|m| (1..=12).contains(m)).ok_or_else(bad)?;
-        Ok(Self { year: year.parse().map_err(|_| bad())?, month })
+        // months before time began have no page to go back to
+        let year = year.parse().ok().filter(|year| *year >= 1970).ok_or_else(bad)?;
+        Ok(Self { year, month })
     }
 }
 impl TryFrom<String> for Month {

@@ -25,14 +25,15 @@ pub(super) async fn list_agents(context: &Context) -> Result<Success, Failure> {
 
 fn row(agent: &Value) -> Vec<String> {
     let held: Vec<&Value> = list(agent, "grants").iter().filter(|grant| grant["in_force"] == true).collect();
-    let state = match (agent["frozen"] == true, held.is_empty()) {
-        (true, _) => "frozen",
-        (false, true) => "no grant",
-        (false, false) => "acting",
+    let state = match (agent["frozen"] == true, held.is_empty(), agent["stopped_with"]["name"].as_str()) {
+        (true, ..) => "frozen".to_owned(),
+        (false, true, _) => "no grant".to_owned(),
+        (false, false, Some(above)) => format!("stopped with {above:?}"),
+        (false, false, None) => "acting".to_owned(),
     };
     // the text of a time sorts as the time does
     let until = held.iter().map(|grant| when(&grant["scope"], "expires_at")).max().unwrap_or_default();
-    vec![text(agent, "name"), state.to_owned(), until, text(agent, "id")]
+    vec![text(agent, "name"), state, until, text(agent, "id")]
 }
 
 pub(super) async fn freeze(context: &Context, arguments: &Freeze) -> Result<Success, Failure> {

@@ -20,6 +20,9 @@ pub(super) enum Ended {
 /// Longest wait that one request asks for, in seconds: the connection of one that waits longer may be cut.
 const ONE_WAIT_S: u64 = 20;
 
+/// The first wait, in seconds: whoever waits longer is told why.
+const FIRST_WAIT_S: u64 = 5;
+
 /// How long a person or an agent wants to wait for a result, from the moment this is made.
 pub(super) struct Patience {
     start: Instant,
@@ -35,8 +38,10 @@ impl Patience {
 
     /// What the next request asks the orchestrator to wait.
     pub fn ask(&self) -> String {
-        let left = self.limit.saturating_sub(self.start.elapsed());
-        (left + Duration::from_millis(999)).as_secs().min(ONE_WAIT_S).to_string()
+        let waited = self.start.elapsed();
+        let left = self.limit.saturating_sub(waited) + Duration::from_millis(999);
+        let most = if waited.as_secs() < FIRST_WAIT_S { FIRST_WAIT_S } else { ONE_WAIT_S };
+        left.as_secs().min(most).to_string()
     }
 
     fn is_over(&self) -> bool {
@@ -47,7 +52,7 @@ impl Patience {
 /// Follows the saga of `first` (the answer that started it) until it ends or the patience does.
 pub(super) async fn follow(api: &Api<'_>, first: Value, patience: &Patience) -> Result<Ended, Failure> {
     let mut answer = first;
-    let mut told = false;
+    let (mut told, mut slow) = (false, false);
     loop {
         let id = text(&answer, "saga");
         match answer["state"].as_str() {
@@ -55,7 +60,12 @@ pub(super) async fn follow(api: &Api<'_>, first: Value, patience: &Patience) -> 
             None | Some("done") => return Ok(Ended::Done(answer)),
             Some("running") if patience.is_over() || id.is_empty() => return Ok(Ended::Running(answer)),
             Some("running") => {
-                screen::progress("still at it …");
+                if slow {
+                    screen::progress("still at it …");
+                } else {
+                    screen::note(&slow_words(&answer));
+                    slow = true;
+                }
                 answer = api.get(&["v1", "sagas", &id], &[("wait", &patience.ask())]).await?;
             }
             Some("waiting") if answer["waiting"].is_object() => {
@@ -72,6 +82,12 @@ pub(super) async fn follow(api: &Api<'_>, first: Value, patience: &Patience) -> 
             Some(state) => return Err(failure(state, &answer)),
         }
     }
+}
+
+/// What somebody hears who waits longer than usual: what it last met, if anything, and that nothing is to be done.
+fn slow_words(answer: &Value) -> String {
+    let met = answer["last_error"].as_str().map(|met| format!(" ({met})")).unwrap_or_default();
+    format!("this takes longer than usual{met}: it goes on by itself, and `purser status` shows where it stands")
 }
 
 /// The work goes on as soon as somebody has acted; until then this command has nothing to give.
@@ -123,7 +139,7 @@ mod tests {
 
     #[test]
     fn no_request_asks_for_more_than_is_left_and_none_for_more_than_a_connection_lasts() {
-        for (seconds, asked) in [(0, "0"), (3, "3"), (120, "20")] {
+        for (seconds, asked) in [(0, "0"), (3, "3"), (120, "5")] {
             assert_eq!(Patience::new(seconds, false).ask(), asked);
         }
         assert!(Patience::new(0, false).is_over() && !Patience::new(60, false).is_over());

@@ -5,7 +5,7 @@
 
 mod words;
 
-pub use words::words;
+pub use words::{verb_words, words};
 
 use crate::caller::Role;
 

@@ -5,7 +5,7 @@ mod list;
 mod thaw;
 
 pub use freeze::{FreezeError, Frozen, agent_freeze};
-pub use list::{AgentGrants, agents_list};
+pub use list::{Above, AgentGrants, agents_list};
 pub use thaw::{ThawError, Thawed, agent_thaw};
 
 use std::fmt;

@@ -23,6 +23,7 @@ pub mod invitation;
 pub mod keys;
 pub mod limits;
 mod mailed_code;
+pub mod names;
 pub mod organisation;
 pub mod parameters;
 pub mod passkey;

@@ -10,6 +10,21 @@ use purser_values::id::{OrganisationId, PersonId};
 use purser_values::name::Email;
 use serde::Serialize;
 
+/// The domain of the address that stands in the place of one that was taken back: nobody can have one there (RFC 6761, 6.4).
+pub(crate) const RETIRED: &str = "retired.invalid";
+
+/// Whether the login ended for good and its address was taken back.
+#[must_use]
+pub fn is_retired(email: &Email) -> bool {
+    email.as_str().rsplit_once('@').is_some_and(|(_, domain)| domain == RETIRED)
+}
+
+/// An address as people are shown it.
+#[must_use]
+pub fn for_people(email: &Email) -> String {
+    if is_retired(email) { "somebody who left".to_owned() } else { email.to_string() }
+}
+
 /// A human with a login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Person {

@@ -39,6 +39,17 @@ pub struct SsoClient {
     pub scopes: Vec<String>,
 }
 
+/// As whom somebody means to come back.
+#[derive(Clone, Copy, Debug)]
+pub enum Account<'a> {
+    /// The one that the company knows them by already.
+    Usual,
+    /// The one with this address, which they typed.
+    Of(&'a str),
+    /// Another one than before: the company asks.
+    Another,
+}
+
 /// Cheap to clone; all clones are one.
 #[derive(Clone)]
 pub struct Sso(Arc<Inner>);
@@ -69,7 +80,7 @@ impl Sso {
         self.0.clients.get(&connection.name).ok_or(SsoError::Unknown)
     }
 
-    /// Where the person's browser goes (OpenID Connect Core 1.0, 3.1.2.1). `hint` is the address that they typed.
+    /// Where the person's browser goes (OpenID Connect Core 1.0, 3.1.2.1). `account` is as whom they mean to come back.
     ///
     /// # Errors
     /// [`SsoError::Unavailable`].
@@ -78,7 +89,7 @@ impl Sso {
         realm: &Realm,
         connection: &Connection,
         begun: &Begun,
-        hint: Option<&str>,
+        account: Account<'_>,
     ) -> Result<Url, SsoError> {
         let known = self.known(connection, realm.env.now()).await?;
         let scope = ["openid", "email"].into_iter().chain(self.client(connection)?.scopes.iter().map(String::as_str));
@@ -95,8 +106,15 @@ impl Sso {
         } else {
             query.append_pair("max_age", &SSO_MAX_AGE_S.to_string());
         }
-        if let Some(hint) = hint {
-            query.append_pair("login_hint", hint);
+        match account {
+            // a company that cannot let somebody choose an account can ask who it is
+            Account::Another if !begun.anew => {
+                query.append_pair("prompt", if known.lets_choose { "select_account" } else { "login" });
+            }
+            Account::Of(address) => {
+                query.append_pair("login_hint", address);
+            }
+            Account::Usual | Account::Another => {}
         }
         drop(query);
         Ok(url)

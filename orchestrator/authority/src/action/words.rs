@@ -1,5 +1,7 @@
 //! What an action is, in the words of people: the end of "your role does not let you …".
 
+use std::borrow::Cow;
+
 /// The words for an action's name. An action without words of its own is told by its name, which a test forbids.
 #[must_use]
 pub fn words(action: &str) -> &str {
@@ -99,6 +101,45 @@ pub fn words(action: &str) -> &str {
         "provider_event" => "report an event",
         other => other,
     }
+}
+
+/// The words for what stands in the log: an action, or what follows from one.
+#[must_use]
+pub fn verb_words(verb: &str) -> Cow<'_, str> {
+    Cow::Borrowed(match verb {
+        "account_unlink" => "cut an account's connection",
+        "alert_send" => "send an alert",
+        "approval_use" => "use an approval",
+        "bootstrap_use" => "become the first owner",
+        "chargeback" => "dispute a payment at the bank",
+        "consent_end" => "end what an application may know",
+        "grant_end" => "end a grant whose time is over",
+        "hold_expire" => "free money that was set aside too long",
+        "hold_release" => "free money that was set aside",
+        "ledger_reconcile" => "add up the books",
+        "payment_token_issue" => "make a payment token",
+        "payment_token_revoke" => "end a payment token",
+        "purchase_hold" => "set money aside for a purchase",
+        "recovery_finish" => "finish the recovery of a login",
+        "recovery_start" => "begin the recovery of a login",
+        "refund_dispute" => "miss money that should have come back",
+        "refund_expect" => "wait for money to come back",
+        "renewal_reserve" => "set money aside for a renewal",
+        "security_undo" => "undo a change of a login",
+        "signing_key_begin" => "begin to use a signing key",
+        "signing_key_leave" => "stop to trust a signing key",
+        "signing_key_sweep" => "forget signing keys that are over",
+        "spend_alert" => "tell of what was spent",
+        "sso_role_set" => "take a role from a company's group",
+        "token_use" => "use a token",
+        "webhook_disable" => "stop a webhook that does not answer",
+        "webhook_send" => "send a message to a webhook",
+        "webhook_test" => "test a webhook",
+        action => match words(action) {
+            bare if bare == action => return Cow::Owned(action.replace('_', " ")),
+            known => known,
+        },
+    })
 }
 
 #[cfg(test)]

@@ -152,9 +152,10 @@ fn notice(realm: &Realm, member: &Member, agent: &Agent, request: &GrantRequest,
          It calls itself:  \"{name}\" (nobody has verified this)\n\
          Its key:          {jkt}\n\
          Asked from:       {peer}\n\
-         Projects:         {projects}\n\
-         Providers:        {providers}\n\
-         At most:          {cap} a month at each provider\n\
+         Projects:         {projects} (environments: {environments})\n\
+         Providers:        {providers} (services: {services})\n\
+         At most:          {cap} a month at each provider{own_caps}{total}\n\
+         Helpers:          {helpers}\n\
          Not refundable:   {irreversible}\n\
          Credentials:      {export}\n\
          Ends:             {ends}\n\n\
@@ -167,7 +168,16 @@ fn notice(realm: &Realm, member: &Member, agent: &Agent, request: &GrantRequest,
         jkt = agent.jkt,
         peer = request.peer,
         projects = grant.scope.projects,
+        environments = grant.scope.environments,
         providers = grant.scope.providers,
+        services = grant.scope.services,
+        own_caps = grant.scope.caps.iter().map(|(name, cap)| format!(", {cap} at {name}")).collect::<String>(),
+        total = grant.scope.total.map(|total| format!("; {total} in all")).unwrap_or_default(),
+        helpers = if grant.scope.actions.iter().any(|action| action == "agent_delegate") {
+            "it may let others in, within this grant"
+        } else {
+            "not allowed"
+        },
         cap = grant.scope.cap_per_provider_month,
         ends = grant.scope.expires_at.for_people(),
         irreversible = if grant.scope.irreversible { "allowed" } else { "not allowed" },

@@ -12,7 +12,7 @@ use purser_values::name::Email;
 use serde_json::json;
 
 use super::SsoError;
-use crate::person;
+use crate::person::{self, RETIRED};
 use crate::realm::Realm;
 
 /// What happened to the address.
@@ -84,7 +84,7 @@ pub fn sso_forget(tx: &mut Tx<'_>, realm: &Realm, permit: &Permit<SsoForget>, re
     Ok(done)
 }
 
-/// An address that nobody can have (RFC 6761, 6.4), in the place of one that was taken back.
+/// An address in the place of one that was taken back.
 fn retired(person: &PersonId) -> Result<Email, SsoError> {
-    format!("{person}@retired.invalid").parse().map_err(|_| SsoError::Unknown)
+    format!("{person}@{RETIRED}").parse().map_err(|_| SsoError::Unknown)
 }

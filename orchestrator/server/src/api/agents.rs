@@ -6,7 +6,7 @@ use axum::extract::{Path, State};
 use purser_authority::action::AgentRead;
 use purser_authority::{Denied, authorise};
 use purser_http::Problem;
-use purser_identity::agent::agents_list;
+use purser_identity::agent::{Above, agents_list};
 use purser_provisioning::OpError;
 use purser_provisioning::freeze::{Controlled, freeze_and_confirm};
 use purser_values::id::AgentId;
@@ -34,8 +34,10 @@ pub async fn list(State(api): State<Api>, called: Called) -> Result<Json<Value>,
         .await?
         .into_iter()
         .map(|found| {
-            let grants: Vec<Value> = found.grants.iter().map(|g| json!({"id": g.id, "scope": g.scope, "accepted_at": g.accepted_at, "in_force": g.is_in_force(now)})).collect();
-            json!({"id": found.agent.id, "name": found.agent.name.to_string(), "key": found.agent.jkt, "frozen": found.agent.is_frozen(), "grants": grants})
+            let grants: Vec<Value> = found.grants.iter().map(|g| json!({"id": g.id, "scope": g.scope, "accepted_at": g.accepted_at, "in_force": found.holds(g, now)})).collect();
+            let above = |above: &Option<Above>| above.as_ref().map(|above| json!({"id": above.id, "name": above.name}));
+            json!({"id": found.agent.id, "name": found.agent.name.to_string(), "key": found.agent.jkt, "frozen": found.agent.is_frozen(),
+                   "parent": above(&found.parent), "stopped_with": above(&found.stopped_with), "grants": grants})
         })
         .collect();
     Ok(Json(json!({ "agents": rows })))

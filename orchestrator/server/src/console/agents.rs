@@ -3,10 +3,10 @@
 use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
-use purser_authority::action::AgentRead;
+use purser_authority::action::{AgentFreeze, AgentRead, AgentThaw, GrantRevoke};
 use purser_authority::{Attempt, Facts, authorise};
 use purser_db::{DbError, Tx};
-use purser_identity::agent::{AgentGrants, Standing, agents_list};
+use purser_identity::agent::{Above, AgentGrants, Standing, agents_list};
 use purser_identity::grant::{Grant, GrantState};
 use purser_provisioning::store::control::{self, Control};
 use purser_provisioning::{agent_freeze, agent_thaw, grant_revoke, perform};
@@ -19,12 +19,21 @@ use super::form::SignedForm;
 use super::page::{Page, PageContext};
 use super::session::SignedIn;
 use crate::front::Front;
+use crate::membership::could;
 
 #[derive(Template)]
 #[template(path = "agents.html")]
 pub struct Agents {
     ctx: PageContext,
     agents: Vec<AgentView>,
+    may: May,
+}
+
+/// What the person's role lets them do here; the rest is not offered.
+struct May {
+    freeze: bool,
+    thaw: bool,
+    end: bool,
 }
 
 struct AgentView {
@@ -32,13 +41,20 @@ struct AgentView {
     name: String,
     fingerprint: String,
     /// The agent that let it in.
-    helper_of: Option<String>,
+    helper_of: Option<AboveView>,
+    /// The frozen agent above it.
+    stopped_with: Option<AboveView>,
     since: String,
     frozen_at: Option<String>,
     dark: bool,
     /// What providers were told of it.
     told: Vec<ToldView>,
     grants: Vec<GrantView>,
+}
+
+struct AboveView {
+    id: String,
+    name: String,
 }
 
 struct ToldView {
@@ -71,7 +87,8 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Res
         agents_list(tx, &permit)?.into_iter().map(|of| Ok((control::of_agent(tx, &of.agent.id)?, of))).collect()
     };
     let agents = front.core.db.read(list).await?.iter().map(|(told, of)| agent_view(of, told, now)).collect();
-    Ok(Page::ok(Agents { ctx: PageContext::of(&front, &session, "Agents"), agents }))
+    let may = May { freeze: could::<AgentFreeze>(&caller), thaw: could::<AgentThaw>(&caller), end: could::<GrantRevoke>(&caller) };
+    Ok(Page::ok(Agents { ctx: PageContext::of(&front, &session, "Agents"), agents, may }))
 }
 
 #[derive(Deserialize)]
@@ -120,7 +137,8 @@ fn agent_view(of: &AgentGrants, told: &[Control], now: Timestamp) -> AgentView {
         id: agent.id.to_string(),
         name: agent.name.to_string(),
         fingerprint: agent.jkt.clone(),
-        helper_of: agent.parent.as_ref().map(ToString::to_string),
+        helper_of: of.parent.as_ref().map(above_view),
+        stopped_with: of.stopped_with.as_ref().map(above_view),
         since: agent.created_at.for_people(),
         frozen_at,
         dark,
@@ -128,11 +146,15 @@ fn agent_view(of: &AgentGrants, told: &[Control], now: Timestamp) -> AgentView {
             .iter()
             .map(|c| ToldView { provider: c.provider.to_string(), wanted: c.wanted.clone(), confirmed: c.is_confirmed() })
             .collect(),
-        grants: of.grants.iter().map(|g| grant_view(g, now)).collect(),
+        grants: of.grants.iter().map(|g| grant_view(of, g, now)).collect(),
     }
 }
 
-fn grant_view(grant: &Grant, now: Timestamp) -> GrantView {
+fn above_view(above: &Above) -> AboveView {
+    AboveView { id: above.id.to_string(), name: above.name.to_string() }
+}
+
+fn grant_view(of: &AgentGrants, grant: &Grant, now: Timestamp) -> GrantView {
     GrantView {
         id: grant.id.to_string(),
         projects: grant.scope.projects.to_string(),
@@ -147,10 +169,11 @@ fn grant_view(grant: &Grant, now: Timestamp) -> GrantView {
         export: grant.scope.export,
         accepted_at: grant.accepted_at.for_people(),
         state: match &grant.state {
-            GrantState::Revoked { at, how } => format!("revoked {at} ({how})"),
+            GrantState::Revoked { at, how } => format!("revoked {} ({how})", at.for_people()),
             GrantState::InForce if now >= grant.scope.expires_at => format!("ended {}", grant.scope.expires_at.for_people()),
+            GrantState::InForce if !of.holds(grant, now) => "ended with the grant above it".to_owned(),
             GrantState::InForce => format!("in force until {}", grant.scope.expires_at.for_people()),
         },
-        in_force: grant.is_in_force(now),
+        in_force: of.holds(grant, now),
     }
 }

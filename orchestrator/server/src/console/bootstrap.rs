@@ -4,17 +4,11 @@ use askama::Template;
 use axum::extract::State;
 use purser_http::extract::Query;
 use purser_identity::bootstrap::{BootstrapError, bootstrap_is_open};
-use purser_values::Secret;
-use serde::Deserialize;
 
 use super::failure::PageError;
+use super::mailed::Mailed;
 use super::page::{Page, PageContext};
 use crate::front::Front;
-
-#[derive(Deserialize)]
-pub struct Link {
-    token: Secret<String>,
-}
 
 #[derive(Template)]
 #[template(path = "bootstrap.html")]
@@ -23,11 +17,12 @@ pub struct BootstrapPage {
     sign_in: String,
 }
 
-pub async fn get(State(front): State<Front>, Query(link): Query<Link>) -> Result<Page<BootstrapPage>, PageError> {
-    let (now, look) = (front.realm.env.now(), link.token.clone());
+pub async fn get(State(front): State<Front>, Query(link): Query<Mailed>) -> Result<Page<BootstrapPage>, PageError> {
+    let (now, token) = (front.realm.env.now(), link.token());
+    let look = token.clone();
     if !front.core.db.read(move |tx| bootstrap_is_open(tx, now, look.expose())).await? {
         return Err(BootstrapError::Unknown.into());
     }
-    let sign_in = super::next::sign_in_for(&format!("/bootstrap?token={}", link.token.expose()));
+    let sign_in = super::next::sign_in_for(&format!("/bootstrap?token={}", token.expose()));
     Ok(Page::ok(BootstrapPage { ctx: PageContext::anonymous(&front, "First owner"), sign_in }))
 }

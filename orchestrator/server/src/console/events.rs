@@ -5,10 +5,13 @@ use axum::extract::State;
 use purser_audit::Entry;
 use purser_authority::action::EventRead;
 use purser_authority::{Caller, Facts, Outcome, authorise};
+use purser_db::{DbError, Tx};
 use purser_http::extract::Query;
+use purser_identity::names::{Names, names_of};
 use serde::Deserialize;
 
 use super::failure::PageError;
+use super::named::{Named, words_of};
 use super::page::{Page, PageContext};
 use super::session::SignedIn;
 use crate::front::Front;
@@ -26,18 +29,21 @@ pub struct From {
 pub struct Events {
     ctx: PageContext,
     rows: Vec<Row>,
+    /// Whether these are the newest.
+    from_start: bool,
     older: Option<i64>,
 }
 
 struct Row {
     seq: i64,
     at: String,
+    what: String,
     verb: String,
     outcome: String,
     went_wrong: bool,
     kind: &'static str,
-    who: Option<String>,
-    subject: String,
+    who: Option<Named>,
+    subject: Named,
     data: String,
 }
 
@@ -45,19 +51,21 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
     let caller = session.caller();
     authorise::<EventRead>(&caller, &Facts::new(front.realm.env.now(), "events")).map(drop)?;
     let organisation = session.member.organisation.id.clone();
-    let entries = front.core.db.read(move |tx| purser_audit::list(tx, &organisation, from.before, ROWS)).await?;
+    let read = move |tx: &mut Tx<'_>| Ok::<_, DbError>((purser_audit::list(tx, &organisation, from.before, ROWS)?, names_of(tx, &organisation)?));
+    let (entries, names) = front.core.db.read(read).await?;
     let full = i64::try_from(entries.len()).is_ok_and(|n| n == ROWS);
     let older = entries.last().map(|(seq, _)| *seq).filter(|_| full);
-    let rows = entries.iter().map(|(seq, entry)| row(*seq, entry)).collect();
-    Ok(Page::ok(Events { ctx: PageContext::of(&front, &session, "Events"), rows, older }))
+    let rows = entries.iter().map(|(seq, entry)| row(*seq, entry, &names)).collect();
+    Ok(Page::ok(Events { ctx: PageContext::of(&front, &session, "Events"), rows, from_start: from.before.is_none(), older }))
 }
 
-fn row(seq: i64, entry: &Entry) -> Row {
+fn row(seq: i64, entry: &Entry, names: &Names) -> Row {
     let event = &entry.event;
     let (kind, who) = who(&event.caller);
     Row {
         seq,
         at: entry.at.for_people(),
+        what: words_of(&event.verb),
         verb: event.verb.clone(),
         outcome: match &event.outcome {
             Outcome::Intended => "intended".to_owned(),
@@ -67,17 +75,17 @@ fn row(seq: i64, entry: &Entry) -> Row {
         },
         went_wrong: matches!(event.outcome, Outcome::Refused(_) | Outcome::Failed(_)),
         kind,
-        who,
-        subject: event.subject.clone(),
+        who: who.map(|id| Named::of(names, &id)),
+        subject: Named::of(names, &event.subject),
         data: if event.data.is_null() { String::new() } else { format!("{:#}", event.data) },
     }
 }
 
 fn who(caller: &Caller) -> (&'static str, Option<String>) {
     match caller {
-        Caller::Person { person, .. } => ("a person", Some(person.to_string())),
-        Caller::Agent { agent, .. } => ("an agent", Some(agent.to_string())),
-        Caller::Provider { provider } => ("the provider", Some(provider.to_string())),
+        Caller::Person { person, .. } => ("person", Some(person.to_string())),
+        Caller::Agent { agent, .. } => ("agent", Some(agent.to_string())),
+        Caller::Provider { provider } => ("provider", Some(provider.to_string())),
         Caller::Operator => ("the operator", None),
         Caller::System => ("Purser itself", None),
         Caller::Anonymous => ("nobody known", None),

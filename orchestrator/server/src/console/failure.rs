@@ -9,7 +9,8 @@ use purser_http::Problem;
 use purser_values::error::{Kind, PublicError, advice};
 
 use super::page::{Page, PageContext};
-use super::step_up;
+use super::prose::{Part, prose};
+use super::{session, step_up};
 use crate::front::Front;
 use crate::ops::metrics::RefusedCode;
 
@@ -29,18 +30,38 @@ pub struct Refusal {
     code: String,
     text: String,
     hint: Option<String>,
+    /// Whether the words were found for a program that sends a request.
+    for_programs: bool,
 }
 
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
-        Self { status: problem.status, code: problem.code, text: problem.detail, hint: problem.hint }
+        Self { status: problem.status, code: problem.code, text: problem.detail, hint: problem.hint, for_programs: true }
+    }
+}
+
+impl Refusal {
+    #[must_use]
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    #[must_use]
+    pub const fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The message and the hint as a page shows them.
+    #[must_use]
+    pub fn words(&self) -> (Vec<Part>, Vec<Part>) {
+        (prose(&self.text), prose(&hint_of(self)))
     }
 }
 
 impl PageError {
     #[must_use]
     pub fn new(status: StatusCode, code: &str, text: &str) -> Self {
-        Self::Refused(Refusal { status, code: code.to_owned(), text: text.to_owned(), hint: None })
+        Self::Refused(Refusal { status, code: code.to_owned(), text: text.to_owned(), hint: None, for_programs: false })
     }
 
     #[must_use]
@@ -64,7 +85,7 @@ impl<E: PublicError> From<E> for PageError {
             return Self::new(problem.status, &problem.code, &problem.detail);
         }
         let status = StatusCode::from_u16(e.kind().http_status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        Self::Refused(Refusal { status, code: e.code().to_owned(), text: e.to_string(), hint: Some(e.advice()) })
+        Self::Refused(Refusal { status, code: e.code().to_owned(), text: e.to_string(), hint: Some(e.advice()), for_programs: false })
     }
 }
 
@@ -90,9 +111,42 @@ impl IntoResponse for PageError {
 struct Message {
     ctx: PageContext,
     heading: &'static str,
-    text: String,
-    hint: String,
+    text: Vec<Part>,
+    hint: Vec<Part>,
+    /// The page on which it goes on.
+    way: Option<Way>,
     code: String,
+}
+
+/// A link out of a refusal.
+#[derive(Clone, Copy)]
+struct Way {
+    href: &'static str,
+    words: &'static str,
+}
+
+/// Where a hint sends somebody who is not signed in, as a link.
+fn way_on(code: &str) -> Option<Way> {
+    let (href, words) = match code {
+        "sign_in_over" => ("/sign-in", "Ask for a new code"),
+        code if code.starts_with("sso_") => ("/sign-in", "To the sign-in page"),
+        "not_signed_in" | "passkey_over" | "email_not_verified" => ("/sign-in", "Sign in"),
+        _ => return None,
+    };
+    Some(Way { href, words })
+}
+
+/// What a person can do about it. What programs are told to send again, a person types again.
+fn hint_of(refusal: &Refusal) -> String {
+    let general = advice::of(&refusal.code, Kind::of_http_status(refusal.status.as_u16()));
+    let own = refusal.hint.as_deref().filter(|hint| !refusal.for_programs && *hint != general);
+    match (own, refusal.code.as_str()) {
+        (Some(hint), _) => hint.to_owned(),
+        (None, "invalid_request" | "invalid_body" | "invalid_query") => {
+            "go back, correct it and try again; if you followed a link, copy the whole of it. Nothing was changed".to_owned()
+        }
+        (None, _) => refusal.hint.clone().unwrap_or_else(|| general.to_owned()),
+    }
 }
 
 /// Whether whoever asks would look at a page.
@@ -107,6 +161,7 @@ fn refused_early(response: &mut Response, in_a_browser: bool) -> Option<Refusal>
 /// The layer that turns refusals into pages, and those for want of a step-up into the step-up.
 pub async fn render(State(front): State<Front>, request: Request, next: Next) -> Response {
     let in_a_browser = accepts_pages(request.headers());
+    let headers = request.headers().clone();
     let mut response = match step_up::sent(request).await {
         Ok((sent, request)) => {
             let mut response = next.run(request).await;
@@ -122,9 +177,15 @@ pub async fn render(State(front): State<Front>, request: Request, next: Next) ->
     // What an extractor refused is a problem document: a person gets it as a page too.
     let Some(refusal) = refusal.or_else(|| refused_early(&mut response, in_a_browser)) else { return response };
     let refused = RefusedCode(refusal.code.clone());
-    let ctx = PageContext::anonymous(&front, "Not done");
-    let hint = refusal.hint.unwrap_or_else(|| advice::of(&refusal.code, Kind::of_http_status(refusal.status.as_u16())).to_owned());
-    let page = Message { ctx, heading: "That was not done", text: refusal.text, hint, code: refusal.code };
+    // a store that does not answer now is no reason to show nothing
+    let session = session::find(&front, &headers).await.ok().flatten();
+    let ctx = match &session {
+        Some(session) => PageContext::of(&front, session, "Not done"),
+        None => PageContext::anonymous(&front, "Not done"),
+    };
+    let hint = prose(&hint_of(&refusal));
+    let way = if session.is_none() { way_on(&refusal.code) } else { None };
+    let page = Message { ctx, heading: "That was not done", text: prose(&refusal.text), hint, way, code: refusal.code };
     let mut response = Page(refusal.status, page).into_response();
     response.extensions_mut().insert(refused);
     response

@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::failure::PageError;
 use super::form::SignedForm;
+use super::mailed::Mailed;
 use super::organisation::use_organisation;
 use super::page::{Page, PageContext};
 use super::session;
@@ -48,8 +49,9 @@ enum Viewer {
     Another,
 }
 
-pub async fn get(State(front): State<Front>, Query(link): Query<Link>, headers: HeaderMap) -> Result<Response, PageError> {
-    let (now, look) = (front.realm.env.now(), link.token.clone());
+pub async fn get(State(front): State<Front>, Query(link): Query<Mailed>, headers: HeaderMap) -> Result<Response, PageError> {
+    let (now, token) = (front.realm.env.now(), link.token());
+    let look = token.clone();
     let found = front.core.db.read(move |tx| invitation_of(tx, now, look.expose())).await?;
     let invitation = found.ok_or(InvitationError::Unknown)?;
     let session = session::find(&front, &headers).await?;
@@ -70,8 +72,8 @@ pub async fn get(State(front): State<Front>, Query(link): Query<Link>, headers: 
         inviter: invitation.inviter.to_string(),
         expires_at: invitation.expires_at.for_people(),
         viewer,
-        sign_in: super::next::sign_in_for(&format!("/invitation?token={}", link.token.expose())),
-        token: link.token.expose().clone(),
+        sign_in: super::next::sign_in_as(&format!("/invitation?token={}", token.expose()), &invitation.email),
+        token: token.expose().clone(),
     };
     Ok(Page::ok(page).into_response())
 }

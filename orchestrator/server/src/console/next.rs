@@ -2,6 +2,7 @@
 
 use purser_identity::Ticket;
 use purser_values::Secret;
+use purser_values::name::Email;
 
 /// Longest way on, in bytes: a provider's callback carries a code and a state.
 const NEXT_BYTES: usize = 4_096;
@@ -39,6 +40,12 @@ pub fn ticket(next: &str) -> Option<Ticket> {
 pub fn sign_in_for(next: &str) -> String {
     let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("next", next).finish();
     format!("/sign-in?{query}")
+}
+
+/// The same with the address that is expected.
+pub fn sign_in_as(next: &str, email: &Email) -> String {
+    let query: String = url::form_urlencoded::Serializer::new(String::new()).append_pair("email", email.as_str()).finish();
+    format!("{}&{query}", sign_in_for(next))
 }
 
 #[cfg(test)]

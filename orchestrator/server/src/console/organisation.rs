@@ -6,8 +6,10 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Redirect, Response};
 use purser_authority::action::{MembershipRead, SessionSwitch};
 use purser_authority::{Attempt, Role};
+use purser_db::Tx;
+use purser_identity::names::names_of;
 use purser_identity::organisation::{MemberError, OrganisationName, session_switch};
-use purser_provisioning::perform;
+use purser_provisioning::{OpError, perform};
 use purser_values::id::{InvitationId, OrganisationId, PersonId};
 use purser_values::name::Email;
 use serde::Deserialize;
@@ -58,8 +60,10 @@ pub async fn member(
 ) -> Result<Page<MemberPage>, PageError> {
     let (id, now) = (person(&id)?, front.realm.env.now());
     let permit = membership::permit::<MembershipRead>(&session.caller(), now, id.as_str())?;
-    let record = front.core.db.read(move |tx| membership::record(tx, &permit, &id)).await?;
-    Ok(Page::ok(MemberPage::new(PageContext::of(&front, &session, "Member"), &session, &record, now)))
+    let organisation = session.member.organisation.id.clone();
+    let look = move |tx: &mut Tx<'_>| Ok::<_, OpError>((membership::record(tx, &permit, &id)?, names_of(tx, &organisation)?));
+    let (record, names) = front.core.db.read(look).await?;
+    Ok(Page::ok(MemberPage::new(PageContext::of(&front, &session, "Member"), &session, &record, &names, now)))
 }
 
 pub async fn invite(State(front): State<Front>, signed: SignedForm<InviteForm>) -> Result<Response, PageError> {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::failure::PageError;
 use super::form::{OpenForm, browser, open_token};
+use super::mailed::Mailed;
 use super::page::{Page, PageContext};
 use crate::front::Front;
 
@@ -33,15 +34,16 @@ struct Revoke {
     in_force: bool,
 }
 
-pub async fn get(State(front): State<Front>, Query(link): Query<Link>, headers: HeaderMap) -> Result<Response, PageError> {
-    let look = link.token.clone();
+pub async fn get(State(front): State<Front>, Query(link): Query<Mailed>, headers: HeaderMap) -> Result<Response, PageError> {
+    let token = link.token();
+    let look = token.clone();
     let (_, grant, agent) = front.core.db.read(move |tx| revoke_link_of(tx, look.expose())).await?;
     let (browser, set) = browser(&front, &headers);
     let mut ctx = PageContext::anonymous(&front, "End a grant");
     ctx.csrf = open_token(&front, &browser);
     let page = Revoke {
         ctx,
-        token: link.token.expose().clone(),
+        token: token.expose().clone(),
         name: agent.name.to_string(),
         fingerprint: agent.jkt,
         accepted_at: grant.accepted_at.for_people(),

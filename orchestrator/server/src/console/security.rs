@@ -31,6 +31,7 @@ use super::form::SignedForm;
 use super::page::{Page, PageContext};
 use super::session::SignedIn;
 use super::sign_in::Company;
+use super::user_agent::browser_for_people;
 use crate::front::Front;
 
 #[derive(Template)]
@@ -42,6 +43,8 @@ pub struct Security {
     /// Since when there is an app.
     app: Option<String>,
     identities: Vec<IdentityView>,
+    /// The company through which alone the person signs in: the address and the connection are its to change.
+    only: Option<String>,
     /// Companies that are not connected yet.
     companies: Vec<Company>,
     sessions: Vec<SessionView>,
@@ -87,7 +90,8 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Res
         ctx: PageContext::of(&front, &session, "Security"),
         email: session.member.person.email.to_string(),
         passkeys: passkeys.into_iter().map(passkey_view).collect(),
-        app: app.map(|at| at.to_string()),
+        app: app.map(|at| at.for_people()),
+        only: front.realm.sso.required_for(&session.member.person.email).map(|one| one.label.clone()),
         companies,
         identities: identities.into_iter().map(|identity| identity_view(&front, identity)).collect(),
         sessions: sessions.into_iter().map(|row| session_view(row, &session.id)).collect(),
@@ -132,7 +136,7 @@ fn session_view(row: SessionRow, here: &SessionId) -> SessionView {
         browser: if row.terminal {
             format!("A terminal, until {}", row.expires_at.for_people())
         } else {
-            row.browser.unwrap_or_else(|| "unknown".to_owned())
+            row.browser.map_or_else(|| "unknown".to_owned(), |said| browser_for_people(&said))
         },
     }
 }

@@ -20,15 +20,20 @@ use serde::Deserialize;
 use super::failure::PageError;
 use super::form::{OpenForm, SignedForm, browser, open_token};
 use super::page::{Page, PageContext};
+use super::named::capitalised;
+use super::tries::wrong_code;
 use super::{cookie, next, script, session, signed_out, sso};
 use crate::front::Front;
 use crate::peer::Peer;
+use crate::sso::Account;
 
 #[derive(Deserialize)]
 pub struct To {
     next: Option<String>,
     /// Sign in anew, although somebody is signed in: a client asked for it.
     again: Option<String>,
+    /// The address that is expected: it is in the field already.
+    email: Option<Email>,
 }
 
 #[derive(Template)]
@@ -61,6 +66,8 @@ struct CodePage {
     ctx: PageContext,
     next: String,
     wrong: Option<String>,
+    /// Whether the code allows no further try.
+    over: bool,
 }
 
 pub async fn get(State(front): State<Front>, Query(to): Query<To>, headers: HeaderMap) -> Result<Response, PageError> {
@@ -68,7 +75,8 @@ pub async fn get(State(front): State<Front>, Query(to): Query<To>, headers: Head
     if to.again.is_none() && session::find(&front, &headers).await?.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    Ok(email_page(&front, &headers, next, String::new(), None))
+    let expected = to.email.map(|email| email.to_string()).unwrap_or_default();
+    Ok(email_page(&front, &headers, next, expected, None))
 }
 
 #[derive(Deserialize)]
@@ -89,7 +97,7 @@ pub async fn post(
         Err(e) => return Ok(email_page(&front, &headers, next, form.email, Some(format!("{e}")))),
     };
     if let Some(connection) = front.realm.sso.required_for(&email) {
-        return sso::leave_for(&front, &headers, peer, connection, next, Some(email.as_str())).await;
+        return sso::leave_for(&front, &headers, peer, connection, next, Account::Of(email.as_str())).await;
     }
     let (realm, mark, ticket) = (front.realm.clone(), cookie::read(&front, &headers, cookie::KNOWN), next::ticket(&next));
     let sent = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, email.as_str()), move |tx| {
@@ -105,7 +113,7 @@ pub async fn post(
 }
 
 pub async fn code_get(State(front): State<Front>, Query(to): Query<To>, headers: HeaderMap) -> Response {
-    code_page(&front, &headers, next::safe(to.next.as_deref()), None, StatusCode::OK)
+    code_page(&front, &headers, next::safe(to.next.as_deref()), None, false)
 }
 
 #[derive(Deserialize)]
@@ -133,10 +141,9 @@ pub async fn code_post(
     match used {
         Ok(CodeUse::SignedIn(signed_in)) => Ok(let_in(&front, &signed_in, &next)),
         Ok(CodeUse::Wrong { tries_left }) => {
-            let wrong = format!("that is not the code; {tries_left} more tries");
-            Ok(code_page(&front, &headers, &next, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY))
+            Ok(code_page(&front, &headers, &next, Some(wrong_code(tries_left)), tries_left <= 0))
         }
-        Err(e @ CodeUseError::NotACode(_)) => Ok(code_page(&front, &headers, &next, Some(e.to_string()), StatusCode::UNPROCESSABLE_ENTITY)),
+        Err(e @ CodeUseError::NotACode(_)) => Ok(code_page(&front, &headers, &next, Some(capitalised(&e.to_string())), false)),
         Err(e) => Err(e.into()),
     }
 }
@@ -208,11 +215,12 @@ fn email_page(front: &Front, headers: &HeaderMap, next: String, email: String, w
     script::allow(front, response)
 }
 
-fn code_page(front: &Front, headers: &HeaderMap, next: &str, wrong: Option<String>, status: StatusCode) -> Response {
+fn code_page(front: &Front, headers: &HeaderMap, next: &str, wrong: Option<String>, over: bool) -> Response {
+    let status = if wrong.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
     let (browser, set) = browser(front, headers);
     let mut ctx = PageContext::anonymous(front, "Sign in");
     ctx.csrf = open_token(front, &browser);
-    let mut response = Page(status, CodePage { ctx, next: next.to_owned(), wrong }).into_response();
+    let mut response = Page(status, CodePage { ctx, next: next.to_owned(), wrong, over }).into_response();
     put(&mut response, set);
     response
 }

@@ -42,7 +42,8 @@ pub struct Which {
 pub struct Spend {
     ctx: PageContext,
     month: Month,
-    before: Month,
+    /// Absent where there is none.
+    before: Option<Month>,
     after: Option<Month>,
     total: String,
     pictures: Vec<Picture>,
@@ -123,7 +124,7 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
     });
     Ok(Page::ok(Spend {
         month,
-        before: month.start().plus_months(-1).month(),
+        before: (month.start() > Timestamp::EPOCH).then(|| month.start().plus_months(-1).month()),
         after: (month < now).then(|| month.end().month()),
         total,
         pictures: picture::pictures(month, &days),

@@ -24,14 +24,19 @@ use purser_values::id::SessionId;
 use purser_values::name::ConnectionName;
 use serde::Deserialize;
 
-use super::failure::PageError;
+use super::failure::{PageError, Refusal};
 use super::form::{self, OpenForm, open_token};
 use super::page::{Page, PageContext};
+use super::prose::Part;
 use super::sign_in::{browser_name, let_in, put};
 use super::step_up::{self, Going};
+use super::named::capitalised;
+use super::tries::wrong_app_code;
 use super::{browser, cookie, next, script, session};
 use crate::front::Front;
+use crate::ops::metrics::RefusedCode;
 use crate::peer::Peer;
+use crate::sso::Account;
 
 /// Longest code or state that is read, in bytes.
 const PARAMETER_BYTES: usize = 4_096;
@@ -61,9 +66,25 @@ struct ProvePage {
     wrong: Option<String>,
 }
 
+#[derive(Template)]
+#[template(path = "sso_refused.html")]
+struct RefusedPage {
+    ctx: PageContext,
+    label: String,
+    name: String,
+    text: Vec<Part>,
+    hint: Vec<Part>,
+    code: String,
+    next: String,
+    /// The company's own page for signing out.
+    sign_out: Option<String>,
+}
+
 #[derive(Deserialize)]
 pub struct To {
     next: Option<String>,
+    /// Present where the account of before did not do.
+    another: Option<String>,
 }
 
 /// `/sign-in/sso/{name}`.
@@ -75,19 +96,20 @@ pub async fn begin(
     OpenForm(form): OpenForm<To>,
 ) -> Result<Response, PageError> {
     let connection = front.realm.sso.find(&name).ok_or(SsoError::Unknown)?;
-    leave_for(&front, &headers, peer, connection, next::safe(form.next.as_deref()).to_owned(), None).await
+    let account = if form.another.is_some() { Account::Another } else { Account::Usual };
+    leave_for(&front, &headers, peer, connection, next::safe(form.next.as_deref()).to_owned(), account).await
 }
 
-/// Sends a browser away to sign in. `hint` is the address that was typed.
+/// Sends a browser away to sign in.
 pub async fn leave_for(
     front: &Front,
     headers: &HeaderMap,
     peer: String,
     connection: &Connection,
     next: String,
-    hint: Option<&str>,
+    account: Account<'_>,
 ) -> Result<Response, PageError> {
-    leave(front, headers, peer, connection, For::SignIn, Going { next, resume: String::new() }, hint).await
+    leave(front, headers, peer, connection, For::SignIn, Going { next, resume: String::new() }, account).await
 }
 
 /// What a person goes there for.
@@ -106,7 +128,7 @@ pub async fn leave(
     connection: &Connection,
     what: For<'_>,
     going: Going,
-    hint: Option<&str>,
+    account: Account<'_>,
 ) -> Result<Response, PageError> {
     let (ctx, caller) = match what {
         For::SignIn => (PageContext::anonymous(front, "Sign in"), Caller::Anonymous),
@@ -137,7 +159,7 @@ pub async fn leave(
         sso_begin(tx, &realm, &of, &begin, &here, &peer, &going)
     })
     .await?;
-    let to = front.sso.authorization_url(&front.realm, connection, &begun, hint).await?;
+    let to = front.sso.authorization_url(&front.realm, connection, &begun, account).await?;
     let mut response = Page::ok(LeavePage { ctx, label: connection.label.clone(), to: to.into() }).into_response();
     put(&mut response, set);
     Ok(response)
@@ -167,16 +189,48 @@ pub async fn callback(
         (Some(code), None) => Secret::new(code.to_owned()),
         _ => return Err(SsoError::Refused.into()),
     };
-    let vouched = front.sso.vouched(&front.realm, &connection, &code, &returned).await?;
+    let vouched = front.sso.vouched(&front.realm, &connection, &code, &returned).await;
     let going: Going = serde_json::from_str(&returned.going).map_err(|_| SsoError::Over)?;
+    if matches!(returned.purpose, Purpose::SignIn) {
+        let on = next::safe(Some(&going.next));
+        let came = match vouched {
+            Ok(vouched) => sign_in(&front, &headers, peer, connection.clone(), vouched, on).await,
+            Err(e) => Err(e.into()),
+        };
+        return match came {
+            Err(PageError::Refused(refusal)) if ANOTHER_WOULD_DO.contains(&refusal.code()) => {
+                Ok(refused(&front, &headers, &connection, on, &refusal).await)
+            }
+            came => came,
+        };
+    }
+    let vouched = vouched?;
     match returned.purpose {
-        Purpose::SignIn => sign_in(&front, &headers, peer, connection, vouched, next::safe(Some(&going.next))).await,
+        Purpose::SignIn => Err(SsoError::Over.into()),
         Purpose::StepUp(id) => {
             let session = same_session(&front, &headers, &id).await?;
             step_up::by_company(&front, &session, &connection, vouched, returned.began_at, &going).await
         }
         Purpose::Link(id) => link(&front, same_session(&front, &headers, &id).await?, connection, vouched).await,
     }
+}
+
+/// Refusals of one account at a company, where the same person may have another one.
+const ANOTHER_WOULD_DO: [&str; 4] = ["sso_not_admitted", "sso_email_unverified", "sso_domain_refused", "sso_other_account"];
+
+/// The page for somebody who came with an account that does not do: with another one they may come in. Without it, the company
+/// would bring them back with the same account at once.
+async fn refused(front: &Front, headers: &HeaderMap, connection: &Connection, on: &str, refusal: &Refusal) -> Response {
+    let (mine, set) = form::browser(front, headers);
+    let mut ctx = PageContext::anonymous(front, "Not signed in");
+    ctx.csrf = open_token(front, &mine);
+    let sign_out = front.sso.sign_out_url(&front.realm, connection).await.map(String::from);
+    let ((text, hint), label, name) = (refusal.words(), connection.label.clone(), connection.name.to_string());
+    let page = RefusedPage { ctx, label, name, text, hint, code: refusal.code().to_owned(), next: on.to_owned(), sign_out };
+    let mut response = Page(refusal.status(), page).into_response();
+    put(&mut response, set);
+    response.extensions_mut().insert(RefusedCode(refusal.code().to_owned()));
+    response
 }
 
 /// The session that the person went away with.
@@ -275,8 +329,8 @@ pub async fn prove(
     let wrong = match proven.await {
         Ok(SsoProven::Let(Let::In(signed_in))) => return Ok(let_in(&front, &signed_in, &on)),
         Ok(SsoProven::Let(Let::Nowhere | Let::Prove(_))) => return Err(SsoError::NotAdmitted.into()),
-        Ok(SsoProven::Wrong { tries_left }) => format!("that is not the code, or it was used; {tries_left} more tries"),
-        Err(SsoError::Totp(e @ TotpError::NotACode(_))) => e.to_string(),
+        Ok(SsoProven::Wrong { tries_left }) => wrong_app_code(tries_left),
+        Err(SsoError::Totp(e @ TotpError::NotACode(_))) => capitalised(&e.to_string()),
         Err(e) => return Err(e.into()),
     };
     prove_page(&front, &headers, pending, &on, Some(wrong)).await

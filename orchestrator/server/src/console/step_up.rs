@@ -36,7 +36,9 @@ use self::resume::{FORM_BYTES, Resume};
 use super::failure::PageError;
 use super::form::SignedForm;
 use super::page::{Page, PageContext};
+use super::named::capitalised;
 use super::session::SignedIn;
+use super::tries::{wrong_app_code, wrong_code};
 use super::sign_in::Company;
 use super::{cookie, next, script, session};
 use crate::front::Front;
@@ -177,10 +179,12 @@ async fn tried(
     going: Going,
     sent: bool,
 ) -> Result<Response, PageError> {
-    let wrong = match used {
+    let (wrong, sent) = match used {
         Ok(StepUp::Done(stepped)) => return Ok(go_on(front, &stepped, &going)),
-        Ok(StepUp::Wrong { tries_left }) => format!("that is not the code, or it was used; {tries_left} more tries"),
-        Err(e @ (StepUpError::Use(CodeUseError::NotACode(_)) | StepUpError::Totp(TotpError::NotACode(_)))) => e.to_string(),
+        // what was mailed is over then, and the page offers a new one
+        Ok(StepUp::Wrong { tries_left }) if sent => (wrong_code(tries_left), tries_left > 0),
+        Ok(StepUp::Wrong { tries_left }) => (wrong_app_code(tries_left), false),
+        Err(e @ (StepUpError::Use(CodeUseError::NotACode(_)) | StepUpError::Totp(TotpError::NotACode(_)))) => (capitalised(&e.to_string()), sent),
         Err(e) => return Err(e.into()),
     };
     page(front, session, going, sent, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY).await
@@ -189,7 +193,7 @@ async fn tried(
 /// The way on after a proof: to the page, or to the form that is kept, which the person sends with one press.
 fn go_on(front: &Front, stepped: &SteppedUp, going: &Going) -> Response {
     let mut response = match resume::open(front, &stepped.session, &going.resume) {
-        Some(form) => Page::ok(DonePage { ctx: PageContext::of(front, &stepped.session, "Confirmed"), form }).into_response(),
+        Some(form) => Page::ok(DonePage { ctx: PageContext::of(front, &stepped.session, "One more step"), form }).into_response(),
         None => Redirect::to(next::safe(Some(&going.next))).into_response(),
     };
     if let Some(cookie) = cookie::set(front, cookie::SESSION, stepped.cookie.expose(), SESSION_LIFE_S) {

@@ -31,6 +31,11 @@ pub fn information(client: &Client, created_at: Timestamp, secret: Option<&Secre
     told
 }
 
+fn refused_registration() -> OAuthError {
+    OAuthError::invalid_token("clients do not register here without a token of the operator's")
+        .hint("ask whoever runs this installation for an initial access token; an owner or admin registers one with `POST /v1/clients`")
+}
+
 pub async fn post(
     State(front): State<Front>,
     Peer(peer): Peer,
@@ -39,7 +44,7 @@ pub async fn post(
 ) -> Result<(StatusCode, Json<Value>), OAuthError> {
     let rules = front.clients.rules();
     let trust = rules.admits(bearer(&headers)?.as_ref());
-    let trust = trust.ok_or_else(|| OAuthError::invalid_token("clients do not register here without a token of the operator's"))?;
+    let trust = trust.ok_or_else(|| refused_registration())?;
     let metadata = read(&headers, &body)?.checked(trust, rules.sandbox, |url| front.clients.reachable(url))?;
     let (realm, registration) = (front.realm.clone(), Registration { metadata, trust, peer });
     let attempt = Attempt::new("client_register", &Caller::Anonymous, registration.peer.clone());

@@ -32,6 +32,8 @@ pub(super) struct Known {
     pub secret_in_body: bool,
     /// Whether its answers name it (RFC 9207).
     pub names_itself: bool,
+    /// Whether it can ask which account is meant (`select_account`).
+    pub lets_choose: bool,
     pub keys: ForeignKeys,
 }
 
@@ -44,6 +46,8 @@ struct Metadata {
     end_session_endpoint: Option<Url>,
     jwks_uri: Url,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    #[serde(default)]
+    prompt_values_supported: Vec<String>,
     #[serde(default)]
     authorization_response_iss_parameter_supported: bool,
 }
@@ -95,6 +99,7 @@ impl Sso {
             userinfo_endpoint,
             end_session_endpoint,
             secret_in_body: takes("client_secret_post") && !takes("client_secret_basic"),
+            lets_choose: metadata.prompt_values_supported.iter().any(|one| one == "select_account"),
             names_itself: metadata.authorization_response_iss_parameter_supported,
             keys,
         })

@@ -7,6 +7,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Redirect, Response};
 use http::StatusCode;
 use purser_authority::{Attempt, Reach};
+use purser_crypto::constant_time_eq;
+use purser_crypto::encoding::b64url;
 use purser_db::DbError;
 use purser_http::extract::Query;
 use purser_identity::authorization::of_grant_request;
@@ -71,7 +73,7 @@ pub async fn post(State(front): State<Front>, signed: SignedForm<Pairs>) -> Resu
         Decided::LetIn => "let-in",
         Decided::Denied => "denied",
     };
-    Ok(Redirect::to(&format!("/device/done?as={what}")).into_response())
+    Ok(to_done(&front, &session, what))
 }
 
 #[derive(Template)]
@@ -80,6 +82,8 @@ struct SignPage {
     ctx: PageContext,
     /// What the passkey is asked with: the challenge is the statement's digest.
     options: String,
+    /// The bounds of the grant in one line.
+    plain: String,
     statement: String,
     digest: String,
     fields: Pairs,
@@ -105,8 +109,21 @@ async fn to_sign(
     let Some(options) = options else { return Ok(None) };
     let ctx = PageContext::of(front, session, "Sign what you accept");
     let fields = form.iter().filter(|(name, _)| !matches!(name.as_str(), "csrf" | "answer" | "decision")).cloned().collect();
-    let page = SignPage { ctx, options: options.to_string(), statement: pretty(&text), digest: digest.to_string(), fields };
+    let page = SignPage { ctx, options: options.to_string(), plain: plain(&accept.allowed), statement: pretty(&text), digest: digest.to_string(), fields };
     Ok(Some(script::allow(front, Page::ok(page).into_response())))
+}
+
+/// What is signed, in the words of the page before.
+fn plain(allowed: &AskedScope) -> String {
+    let own: String = allowed.caps.iter().map(|(name, cap)| format!(", {cap} at {name}")).collect();
+    let total = allowed.total.map(|total| format!("; {total} in all")).unwrap_or_default();
+    let days = allowed.life_s / 86_400;
+    let life = match days {
+        0 => format!("{} hours", (allowed.life_s / 3_600).max(1)),
+        1 => "one day".to_owned(),
+        days => format!("{days} days"),
+    };
+    format!("At most {} a month at each provider{own}{total}; providers: {}; for {life}", allowed.cap, allowed.providers)
 }
 
 /// The statement for people: the same JSON with line ends.
@@ -211,25 +228,34 @@ fn ticked(form: &Pairs, name: &str) -> bool {
     field(form, name).is_some()
 }
 
+/// What was decided, with our word for it: the page claims nothing to somebody who only opens its address.
 #[derive(Deserialize)]
 pub struct As {
     #[serde(rename = "as")]
     what: Option<String>,
+    #[serde(default)]
+    word: String,
+}
+
+/// Where a decision leads to.
+pub(super) fn to_done(front: &Front, session: &Session, what: &str) -> Response {
+    Redirect::to(&format!("/device/done?as={what}&word={}", word(front, session, what))).into_response()
+}
+
+fn word(front: &Front, session: &Session, what: &str) -> String {
+    b64url(&front.realm.keys.mac("device-done", &[session.id.as_str(), what]))
 }
 
 #[derive(Template)]
 #[template(path = "decided.html")]
 pub struct DonePage {
     ctx: PageContext,
-    what: &'static str,
+    /// Absent when nothing was decided in this browser just now.
+    what: Option<&'static str>,
 }
 
 pub async fn done(State(front): State<Front>, SignedIn(session): SignedIn, Query(query): Query<As>) -> Page<DonePage> {
-    let what = match query.what.as_deref() {
-        Some("granted") => "granted",
-        Some("let-in") => "let-in",
-        Some("signed-on") => "signed-on",
-        _ => "denied",
-    };
+    let ours = |what: &&str| constant_time_eq(word(&front, &session, what).as_bytes(), query.word.as_bytes());
+    let what = ["granted", "let-in", "signed-on", "denied"].into_iter().find(|what| query.what.as_deref() == Some(*what)).filter(ours);
     Page::ok(DonePage { ctx: PageContext::of(&front, &session, "Decided"), what })
 }

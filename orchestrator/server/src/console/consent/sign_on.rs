@@ -96,10 +96,10 @@ pub async fn post(State(front): State<Front>, signed: SignedForm<Decision>) -> R
             return Ok(sign_in_again(&request));
         }
     }
-    decide(&front, session, id, choice).await?;
+    decide(&front, session.clone(), id, choice).await?;
     front.decisions.ring();
     let what = if choice == Choice::Accept { "signed-on" } else { "denied" };
-    Ok(Redirect::to(&format!("/device/done?as={what}")).into_response())
+    Ok(super::decide::to_done(&front, &session, what))
 }
 
 async fn decide(front: &Front, session: Session, id: AuthorizationId, choice: Choice) -> Result<(), DecideError> {

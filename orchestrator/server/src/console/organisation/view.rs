@@ -3,10 +3,13 @@
 use askama::Template;
 use purser_authority::Role;
 use purser_authority::action::{MemberInvite, MemberRemove, MemberRoleSet, OrganisationCreate, OrganisationRename};
+use purser_identity::names::Names;
 use purser_identity::organisation::MemberRow;
+use purser_identity::person::{for_people, is_retired};
 use purser_identity::session::Session;
 use purser_values::Timestamp;
 
+use super::super::named::{Named, words_of};
 use super::super::page::PageContext;
 use crate::membership::{People, Record, could};
 
@@ -22,6 +25,8 @@ pub struct OrganisationPage {
     offers: Vec<&'static str>,
     may_rename: bool,
     may_create: bool,
+    /// Whether the person is the one owner, who cannot leave.
+    last_owner: bool,
 }
 
 struct MemberView {
@@ -51,7 +56,7 @@ impl OrganisationPage {
             id: row.id.to_string(),
             email: row.email.to_string(),
             role: row.role.name(),
-            invited_by: row.invited_by.to_string(),
+            invited_by: for_people(&row.invited_by),
             expires_at: row.expires_at.for_people(),
         };
         Self {
@@ -63,6 +68,7 @@ impl OrganisationPage {
             offers,
             may_rename: could::<OrganisationRename>(&caller),
             may_create: could::<OrganisationCreate>(&caller),
+            last_owner: session.member.role == Role::Owner && people.members.iter().filter(|row| row.role == Role::Owner).count() == 1,
         }
     }
 }
@@ -74,11 +80,11 @@ fn givable(session: &Session) -> Vec<&'static str> {
 
 fn member_view(session: &Session, row: &MemberRow) -> MemberView {
     let is_self = row.person == session.member.person.id;
-    let may = could::<MemberRoleSet>(&session.caller()) && (row.role != Role::Owner || session.member.role == Role::Owner);
+    let may = could::<MemberRoleSet>(&session.caller()) && !is_retired(&row.email) && (row.role != Role::Owner || session.member.role == Role::Owner);
     let roles = if may { givable(session) } else { Vec::new() };
     MemberView {
         id: row.person.to_string(),
-        email: row.email.to_string(),
+        email: for_people(&row.email),
         role: row.role.name(),
         since: row.since.for_people(),
         disabled: row.disabled,
@@ -101,7 +107,7 @@ pub struct MemberPage {
 
 struct GrantView {
     id: String,
-    agent: String,
+    agent: Named,
     accepted_at: String,
     in_force: bool,
     providers: String,
@@ -110,17 +116,18 @@ struct GrantView {
 
 struct DecidedView {
     at: String,
+    what: String,
     verb: String,
-    subject: String,
+    subject: Named,
 }
 
 impl MemberPage {
-    pub fn new(ctx: PageContext, session: &Session, record: &Record, now: Timestamp) -> Self {
+    pub fn new(ctx: PageContext, session: &Session, record: &Record, names: &Names, now: Timestamp) -> Self {
         let removable = |row: &MemberRow| row.role != Role::Owner || session.member.role == Role::Owner;
         Self {
             ctx,
             id: record.person.to_string(),
-            email: record.member.as_ref().map(|row| row.email.to_string()),
+            email: record.member.as_ref().map(|row| for_people(&row.email)),
             role: record.member.as_ref().map(|row| row.role.name()),
             may_remove: could::<MemberRemove>(&session.caller()) && record.member.as_ref().is_some_and(removable),
             grants: record
@@ -128,7 +135,7 @@ impl MemberPage {
                 .iter()
                 .map(|g| GrantView {
                     id: g.id.to_string(),
-                    agent: g.agent.to_string(),
+                    agent: Named::of(names, g.agent.as_str()),
                     accepted_at: g.accepted_at.for_people(),
                     in_force: g.is_in_force(now),
                     providers: g.scope.providers.to_string(),
@@ -138,7 +145,12 @@ impl MemberPage {
             decided: record
                 .decided
                 .iter()
-                .map(|e| DecidedView { at: e.at.to_string(), verb: e.event.verb.clone(), subject: e.event.subject.clone() })
+                .map(|e| DecidedView {
+                    at: e.at.for_people(),
+                    what: words_of(&e.event.verb),
+                    verb: e.event.verb.clone(),
+                    subject: Named::of(names, &e.event.subject),
+                })
                 .collect(),
         }
     }

@@ -16,7 +16,9 @@ use serde::Deserialize;
 use super::back;
 use crate::console::failure::PageError;
 use crate::console::form::SignedForm;
+use crate::console::named::capitalised;
 use crate::console::page::{Page, PageContext};
+use crate::console::tries::wrong_code;
 use crate::front::Front;
 
 #[derive(Template)]
@@ -24,6 +26,8 @@ use crate::front::Front;
 struct CodePage {
     ctx: PageContext,
     wrong: Option<String>,
+    /// Whether the code allows no further try.
+    over: bool,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +44,7 @@ pub async fn email_begin(State(front): State<Front>, signed: SignedForm<New>) ->
         email_change_begin(tx, &realm, &permit, &of, &new)
     })
     .await?;
-    Ok(Page::ok(CodePage { ctx: PageContext::of(&front, &session, "Change the address"), wrong: None }).into_response())
+    Ok(Page::ok(CodePage { ctx: PageContext::of(&front, &session, "Change the address"), wrong: None, over: false }).into_response())
 }
 
 #[derive(Deserialize)]
@@ -55,13 +59,13 @@ pub async fn email_confirm(State(front): State<Front>, signed: SignedForm<Code>)
         let permit = authorise::<EmailChange>(&of.caller(), &Facts::new(realm.env.now(), of.member.person.id.as_str()))?;
         email_change_confirm(tx, &realm, permit, &of, &form.code)
     });
-    let wrong = match changed.await {
+    let (wrong, over) = match changed.await {
         Ok(Changed::To(_)) => return Ok(back()),
-        Ok(Changed::Wrong { tries_left }) => format!("that is not the code; {tries_left} more tries"),
-        Err(EmailChangeError::Use(e @ CodeUseError::NotACode(_))) => e.to_string(),
+        Ok(Changed::Wrong { tries_left }) => (wrong_code(tries_left), tries_left <= 0),
+        Err(EmailChangeError::Use(e @ CodeUseError::NotACode(_))) => (capitalised(&e.to_string()), false),
         Err(e) => return Err(e.into()),
     };
-    let page = CodePage { ctx: PageContext::of(&front, &session, "Change the address"), wrong: Some(wrong) };
+    let page = CodePage { ctx: PageContext::of(&front, &session, "Change the address"), wrong: Some(wrong), over };
     Ok(Page(StatusCode::UNPROCESSABLE_ENTITY, page).into_response())
 }
 

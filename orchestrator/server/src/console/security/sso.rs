@@ -17,6 +17,7 @@ use crate::console::sso::{For, leave};
 use crate::console::step_up::Going;
 use crate::front::Front;
 use crate::peer::Peer;
+use crate::sso::Account;
 
 /// The company asks anew who it is, so that nobody's account there is connected without them.
 pub async fn sso_link(
@@ -27,7 +28,7 @@ pub async fn sso_link(
     signed: SignedForm<Nothing>,
 ) -> Result<Response, PageError> {
     let connection = front.realm.sso.find(&name).ok_or(SsoError::Unknown)?;
-    leave(&front, &headers, peer, connection, For::Link(&signed.session), Going::default(), None).await
+    leave(&front, &headers, peer, connection, For::Link(&signed.session), Going::default(), Account::Usual).await
 }
 
 pub async fn sso_unlink(State(front): State<Front>, Path(id): Path<String>, signed: SignedForm<Nothing>) -> Result<Response, PageError> {

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use crate::console::failure::PageError;
 use crate::console::form::{OpenForm, browser, open_token};
+use crate::console::mailed::Mailed;
 use crate::console::page::{Page, PageContext};
 use crate::front::Front;
 
@@ -32,13 +33,14 @@ struct Undo {
     done: bool,
 }
 
-pub async fn undo_get(State(front): State<Front>, Query(link): Query<Link>, headers: HeaderMap) -> Result<Response, PageError> {
-    let (look, now) = (link.token.clone(), front.realm.env.now());
+pub async fn undo_get(State(front): State<Front>, Query(link): Query<Mailed>, headers: HeaderMap) -> Result<Response, PageError> {
+    let (token, now) = (link.token(), front.realm.env.now());
+    let look = token.clone();
     let (_, what) = front.core.db.read(move |tx| security_link_of(tx, now, look.expose())).await?;
     let (browser, set) = browser(&front, &headers);
     let mut ctx = PageContext::anonymous(&front, "Put it right");
     ctx.csrf = open_token(&front, &browser);
-    let page = Undo { ctx, token: link.token.expose().clone(), addresses: addresses(what), done: false };
+    let page = Undo { ctx, token: token.expose().clone(), addresses: addresses(what), done: false };
     let mut response = Page::ok(page).into_response();
     if let Some(cookie) = set {
         response.headers_mut().append(header::SET_COOKIE, cookie);

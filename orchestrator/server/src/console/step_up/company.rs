@@ -17,6 +17,7 @@ use crate::console::next;
 use crate::console::sso::{For, leave};
 use crate::front::Front;
 use crate::peer::Peer;
+use crate::sso::Account;
 
 #[derive(Deserialize)]
 pub struct CompanyForm {
@@ -37,7 +38,7 @@ pub async fn sso(
     let SignedForm { session, form } = signed;
     let connection = front.realm.sso.find(&form.connection).ok_or(SsoError::Unknown)?;
     let going = Going { next: next::safe(Some(&form.next)).to_owned(), resume: form.resume };
-    leave(&front, &headers, peer, connection, For::StepUp(&session), going, None).await
+    leave(&front, &headers, peer, connection, For::StepUp(&session), going, Account::Usual).await
 }
 
 /// The person is back from their company, which says who they are.
