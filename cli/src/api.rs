@@ -246,7 +246,9 @@ impl<'c> Api<'c> {
         let what = if error.is_timeout() { "did not answer in time".to_owned() } else { format!("cannot be reached: {why}") };
         let failure = Failure::new(Kind::Unavailable, "ORCHESTRATOR_UNREACHABLE", format!("{address} {what}"));
         if is_about_certificates(&why) {
-            return failure.hint("the connection is there, its certificate is not trusted here: `SSL_CERT_FILE` names a file with your own authority");
+            return failure.hint(
+                "the connection is there, its certificate is not trusted here: `SSL_CERT_FILE` names a file with your own authority",
+            );
         }
         if context::is_local(&self.base) && self.base.scheme() == "http" {
             return failure.hint("start it with `purser up`, then repeat the command");
@@ -266,5 +268,18 @@ fn innermost(error: &reqwest::Error) -> String {
 
 fn is_about_certificates(why: &str) -> bool {
     let why = why.to_ascii_lowercase();
-    ["certificate", "unknownissuer", "tls"].iter().any(|word| why.contains(word))
+    ["certificate", "unknownissuer"].iter().any(|word| why.contains(word))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_that_is_not_trusted_is_told_apart_from_a_network_that_is_not_there() {
+        assert!(is_about_certificates("invalid peer certificate: UnknownIssuer"));
+        for why in ["Connection refused (os error 111)", "failed to lookup address information: Name or service not known"] {
+            assert!(!is_about_certificates(why), "{why}");
+        }
+    }
 }

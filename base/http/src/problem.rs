@@ -85,7 +85,11 @@ fn shown(text: &str) -> String {
             || matches!(c, '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
     };
     text.chars().fold(String::with_capacity(text.len()), |mut out, c| {
-        if hidden(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+        if hidden(c) {
+            out.extend(c.escape_unicode())
+        } else {
+            out.push(c)
+        }
         out
     })
 }

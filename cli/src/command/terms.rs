@@ -11,7 +11,9 @@ use crate::screen;
 
 pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
     let data = context.api(Who::Person)?.get(&["v1", "terms"], &[]).await?;
-    let row = |a: &Value| vec![text(a, "provider"), text(a, "version"), when(a, "accepted_at"), text(a, "by"), text(a, "method"), text(a, "sha256")];
+    let row = |a: &Value| {
+        vec![text(a, "provider"), text(a, "version"), when(a, "accepted_at"), text(a, "by"), text(a, "method"), text(a, "sha256")]
+    };
     let rows: Vec<Vec<String>> = list(&data, "acceptances").iter().map(row).collect();
     let mut words = if rows.is_empty() {
         "Nothing was accepted yet.".to_owned()

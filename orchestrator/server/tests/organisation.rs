@@ -112,7 +112,7 @@ async fn who_is_invited_joins_with_that_address_and_gets_no_organisation_of_thei
     let again = world.browser().get(&link).await;
     assert_eq!(again.status, StatusCode::NOT_FOUND, "a link works once");
     // A member changes nobody's role and invites nobody, not by hand either.
-    let csrf = form(&page, "/organisation/leave").1.remove(0).1;
+    let csrf = form(&page, "/sign-out").1.remove(0).1;
     let ada_id = id_of(&page, "ada@example.test");
     for (path, fields) in [
         ("/organisation/invitations".to_owned(), vec![("email", "mallory@example.test"), ("role", "owner")]),
@@ -137,7 +137,7 @@ async fn an_invitation_is_taken_by_the_invited_person_only_and_not_after_it_was_
     let seen = ada.get(&for_carol).await;
     assert!(seen.body.contains("another address") && !seen.body.contains("action=\"/invitation\""), "{}", seen.body);
     let page = ada.get("/organisation").await;
-    let csrf = form(&page, "/organisation/leave").1.remove(0).1;
+    let csrf = form(&page, "/sign-out").1.remove(0).1;
     let token = for_carol.split("token=").nth(1).unwrap().to_owned();
     let forced = ada.post("/invitation", &[("csrf".to_owned(), csrf), ("token".to_owned(), token)]).await;
     assert_eq!(forced.status, StatusCode::FORBIDDEN, "{}", forced.body);
@@ -170,7 +170,7 @@ async fn only_owners_make_owners_nobody_raises_themselves_and_one_owner_always_s
     let mut bob = join(&world, &link, "bob@example.test").await;
     let page = bob.get("/organisation").await;
     let (ada_id, bob_id) = (id_of(&page, "ada@example.test"), id_of(&page, "bob@example.test"));
-    let csrf = form(&page, "/organisation/leave").1.remove(0).1;
+    let csrf = form(&page, "/sign-out").1.remove(0).1;
     let role = |role: &str| vec![("csrf".to_owned(), csrf.clone()), ("role".to_owned(), role.to_owned())];
     for (id, to) in [(&bob_id, "owner"), (&ada_id, "member")] {
         let refused = bob.post(&format!("/organisation/members/{id}/role"), &role(to)).await;
@@ -182,7 +182,9 @@ async fn only_owners_make_owners_nobody_raises_themselves_and_one_owner_always_s
     assert!(bob.post("/organisation/invitations", &offered).await.body.contains("owner_required"));
     // The last owner neither leaves nor steps down.
     let page = ada.get("/organisation").await;
-    let left = send(&mut ada, &page, "/organisation/leave", &[]).await;
+    assert!(page.body.contains("You are the only owner") && !page.body.contains("/organisation/leave"), "{}", page.body);
+    let csrf = form(&page, "/sign-out").1.remove(0);
+    let left = ada.post("/organisation/leave", &[csrf]).await;
     assert!(left.status == StatusCode::CONFLICT && left.body.contains("last_owner"), "{}", left.body);
     let down = send(&mut ada, &page, &format!("{ada_id}/role"), &[("role", "admin")]).await;
     assert!(down.body.contains("last_owner"), "{}", down.body);
@@ -301,7 +303,7 @@ async fn a_person_of_several_organisations_sees_which_is_in_use_and_a_form_of_on
     assert!(next.body.contains("owner of bob@example.test"), "{}", next.body);
     // Nobody switches to what they do not belong to.
     let page = ada.get("/organisation").await;
-    let csrf = form(&page, "/organisation/leave").1.remove(0).1;
+    let csrf = form(&page, "/sign-out").1.remove(0).1;
     let fields = [("csrf".to_owned(), csrf), ("organisation".to_owned(), own.to_owned())];
     assert_eq!(ada.post("/organisation/switch", &fields).await.status, StatusCode::NOT_FOUND);
 }

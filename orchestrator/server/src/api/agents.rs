@@ -34,7 +34,11 @@ pub async fn list(State(api): State<Api>, called: Called) -> Result<Json<Value>,
         .await?
         .into_iter()
         .map(|found| {
-            let grants: Vec<Value> = found.grants.iter().map(|g| json!({"id": g.id, "scope": g.scope, "accepted_at": g.accepted_at, "in_force": found.holds(g, now)})).collect();
+            let grants: Vec<Value> = found
+                .grants
+                .iter()
+                .map(|g| json!({"id": g.id, "scope": g.scope, "accepted_at": g.accepted_at, "in_force": found.holds(g, now)}))
+                .collect();
             let above = |above: &Option<Above>| above.as_ref().map(|above| json!({"id": above.id, "name": above.name}));
             json!({"id": found.agent.id, "name": found.agent.name.to_string(), "key": found.agent.jkt, "frozen": found.agent.is_frozen(),
                    "parent": above(&found.parent), "stopped_with": above(&found.stopped_with), "grants": grants})

@@ -21,6 +21,7 @@ use tokio::time::Instant;
 
 use super::Api;
 use super::caller::Called;
+use super::people_only::refuse;
 
 /// Longest wait of one request, in seconds.
 const WAIT_MAX_S: u64 = 25;
@@ -98,8 +99,13 @@ pub async fn decide(
     State(api): State<Api>,
     called: Called,
     Path(id): Path<String>,
-    Body(decide): Body<Decide>,
+    body: Result<Body<Decide>, Problem>,
 ) -> Result<Json<Value>, Problem> {
+    let Body(decide) = match body {
+        // an attempt is refused as one, whatever it brings, and recorded
+        Err(_) if called.caller().agent().is_some() => return Err(refuse::<ApprovalDecide>(&api, called, "/approvals").await),
+        body => body?,
+    };
     let id: ApprovalId = id.parse().map_err(|_| Problem::not_found())?;
     let (caller, env) = (called.caller().clone(), api.app.core.env.clone());
     let answer = match (decide.approve, decide.most) {

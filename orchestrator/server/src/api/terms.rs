@@ -6,7 +6,7 @@ use purser_authority::action::TermsRead;
 use purser_authority::{Denied, authorise};
 use purser_http::Problem;
 use purser_identity::names::names_of;
-use purser_identity::terms::{self, Bundle, TermsAcceptance, ExportError, terms_export, terms_ledger};
+use purser_identity::terms::{self, Bundle, ExportError, TermsAcceptance, terms_export, terms_ledger};
 use serde_json::{Value, json};
 
 use super::Api;

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use super::Api;
 use super::caller::Called;
+use super::people_only::refuse;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,8 +45,13 @@ pub async fn list(State(api): State<Api>, called: Called) -> Result<Json<Value>,
 pub async fn add(
     State(api): State<Api>,
     called: Called,
-    purser_http::extract::Json(body): purser_http::extract::Json<Body>,
+    body: Result<purser_http::extract::Json<Body>, Problem>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
+    let purser_http::extract::Json(body) = match body {
+        // an attempt is refused as one, whatever it brings, and recorded
+        Err(_) if called.caller().agent().is_some() => return Err(refuse::<WorkloadTrustAdd>(&api, called, "/workloads").await),
+        body => body?,
+    };
     let (context, realm) = (called.context, api.app.realm.clone());
     let Body { grant, name, issuer, audience, subject, claims, authorization_details, life_s } = body;
     let plain_http = api.clients.rules().sandbox && issuer.parse().is_ok_and(|url| api.clients.trusts(&url));

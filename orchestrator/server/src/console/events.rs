@@ -51,7 +51,8 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
     let caller = session.caller();
     authorise::<EventRead>(&caller, &Facts::new(front.realm.env.now(), "events")).map(drop)?;
     let organisation = session.member.organisation.id.clone();
-    let read = move |tx: &mut Tx<'_>| Ok::<_, DbError>((purser_audit::list(tx, &organisation, from.before, ROWS)?, names_of(tx, &organisation)?));
+    let read =
+        move |tx: &mut Tx<'_>| Ok::<_, DbError>((purser_audit::list(tx, &organisation, from.before, ROWS)?, names_of(tx, &organisation)?));
     let (entries, names) = front.core.db.read(read).await?;
     let full = i64::try_from(entries.len()).is_ok_and(|n| n == ROWS);
     let older = entries.last().map(|(seq, _)| *seq).filter(|_| full);

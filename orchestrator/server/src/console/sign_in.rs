@@ -19,8 +19,8 @@ use serde::Deserialize;
 
 use super::failure::PageError;
 use super::form::{OpenForm, SignedForm, browser, open_token};
-use super::page::{Page, PageContext};
 use super::named::capitalised;
+use super::page::{Page, PageContext};
 use super::tries::wrong_code;
 use super::{cookie, next, script, session, signed_out, sso};
 use crate::front::Front;
@@ -140,9 +140,7 @@ pub async fn code_post(
     .await;
     match used {
         Ok(CodeUse::SignedIn(signed_in)) => Ok(let_in(&front, &signed_in, &next)),
-        Ok(CodeUse::Wrong { tries_left }) => {
-            Ok(code_page(&front, &headers, &next, Some(wrong_code(tries_left)), tries_left <= 0))
-        }
+        Ok(CodeUse::Wrong { tries_left }) => Ok(code_page(&front, &headers, &next, Some(wrong_code(tries_left)), tries_left <= 0)),
         Err(e @ CodeUseError::NotACode(_)) => Ok(code_page(&front, &headers, &next, Some(capitalised(&e.to_string())), false)),
         Err(e) => Err(e.into()),
     }

@@ -22,7 +22,7 @@ use purser_spend::report::{By, ReportRow, report};
 use purser_spend::statement::{Statement, StatementError, StatementLine, statement};
 use purser_values::id::AgentId;
 use purser_values::money::MoneyError;
-use purser_values::{Money, Month};
+use purser_values::{Money, Month, Timestamp};
 use serde::Deserialize;
 
 use self::picture::Picture;

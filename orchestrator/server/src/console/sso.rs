@@ -26,11 +26,11 @@ use serde::Deserialize;
 
 use super::failure::{PageError, Refusal};
 use super::form::{self, OpenForm, open_token};
+use super::named::capitalised;
 use super::page::{Page, PageContext};
 use super::prose::Part;
 use super::sign_in::{browser_name, let_in, put};
 use super::step_up::{self, Going};
-use super::named::capitalised;
 use super::tries::wrong_app_code;
 use super::{browser, cookie, next, script, session};
 use crate::front::Front;

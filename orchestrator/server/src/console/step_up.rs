@@ -35,11 +35,11 @@ use serde::{Deserialize, Serialize};
 use self::resume::{FORM_BYTES, Resume};
 use super::failure::PageError;
 use super::form::SignedForm;
-use super::page::{Page, PageContext};
 use super::named::capitalised;
+use super::page::{Page, PageContext};
 use super::session::SignedIn;
-use super::tries::{wrong_app_code, wrong_code};
 use super::sign_in::Company;
+use super::tries::{wrong_app_code, wrong_code};
 use super::{cookie, next, script, session};
 use crate::front::Front;
 
@@ -184,7 +184,9 @@ async fn tried(
         // what was mailed is over then, and the page offers a new one
         Ok(StepUp::Wrong { tries_left }) if sent => (wrong_code(tries_left), tries_left > 0),
         Ok(StepUp::Wrong { tries_left }) => (wrong_app_code(tries_left), false),
-        Err(e @ (StepUpError::Use(CodeUseError::NotACode(_)) | StepUpError::Totp(TotpError::NotACode(_)))) => (capitalised(&e.to_string()), sent),
+        Err(e @ (StepUpError::Use(CodeUseError::NotACode(_)) | StepUpError::Totp(TotpError::NotACode(_)))) => {
+            (capitalised(&e.to_string()), sent)
+        }
         Err(e) => return Err(e.into()),
     };
     page(front, session, going, sent, Some(wrong), StatusCode::UNPROCESSABLE_ENTITY).await

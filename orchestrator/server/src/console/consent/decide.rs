@@ -109,7 +109,14 @@ async fn to_sign(
     let Some(options) = options else { return Ok(None) };
     let ctx = PageContext::of(front, session, "Sign what you accept");
     let fields = form.iter().filter(|(name, _)| !matches!(name.as_str(), "csrf" | "answer" | "decision")).cloned().collect();
-    let page = SignPage { ctx, options: options.to_string(), plain: plain(&accept.allowed), statement: pretty(&text), digest: digest.to_string(), fields };
+    let page = SignPage {
+        ctx,
+        options: options.to_string(),
+        plain: plain(&accept.allowed),
+        statement: pretty(&text),
+        digest: digest.to_string(),
+        fields,
+    };
     Ok(Some(script::allow(front, Page::ok(page).into_response())))
 }
 

@@ -80,7 +80,9 @@ fn givable(session: &Session) -> Vec<&'static str> {
 
 fn member_view(session: &Session, row: &MemberRow) -> MemberView {
     let is_self = row.person == session.member.person.id;
-    let may = could::<MemberRoleSet>(&session.caller()) && !is_retired(&row.email) && (row.role != Role::Owner || session.member.role == Role::Owner);
+    let may = could::<MemberRoleSet>(&session.caller())
+        && !is_retired(&row.email)
+        && (row.role != Role::Owner || session.member.role == Role::Owner);
     let roles = if may { givable(session) } else { Vec::new() };
     MemberView {
         id: row.person.to_string(),
