@@ -79,7 +79,7 @@ impl Family<'_> {
 
     /// The grants above one, nearest first.
     fn above(&self, grant: &Grant) -> impl Iterator<Item = &Grant> {
-        let up = |grant: &&Grant| grant.parent.as_ref().and_then(|id| self.grants.get(id)).copied();
+        let up = move |grant: &&Grant| grant.parent.as_ref().and_then(|id| self.grants.get(id)).copied();
         std::iter::successors(grant.parent.as_ref().and_then(|id| self.grants.get(id)).copied(), up).take(GRANT_DEPTH)
     }
 }

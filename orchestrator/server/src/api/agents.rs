@@ -39,9 +39,9 @@ pub async fn list(State(api): State<Api>, called: Called) -> Result<Json<Value>,
                 .iter()
                 .map(|g| json!({"id": g.id, "scope": g.scope, "accepted_at": g.accepted_at, "in_force": found.holds(g, now)}))
                 .collect();
-            let above = |above: &Option<Above>| above.as_ref().map(|above| json!({"id": above.id, "name": above.name}));
+            let above = |above: Option<&Above>| above.map(|above| json!({"id": above.id, "name": above.name}));
             json!({"id": found.agent.id, "name": found.agent.name.to_string(), "key": found.agent.jkt, "frozen": found.agent.is_frozen(),
-                   "parent": above(&found.parent), "stopped_with": above(&found.stopped_with), "grants": grants})
+                   "parent": above(found.parent.as_ref()), "stopped_with": above(found.stopped_with.as_ref()), "grants": grants})
         })
         .collect();
     Ok(Json(json!({ "agents": rows })))

@@ -33,7 +33,7 @@ pub struct To {
     /// Sign in anew, although somebody is signed in: a client asked for it.
     again: Option<String>,
     /// The address that is expected: it is in the field already.
-    email: Option<Email>,
+    email: Option<String>,
 }
 
 #[derive(Template)]
@@ -75,7 +75,7 @@ pub async fn get(State(front): State<Front>, Query(to): Query<To>, headers: Head
     if to.again.is_none() && session::find(&front, &headers).await?.is_some() {
         return Ok(Redirect::to(&next).into_response());
     }
-    let expected = to.email.map(|email| email.to_string()).unwrap_or_default();
+    let expected = to.email.filter(|email| email.parse::<Email>().is_ok()).unwrap_or_default();
     Ok(email_page(&front, &headers, next, expected, None))
 }
 

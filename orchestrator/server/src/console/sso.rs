@@ -191,27 +191,25 @@ pub async fn callback(
     };
     let vouched = front.sso.vouched(&front.realm, &connection, &code, &returned).await;
     let going: Going = serde_json::from_str(&returned.going).map_err(|_| SsoError::Over)?;
-    if matches!(returned.purpose, Purpose::SignIn) {
-        let on = next::safe(Some(&going.next));
-        let came = match vouched {
-            Ok(vouched) => sign_in(&front, &headers, peer, connection.clone(), vouched, on).await,
-            Err(e) => Err(e.into()),
-        };
-        return match came {
-            Err(PageError::Refused(refusal)) if ANOTHER_WOULD_DO.contains(&refusal.code()) => {
-                Ok(refused(&front, &headers, &connection, on, &refusal).await)
-            }
-            came => came,
-        };
-    }
-    let vouched = vouched?;
     match returned.purpose {
-        Purpose::SignIn => Err(SsoError::Over.into()),
+        Purpose::SignIn => {
+            let on = next::safe(Some(&going.next));
+            let came = match vouched {
+                Ok(vouched) => sign_in(&front, &headers, peer, connection.clone(), vouched, on).await,
+                Err(e) => Err(e.into()),
+            };
+            match came {
+                Err(PageError::Refused(refusal)) if ANOTHER_WOULD_DO.contains(&refusal.code()) => {
+                    Ok(refused(&front, &headers, &connection, on, &refusal).await)
+                }
+                came => came,
+            }
+        }
         Purpose::StepUp(id) => {
             let session = same_session(&front, &headers, &id).await?;
-            step_up::by_company(&front, &session, &connection, vouched, returned.began_at, &going).await
+            step_up::by_company(&front, &session, &connection, vouched?, returned.began_at, &going).await
         }
-        Purpose::Link(id) => link(&front, same_session(&front, &headers, &id).await?, connection, vouched).await,
+        Purpose::Link(id) => link(&front, same_session(&front, &headers, &id).await?, connection, vouched?).await,
     }
 }
 

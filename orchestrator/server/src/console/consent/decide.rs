@@ -257,12 +257,12 @@ fn word(front: &Front, session: &Session, what: &str) -> String {
 #[template(path = "decided.html")]
 pub struct DonePage {
     ctx: PageContext,
-    /// Absent when nothing was decided in this browser just now.
-    what: Option<&'static str>,
+    /// Empty when nothing was decided in this browser just now.
+    what: &'static str,
 }
 
 pub async fn done(State(front): State<Front>, SignedIn(session): SignedIn, Query(query): Query<As>) -> Page<DonePage> {
     let ours = |what: &&str| constant_time_eq(word(&front, &session, what).as_bytes(), query.word.as_bytes());
     let what = ["granted", "let-in", "signed-on", "denied"].into_iter().find(|what| query.what.as_deref() == Some(*what)).filter(ours);
-    Page::ok(DonePage { ctx: PageContext::of(&front, &session, "Decided"), what })
+    Page::ok(DonePage { ctx: PageContext::of(&front, &session, "Decided"), what: what.unwrap_or_default() })
 }
