@@ -34,7 +34,11 @@ async fn what_cannot_be_undone_says_so_in_every_place() {
     let mut places: Vec<(&str, String, &str)> = Vec::new();
 
     agent.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
-    places.push(("consent page", consent_page(&world.agent("second"), &mut ada).await, "<strong>Cannot be undone once bought:</strong> registrar:domain"));
+    places.push((
+        "consent page",
+        consent_page(&world.agent("second"), &mut ada).await,
+        "<strong>Cannot be undone once bought:</strong> registrar:domain",
+    ));
     agent.must(&["init", "shop"]).await;
     agent.must(&["add", "slipway/workers:paid"]).await;
 
@@ -51,7 +55,11 @@ async fn what_cannot_be_undone_says_so_in_every_place() {
     places.push(("approval page", page.body, "No: it cannot be undone or refunded."));
     let bought = agent.must(&["add", DOMAIN, "--config", config]).await;
     places.push(("answer to the add", bought["resource"].to_string(), "\"irreversible\":true"));
-    places.push(("answer to the add in words", words(&agent, &["add", DOMAIN, "--config", r#"{"domain":"very-last.test"}"#]).await, "this cannot be undone"));
+    places.push((
+        "answer to the add in words",
+        words(&agent, &["add", DOMAIN, "--config", r#"{"domain":"very-last.test"}"#]).await,
+        "this cannot be undone",
+    ));
 
     let spend = agent.must(&["spend"]).await;
     let charges = spend["charges"].as_array().unwrap();

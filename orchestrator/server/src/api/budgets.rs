@@ -8,6 +8,7 @@ use purser_authority::{Attempt, Denied, Facts, authorise};
 use purser_http::Problem;
 use purser_http::extract::parse_json;
 use purser_provisioning::perform;
+use purser_spend::Percent;
 use purser_spend::budget::{self, Action, BudgetError, BudgetSet};
 use purser_spend::calendar::Period;
 use purser_spend::ceiling::Scope;
@@ -38,11 +39,11 @@ pub struct Wanted {
     currency: Currency,
     /// In percent.
     #[serde(default = "thresholds")]
-    thresholds: Vec<i64>,
+    thresholds: Vec<Percent>,
     #[serde(default = "notify")]
     action: Action,
     #[serde(default = "all")]
-    act_at: i64,
+    act_at: Percent,
     #[serde(default = "yes")]
     unusual: bool,
 }
@@ -53,14 +54,14 @@ const fn usd() -> Currency {
 const fn month() -> Period {
     Period::Month
 }
-fn thresholds() -> Vec<i64> {
+fn thresholds() -> Vec<Percent> {
     ALERT_THRESHOLDS.to_vec()
 }
 const fn notify() -> Action {
     Action::Notify
 }
-const fn all() -> i64 {
-    100
+const fn all() -> Percent {
+    Percent::whole(100)
 }
 const fn yes() -> bool {
     true
