@@ -108,12 +108,12 @@ impl Desk {
 #[tokio::test]
 async fn an_agent_asks_a_person_of_the_operator_decides_once_and_what_was_said_stays_sealed() {
     each_engine(TABLES, |db| async move {
-        let desk = Desk::new(db).await;
+        let (desk, long) = (Desk::new(db).await, "x".repeat(4_001));
         for (programme, evidence, code) in [
             ("lunch", "x", "unknown"),
             ("start-up", "", "evidence"),
             ("start-up", "a\u{7}b", "evidence"),
-            ("start-up", &"x".repeat(4_001), "evidence"),
+            ("start-up", long.as_str(), "evidence"),
         ] {
             let refused = desk.apply_as(World::agent_permit, programme, evidence).await.unwrap_err();
             let as_told =

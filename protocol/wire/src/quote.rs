@@ -54,7 +54,6 @@ pub struct QuoteLine {
     pub credit_minor: i64,
 }
 
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the form that serde asks for")]
 const fn is_zero(minor: &i64) -> bool {
     *minor == 0
 }
