@@ -144,7 +144,8 @@ impl Scene {
         let hook = "whk_00000000000000000000000000";
         let (lift, rotate) = ("/card/pmt_00000000000000000000000000/lift", format!("/webhooks/{hook}/rotate"));
         let credit = "/operator/credits/cra_00000000000000000000000000";
-        let forms: [(&str, &str, &[(&str, &str)]); 22] = [
+        let rate = [("from", "EUR"), ("to", "USD"), ("rate", "1.1"), ("deviation_bp", "200"), ("source", "a test"), ("days", "30")];
+        let forms: [(&str, &str, &[(&str, &str)]); 23] = [
             ("credit_decide", credit, &[("digest", &digest), ("decision", "approve"), ("reason", "")]),
             ("agent_thaw", &thaw, &[]),
             ("cap_raise", "/limits", &[("agent", &agent), ("provider", ""), ("amount", "500.00")]),
@@ -155,6 +156,7 @@ impl Scene {
             ("webhook_add", "/webhooks", &[("url", "https://app.example/hook"), ("description", "")]),
             ("webhook_rotate", &rotate, &[]),
             ("cap_raise", "/limits/zone", &[("zone", "Europe/Vienna")]),
+            ("rate_set", "/limits/rates", &rate),
             ("payment_method_set", "/card", &[("card", "4242")]),
             ("member_invite", "/organisation/invitations", &[("email", "dee@example.test"), ("role", "member")]),
             ("member_role_raise", &role, &[("role", "admin")]),
@@ -188,8 +190,10 @@ impl Scene {
             "grant": self.grant, "name": "CI", "issuer": "https://ci.example", "audience": "purser", "subject": "repo:acme/shop",
             "authorization_details": [{ "type": "purser_grant" }], "life_s": 600,
         });
+        let rate = json!({ "from": "EUR", "to": "USD", "rate": "1.1", "source": "a test", "valid_until": "2027-06-01T00:00:00Z" });
         let mut found = Vec::new();
         for (action, method, path, body) in [
+            ("rate_set", "PUT", "/v1/rates", rate),
             ("payment_method_set", "POST", "/v1/payment_methods", json!({})),
             ("terms_accept", "POST", "/v1/terms_acceptances", json!({})),
             ("credential_export", "POST", "/v1/variables/export", json!({ "project": "shop", "environment": "development" })),

@@ -124,6 +124,9 @@ fn body(route: &str, all: &Standing) -> (&'static str, String) {
         })),
         "/v1/ceilings" => json(json!({ "scope": "organisation", "period": "day", "amount_minor": 100_000 })),
         "/v1/ceilings/zone" => json(json!({ "zone": "UTC" })),
+        "/v1/rates" => json(json!({
+            "from": "EUR", "to": "USD", "rate": "1.1", "deviation_bp": 200, "source": "a test", "valid_until": "2027-06-01T00:00:00Z",
+        })),
         "/v1/budgets" => json(json!({ "scope": "organisation", "amount_minor": 100_000 })),
         "/v1/credits" => json(json!({ "provider": "slipway", "programme": "start-up", "evidence": "we are young" })),
         "/v1/webhooks" => json(json!({ "url": "https://hooks.example/purser" })),
