@@ -50,6 +50,7 @@ mod total;
 mod under;
 pub mod usage;
 pub mod verify;
+mod writes;
 
 pub use share::Share;
 pub use spender::Spender;
