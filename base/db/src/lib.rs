@@ -3,7 +3,8 @@
 //! SQLite (a file, the embedded default) and PostgreSQL (several nodes) run the same statements: `$1` placeholders,
 //! `RETURNING`, `ON CONFLICT`, common table expressions; ids as text, times as integer microseconds, money as 64-bit minor
 //! units, JSON as text. Migrations are one text with the tokens `{int}`, `{text}`, `{blob}`, `{strict}` and
-//! `{clustered}`; statements for many rows have two of their own ([`Tx::execute_rows`]).
+//! `{clustered}`; statements for many rows have two of their own ([`Tx::execute_rows`]), and several statements can go together
+//! ([`Tx::query_all`], [`Tx::execute_all`]).
 //!
 //! **Writes are closures.** `db.write(|tx| …)` may run the closure more than once, runs it inside a savepoint of a
 //! transaction that it may share with others, and releases its result only after the durable commit. There is no `begin`.
@@ -24,6 +25,7 @@ mod postgres;
 mod row;
 mod rows;
 mod sqlite;
+mod statement;
 pub mod testing;
 mod tx;
 mod value;
@@ -35,6 +37,7 @@ pub use gather::Gather;
 pub use heartbeat::heartbeat;
 pub use migrate::{Migrations, is_migrated};
 pub use row::{FromValue, Row};
+pub use statement::Statement;
 pub use tx::{Engine, Tx};
 pub use value::{ToValue, Value};
 

@@ -3,6 +3,7 @@
 //! Closures are synchronous, so each runs on a blocking thread and waits there for its statements. A serialisation failure
 //! is seen at the statement or at the commit, whatever the closure makes of it, and the closure runs again.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
 use std::sync::Arc;
@@ -10,10 +11,11 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use futures_util::future::{join, join_all};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::runtime::Handle;
-use tokio_postgres::NoTls;
 use tokio_postgres::types::{ToSql, Type};
+use tokio_postgres::{NoTls, Statement};
 
 use crate::error::{DbError, is_retry, source_chain};
 use crate::observe::Commits;
@@ -26,6 +28,11 @@ use crate::value::Value;
 const CONNECTIONS: usize = 16;
 /// The oldest PostgreSQL that is taken.
 pub const OLDEST: i64 = 15;
+/// A plan that reads a whole table because it was small when the plan was made is kept while the table grows; and at this level such a
+/// read conflicts with every other write to that table.
+const BEGIN: &str = "begin isolation level serializable; set local enable_seqscan = off";
+/// See [`Tx::by_keys`].
+pub const BY_KEYS: &str = "set local enable_seqscan = off; set local enable_hashjoin = off; set local enable_mergejoin = off";
 /// Times that a write runs before contention is reported.
 const ATTEMPTS: u32 = 30;
 /// Times that a write runs again because a key was there already: run anew, the closure sees the rival's row and can answer.
@@ -41,51 +48,99 @@ pub struct Postgres {
 pub struct Session {
     client: Object,
     handle: Handle,
+    /// Statements that nobody waits for, such as the beginning of the transaction.
+    before: String,
     /// Set when the server asked for the transaction to be run again.
     retry: bool,
     /// Set when a key was there already: a rival may have committed it after this snapshot was taken.
     rival: bool,
 }
 
+/// A statement with what is bound to it.
+pub struct Sent<'a> {
+    sql: Cow<'a, str>,
+    given: Given<'a>,
+}
+
+enum Given<'a> {
+    Values(&'a [Value]),
+    Arrays(Vec<Array>),
+}
+
+impl<'a> Sent<'a> {
+    pub const fn values(sql: &'a str, values: &'a [Value]) -> Self {
+        Self { sql: Cow::Borrowed(sql), given: Given::Values(values) }
+    }
+
+    pub const fn arrays(sql: String, arrays: Vec<Array>) -> Self {
+        Self { sql: Cow::Owned(sql), given: Given::Arrays(arrays) }
+    }
+
+    fn bound(&self) -> Vec<&(dyn ToSql + Sync)> {
+        match &self.given {
+            Given::Values(values) => values.iter().map(|value| value as &(dyn ToSql + Sync)).collect(),
+            Given::Arrays(arrays) => arrays
+                .iter()
+                .map(|array| match array {
+                    Array::Text(all) => all as &(dyn ToSql + Sync),
+                    Array::Int(all) => all,
+                })
+                .collect(),
+        }
+    }
+}
+
 impl Session {
-    pub fn execute(&mut self, sql: &str, params: &[Value]) -> Result<u64, DbError> {
+    /// How many rows each of the statements changed.
+    pub fn execute(&mut self, all: &[Sent<'_>]) -> Result<Vec<u64>, DbError> {
+        self.together(all, async |client: &Object, statement, bound| client.execute(statement, bound).await)
+    }
+
+    /// The rows that each of the statements answers.
+    pub fn query(&mut self, all: &[Sent<'_>]) -> Result<Vec<Vec<Row>>, DbError> {
+        let answers = self.together(all, async |client: &Object, statement, bound| client.query(statement, bound).await)?;
+        answers.iter().map(|rows| read_rows(rows)).collect()
+    }
+
+    /// Sends what nobody waited for and all of these before it waits for the first answer: one round trip. The server runs them in
+    /// this order, and after one that failed none.
+    fn together<T>(
+        &mut self,
+        all: &[Sent<'_>],
+        one: impl AsyncFn(&Object, &Statement, &[&(dyn ToSql + Sync)]) -> Result<T, tokio_postgres::Error>,
+    ) -> Result<Vec<T>, DbError> {
+        let (before, client) = (std::mem::take(&mut self.before), &self.client);
         let outcome = self.handle.block_on(async {
-            let statement = self.client.prepare_cached(sql).await?;
-            self.client.execute(&statement, &refs(params)).await
+            let control = async { if before.is_empty() { Ok(()) } else { client.batch_execute(&before).await } };
+            let work = async {
+                let mut prepared = Vec::with_capacity(all.len());
+                for sent in all {
+                    prepared.push((client.prepare_cached(&sent.sql).await?, sent.bound()));
+                }
+                let answers = join_all(prepared.iter().map(|(statement, bound)| one(client, statement, bound))).await;
+                answers.into_iter().collect::<Result<Vec<T>, _>>()
+            };
+            // in this order: what comes first is polled first, and is sent when it is polled
+            let (control, answers) = join(control, work).await;
+            control.and(answers)
         });
         self.note(outcome)
     }
 
-    pub fn query(&mut self, sql: &str, params: &[Value]) -> Result<Vec<Row>, DbError> {
-        let outcome = self.handle.block_on(async {
-            let statement = self.client.prepare_cached(sql).await?;
-            self.client.query(&statement, &refs(params)).await
-        });
-        read_rows(&self.note(outcome)?)
-    }
-
-    pub fn execute_rows(&mut self, sql: &str, arrays: &[Array]) -> Result<u64, DbError> {
-        let outcome = self.handle.block_on(async {
-            let statement = self.client.prepare_cached(sql).await?;
-            self.client.execute(&statement, &array_refs(arrays)).await
-        });
-        self.note(outcome)
-    }
-
-    pub fn query_rows(&mut self, sql: &str, arrays: &[Array]) -> Result<Vec<Row>, DbError> {
-        let outcome = self.handle.block_on(async {
-            let statement = self.client.prepare_cached(sql).await?;
-            self.client.query(&statement, &array_refs(arrays)).await
-        });
-        read_rows(&self.note(outcome)?)
+    /// A statement without an answer that matters: it goes with the next that has one.
+    pub fn control(&mut self, sql: &str) {
+        self.before.push_str(sql);
+        self.before.push(';');
     }
 
     pub fn batch(&mut self, sql: &str) -> Result<(), DbError> {
-        let outcome = self.handle.block_on(self.client.batch_execute(sql));
+        let all = std::mem::take(&mut self.before) + sql;
+        let outcome = self.handle.block_on(self.client.batch_execute(&all));
         self.note(outcome)
     }
 
     pub fn copy_out(&mut self, sql: &str, mut take: impl FnMut(&[u8]) -> Result<(), DbError>) -> Result<(), DbError> {
+        self.send_control()?;
         let outcome = self.handle.block_on(async {
             let mut rows = pin!(self.client.copy_out(sql).await?);
             while let Some(chunk) = rows.next().await {
@@ -99,6 +154,7 @@ impl Session {
     }
 
     pub fn copy_in(&mut self, sql: &str, mut give: impl FnMut() -> Result<(Vec<u8>, bool), DbError>) -> Result<u64, DbError> {
+        self.send_control()?;
         let outcome = self.handle.block_on(async {
             let mut sink = pin!(self.client.copy_in::<_, Bytes>(sql).await?);
             loop {
@@ -116,6 +172,10 @@ impl Session {
             }
         });
         self.note(outcome)?
+    }
+
+    fn send_control(&mut self) -> Result<(), DbError> {
+        if self.before.is_empty() { Ok(()) } else { self.batch("") }
     }
 
     fn note<T>(&mut self, outcome: Result<T, tokio_postgres::Error>) -> Result<T, DbError> {
@@ -140,7 +200,7 @@ impl Postgres {
 
     async fn session(&self) -> Result<Session, DbError> {
         let client = self.pool.get().await.map_err(|e| DbError::Unavailable(source_chain(&e)))?;
-        Ok(Session { client, handle: Handle::current(), retry: false, rival: false })
+        Ok(Session { client, handle: Handle::current(), before: String::new(), retry: false, rival: false })
     }
 
     pub async fn write<T, E, F>(&self, work: F) -> Result<T, E>
@@ -170,7 +230,7 @@ impl Postgres {
     {
         let mut session = self.session().await?;
         blocking(move || {
-            session.batch("begin isolation level repeatable read read only")?;
+            session.control("begin isolation level repeatable read read only");
             let outcome = caught(|| work(&mut Tx::new(Inner::Postgres(&mut session))));
             session.batch("rollback")?;
             outcome
@@ -196,9 +256,7 @@ where
     F: Fn(&mut Tx<'_>) -> Result<T, E>,
 {
     (session.retry, session.rival) = (false, false);
-    if let Err(e) = session.batch("begin isolation level serializable") {
-        return Attempt::Done(Err(e.into()));
-    }
+    session.control(BEGIN);
     let outcome = caught(|| work(&mut Tx::new(Inner::Postgres(session))));
     let ended = match &outcome {
         Ok(_) if !session.retry => {
@@ -233,20 +291,6 @@ async fn blocking<T: Send + 'static, E: From<DbError> + Send + 'static>(
 ) -> Result<T, E> {
     let span = tracing::Span::current();
     tokio::task::spawn_blocking(move || span.in_scope(work)).await.unwrap_or_else(|e| Err(E::from(DbError::Unavailable(e.to_string()))))
-}
-
-fn refs(params: &[Value]) -> Vec<&(dyn ToSql + Sync)> {
-    params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
-}
-
-fn array_refs(arrays: &[Array]) -> Vec<&(dyn ToSql + Sync)> {
-    arrays
-        .iter()
-        .map(|array| match array {
-            Array::Text(all) => all as &(dyn ToSql + Sync),
-            Array::Int(all) => all,
-        })
-        .collect()
 }
 
 fn read_rows(rows: &[tokio_postgres::Row]) -> Result<Vec<Row>, DbError> {

@@ -26,6 +26,8 @@ const GROUP: usize = 256;
 const READERS: usize = 3;
 /// Statements kept prepared on each connection.
 const STATEMENTS: usize = 256;
+/// Pages that the writer keeps: those that every write meets must not go and come back.
+const CACHE_KIB: i64 = 32 * 1024;
 const BUSY: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -93,6 +95,7 @@ impl Sqlite {
         // sixteen extra writes for one hold.
         writer
             .execute_batch("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory;")?;
+        writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
         let (writes, waiting) = unbounded::<Box<dyn Write>>();
         let commits = Commits::default();
         let told = commits.clone();

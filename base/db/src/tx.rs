@@ -1,7 +1,9 @@
 //! What a closure sees of the transaction that it runs in.
 
 use crate::error::DbError;
+use crate::postgres::Sent;
 use crate::row::Row;
+use crate::statement::{Bound, Statement, sent_rows};
 use crate::value::Value;
 use crate::{postgres, rows, sqlite};
 
@@ -43,7 +45,7 @@ impl<'c> Tx<'c> {
     pub fn execute(&mut self, sql: &'static str, params: &[Value]) -> Result<u64, DbError> {
         match &mut self.inner {
             Inner::Sqlite(connection) => sqlite::execute(connection, sql, params),
-            Inner::Postgres(session) => session.execute(sql, params),
+            Inner::Postgres(session) => Ok(session.execute(&[Sent::values(sql, params)])?.into_iter().sum()),
         }
     }
 
@@ -54,7 +56,7 @@ impl<'c> Tx<'c> {
     pub fn query(&mut self, sql: &'static str, params: &[Value]) -> Result<Vec<Row>, DbError> {
         match &mut self.inner {
             Inner::Sqlite(connection) => sqlite::query(connection, sql, params),
-            Inner::Postgres(session) => session.query(sql, params),
+            Inner::Postgres(session) => Ok(session.query(&[Sent::values(sql, params)])?.pop().unwrap_or_default()),
         }
     }
 
@@ -66,11 +68,9 @@ impl<'c> Tx<'c> {
         if rows.is_empty() {
             return Ok(0);
         }
-        let expanded = rows::expand(sql, self.engine())?;
-        rows::check(&expanded.kinds, rows)?;
         match &mut self.inner {
-            Inner::Sqlite(connection) => sqlite::execute_rows(connection, &expanded.sql, rows),
-            Inner::Postgres(session) => session.execute_rows(&expanded.sql, &rows::arrays(&expanded.kinds, rows)),
+            Inner::Sqlite(connection) => sqlite::execute_rows(connection, &in_turn(sql, rows)?, rows),
+            Inner::Postgres(session) => Ok(session.execute(&[sent_rows(sql, rows)?])?.into_iter().sum()),
         }
     }
 
@@ -82,12 +82,65 @@ impl<'c> Tx<'c> {
         if rows.is_empty() {
             return Ok(Vec::new());
         }
-        let expanded = rows::expand(sql, self.engine())?;
-        rows::check(&expanded.kinds, rows)?;
         match &mut self.inner {
-            Inner::Sqlite(connection) => sqlite::query_rows(connection, &expanded.sql, rows),
-            Inner::Postgres(session) => session.query_rows(&expanded.sql, &rows::arrays(&expanded.kinds, rows)),
+            Inner::Sqlite(connection) => sqlite::query_rows(connection, &in_turn(sql, rows)?, rows),
+            Inner::Postgres(session) => Ok(session.query(&[sent_rows(sql, rows)?])?.pop().unwrap_or_default()),
         }
+    }
+
+    /// From here to the end of the write or read, tables are joined by looking up each row by its key: for many rows of a batch that meet a
+    /// large table. Otherwise PostgreSQL may keep a plan that reads the whole table, made while it was small; and it keeps one plan for each
+    /// text, so whoever shares a text with a batch asks for this too.
+    pub fn by_keys(&mut self) {
+        if let Inner::Postgres(session) = &mut self.inner {
+            session.control(postgres::BY_KEYS);
+        }
+    }
+
+    /// Runs statements that do not need each other's answers, in their order and in one round trip; how many rows each changed.
+    ///
+    /// # Errors
+    /// The first that fails; those after it did not run.
+    pub fn execute_all(&mut self, all: &[Statement]) -> Result<Vec<u64>, DbError> {
+        if matches!(self.inner, Inner::Sqlite(_)) {
+            return all
+                .iter()
+                .map(|one| match &one.bound {
+                    Bound::Once(params) => self.execute(one.sql, params),
+                    Bound::Rows(rows) => self.execute_rows(one.sql, rows),
+                })
+                .collect();
+        }
+        self.each(all, postgres::Session::execute)
+    }
+
+    /// The same for statements that answer rows.
+    ///
+    /// # Errors
+    /// The first that fails; those after it did not run.
+    pub fn query_all(&mut self, all: &[Statement]) -> Result<Vec<Vec<Row>>, DbError> {
+        if matches!(self.inner, Inner::Sqlite(_)) {
+            return all
+                .iter()
+                .map(|one| match &one.bound {
+                    Bound::Once(params) => self.query(one.sql, params),
+                    Bound::Rows(rows) => self.query_rows(one.sql, rows),
+                })
+                .collect();
+        }
+        self.each(all, postgres::Session::query)
+    }
+
+    /// Those that have something to do, together; the others answer nothing.
+    fn each<T: Default>(
+        &mut self,
+        all: &[Statement],
+        run: impl FnOnce(&mut postgres::Session, &[Sent<'_>]) -> Result<Vec<T>, DbError>,
+    ) -> Result<Vec<T>, DbError> {
+        let Inner::Postgres(session) = &mut self.inner else { return Ok(Vec::new()) };
+        let sent: Vec<Sent<'_>> = all.iter().filter(|one| !one.is_empty()).map(Statement::sent).collect::<Result<_, _>>()?;
+        let mut answers = if sent.is_empty() { Vec::new() } else { run(session, &sent)? }.into_iter();
+        Ok(all.iter().map(|one| if one.is_empty() { T::default() } else { answers.next().unwrap_or_default() }).collect())
     }
 
     /// The first row of the answer, if there is one.
@@ -126,10 +179,14 @@ impl<'c> Tx<'c> {
         outcome
     }
 
+    /// Marks a savepoint or leaves it. Nothing waits for that: on PostgreSQL it goes with the next statement.
     fn control(&mut self, sql: &str) -> Result<(), DbError> {
         match &mut self.inner {
             Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
-            Inner::Postgres(session) => session.batch(sql),
+            Inner::Postgres(session) => {
+                session.control(sql);
+                Ok(())
+            }
         }
     }
 
@@ -150,6 +207,16 @@ impl<'c> Tx<'c> {
     }
 
     pub(crate) fn batch(&mut self, sql: &str) -> Result<(), DbError> {
-        self.control(sql)
+        match &mut self.inner {
+            Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Inner::Postgres(session) => session.batch(sql),
+        }
     }
+}
+
+/// The text that SQLite runs for each of the rows, which it fits.
+fn in_turn(sql: &'static str, rows: &[Vec<Value>]) -> Result<String, DbError> {
+    let expanded = rows::expand(sql, Engine::Sqlite)?;
+    rows::check(&expanded.kinds, rows)?;
+    Ok(expanded.sql)
 }

@@ -35,9 +35,9 @@ impl<T: ToValue> ToValue for Option<T> {
         self.as_ref().map_or(Value::Null, ToValue::to_value)
     }
 }
-impl<K> ToValue for Id<K> {
+impl<K: purser_values::id::Kind> ToValue for Id<K> {
     fn to_value(&self) -> Value {
-        Value::Text(self.to_string())
+        Value::Text(self.as_str().to_owned())
     }
 }
 impl ToValue for str {
@@ -76,34 +76,37 @@ macro_rules! as_int {
         fn to_value(&self) -> Value { Value::Int(i64::from(*self)) }
     })* };
 }
+macro_rules! as_str {
+    ($($t:ty),*) => { $(impl ToValue for $t {
+        fn to_value(&self) -> Value { Value::Text(self.as_str().to_owned()) }
+    })* };
+}
 macro_rules! as_text {
     ($($t:ty),*) => { $(impl ToValue for $t {
         fn to_value(&self) -> Value { Value::Text(self.to_string()) }
     })* };
 }
 as_int!(i64, i32, u32, u16, u8);
-as_text!(
-    String,
-    Sha256Digest,
-    Currency,
-    Email,
-    HostName,
-    DomainName,
-    ProjectName,
-    EnvironmentName,
-    ConnectionName,
-    ProviderName,
-    ServiceName,
-    ServiceRef,
-    ResourceName,
-    Month
-);
+as_str!(String, Email, HostName, DomainName, ProjectName, EnvironmentName, ConnectionName, ProviderName, ServiceName, ResourceName);
+as_text!(Sha256Digest, ServiceRef, Month);
+
+impl ToValue for Currency {
+    fn to_value(&self) -> Value {
+        Value::Text(self.code().to_owned())
+    }
+}
 
 /// The bound values of one statement: `params![id, amount, now]`.
 #[macro_export]
 macro_rules! params {
     () => { &[] as &[$crate::Value] };
     ($($value:expr),+ $(,)?) => { &[$($crate::ToValue::to_value(&$value)),+] as &[$crate::Value] };
+}
+
+/// The same as one row of several: `values![id, amount, now]`.
+#[macro_export]
+macro_rules! values {
+    ($($value:expr),+ $(,)?) => { vec![$($crate::ToValue::to_value(&$value)),+] };
 }
 
 impl rusqlite::ToSql for Value {

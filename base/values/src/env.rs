@@ -4,6 +4,7 @@
 //! test can move time and repeat a run. The system environment uses the wall clock and the operating system's
 //! generator; the test environment uses a clock that only moves when told to and a seeded generator.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -98,7 +99,38 @@ impl Entropy for SystemEntropy {
     fn fill(&self, out: &mut [u8]) {
         // Straight from the kernel: the cryptographic library's own generator takes about 20 ms to seed, in every process, and a
         // command line is a new process each time.
-        getrandom::fill(out).expect("the operating system must give random bytes");
+        if out.len() > SHORT || POOL.try_with(|pool| pool.borrow_mut().fill(out)).is_err() {
+            getrandom::fill(out).expect("the operating system must give random bytes");
+        }
+    }
+}
+
+/// Longest draw that comes from the pool: that of an id. Keys are drawn from the kernel each by itself.
+const SHORT: usize = 16;
+
+thread_local! {
+    static POOL: RefCell<Pool> = const { RefCell::new(Pool { bytes: [0; 512], used: 512 }) };
+}
+
+/// Bytes of the kernel that wait for the next ids of this thread: a call of the kernel for each id is what minting one costs.
+struct Pool {
+    bytes: [u8; 512],
+    used: usize,
+}
+
+impl Pool {
+    #[allow(clippy::disallowed_methods, reason = "beside the one place that asks the operating system for random bytes")]
+    #[allow(clippy::expect_used, reason = "a process without a random generator must not go on")]
+    fn fill(&mut self, out: &mut [u8]) {
+        if self.used + out.len() > self.bytes.len() {
+            getrandom::fill(&mut self.bytes).expect("the operating system must give random bytes");
+            self.used = 0;
+        }
+        let taken = &mut self.bytes[self.used..self.used + out.len()];
+        out.copy_from_slice(taken);
+        // Nothing is handed out twice, nor left behind in memory.
+        taken.fill(0);
+        self.used += out.len();
     }
 }
 
@@ -151,6 +183,16 @@ impl Entropy for SeededEntropy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn nothing_random_is_handed_out_twice() {
+        let env = Env::system();
+        let all: std::collections::BTreeSet<[u8; 16]> = (0..2_000).map(|_| env.bytes::<16>()).collect();
+        assert_eq!(all.len(), 2_000);
+        assert!(all.iter().all(|bytes| *bytes != [0; 16]));
+        let odd: std::collections::BTreeSet<[u8; 11]> = (0..500).map(|_| env.bytes::<11>()).collect();
+        assert_eq!(odd.len(), 500);
+    }
 
     #[test]
     fn a_test_environment_repeats_itself() {

@@ -14,6 +14,18 @@ pub struct Entry {
     pub event: Event,
 }
 
+/// The text of a new entry, which an [`Entry`] is read from again.
+pub(crate) fn text(id: &EventId, at: Timestamp, event: &Event) -> Result<String, serde_json::Error> {
+    #[derive(Serialize)]
+    struct New<'a> {
+        id: &'a EventId,
+        at: Timestamp,
+        #[serde(flatten)]
+        event: &'a Event,
+    }
+    serde_json::to_string(&New { id, at, event })
+}
+
 /// The hash that stands before the first entry.
 pub(crate) fn genesis() -> Sha256Digest {
     Sha256Digest::of(b"purser audit log, version 1")

@@ -1,12 +1,12 @@
 //! The log's tables.
 
 use purser_authority::{Event, Outcome};
-use purser_db::{DbError, Engine, Migrations, Tx, params};
+use purser_db::{DbError, Engine, Migrations, Statement, Tx, values};
 use purser_values::id::EventId;
 use purser_values::{Env, Timestamp};
 
 use crate::chain::{self, Head};
-use crate::entry::{Entry, chain_hash};
+use crate::entry::{self, chain_hash};
 
 /// `audit_event` holds the entries; `audit_reference` finds them by the ids they speak of.
 pub const MIGRATIONS: Migrations = Migrations {
@@ -42,21 +42,22 @@ pub fn append(tx: &mut Tx<'_>, env: &Env, events: &[Event]) -> Result<(), DbErro
     let (mut entries, mut mentions) = (Vec::with_capacity(events.len()), Vec::new());
     for (at, event) in (now..).zip(events) {
         // A microsecond apart, so that the sequencer keeps the order of one write.
-        let entry = Entry { id: EventId::mint(env), at: Timestamp::from_micros(at), event: event.clone() };
-        let body = serde_json::to_string(&entry).map_err(|e| DbError::Other(e.to_string()))?;
+        let (id, at) = (EventId::mint(env), Timestamp::from_micros(at));
+        let body = entry::text(&id, at, event).map_err(|e| DbError::Other(e.to_string()))?;
         let next = head.map(|head| Head { seq: head.seq + 1, hash: chain_hash(&head.hash, head.seq + 1, &body) });
         let (seq, hash, previous) = (next.map(|n| n.seq), next.map(|n| n.hash), head.map(|h| h.hash));
         let outcome = outcome_name(&event.outcome);
-        mentions.extend(references(event).into_iter().map(|reference| params![reference, entry.id].to_vec()));
-        let values = params![entry.id, entry.at, event.organisation, event.verb, outcome, event.subject, body, seq, previous, hash];
-        entries.push(values.to_vec());
+        mentions.extend(references(event).into_iter().map(|reference| (reference, id.clone())));
+        entries.push(values![id, at, event.organisation, event.verb, outcome, event.subject, body, seq, previous, hash]);
         head = next;
     }
+    // In the order of their keys: rows that follow each other go to the same page.
+    mentions.sort_unstable();
     let insert = "insert into audit_event (id, at, organisation, verb, outcome, subject, body, seq, previous, hash)
                   {values:text,int,text,text,text,text,text,int,text,text}";
-    tx.execute_rows(insert, &entries)?;
-    let insert = "insert into audit_reference (reference, event) {values:text,text} on conflict do nothing";
-    tx.execute_rows(insert, &mentions).map(drop)
+    let mention = "insert into audit_reference (reference, event) {values:text,text} on conflict do nothing";
+    let mentions = mentions.into_iter().map(|(reference, id)| values![reference, id]).collect();
+    tx.execute_all(&[Statement::rows(insert, entries), Statement::rows(mention, mentions)]).map(drop)
 }
 
 pub(crate) const fn outcome_name(outcome: &Outcome) -> &'static str {

@@ -43,7 +43,7 @@ async fn an_untouched_log_verifies_and_every_tampering_is_named() {
     let key = SigningKey::generate(Algorithm::EdDsa).unwrap();
     let (env, _) = Env::test(START, 9);
     type Noticed = fn(&VerifyError) -> bool;
-    let cases: [(&str, Noticed); 9] = [
+    let cases: [(&str, Noticed); 10] = [
         ("update audit_event set body = replace(body, 'res_2', 'res_9') where seq = 3", |e| {
             matches!(e, VerifyError::Changed { seq: 3, .. })
         }),
@@ -53,6 +53,9 @@ async fn an_untouched_log_verifies_and_every_tampering_is_named() {
         ("update audit_event set hash = previous where seq = 5", |e| matches!(e, VerifyError::Changed { seq: 5, .. })),
         ("update audit_event set seq = null where seq = 5", |e| matches!(e, VerifyError::Changed { .. } | VerifyError::Cut { .. })),
         ("delete from audit_reference where reference = 'shop.test'", |e| matches!(e, VerifyError::Changed { seq: 1, .. })),
+        ("insert into audit_reference (reference, event) select 'res_0', id from audit_event where seq = 2", |e| {
+            matches!(e, VerifyError::Changed { seq: 2, .. })
+        }),
         ("update audit_event set seq = 9 where seq = 3", |e| matches!(e, VerifyError::Missing { seq: 3 })),
         ("update audit_event set subject = 'x' where seq = 1", |e| matches!(e, VerifyError::Changed { seq: 1, .. })),
     ];

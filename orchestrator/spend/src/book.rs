@@ -6,7 +6,7 @@
 //! passes the cap only when a person lowers it below, and then room is negative and nothing more fits.
 
 use purser_db::{DbError, Row, Tx, params};
-use purser_values::id::OrganisationId;
+use purser_values::id::{AgentId, OrganisationId};
 use purser_values::name::ProviderName;
 use purser_values::{Currency, Env, Money, Month};
 
@@ -35,12 +35,17 @@ impl Book {
 
 impl Pot for Book {
     fn account(&self, part: &str) -> String {
-        format!("cap/{}/{}/{}/{part}", self.spender.agent, self.provider, self.month)
+        account(&self.spender.agent, &self.provider, self.month, part)
     }
 
     fn ceiling(&self) -> Money {
         self.cap
     }
+}
+
+/// The ledger account of a part of a book, opened or not.
+pub fn account(agent: &AgentId, provider: &ProviderName, month: Month, part: &str) -> String {
+    format!("cap/{agent}/{provider}/{month}/{part}")
 }
 
 /// The book if it was opened already.

@@ -28,9 +28,9 @@ pub use read::{CeilingView, all};
 pub use set::{CeilingSet, set};
 pub use zone::{zone, zone_set};
 
-pub(crate) use read::{Facts, concerns, rules_at};
+pub(crate) use read::{Facts, Place, concerns, rules_from, rules_statement};
 pub(crate) use set::subject;
-pub(crate) use window::{Note, Window, bring_to_now, notes, of_line};
+pub(crate) use window::{Note, Window, add_notes, bring_to_now, notes, of_line};
 
 /// What a ceiling is over, in the order in which they are looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

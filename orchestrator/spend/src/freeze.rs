@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use purser_db::{DbError, Tx, Value, params};
+use purser_db::{DbError, Row, Statement, Tx, params, values};
 use purser_values::Timestamp;
 use purser_values::id::{AgentId, HoldId};
 
@@ -24,16 +24,19 @@ pub fn apply(tx: &mut Tx<'_>, agent: &AgentId, frozen: bool, now: Timestamp) -> 
 /// # Errors
 /// When the store fails.
 pub(crate) fn is_hold_frozen(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbError> {
-    let select = "select f.agent from spend_hold_share s join spend_freeze f on f.agent = s.agent where s.hold = $1 limit 1";
+    let select = "select f.agent from spend_hold_share s join spend_freeze f on f.agent = s.agent where s.hold = $1
+                  union all select f.agent from spend_hold h join spend_freeze f on f.agent = h.agent where h.id = $1 and h.alone = 1
+                  limit 1";
     Ok(tx.query_opt(select, params![hold])?.is_some())
 }
 
-/// Those of the agents whose money is frozen.
-///
-/// # Errors
-/// When the store fails.
-pub(crate) fn frozen_of(tx: &mut Tx<'_>, agents: &BTreeSet<AgentId>) -> Result<BTreeSet<AgentId>, DbError> {
-    let rows: Vec<Vec<Value>> = agents.iter().map(|agent| params![agent].to_vec()).collect();
+/// Asks which of the agents' money is frozen.
+pub(crate) fn frozen_statement(agents: &BTreeSet<&AgentId>) -> Statement {
     let select = "select f.agent from {rows:text} join spend_freeze f on f.agent = r.c1";
-    tx.query_rows(select, &rows)?.iter().map(|row| row.parse("agent")).collect()
+    Statement::rows(select, agents.iter().map(|agent| values![agent]).collect())
+}
+
+/// What [`frozen_statement`] answers.
+pub(crate) fn frozen_from(rows: &[Row]) -> Result<BTreeSet<AgentId>, DbError> {
+    rows.iter().map(|row| row.parse("agent")).collect()
 }

@@ -5,9 +5,11 @@
 
 use std::collections::BTreeMap;
 
-use purser_db::{DbError, Tx, Value, params};
+use purser_db::{DbError, Tx, params, values};
 use purser_values::id::TransferId;
 use purser_values::{Currency, Env, Money};
+
+use crate::writes::{Must, Writes};
 
 /// Why money (or room for it) moved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,18 +93,18 @@ pub fn transfer(tx: &mut Tx<'_>, env: &Env, movement: &Movement<'_>) -> Result<b
 }
 
 /// Makes all the accounts, which nobody has made before.
-pub fn open_all(tx: &mut Tx<'_>, accounts: &[(String, Currency)]) -> Result<(), DbError> {
+pub fn open_all(writes: &mut Writes, accounts: &[(String, Currency)]) {
     let insert = "insert into ledger_account (id, currency, balance) {values:text,text,int} on conflict (id) do nothing";
-    let rows: Vec<Vec<Value>> = accounts.iter().map(|(account, currency)| params![account, currency, 0].to_vec()).collect();
-    each_once(tx.execute_rows(insert, &rows)?, &rows)
+    writes.add(Must::EachOnce, insert, accounts.iter().map(|(account, currency)| values![account, currency, 0]).collect());
 }
 
 /// Moves all the amounts, which the caller knows to be covered: it has read the balances and locked their rows in this write.
 ///
 /// Each account is changed once, by the sum of what it gives and takes; a source that is guarded and would go below zero all the
 /// same fails the write.
-pub fn transfer_all(tx: &mut Tx<'_>, env: &Env, movements: &[Movement<'_>]) -> Result<(), DbError> {
+pub fn transfer_all(writes: &mut Writes, env: &Env, movements: &[Movement<'_>]) -> Result<(), DbError> {
     let (mut changes, mut rows) = (BTreeMap::<(&str, Currency), (i64, bool)>::new(), Vec::with_capacity(movements.len()));
+    let now = env.now();
     for Movement { reason, source, target, amount, subject, guard } in movements {
         if amount.is_zero() {
             continue;
@@ -117,23 +119,16 @@ pub fn transfer_all(tx: &mut Tx<'_>, env: &Env, movements: &[Movement<'_>]) -> R
                 change.and_then(|change| sum.checked_add(change)).ok_or_else(|| DbError::Other("a sum is beyond its type".to_owned()))?;
             *guarded |= *guard == Guard::Covered && account == *source;
         }
-        rows.push(params![subject, TransferId::mint(env), reason.name(), source, target, minor, currency, env.now()].to_vec());
+        rows.push(values![*subject, TransferId::mint(env), reason.name(), *source, *target, minor, currency, now]);
     }
-    let changes: Vec<Vec<Value>> =
-        changes.into_iter().map(|((account, currency), (change, guarded))| params![account, currency, change, guarded].to_vec()).collect();
+    let changes = changes.into_iter().map(|((account, currency), (change, guarded))| values![account, currency, change, guarded]).collect();
     let update = "update ledger_account set balance = balance + r.c3 from {rows:text,text,int,int}
                   where ledger_account.id = r.c1 and ledger_account.currency = r.c2 and (r.c4 = 0 or balance + r.c3 >= 0)";
-    if tx.execute_rows(update, &changes)? != u64::try_from(changes.len()).unwrap_or(u64::MAX) {
-        return Err(DbError::Corrupt("an account is not there, in another currency, or holds less than was read".to_owned()));
-    }
+    writes.add(Must::EachFound, update, changes);
     let insert = "insert into ledger_transfer (subject, id, reason, source, target, amount, currency, at)
                   {values:text,text,text,text,text,int,text,int}";
-    tx.execute_rows(insert, &rows).map(drop)
-}
-
-/// [`once`] for many rows.
-pub fn each_once(inserted: u64, rows: &[Vec<Value>]) -> Result<(), DbError> {
-    if inserted == u64::try_from(rows.len()).unwrap_or(u64::MAX) { Ok(()) } else { Err(DbError::Contention) }
+    writes.add(Must::Nothing, insert, rows);
+    Ok(())
 }
 
 pub fn balance(tx: &mut Tx<'_>, account: &str) -> Result<i64, DbError> {

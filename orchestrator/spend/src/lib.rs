@@ -51,6 +51,7 @@ mod total;
 mod under;
 pub mod usage;
 pub mod verify;
+mod writes;
 
 pub use percent::Percent;
 pub use share::Share;

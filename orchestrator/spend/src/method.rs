@@ -8,11 +8,11 @@ mod confirm;
 mod remove;
 pub mod setup;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::str::FromStr;
 
 use purser_authority::Denied;
-use purser_db::{DbError, Row, Tx, Value, params};
+use purser_db::{DbError, Row, Statement, Tx, params, values};
 use purser_values::Timestamp;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::{OrganisationId, PaymentMethodId};
@@ -148,18 +148,19 @@ pub fn current(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Option<
     tx.query_opt(select, params![organisation])?.as_ref().map(PaymentMethod::from_row).transpose()
 }
 
-/// [`current`] of several organisations.
-pub(crate) fn current_of<'a>(
-    tx: &mut Tx<'_>,
-    organisations: impl IntoIterator<Item = &'a OrganisationId>,
-) -> Result<BTreeMap<OrganisationId, PaymentMethod>, DbError> {
-    let rows: Vec<Vec<Value>> = organisations.into_iter().map(|organisation| params![organisation].to_vec()).collect();
+/// Asks for [`current`] of several organisations.
+pub(crate) fn current_statement(organisations: &BTreeSet<&OrganisationId>) -> Statement {
     let select = "select m.id, m.organisation, m.rail, m.reference, m.brand, m.last4, m.state, m.stopped, m.added_at
                   from {rows:text} join payment_method m on m.organisation = r.c1 where m.state <> 'removed'
                   order by m.added_at desc, m.id desc";
+    Statement::rows(select, organisations.iter().map(|organisation| values![organisation]).collect())
+}
+
+/// What [`current_statement`] answers.
+pub(crate) fn current_from(rows: &[Row]) -> Result<BTreeMap<OrganisationId, PaymentMethod>, DbError> {
     let mut found = BTreeMap::new();
-    for row in tx.query_rows(select, &rows)? {
-        let method = PaymentMethod::from_row(&row)?;
+    for row in rows {
+        let method = PaymentMethod::from_row(row)?;
         found.entry(method.organisation.clone()).or_insert(method);
     }
     Ok(found)

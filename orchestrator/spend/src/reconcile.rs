@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use purser_authority::action::LedgerAcknowledge;
 use purser_authority::{Caller, Denied, Done, Event, Outcome, Permit};
-use purser_db::{DbError, Row, Tx, Value, params};
+use purser_db::{DbError, Row, Tx, params};
 use purser_values::error::{Kind, PublicError};
 use purser_values::{Env, Timestamp};
 use serde::Serialize;
@@ -104,9 +104,11 @@ pub fn all(tx: &mut Tx<'_>) -> Result<Vec<Known>, DbError> {
 }
 
 /// The currencies in which nothing may be set aside; empty text stands for all.
-pub(crate) fn stopped(tx: &mut Tx<'_>) -> Result<BTreeSet<String>, DbError> {
-    let select = "select distinct currency from ledger_difference where acknowledged_at is null";
-    tx.query(select, &[] as &[Value])?.iter().map(|row| row.get("currency")).collect()
+pub(crate) const STOPPED: &str = "select distinct currency from ledger_difference where acknowledged_at is null";
+
+/// What [`STOPPED`] answers.
+pub(crate) fn stopped_from(rows: &[Row]) -> Result<BTreeSet<String>, DbError> {
+    rows.iter().map(|row| row.get("currency")).collect()
 }
 
 fn known(row: &Row) -> Result<Known, DbError> {

@@ -10,6 +10,7 @@
 mod load;
 mod write;
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use purser_values::id::{AgentId, GrantId, OrganisationId};
@@ -18,12 +19,12 @@ use purser_values::{Currency, Money, Month, Timestamp};
 
 use crate::book::Book;
 use crate::calendar::Period;
-use crate::ceiling::{Facts, Rule, Scope, Window};
+use crate::ceiling::{Facts, Place, Rule, Scope, Window};
 use crate::pot::Pot;
 use crate::rate::{NoRate, Rate, Rates};
 use crate::total::Total;
 
-pub(crate) use load::place;
+pub(crate) use load::{Question, place};
 
 /// What a purchase counts against.
 #[derive(Clone, Copy, Debug)]
@@ -180,12 +181,18 @@ impl Room {
         if self.rules.is_empty() {
             return met;
         }
-        let mut rules: Vec<&Rule> = need.rules().iter().filter_map(|key| self.rules.get(key)).flatten().collect();
-        rules.sort_by(|a, b| a.order().cmp(&b.order()));
-        for rule in rules {
+        for rule in self.rules_of(need) {
             met.push(self.windows.get(&window_key(rule, need)).map_or(Met::Purchase(rule), |slot| Met::Slot(*slot)));
         }
         met
+    }
+
+    /// The ceilings that apply, in the order in which they refuse.
+    fn rules_of(&self, need: &Need<'_>) -> Vec<&Rule> {
+        let key = |(of, scope, subject): Place<'_>| (of.clone(), scope, subject.into_owned());
+        let mut rules: Vec<&Rule> = need.rules().into_iter().filter_map(|place| self.rules.get(&key(place))).flatten().collect();
+        rules.sort_by(|a, b| a.order().cmp(&b.order()));
+        rules
     }
 
     fn stop(&self, need: &Need<'_>) -> Option<Full> {
@@ -255,21 +262,19 @@ impl<'a> Need<'a> {
     }
 
     /// Where a ceiling of this purchase would stand; each place once.
-    fn rules(&self) -> Vec<RuleKey> {
+    fn rules(&self) -> BTreeSet<Place<'a>> {
         let Facts { organisation, project, environment, provider, categories, shares } = self.facts;
         let mut all = vec![
-            (Scope::Organisation, organisation.to_string()),
-            (Scope::Project, project.to_string()),
-            (Scope::Provider, provider.to_string()),
+            (Scope::Organisation, Cow::Borrowed(organisation.as_str())),
+            (Scope::Project, Cow::Borrowed(project.as_str())),
+            (Scope::Provider, Cow::Borrowed(provider.as_str())),
         ];
-        all.extend(environment.map(|environment| (Scope::Environment, format!("{project}/{environment}"))));
-        all.extend(categories.iter().map(|category| (Scope::Category, category.clone())));
+        all.extend(environment.map(|environment| (Scope::Environment, Cow::Owned(format!("{project}/{environment}")))));
+        all.extend(categories.iter().map(|category| (Scope::Category, Cow::Borrowed(category.as_str()))));
         for share in shares {
-            all.extend([(Scope::Agent, share.agent.to_string()), (Scope::Grant, share.grant.to_string())]);
+            all.extend([(Scope::Agent, Cow::Borrowed(share.agent.as_str())), (Scope::Grant, Cow::Borrowed(share.grant.as_str()))]);
         }
-        all.sort_unstable();
-        all.dedup();
-        all.into_iter().map(|(scope, subject)| (organisation.clone(), scope, subject)).collect()
+        all.into_iter().map(|(scope, subject)| (organisation, scope, subject)).collect()
     }
 }
 

@@ -3,7 +3,7 @@
 //! INVARIANT (chain-pays): a purchase takes room in the month's book of each of them and in the total of each of their grants,
 //! in one write or not at all; whatever is given back or captured is so in all of them.
 
-use purser_db::{DbError, Tx, params};
+use purser_db::{DbError, Tx, params, values};
 use purser_values::id::{AgentId, GrantId, HoldId};
 use purser_values::{Env, Money, Month};
 
@@ -15,6 +15,7 @@ use crate::rate::{self, KeptRate};
 use crate::room::{Ceiling, Full, Need, Room, Taking};
 use crate::spender::Spender;
 use crate::total;
+use crate::writes::{Must, Writes};
 
 /// One agent of the chain, and the grant it acts under.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -39,23 +40,28 @@ impl<'a> Counted<'a> {
     }
 }
 
-/// The chains of new holds, in their order.
-pub(crate) fn keep<'a>(tx: &mut Tx<'_>, holds: impl IntoIterator<Item = (&'a HoldId, &'a [Share])>) -> Result<(), DbError> {
+/// Whether the hold's own row says all there is to say of who pays.
+pub(crate) fn is_alone(shares: &[Share]) -> bool {
+    matches!(shares, [Share { total: None, .. }])
+}
+
+/// The chains of new holds that are not [alone](is_alone).
+pub(crate) fn keep<'a>(writes: &mut Writes, holds: impl IntoIterator<Item = (&'a HoldId, &'a [Share])>) {
     let mut rows = Vec::new();
-    for (hold, shares) in holds {
-        for (depth, share) in shares.iter().enumerate() {
-            let depth = i64::try_from(depth).map_err(|e| DbError::Other(e.to_string()))?;
+    for (hold, shares) in holds.into_iter().filter(|(_, shares)| !is_alone(shares)) {
+        for (depth, share) in (0_i64..).zip(shares) {
             let (minor, currency) = share.total.map(|m| (m.minor(), m.currency())).unzip();
-            rows.push(params![hold, depth, share.agent, share.grant, minor, currency].to_vec());
+            rows.push(values![hold, depth, share.agent, share.grant, minor, currency]);
         }
     }
     let insert = "insert into spend_hold_share (hold, depth, agent, grant_id, total, currency) {values:text,int,text,text,int,text}";
-    tx.execute_rows(insert, &rows).map(drop)
+    writes.add(Must::Nothing, insert, rows);
 }
 
 /// The chain of a hold, the agent that bought first.
 pub(crate) fn of_hold(tx: &mut Tx<'_>, hold: &HoldId) -> Result<Vec<Share>, DbError> {
-    let select = "select agent, grant_id, total, currency from spend_hold_share where hold = $1 order by depth";
+    let select = "select agent, grant_id, total, currency, depth from spend_hold_share where hold = $1
+                  union all select agent, grant_id, null, null, 0 from spend_hold where id = $1 and alone = 1 order by depth";
     let rows = tx.query(select, params![hold])?;
     rows.iter()
         .map(|row| {
@@ -72,7 +78,12 @@ pub(crate) fn of_hold(tx: &mut Tx<'_>, hold: &HoldId) -> Result<Vec<Share>, DbEr
 pub(crate) fn reserve(tx: &mut Tx<'_>, env: &Env, need: &Need<'_>, amount: Money, subject: &str) -> Result<Result<Taking, Full>, DbError> {
     let mut room = Room::load(tx, std::slice::from_ref(need))?;
     match room.take(need, &[amount], subject) {
-        Ok(taking) => room.write(tx, env).map(|()| Ok(taking)),
+        Ok(taking) => {
+            let mut writes = Writes::default();
+            room.write(&mut writes, env)?;
+            writes.run(tx)?;
+            Ok(Ok(taking))
+        }
         Err(full) => Ok(Err(full)),
     }
 }

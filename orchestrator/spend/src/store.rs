@@ -224,6 +224,9 @@ $$ begin raise exception 'a transfer is never changed or removed'; end $$;
 create trigger ledger_transfer_stays before update or delete or truncate on ledger_transfer
 for each statement execute function ledger_transfer_stays(){both}";
 
+/// A purchase of an agent that acts through nobody and whose grant has no total says in its own row who pays, and has no row for it.
+const ALONE: &str = "alter table spend_hold add column alone {int} not null default 0";
+
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "spend",
     steps: &[
@@ -245,5 +248,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         rates::RATES,
         credits::CREDITS,
         budgets::BUDGETS_LOOKED_AT,
+        ALONE,
     ],
 };

@@ -18,12 +18,17 @@ pub struct Total {
 
 impl Pot for Total {
     fn account(&self, part: &str) -> String {
-        format!("total/{}/{part}", self.grant)
+        account(&self.grant, part)
     }
 
     fn ceiling(&self) -> Money {
         self.amount
     }
+}
+
+/// The ledger account of a part of a grant's total, opened or not.
+pub fn account(grant: &GrantId, part: &str) -> String {
+    format!("total/{grant}/{part}")
 }
 
 pub fn find(tx: &mut Tx<'_>, grant: &GrantId) -> Result<Option<Total>, DbError> {

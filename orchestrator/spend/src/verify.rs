@@ -133,7 +133,8 @@ fn books(tx: &mut Tx<'_>) -> Result<Vec<Book>, DbError> {
 /// What a book holds is the sum of the lines that are open or being charged; what counts by a rate, of what that rate says.
 fn held_is_held(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
     let sql = "select s.agent || '/' || h.provider || '/' || l.month as book, cast(sum(coalesce(k.held, l.amount)) as bigint) as total
-               from spend_hold_line l join spend_hold h on h.id = l.hold join spend_hold_share s on s.hold = h.id
+               from spend_hold_line l join spend_hold h on h.id = l.hold
+               join (select hold, agent from spend_hold_share union all select id, agent from spend_hold where alone = 1) s on s.hold = h.id
                left join spend_book b on b.agent = s.agent and b.provider = h.provider and b.month = l.month
                left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = b.currency
                where l.state in ('open', 'charging') group by s.agent, h.provider, l.month
@@ -156,7 +157,8 @@ fn captured_is_charged(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(
                    cast(sum(coalesce(k.captured, c.amount - coalesce(r.given, 0))) as bigint) as total
                from spend_charge c
                left join (select charge, sum(amount) as given from spend_refund where state = 'succeeded' group by charge) r
-                   on r.charge = c.id join spend_hold h on h.id = c.hold join spend_hold_share s on s.hold = h.id
+                   on r.charge = c.id join spend_hold h on h.id = c.hold
+               join (select hold, agent from spend_hold_share union all select id, agent from spend_hold where alone = 1) s on s.hold = h.id
                join spend_hold_line l on l.hold = c.hold and l.charge = c.id
                left join spend_book b on b.agent = s.agent and b.provider = h.provider and b.month = l.month
                left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = b.currency

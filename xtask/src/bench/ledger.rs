@@ -16,7 +16,7 @@ const AT_LEAST: [(&str, f64); 5] = [
     ("hot_vs_spread", 0.85),
     ("audited_vs_unaudited", 0.85),
 ];
-const AT_MOST: [(&str, f64); 2] = [("one_caller_vs_fdatasync", 2.5), ("million_vs_thousand_rows", 1.3)];
+const AT_MOST: [(&str, f64); 2] = [("one_caller_vs_fdatasync", 2.5), ("million_vs_thousand_past", 1.3)];
 
 pub fn run(house: &House, rounds: u32, as_json: bool) -> Outcome<()> {
     progress::step("build the measurement in release", || {

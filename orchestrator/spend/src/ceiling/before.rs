@@ -96,8 +96,8 @@ fn lines(tx: &mut Tx<'_>, env: &Env, rule: &Rule, since: Timestamp, until: Times
                     and case $3 when 'project' then h.project = $4
                                 when 'environment' then h.project || '/' || h.environment = $4
                                 when 'provider' then h.provider = $4
-                                when 'agent' then exists (select 1 from spend_hold_share s where s.hold = h.id and s.agent = $4)
-                                when 'grant' then exists (select 1 from spend_hold_share s where s.hold = h.id and s.grant_id = $4)
+                                when 'agent' then h.agent = $4 or exists (select 1 from spend_hold_share s where s.hold = h.id and s.agent = $4)
+                                when 'grant' then h.grant_id = $4 or exists (select 1 from spend_hold_share s where s.hold = h.id and s.grant_id = $4)
                                 else 1 = 1 end
                   order by l.hold, l.line, l.period";
     let currency = rule.amount.currency();

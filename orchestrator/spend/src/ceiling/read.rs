@@ -1,10 +1,11 @@
 //! Which ceilings there are, which of them a purchase counts against, and where they stand.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, BTreeSet};
 
 use purser_authority::action::CapRead;
 use purser_authority::{Caller, Permit};
-use purser_db::{DbError, Row, Tx, Value, params};
+use purser_db::{DbError, Row, Statement, Tx, params, values};
 use purser_values::id::OrganisationId;
 use purser_values::name::{EnvironmentName, ProjectName, ProviderName};
 use purser_values::{Env, Money, Timestamp};
@@ -16,8 +17,11 @@ use crate::pot::{self, Position};
 use crate::share::Share;
 use crate::spender;
 
+/// Where a ceiling may stand: whose it is, over what, and which one.
+pub(crate) type Place<'a> = (&'a OrganisationId, Scope, Cow<'a, str>);
+
 /// What a purchase belongs to.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Facts<'a> {
     pub organisation: &'a OrganisationId,
     pub project: &'a ProjectName,
@@ -69,16 +73,17 @@ pub(crate) fn concerns(caller: &Caller, scope: Scope, subject: &str) -> bool {
 }
 
 /// The ceilings that stand at those places, each place by the key, so it does not slow with the number of ceilings over other things.
-pub(crate) fn rules_at(
-    tx: &mut Tx<'_>,
-    places: &[(OrganisationId, Scope, String)],
-) -> Result<BTreeMap<(OrganisationId, Scope, String), Vec<Rule>>, DbError> {
-    let rows: Vec<Vec<Value>> = places.iter().map(|(of, scope, subject)| params![of, scope.name(), subject].to_vec()).collect();
+pub(crate) fn rules_statement(places: &BTreeSet<Place<'_>>) -> Statement {
     let select = "select s.organisation, s.scope, s.subject, s.period, s.amount, s.currency from {rows:text,text,text}
                   join spend_ceiling s on s.organisation = r.c1 and s.scope = r.c2 and s.subject = r.c3";
+    Statement::rows(select, places.iter().map(|(of, scope, subject)| values![of, scope.name(), &**subject]).collect())
+}
+
+/// What [`rules_statement`] answers, by place.
+pub(crate) fn rules_from(rows: &[Row]) -> Result<BTreeMap<(OrganisationId, Scope, String), Vec<Rule>>, DbError> {
     let mut all = BTreeMap::<_, Vec<Rule>>::new();
-    for row in tx.query_rows(select, &rows)? {
-        let rule = rule(&row)?;
+    for row in rows {
+        let rule = rule(row)?;
         all.entry((rule.organisation.clone(), rule.scope, rule.subject.clone())).or_default().push(rule);
     }
     Ok(all)

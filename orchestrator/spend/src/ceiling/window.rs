@@ -1,6 +1,6 @@
 //! One period of one ceiling as a ledger account, and which lines count in it.
 
-use purser_db::{DbError, Row, Tx, params};
+use purser_db::{DbError, Row, Tx, params, values};
 use purser_values::id::HoldId;
 use purser_values::{Currency, Env, Money, Timestamp};
 
@@ -10,6 +10,7 @@ use crate::hold::{HeldLine, Hold};
 use crate::ledger;
 use crate::pot::{self, Pot};
 use crate::rate;
+use crate::writes::{Must, Writes};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Window {
@@ -103,9 +104,16 @@ pub(crate) struct Note<'a> {
 
 /// Writes down which lines count in which windows.
 pub(crate) fn notes<'a>(tx: &mut Tx<'_>, notes: impl IntoIterator<Item = Note<'a>>) -> Result<(), DbError> {
+    let mut writes = Writes::default();
+    add_notes(&mut writes, notes);
+    writes.run(tx)
+}
+
+/// The same with what else a write changes.
+pub(crate) fn add_notes<'a>(writes: &mut Writes, notes: impl IntoIterator<Item = Note<'a>>) {
     let insert = "insert into spend_line_window (hold, line, period, ceiling) {values:text,text,text,text}";
-    let row = |Note { hold, line, period, window }: Note<'_>| params![hold, line, period, window.id].to_vec();
-    tx.execute_rows(insert, &notes.into_iter().map(row).collect::<Vec<_>>()).map(drop)
+    let row = |Note { hold, line, period, window }: Note<'_>| values![hold, line, period, window.id];
+    writes.add(Must::Nothing, insert, notes.into_iter().map(row).collect());
 }
 
 /// The windows that a line counts in.

@@ -23,7 +23,9 @@ pub fn blockers(tx: &mut Tx<'_>, env: &Env, purchase: &Purchase) -> Result<Vec<H
     let env = &env.still();
     let method = method::current(tx, &purchase.spender.organisation)?;
     let shares = purchase.shares();
-    let frozen = freeze::frozen_of(tx, &shares.iter().map(|share| share.agent.clone()).collect())?;
+    tx.by_keys();
+    let asked = tx.query_all(&[freeze::frozen_statement(&shares.iter().map(|share| &share.agent).collect())])?;
+    let frozen = freeze::frozen_from(&asked.concat())?;
     let mut found = before_cap(purchase, method.as_ref(), &frozen);
     let Ok(total) = sum(purchase) else { return Ok(found) };
     let need = purchase.need(&shares, env.now());

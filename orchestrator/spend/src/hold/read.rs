@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use purser_db::{DbError, Row, Tx, Value, params};
+use purser_db::{DbError, Row, Statement, Tx, params, values};
 use purser_values::id::{AgentId, HoldId, ResourceId};
 use purser_values::{Currency, Money, Sha256Digest};
 
@@ -24,17 +24,21 @@ pub fn of_resource(tx: &mut Tx<'_>, resource: &ResourceId) -> Result<Vec<Hold>, 
     tx.query("select * from spend_hold where resource = $1 order by created_at, id", params![resource])?.iter().map(hold_row).collect()
 }
 
-/// The holds that agents placed under these keys, with the digests that the keys are bound to.
-pub(super) fn by_keys<'a>(
-    tx: &mut Tx<'_>,
-    keys: &[(&'a AgentId, &'a str)],
-) -> Result<BTreeMap<(&'a AgentId, &'a str), (Hold, Sha256Digest)>, DbError> {
-    let rows: Vec<Vec<Value>> = keys.iter().map(|(agent, key)| params![agent, *key].to_vec()).collect();
+/// Asks for the holds that agents placed under these keys, with the digests that the keys are bound to.
+pub(super) fn keys_statement(keys: &[(&AgentId, &str)]) -> Statement {
     let select = "select r.n, h.* from {rows:text,text} join spend_hold h on h.agent = r.c1 and h.request_key = r.c2";
+    Statement::rows(select, keys.iter().map(|(agent, key)| values![*agent, *key]).collect())
+}
+
+/// What [`keys_statement`] answers, by key.
+pub(super) fn keys_from<'a>(
+    keys: &[(&'a AgentId, &'a str)],
+    rows: &[Row],
+) -> Result<BTreeMap<(&'a AgentId, &'a str), (Hold, Sha256Digest)>, DbError> {
     let mut found = BTreeMap::new();
-    for row in tx.query_rows(select, &rows)? {
-        if let Some(key) = keys.get(place(&row)?) {
-            found.insert(*key, (hold_row(&row)?, row.get("request_digest")?));
+    for row in rows {
+        if let Some(key) = keys.get(place(row)?) {
+            found.insert(*key, (hold_row(row)?, row.get("request_digest")?));
         }
     }
     Ok(found)

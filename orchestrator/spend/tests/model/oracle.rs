@@ -123,6 +123,12 @@ impl Oracle {
         }
     }
 
+    /// Whether a charge is for less than its line holds.
+    pub fn is_in_part(&self, act: &Act) -> bool {
+        let Act::Begin { purchase, minor, .. } = act else { return false };
+        self.holds.get(purchase).is_some_and(|hold| *minor < hold.minor)
+    }
+
     fn chain(agent: usize) -> Vec<usize> {
         if agent == 1 { vec![1, 0] } else { vec![agent] }
     }
