@@ -130,7 +130,7 @@ impl FromStr for Month {
         }
         let month = month.parse().ok().filter(|m| (1..=12).contains(m)).ok_or_else(bad)?;
         // months before time began have no page to go back to
-        let year = year.parse().ok().filter(|year| *year >= 1970).ok_or_else(bad)?;
+        let year = year.parse::<i16>().ok().filter(|year| *year >= 1970).ok_or_else(bad)?;
         Ok(Self { year, month })
     }
 }

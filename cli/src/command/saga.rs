@@ -40,8 +40,13 @@ impl Patience {
     pub fn ask(&self) -> String {
         let waited = self.start.elapsed();
         let left = self.limit.saturating_sub(waited) + Duration::from_millis(999);
-        let most = if waited.as_secs() < FIRST_WAIT_S { FIRST_WAIT_S } else { ONE_WAIT_S };
+        let most = if self.is_tried() { ONE_WAIT_S } else { FIRST_WAIT_S };
         left.as_secs().min(most).to_string()
+    }
+
+    /// Whether the wait is longer than most are.
+    fn is_tried(&self) -> bool {
+        self.start.elapsed().as_secs() >= FIRST_WAIT_S
     }
 
     fn is_over(&self) -> bool {
@@ -60,7 +65,7 @@ pub(super) async fn follow(api: &Api<'_>, first: Value, patience: &Patience) -> 
             None | Some("done") => return Ok(Ended::Done(answer)),
             Some("running") if patience.is_over() || id.is_empty() => return Ok(Ended::Running(answer)),
             Some("running") => {
-                if slow {
+                if slow || !patience.is_tried() {
                     screen::progress("still at it …");
                 } else {
                     screen::note(&slow_words(&answer));

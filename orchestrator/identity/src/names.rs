@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use purser_db::{DbError, Tx, params};
 use purser_values::id::OrganisationId;
+use purser_values::name::Email;
 
 use crate::person::for_people;
 
@@ -24,11 +25,12 @@ impl Names {
 /// # Errors
 /// When the store fails.
 pub fn names_of(tx: &mut Tx<'_>, organisation: &OrganisationId) -> Result<Names, DbError> {
-    let mut names = BTreeMap::new();
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
     let persons = "select id, email from person where id in (select person from membership where organisation = $1
         union select person from agent_grant where organisation = $1 union select person from terms_acceptance where organisation = $1)";
     for row in tx.query(persons, params![organisation])? {
-        names.insert(row.get("id")?, for_people(&row.parse("email")?));
+        let email: Email = row.parse("email")?;
+        names.insert(row.get("id")?, for_people(&email));
     }
     for row in tx.query("select id, name from agent where organisation = $1", params![organisation])? {
         names.insert(row.get("id")?, format!("\u{201c}{}\u{201d}", row.get::<String>("name")?));

@@ -67,12 +67,11 @@ impl Family<'_> {
         let grants: Vec<Grant> = all.iter().filter(|grant| grant.agent == agent.id).cloned().collect();
         let ended = |grant: &Grant| grant.state != GrantState::InForce;
         let fallen: BTreeSet<_> = grants.iter().filter(|g| self.above(g).any(ended)).map(|g| g.id.clone()).collect();
-        let standing = || grants.iter().filter(|grant| !ended(grant) && !fallen.contains(&grant.id));
+        let standing: Vec<&Grant> = grants.iter().filter(|grant| !ended(grant) && !fallen.contains(&grant.id)).collect();
         let frozen_above = |grant: &Grant| self.above(grant).find_map(|up| self.agents.get(&up.agent).filter(|a| a.is_frozen()));
-        let stopped_with = match standing().all(|grant| frozen_above(grant).is_some()) {
-            true => standing().find_map(frozen_above).map(|frozen| told(frozen)),
-            false => None,
-        };
+        let stopped = standing.iter().all(|grant| frozen_above(grant).is_some());
+        let nearest = standing.first().and_then(|grant| frozen_above(grant)).filter(|_| stopped);
+        let stopped_with = nearest.map(|frozen| told(frozen));
         let parent = agent.parent.as_ref().and_then(|id| self.agents.get(id)).map(|parent| told(parent));
         AgentGrants { agent: agent.clone(), grants, parent, stopped_with, fallen }
     }
