@@ -115,19 +115,20 @@ pub async fn post(State(front): State<Front>, form: Form) -> Result<Response, OA
     let realm = front.realm.clone();
     let signed = front.introspected.signed(&realm, key.1, text.expose());
     let (expires_at, asked) = (signed.as_ref().map(SignedToken::expires_at), key.clone());
-    let look = async || {
-        let look = move |tx: &mut purser_db::Tx<'_>| token_introspect(tx, &realm, &client, text.expose(), signed.as_ref());
-        let answer: Value = front.core.db.read(look).await?;
+    let (db, introspected) = (&front.core.db, &front.introspected);
+    let look = async move {
+        let read = move |tx: &mut purser_db::Tx<'_>| token_introspect(tx, &realm, &client, text.expose(), signed.as_ref());
+        let answer: Value = db.read(read).await?;
         if answer["active"] != true {
-            front.introspected.forget(&asked);
+            introspected.forget(&asked);
         }
         Ok::<_, OAuthError>(Bytes::from(answer.to_string()))
     };
     // What does not bear our signature is looked up each time: anybody can make any number of it.
-    let place = known.or_else(|| Some(front.introspected.begin(key, expires_at?, writes, now)));
+    let place = known.or_else(|| Some(introspected.begin(key, expires_at?, writes, now)));
     match place {
-        Some(place) => place.get_or_try_init(look).await.cloned().map(json),
-        None => look().await.map(json),
+        Some(place) => place.get_or_try_init(|| look).await.cloned().map(json),
+        None => look.await.map(json),
     }
 }
 
