@@ -93,7 +93,7 @@ async fn make_older(config: &DbConfig, folder: &Path) {
         DbConfig::Sqlite { path } => DbConfig::Sqlite { path: path.with_extension("older") },
         DbConfig::Postgres { .. } => {
             // tables, and whatever else was made beside them
-            let schema = names(&now, "select current_schema() as name").await.remove(0);
+            let schema = names(&now, "select cast(current_schema() as text) as name").await.remove(0);
             let clear = [format!("drop schema {schema} cascade"), format!("create schema {schema}")].map(for_ever);
             let clear = move |tx: &mut purser_db::Tx<'_>| clear.iter().try_for_each(|sql| tx.execute(sql, params![]).map(drop));
             now.write::<_, DbError, _>(clear).await.unwrap();
