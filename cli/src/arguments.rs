@@ -344,9 +344,21 @@ pub struct Spend {
     /// Up to this day or month, which is included
     #[arg(long, value_name = "DATE")]
     pub until: Option<String>,
+    /// Let days and months begin in this time zone; without it, in the organisation's
+    #[arg(long, value_name = "ZONE")]
+    pub zone: Option<String>,
     /// Print a file of comma-separated values (RFC 4180)
     #[arg(long)]
     pub csv: bool,
+    /// Of the file of a month: what belongs to this project
+    #[arg(long, value_name = "NAME", requires = "csv", conflicts_with_all = ["by", "since", "until"])]
+    pub project: Option<String>,
+    /// Of the file of a month: what this agent bought
+    #[arg(long, value_name = "ID", requires = "csv", conflicts_with_all = ["by", "since", "until"])]
+    pub agent: Option<String>,
+    /// Of the file of a month: what this provider charged
+    #[arg(long, value_name = "NAME", requires = "csv", conflicts_with_all = ["by", "since", "until"])]
+    pub provider: Option<String>,
 }
 
 #[derive(Debug, Args)]

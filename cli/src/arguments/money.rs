@@ -3,6 +3,12 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use serde_json::Number;
+
+/// A number as it was typed; the orchestrator says which it takes.
+fn percent(text: &str) -> Result<Number, String> {
+    text.parse().map_err(|_| "a percentage is a number such as `80` or `66.5`".to_owned())
+}
 
 #[derive(Debug, Subcommand)]
 pub enum Billing {
@@ -72,11 +78,14 @@ pub struct Over {
 #[derive(Debug, Args)]
 pub struct BillingUpdate {
     /// At most this much, as `25` or `25.00`
-    #[arg(long, value_name = "AMOUNT", required_unless_present = "none")]
+    #[arg(long, value_name = "AMOUNT", required_unless_present_any = ["none", "zone"])]
     pub limit: Option<String>,
     /// Take the ceiling away
     #[arg(long, conflicts_with = "limit")]
     pub none: bool,
+    /// Let days, weeks and months begin in this time zone, as `Europe/Berlin`
+    #[arg(long, value_name = "ZONE", conflicts_with_all = ["limit", "none", "each_provider", "period", "provider", "project", "agent", "grant", "category"])]
+    pub zone: Option<String>,
     #[command(flatten)]
     pub over: Over,
     /// With `--agent`: its cap at each provider without one of its own
@@ -112,15 +121,15 @@ pub struct BudgetSet {
     /// The currency of the amount
     #[arg(long, value_name = "CODE", default_value = "USD")]
     pub currency: String,
-    /// Tell at these percents; without it, 50,80,100
-    #[arg(long, value_name = "PERCENT", value_delimiter = ',')]
-    pub threshold: Vec<i64>,
+    /// Tell at these percents, as 50,66.5; without it, 50,80,100
+    #[arg(long, value_name = "PERCENT", value_delimiter = ',', value_parser = percent)]
+    pub threshold: Vec<Number>,
     /// What happens at its limit
     #[arg(long, value_name = "ACTION", value_parser = ["notify", "require-approval", "freeze"], default_value = "notify")]
     pub action: String,
     /// Where that limit is, in percent of the budget
-    #[arg(long, value_name = "PERCENT", default_value_t = 100)]
-    pub act_at: i64,
+    #[arg(long, value_name = "PERCENT", default_value = "100", value_parser = percent)]
+    pub act_at: Number,
     /// Do not tell of charges that stand out
     #[arg(long)]
     pub no_unusual: bool,

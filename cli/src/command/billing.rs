@@ -76,7 +76,7 @@ pub(super) fn over(row: &Value) -> String {
 
 pub(super) async fn add(context: &Context) -> Result<Success, Failure> {
     let attempt =
-        Attempt { route: "payment_methods", page: "/card".to_owned(), code: "BROWSER_AUTH_REQUIRED", what: "adds a card", body: json!({}) };
+        Attempt { route: &["payment_methods"], page: "/card".to_owned(), code: "BROWSER_AUTH_REQUIRED", what: "adds a card", body: json!({}) };
     refused(context, attempt).await
 }
 
@@ -121,10 +121,13 @@ pub(super) async fn update(context: &Context, arguments: &BillingUpdate) -> Resu
     let currency: Currency = arguments.currency.parse().map_err(|e| Failure::invalid(format!("{e}")))?;
     let limit = arguments.limit.as_deref().map(|text| Money::parse_decimal(text, currency)).transpose();
     let limit = limit.map_err(|e| Failure::invalid(e.to_string()).hint("write it as `25` or `25.00`"))?;
-    if limit.is_none() && !arguments.none {
+    if limit.is_none() && !arguments.none && arguments.zone.is_none() {
         return Err(Failure::invalid("there is no limit to set").hint("give `--limit 25`, or `--none` to take a ceiling away"));
     }
-    let is_person = std::env::var_os(PERSON_TOKEN).is_some();
+    let is_person = !is_agents();
+    if let Some(zone) = &arguments.zone {
+        return set_zone(context, zone, is_person).await;
+    }
     let wanted = Wanted::read(context, arguments, limit, currency, is_person)?;
     if !is_person {
         let attempt =
@@ -132,7 +135,7 @@ pub(super) async fn update(context: &Context, arguments: &BillingUpdate) -> Resu
         return refused_by(context, attempt, wanted.put).await;
     }
     let api = context.api(Who::Person)?;
-    let route = ["v1", wanted.route];
+    let route = [&["v1"][..], wanted.route].concat();
     let data = if wanted.put { api.put(&route, &wanted.body).await? } else { api.post(&route, &[], &wanted.body).await? };
     let said = match limit {
         Some(limit) => format!("{} is {limit} now.", wanted.what),
@@ -141,9 +144,21 @@ pub(super) async fn update(context: &Context, arguments: &BillingUpdate) -> Resu
     Ok(Success::new(data, said).next("purser billing show"))
 }
 
+/// Where the organisation's days, weeks and months begin.
+async fn set_zone(context: &Context, zone: &str, is_person: bool) -> Result<Success, Failure> {
+    let (route, body) = (["ceilings", "zone"], json!({ "zone": zone }));
+    if !is_person {
+        let page = "/limits#ceilings".to_owned();
+        let attempt = Attempt { route: &route, page, code: "BROWSER_AUTH_REQUIRED", what: "changes the time zone", body };
+        return refused_by(context, attempt, true).await;
+    }
+    let data = context.api(Who::Person)?.put(&["v1", "ceilings", "zone"], &body).await?;
+    Ok(Success::new(data, format!("Days, weeks and months are those of `{zone}` now.")).next("purser billing show"))
+}
+
 /// Which limit, as the orchestrator wants it.
 struct Wanted {
-    route: &'static str,
+    route: &'static [&'static str],
     put: bool,
     what: String,
     query: Vec<(&'static str, String)>,
@@ -170,7 +185,7 @@ impl Wanted {
             let own = context.home().ok().and_then(|home| home.session().ok().flatten()).map(|session| session.agent_id);
             let shown = agent.clone().or(own).unwrap_or_default();
             return Ok(Self {
-                route: "caps",
+                route: &["caps"],
                 put: false,
                 what: format!("the cap of `{shown}` at {}", provider.as_deref().unwrap_or("every provider without one of its own")),
                 query: vec![("agent", shown.clone()), ("provider", provider.clone().unwrap_or_default()), ("amount", amount)],
@@ -181,7 +196,7 @@ impl Wanted {
         let (target, period) = (target(context, over)?, arguments.period.clone().unwrap_or_else(|| "month".to_owned()));
         let Target { scope, subject } = target;
         Ok(Self {
-            route: "ceilings",
+            route: &["ceilings"],
             put: true,
             what: format!(
                 "the ceiling over the {} ({period})",
@@ -215,27 +230,36 @@ pub(super) async fn refused_rate(context: &Context, body: Value) -> Result<Succe
 
 pub(super) async fn accept_terms(context: &Context) -> Result<Success, Failure> {
     let what = "accepts terms";
-    let attempt = Attempt { route: "terms_acceptances", page: "/".to_owned(), code: "TOS_ACCEPTANCE_REQUIRED", what, body: json!({}) };
+    let attempt = Attempt { route: &["terms_acceptances"], page: "/".to_owned(), code: "TOS_ACCEPTANCE_REQUIRED", what, body: json!({}) };
     refused(context, attempt).await
 }
 
-struct Attempt {
-    route: &'static str,
-    page: String,
-    code: &'static str,
-    what: &'static str,
-    body: Value,
+/// What an agent tries that only its person does.
+pub(super) struct Attempt<'a> {
+    /// Below `/v1`.
+    pub route: &'a [&'a str],
+    /// Where the person does it, with everything filled in.
+    pub page: String,
+    pub code: &'static str,
+    pub what: &'static str,
+    pub body: Value,
 }
 
-async fn refused(context: &Context, attempt: Attempt) -> Result<Success, Failure> {
+async fn refused(context: &Context, attempt: Attempt<'_>) -> Result<Success, Failure> {
     refused_by(context, attempt, false).await
 }
 
-async fn refused_by(context: &Context, attempt: Attempt, put: bool) -> Result<Success, Failure> {
+/// Whether no person signed in at this terminal, so that what follows is an agent's try.
+pub(super) fn is_agents() -> bool {
+    std::env::var_os(PERSON_TOKEN).is_none()
+}
+
+/// Lets the orchestrator refuse and record the try, and names the page for the person.
+pub(super) async fn refused_by(context: &Context, attempt: Attempt<'_>, put: bool) -> Result<Success, Failure> {
     let page = context.orchestrator().map(|url| format!("{}{}", address(&url), attempt.page));
     // only to be recorded: whatever the answer, nothing was changed and the refusal stands
     if let Ok(api) = context.api(Who::Agent) {
-        let route = ["v1", attempt.route];
+        let route = [&["v1"][..], attempt.route].concat();
         let patience = std::time::Duration::from_secs(3);
         let _ = match put {
             true => tokio::time::timeout(patience, api.put(&route, &attempt.body)).await,

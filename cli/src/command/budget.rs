@@ -1,9 +1,9 @@
 //! `budget`: what people plan to spend, where that stands, and what happens at which part of it.
 
 use purser_values::{Currency, Money};
-use serde_json::{Value, json};
+use serde_json::{Number, Value, json};
 
-use super::billing::{Target, over, target};
+use super::billing::{Attempt, Target, is_agents, over, refused_by, target};
 use super::{list, money, text};
 use crate::arguments::{BudgetRemove, BudgetSet};
 use crate::bars::Style;
@@ -53,13 +53,40 @@ pub(super) async fn set(context: &Context, arguments: &BudgetSet) -> Result<Succ
     if !arguments.threshold.is_empty() {
         body["thresholds"] = json!(arguments.threshold);
     }
+    if is_agents() {
+        let page = page(&body, &amount.decimal(), &arguments.threshold);
+        let attempt = Attempt { route: &["budgets"], page, code: "BROWSER_AUTH_REQUIRED", what: "sets a budget", body };
+        return refused_by(context, attempt, true).await;
+    }
     let data = context.api(Who::Person)?.put(&["v1", "budgets"], &body).await?;
     let said = format!("The budget `{}` is {amount} now.", text(&data["budget"], "id"));
     Ok(Success::new(data, said).next("purser budget list"))
 }
 
 pub(super) async fn remove(context: &Context, arguments: &BudgetRemove) -> Result<Success, Failure> {
+    let route = ["budgets", arguments.budget.as_str(), "remove"];
+    if is_agents() {
+        let page = "/limits#budgets".to_owned();
+        let attempt = Attempt { route: &route, page, code: "BROWSER_AUTH_REQUIRED", what: "takes a budget away", body: json!({}) };
+        return refused_by(context, attempt, false).await;
+    }
     let api = context.api(Who::Person)?;
     let data = api.post(&["v1", "budgets", &arguments.budget, "remove"], &[], &json!({})).await?;
     Ok(Success::new(data, format!("The budget `{}` is removed.", arguments.budget)))
+}
+
+/// The page of limits with the budget filled in.
+fn page(body: &Value, amount: &str, thresholds: &[Number]) -> String {
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    query.append_pair("form", "budget").append_pair("amount", amount);
+    for name in ["scope", "subject", "period", "currency", "action", "act_at"] {
+        let value = text(body, name);
+        if !value.is_empty() {
+            query.append_pair(name, &value);
+        }
+    }
+    if !thresholds.is_empty() {
+        query.append_pair("thresholds", &thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "));
+    }
+    format!("/limits?{}#budgets", query.finish())
 }

@@ -16,7 +16,14 @@ pub(super) async fn run(context: &Context, arguments: &Spend) -> Result<Success,
     if arguments.by.is_some() || arguments.since.is_some() || arguments.until.is_some() {
         return report(context, arguments).await;
     }
-    let query: Vec<(&str, &str)> = arguments.month.iter().map(|month| ("month", month.as_str())).collect();
+    let asked = [
+        ("month", &arguments.month),
+        ("zone", &arguments.zone),
+        ("project", &arguments.project),
+        ("agent", &arguments.agent),
+        ("provider", &arguments.provider),
+    ];
+    let query: Vec<(&str, &str)> = asked.into_iter().filter_map(|(name, value)| Some((name, value.as_deref()?))).collect();
     if arguments.csv {
         return statement(context, &query).await;
     }
@@ -53,6 +60,7 @@ async fn report(context: &Context, arguments: &Spend) -> Result<Success, Failure
     let mut query = vec![("by", by)];
     query.extend(arguments.since.iter().map(|since| ("since", since.as_str())));
     query.extend(arguments.until.iter().map(|until| ("until", until.as_str())));
+    query.extend(arguments.zone.iter().map(|zone| ("zone", zone.as_str())));
     let data = context.api(Who::Either)?.get(&["v1", "spend", "report"], &query).await?;
     let rows = list(&data, "rows");
     if arguments.csv && !context.global.json {
@@ -97,7 +105,7 @@ fn csv(by: &str, rows: &[Value]) -> String {
 fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let safe = if formula { format!("'{text}") } else { text.to_owned() };
-    if safe.contains([',', '"', '\r', '\n']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
+    if safe.contains([',', ';', '\t', '"', '\r', '\n']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
 }
 
 /// What is held, spent and left at each provider.

@@ -1,7 +1,8 @@
-//! `webhook`: the addresses that an organisation is told at. For people.
+//! `webhook`: the addresses that an organisation is told at. For people: an agent's try is refused, recorded, and answered with the page.
 
 use serde_json::{Value, json};
 
+use super::billing::{Attempt, is_agents, refused_by};
 use super::{list, text};
 use crate::arguments::{OfWebhook, WebhookAdd};
 use crate::context::Context;
@@ -19,11 +20,20 @@ pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
 
 pub(super) async fn add(context: &Context, arguments: &WebhookAdd) -> Result<Success, Failure> {
     let body = json!({ "url": arguments.address, "description": arguments.description.clone().unwrap_or_default() });
+    if is_agents() {
+        let query = [("url", arguments.address.as_str()), ("description", arguments.description.as_deref().unwrap_or_default())];
+        let mut filled = url::form_urlencoded::Serializer::new(String::new());
+        filled.extend_pairs(query.iter().filter(|(_, value)| !value.is_empty()));
+        return refused(context, &["webhooks"], format!("/webhooks?{}", filled.finish()), body).await;
+    }
     let data = context.api(Who::Person)?.post(&["v1", "webhooks"], &[], &body).await?;
     Ok(secret(data, "Messages to it are signed with this secret, which is shown now and never again:"))
 }
 
 pub(super) async fn rotate(context: &Context, arguments: &OfWebhook) -> Result<Success, Failure> {
+    if is_agents() {
+        return refused(context, &["webhooks", &arguments.webhook, "rotate"], page_of(arguments), json!({})).await;
+    }
     let api = context.api(Who::Person)?;
     let data = api.post(&["v1", "webhooks", &arguments.webhook, "rotate"], &[], &json!({})).await?;
     Ok(secret(data, "The new secret, which is shown now and never again; the one before signs as well for a day:"))
@@ -36,6 +46,9 @@ fn secret(data: Value, words: &str) -> Success {
 }
 
 pub(super) async fn test(context: &Context, arguments: &OfWebhook) -> Result<Success, Failure> {
+    if is_agents() {
+        return refused(context, &["webhooks", &arguments.webhook, "test"], page_of(arguments), json!({})).await;
+    }
     let api = context.api(Who::Person)?;
     let data = api.post(&["v1", "webhooks", &arguments.webhook, "test"], &[], &json!({})).await?;
     let said = format!("The message `{}` is on its way; the page of webhooks shows whether it was taken.", text(&data, "message"));
@@ -43,7 +56,19 @@ pub(super) async fn test(context: &Context, arguments: &OfWebhook) -> Result<Suc
 }
 
 pub(super) async fn remove(context: &Context, arguments: &OfWebhook) -> Result<Success, Failure> {
+    if is_agents() {
+        return refused(context, &["webhooks", &arguments.webhook, "remove"], page_of(arguments), json!({})).await;
+    }
     let api = context.api(Who::Person)?;
     let data = api.post(&["v1", "webhooks", &arguments.webhook, "remove"], &[], &json!({})).await?;
     Ok(Success::new(data, format!("Nothing is sent to `{}` any more.", arguments.webhook)))
+}
+
+fn page_of(arguments: &OfWebhook) -> String {
+    format!("/webhooks#{}", arguments.webhook)
+}
+
+async fn refused(context: &Context, route: &[&str], page: String, body: Value) -> Result<Success, Failure> {
+    let attempt = Attempt { route, page, code: "BROWSER_AUTH_REQUIRED", what: "keeps webhooks", body };
+    refused_by(context, attempt, false).await
 }

@@ -55,6 +55,8 @@ fn what_is_no_limit_is_refused_before_anything_is_sent() {
         &["billing", "update", "--limit", "1", "--none"],
         &["spend", "--by", "colour"],
         &["spend", "--month", "2026-11", "--by", "day"],
+        &["spend", "--project", "shop"],
+        &["budget", "set", "300", "--threshold", "half"],
         &["up", "--allow", "nowhere"],
     ] {
         let ran = world.run(&[words, &["--json"]].concat());
@@ -66,9 +68,27 @@ fn what_is_no_limit_is_refused_before_anything_is_sent() {
 #[test]
 fn a_person_sets_a_budget_and_an_agent_cannot() {
     let world = World::ready();
-    let ran = world.run(&["budget", "set", "300", "--json"]);
-    assert_eq!((ran.code, ran.envelope()["error"]["code"].as_str()), (8, Some("BROWSER_AUTH_REQUIRED")));
-    assert!(world.orchestrator.requests("PUT /v1/budgets").is_empty());
+    let refusal = json!({ "code": "agent_not_allowed", "kind": "needs_person", "detail": "no" });
+    for route in ["PUT /v1/budgets", "PUT /v1/ceilings/zone", "POST /v1/webhooks", "POST /v1/webhooks/whk_1/rotate"] {
+        world.orchestrator.answer(route, 403, &refusal);
+    }
+    let cases: [(&[&str], &str, &str); 4] = [
+        (
+            &["budget", "set", "300", "--project", "shop", "--threshold", "66.5,100", "--action", "freeze"],
+            "PUT /v1/budgets",
+            "/limits?form=budget&amount=300.00&scope=project&subject=shop&period=month&currency=USD&action=freeze&act_at=100&thresholds=66.5%2C+100#budgets",
+        ),
+        (&["billing", "update", "--zone", "Europe/Berlin"], "PUT /v1/ceilings/zone", "/limits#ceilings"),
+        (&["webhook", "add", "https://example.com/x"], "POST /v1/webhooks", "/webhooks?url=https%3A%2F%2Fexample.com%2Fx"),
+        (&["webhook", "rotate", "whk_1"], "POST /v1/webhooks/whk_1/rotate", "/webhooks#whk_1"),
+    ];
+    for (words, route, page) in cases {
+        let ran = world.run(&[words, &["--json"]].concat());
+        let error = &ran.envelope()["error"];
+        assert_eq!((ran.code, error["code"].as_str()), (8, Some("BROWSER_AUTH_REQUIRED")), "{words:?}");
+        assert!(error["details"]["url"].as_str().unwrap().ends_with(page), "{words:?}: {error}");
+        assert_eq!(world.orchestrator.requests(route).len(), 1, "{words:?} is not recorded");
+    }
 }
 
 #[test]

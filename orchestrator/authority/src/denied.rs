@@ -65,7 +65,7 @@ impl PublicError for Denied {
             Self::StepUpRequired { .. } => "confirm it on the page `/step-up`; in a terminal, sign in again".to_owned(),
             Self::NotGranted { .. } => "run `purser login` again to ask your person for a wider grant".to_owned(),
             Self::GrantEnded => "run `purser login` to ask your person for a new grant".to_owned(),
-            Self::Frozen => "a person froze this agent and can thaw it on the agents page".to_owned(),
+            Self::Frozen => "a person, or a budget that is spent, froze this agent; a person can thaw it on the agents page".to_owned(),
             Self::NotFound => "check the spelling; what belongs to another organisation is not shown".to_owned(),
         })
     }

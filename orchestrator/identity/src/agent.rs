@@ -4,7 +4,7 @@ mod freeze;
 mod list;
 mod thaw;
 
-pub use freeze::{FreezeError, Frozen, agent_freeze};
+pub use freeze::{FreezeError, Frozen, agent_freeze, frozen_for};
 pub use list::{AgentGrants, agents_list};
 pub use thaw::{ThawError, Thawed, agent_thaw};
 
@@ -14,7 +14,7 @@ use std::str::FromStr;
 use purser_authority::{Action, Caller, Denied, Facts, Permit, authorise};
 use purser_crypto::jose::Jwk;
 use purser_db::{DbError, Row, Tx, params};
-use purser_values::id::{AgentId, OrganisationId, PersonId};
+use purser_values::id::{AgentId, AlertId, OrganisationId, PersonId};
 use purser_values::limits::AGENT_NAME_CHARS;
 use purser_values::{Env, Timestamp};
 use serde::Serialize;
@@ -67,6 +67,8 @@ pub enum Standing {
         at: Timestamp,
         by: PersonId,
         dark: bool,
+        /// Where a budget did it: what it told.
+        alert: Option<AlertId>,
     },
 }
 
@@ -150,7 +152,7 @@ pub(crate) fn let_in(tx: &mut Tx<'_>, env: &Env, parent: &Grant, name: &AgentNam
 pub(crate) fn read(row: &Row) -> Result<Agent, DbError> {
     let standing = match (row.get::<Option<Timestamp>>("frozen_at")?, row.parse_opt::<PersonId>("frozen_by")?) {
         (None, None) => Standing::Active,
-        (Some(at), Some(by)) => Standing::Frozen { at, by, dark: row.get("dark")? },
+        (Some(at), Some(by)) => Standing::Frozen { at, by, dark: row.get("dark")?, alert: row.parse_opt("frozen_for")? },
         _ => return Err(DbError::Corrupt("an agent is half frozen".to_owned())),
     };
     Ok(Agent {

@@ -5,6 +5,7 @@ mod clients;
 mod company_logout;
 mod delegation;
 mod device;
+mod freeze;
 mod keys;
 mod open_price;
 mod organisation;
@@ -41,6 +42,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         company_logout::COMPANY_LOGOUT,
         terminals::TERMINALS,
         open_price::OPEN_PRICE,
+        freeze::FROZEN_FOR,
     ],
 };
 

@@ -113,10 +113,17 @@ fn recipients(tx: &mut Tx<'_>, alert: &Alert) -> Result<Vec<purser_values::name:
 
 /// A budget that freezes is spent: the agent stops as if a person had stopped it.
 async fn freeze(app: App, job: Job) -> Result<(), JobFailure> {
-    let agent: AgentId = id(&job, "agent")?;
+    let (agent, alert): (AgentId, AlertId) = (id(&job, "agent")?, id(&job, "alert")?);
     let env = app.core.env.clone();
     let attempt = Attempt::new("agent_freeze", &Caller::System, agent.as_str());
-    let frozen = perform(&app.core, attempt, move |tx| agent_freeze(tx, &env, &Caller::System, &agent, false)).await;
+    let frozen = perform(&app.core, attempt, move |tx| -> Result<_, FreezeError> {
+        let done = agent_freeze(tx, &env, &Caller::System, &agent, false)?;
+        if !done.value.already {
+            agent::frozen_for(tx, &agent, &alert)?;
+        }
+        Ok(done)
+    })
+    .await;
     match frozen {
         // An agent that is gone has nothing left to stop.
         Ok(_) | Err(FreezeError::Denied(_)) => Ok(()),

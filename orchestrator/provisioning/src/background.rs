@@ -113,8 +113,8 @@ const CHARGE_LATE_S: i64 = 60;
 /// Days that answers to idempotency keys and finished jobs are kept.
 const KEEP_S: i64 = 30 * 86_400;
 
-/// What time alone makes due: run-out codes and proofs, holds nobody charged, renewals, charges and refunds without an outcome, refunds
-/// that did not come, signing keys that begin or leave.
+/// What time alone makes due: run-out codes and proofs, holds nobody charged, renewals, budgets that will not last, charges and refunds
+/// without an outcome, refunds that did not come, signing keys that begin or leave.
 /// Runs for ever; spawn it.
 pub async fn housekeeping(app: App) {
     for round in 0_u64.. {
@@ -169,7 +169,8 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
     batches(app, "grant_end", agent_control::grant_end).await?;
     batches(app, "hold_expire", purser_spend::hold::expire).await?;
     batches(app, "refund_dispute", due::overdue).await?;
-    batches(app, "renewal_reserve", purser_spend::renewal::reserve).await
+    batches(app, "renewal_reserve", purser_spend::renewal::reserve).await?;
+    batches(app, "budget_look", purser_spend::budget::look_ahead).await
 }
 
 /// Recomputes the ledger from its rows. What does not add up is logged, recorded and counted, and stops new holds in its currency until

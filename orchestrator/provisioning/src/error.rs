@@ -6,6 +6,7 @@ use purser_identity::CallerError;
 use purser_identity::approval::ApprovalError;
 use purser_spend::credit::CreditError;
 use purser_values::error::{Kind, PublicError};
+use purser_values::id::{AlertId, BudgetId};
 use purser_values::name::{DomainName, EnvironmentName, ProjectName, ProviderName, ResourceName, ServiceRef};
 
 #[derive(Debug, thiserror::Error)]
@@ -34,7 +35,10 @@ pub enum OpError {
     IrreversibleNotGranted(ServiceRef),
     #[error("the terms of `{0}` have changed since they were accepted")]
     TermsChanged(ProviderName),
-    #[error("{0}, so each purchase that it covers waits for a person's yes")]
+    /// A budget froze the agent, and told that by this alert.
+    #[error("the agent is frozen: {said}")]
+    FrozenByBudget { said: String, budget: BudgetId, alert: AlertId },
+    #[error("{0}, so the purchase waits for a person's yes")]
     BudgetSpent(String),
     #[error("there is a resource `{name}` in `{environment}` already")]
     NameTaken { name: ResourceName, environment: EnvironmentName },
@@ -81,6 +85,7 @@ impl PublicError for OpError {
             Self::PlanRequired { .. } => "plan_required",
             Self::IrreversibleNotGranted(_) => "irreversible_not_granted",
             Self::TermsChanged(_) => "terms_changed",
+            Self::FrozenByBudget { .. } => "agent_frozen",
             Self::BudgetSpent(_) => "budget_approval_required",
             Self::NameTaken { .. } => "resource_name_taken",
             Self::ResourceUnknown(_) => "resource_not_found",
@@ -116,7 +121,7 @@ impl PublicError for OpError {
             | Self::TermsChanged(_)
             | Self::BudgetSpent(_)
             | Self::ExportNotGranted => Kind::NeedsPerson,
-            Self::ScriptTaken(_) | Self::DomainNotOwn(_) => Kind::Forbidden,
+            Self::ScriptTaken(_) | Self::DomainNotOwn(_) | Self::FrozenByBudget { .. } => Kind::Forbidden,
             Self::PlanRequired { .. }
             | Self::NameTaken { .. }
             | Self::WrongState(..)
@@ -145,6 +150,7 @@ impl PublicError for OpError {
                     .to_owned()
             }
             Self::TermsChanged(_) => "ask your person to read and accept the new text on the terms page".to_owned(),
+            Self::FrozenByBudget { .. } => "a budget froze this agent; a person can thaw it on the agents page".to_owned(),
             Self::BudgetSpent(_) => "ask your person: run `purser approval ask` for this one purchase".to_owned(),
             Self::NameTaken { .. } => "choose another name with `--name`".to_owned(),
             Self::ResourceUnknown(_) => "run `purser status` for what there is".to_owned(),
@@ -160,6 +166,13 @@ impl PublicError for OpError {
             Self::Store(e) if e.is_transient() => "repeat the request with the same `Idempotency-Key`".to_owned(),
             Self::Invalid(_) | Self::Vault(_) | Self::Store(_) => return None,
         })
+    }
+
+    fn details(&self) -> Option<serde_json::Value> {
+        match self {
+            Self::FrozenByBudget { budget, alert, .. } => Some(serde_json::json!({ "budget": budget, "alert": alert })),
+            _ => None,
+        }
     }
 }
 

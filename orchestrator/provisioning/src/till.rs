@@ -25,8 +25,16 @@ pub(crate) struct Till(Arc<OnceLock<Gather<Order, Answer>>>);
 
 /// The hold, and what its completion answered.
 type Answer = Result<(HoldId, String), PayError>;
-type Prepare = dyn Fn(&mut Tx<'_>) -> Result<(Permit<ResourceAdd>, Purchase), PayError> + Send + Sync;
+type Prepare = dyn Fn(&mut Tx<'_>) -> Result<Prepared, PayError> + Send + Sync;
 type Complete = dyn Fn(&mut Tx<'_>, &Hold) -> Result<Done<String>, PayError> + Send + Sync;
+
+/// What is bought, and by which right.
+pub(crate) struct Prepared {
+    pub permit: Permit<ResourceAdd>,
+    pub purchase: Purchase,
+    /// Whether what is bought beside it in the same write matters to it: it was prepared without knowing of that.
+    pub alone: bool,
+}
 
 /// One purchase that wants its money set aside. Its parts are closures, because they run in the write and perhaps more than once.
 pub(crate) struct Order {
@@ -62,11 +70,17 @@ fn run(tx: &mut Tx<'_>, env: &Env, orders: &[Order]) -> Result<Vec<Answer>, DbEr
     for order in orders {
         prepared.push(own(tx.savepoint(|tx| (order.prepare)(tx)))?);
     }
-    let asks: Vec<hold::Ask<'_>> = prepared.iter().flatten().map(|(permit, purchase)| (permit, purchase)).collect();
+    let together = prepared.iter().flatten().filter(|prepared| !prepared.alone);
+    let asks: Vec<hold::Ask<'_>> = together.map(|prepared| (&prepared.permit, &prepared.purchase)).collect();
     let mut held = hold::place_all(tx, env, &asks)?.into_iter();
     let (mut events, mut follow, mut answers) = (Vec::new(), Vec::new(), Vec::with_capacity(orders.len()));
     for (order, prepared) in orders.iter().zip(prepared) {
         let held = match prepared {
+            // Prepared anew, when those before it have set aside what they may.
+            Ok(Prepared { alone: true, .. }) => {
+                answers.push(alone(tx, env, order)?);
+                continue;
+            }
             Ok(_) => held.next().unwrap_or(Err(DbError::NoRow.into())).map_err(PayError::from),
             Err(e) => Err(e),
         };
@@ -93,7 +107,7 @@ fn run(tx: &mut Tx<'_>, env: &Env, orders: &[Order]) -> Result<Vec<Answer>, DbEr
 /// One order, all of which is undone when a part of it is refused.
 fn alone(tx: &mut Tx<'_>, env: &Env, order: &Order) -> Result<Answer, DbError> {
     let outcome = tx.savepoint(|tx| -> Result<Done<(HoldId, String)>, PayError> {
-        let (permit, purchase) = (order.prepare)(tx)?;
+        let Prepared { permit, purchase, .. } = (order.prepare)(tx)?;
         let mut done = hold::place(tx, env, &permit, &purchase)?;
         let completed = (order.complete)(tx, &done.value)?;
         let said = done.absorb(completed);

@@ -60,7 +60,7 @@ fn refund_row(statement: &Statement, refund: &Refund, name: impl Fn(&AgentId) ->
         text(name(&refund.agent)),
         nothing(),
         text(refund.provider.to_string()),
-        text(statement.refund_projects.get(&refund.id).map(ToString::to_string).unwrap_or_default()),
+        text(statement.projects.get(&refund.charge).map(ToString::to_string).unwrap_or_default()),
         nothing(),
         text(refund.reason.clone()),
         text(refund.amount.currency().to_string()),
@@ -80,7 +80,8 @@ fn refund_row(statement: &Statement, refund: &Refund, name: impl Fn(&AgentId) ->
 fn cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠']);
     let safe = if formula { format!("'{text}") } else { text.to_owned() };
-    if safe.contains([',', '"', '\r', '\n']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
+    // Where a comma is part of numbers, spreadsheets take semicolons or tabs for what divides cells.
+    if safe.contains([',', ';', '\t', '"', '\r', '\n']) { format!("\"{}\"", safe.replace('"', "\"\"")) } else { safe }
 }
 
 #[cfg(test)]
@@ -92,7 +93,9 @@ mod tests {
         assert_eq!(cell("plain"), "plain");
         assert_eq!(cell("a,\"b\"\n"), "\"a,\"\"b\"\"\n\"");
         assert_eq!(cell("=HYPERLINK(\"x\")"), "\"'=HYPERLINK(\"\"x\"\")\"");
-        for formula in ["@sum", "+1", "-1", "\tx", "＝1+1"] {
+        assert_eq!(cell("x;=1+1"), "\"x;=1+1\"");
+        assert_eq!(cell("\tx"), "\"'\tx\"");
+        for formula in ["@sum", "+1", "-1", "＝1+1"] {
             assert_eq!(cell(formula), format!("'{formula}"));
         }
     }

@@ -64,6 +64,10 @@ impl Receiver {
     }
 }
 
+fn usd(minor: i64) -> Value {
+    json!({ "amount_minor": minor, "currency": "USD" })
+}
+
 struct Scene {
     world: World,
     ada: Browser,
@@ -458,6 +462,8 @@ async fn a_budget_that_freezes_stops_the_agent_whose_charge_it_was() {
     scene.world.run_jobs().await;
     let (status, refused) = scene.program("GET", "/v1/whoami", Value::Null).await;
     assert_eq!((status, refused["code"].as_str()), (StatusCode::FORBIDDEN, Some("agent_frozen")), "{refused}");
+    assert!(refused["details"]["budget"].as_str().unwrap().starts_with("bdg_"), "{refused}");
+    assert!(refused.to_string().contains("100 % of the budget for the project shop is spent"), "{refused}");
     let page = scene.ada.get("/limits").await;
     assert!(page.body.contains("freezes the agent") && page.body.contains(", now"), "{}", page.body);
     let page = scene.ada.get("/alerts").await;
@@ -466,6 +472,30 @@ async fn a_budget_that_freezes_stops_the_agent_whose_charge_it_was() {
         "{}",
         page.body
     );
+}
+
+#[tokio::test]
+async fn a_budget_that_freezes_and_is_spent_when_it_is_set_stops_the_agent_at_once() {
+    let scene = Scene::new().await;
+    scene.buys(9_99).await;
+    scene.world.run_jobs().await;
+    scene.budget(json!({ "scope": "project", "subject": "shop", "amount_minor": 9_00, "action": "freeze" })).await;
+    scene.world.run_jobs().await;
+    let (status, refused) = scene.program("GET", "/v1/whoami", Value::Null).await;
+    assert_eq!((status, refused["code"].as_str()), (StatusCode::FORBIDDEN, Some("agent_frozen")), "{refused}");
+}
+
+#[tokio::test]
+async fn what_an_agent_asks_for_is_filled_in_on_the_pages_and_not_done() {
+    let mut scene = Scene::new().await;
+    let page = scene.ada.get("/limits?form=budget&scope=project&subject=shop&amount=12.50&period=week&action=freeze&act_at=90&thresholds=30,60").await;
+    for part in ["value=\"12.50\"", "value=\"30,60\"", "value=\"90\"", "<option value=\"freeze\" selected>", "<option value=\"week\" selected>"] {
+        assert!(page.body.contains(part), "{part}: {}", page.body);
+    }
+    assert_eq!(page.body.matches("Somebody asked you to set this").count(), 1);
+    let page = scene.ada.get("/webhooks?url=https%3A%2F%2Fexample.com%2F%22%3Ehook").await;
+    assert!(page.body.contains("Somebody asked you to add this") && !page.body.contains("\">hook"), "{}", page.body);
+    assert!(scene.ada.get("/webhooks").await.body.contains("There is no address yet"));
 }
 
 #[tokio::test]
@@ -497,7 +527,13 @@ async fn a_month_is_added_up_and_exported_without_formulas() {
     let (_, whole) = scene.person("GET", "/v1/statement?month=2026-11&project=shop", Value::Null).await;
     assert_eq!(whole["charges"].as_array().unwrap().len(), 2);
     let (_, none) = scene.person("GET", "/v1/statement?month=2026-11&project=blog", Value::Null).await;
-    assert_eq!(none["charges"], json!([]));
+    for part in ["charges", "refunds", "positions", "owed", "chargebacks", "waiting", "totals"] {
+        assert_eq!(none[part], json!([]), "{part} of another project");
+    }
+    assert_eq!(whole["totals"], json!([{ "charged": usd(7_50), "refunded": usd(0), "paid": usd(7_50) }]));
+    let (_, tokyo) = scene.person("GET", "/v1/spend/report?by=day&zone=Asia/Tokyo", Value::Null).await;
+    assert_eq!((&tokyo["zone"], &tokyo["since"]), (&json!("Asia/Tokyo"), &json!("2026-10-31T15:00:00Z")), "{tokyo}");
+    assert_eq!(scene.person("GET", "/v1/spend/report?by=day&zone=Mars/Olympus", Value::Null).await.0, StatusCode::BAD_REQUEST);
     let page = scene.ada.get("/spend").await;
     assert!(
         page.body.contains("<svg class=\"days\"")

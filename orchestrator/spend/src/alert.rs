@@ -75,7 +75,7 @@ pub(crate) fn of_cap(tx: &mut Tx<'_>, env: &Env, book: &Book) -> Result<Done<()>
     let mut done = Done::quiet(());
     let captured = pot::position(tx, book)?.captured;
     for threshold in ALERT_THRESHOLDS {
-        if captured == 0 || !is_reached(captured, threshold, book.cap) || !first_time(tx, env, book, threshold)? {
+        if captured == 0 || !threshold.is_reached(captured, book.cap) || !first_time(tx, env, book, threshold.basis_points() / 100)? {
             continue;
         }
         let cause = Cause::CapThreshold {
@@ -89,11 +89,6 @@ pub(crate) fn of_cap(tx: &mut Tx<'_>, env: &Env, book: &Book) -> Result<Done<()>
         done.absorb(raise(tx, env, &book.spender.organisation, Some(&book.spender.agent), &key, &cause)?);
     }
     Ok(done)
-}
-
-/// Whole numbers only: part / whole >= percent / 100, without dividing.
-pub(crate) fn is_reached(part: i64, percent: i64, whole: Money) -> bool {
-    i128::from(part) * 100 >= i128::from(percent) * i128::from(whole.minor())
 }
 
 fn first_time(tx: &mut Tx<'_>, env: &Env, book: &Book, threshold: i64) -> Result<bool, DbError> {

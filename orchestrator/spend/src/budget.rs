@@ -26,9 +26,11 @@ use serde::{Deserialize, Serialize};
 use crate::calendar::{Period, Span};
 use crate::ceiling::{self, CeilingError, Facts, Scope};
 use crate::limits;
+use crate::percent::Percent;
 
 pub use forecast::{Pace, forecast};
-pub use gate::{Spent, gate};
+pub use gate::{Spent, gate, is_watched};
+pub use watch::look_ahead;
 pub use read::{BudgetView, all};
 pub use set::{BudgetSet, remove, set};
 
@@ -56,10 +58,10 @@ pub struct Budget {
     pub period: Period,
     pub amount: Money,
     /// In percent, rising.
-    pub thresholds: Vec<i64>,
+    pub thresholds: Vec<Percent>,
     pub action: Action,
     /// In percent: where the action begins.
-    pub act_at: i64,
+    pub act_at: Percent,
     /// Whether charges that it covers are looked at one by one for what is unusual.
     pub unusual: bool,
     #[serde(skip)]
@@ -78,7 +80,7 @@ pub enum BudgetError {
     Amount(Money),
     #[error("a budget counts over a day, a week, a month or for ever, and not over each purchase")]
     Period,
-    #[error("a budget has 1 to {most} thresholds between 1 and {max} %", most = limits::BUDGET_THRESHOLDS, max = limits::BUDGET_PERCENT_MAX)]
+    #[error("a budget has 1 to {most} thresholds above 0 and up to {max} %", most = limits::BUDGET_THRESHOLDS, max = limits::BUDGET_PERCENT_MAX)]
     Thresholds,
     #[error("there are {most} budgets already", most = limits::BUDGETS)]
     TooMany,
@@ -119,7 +121,7 @@ impl PublicError for BudgetError {
             Self::Ceiling(e) => return e.hint(),
             Self::Amount(m) => format!("give an amount such as `{}`", purser_values::limits::amount_example(m.currency())),
             Self::Period => "choose `day`, `week`, `month` or `lifetime`; a ceiling can stand over each purchase".to_owned(),
-            Self::Thresholds => "give whole numbers such as `50,80,100`".to_owned(),
+            Self::Thresholds => "give numbers such as `50,66.5,100`, with at most two decimals".to_owned(),
             Self::TooMany => "remove a budget that nobody needs any more".to_owned(),
             Self::Unknown => "run `purser budget list` for those there are".to_owned(),
             Self::Store(e) => return e.hint(),
@@ -183,7 +185,7 @@ impl Budget {
             amount: Money::from_minor(row.get("amount")?, row.parse("currency")?),
             thresholds: row.json("thresholds")?,
             action: row.parse("action")?,
-            act_at: row.get("act_at")?,
+            act_at: Percent::from_basis_points(row.get("act_at")?),
             unusual: row.get::<i64>("unusual")? != 0,
             set_by: row.get("set_by")?,
             set_at: row.get("set_at")?,

@@ -10,7 +10,7 @@ use jiff::ToSpan as _;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use purser_db::DbError;
-use purser_values::Timestamp;
+use purser_values::{Month, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// How long a ceiling counts before it begins anew.
@@ -95,7 +95,45 @@ impl Period {
     }
 }
 
+/// The month that the moment belongs to in the zone.
+///
+/// # Errors
+/// When the moment is out of the calendar.
+pub fn month_of(at: Timestamp, zone: &Zone) -> Result<Month, DbError> {
+    let name = Period::Month.span(at, zone)?.map(|span| span.name).unwrap_or_default();
+    name.parse().map_err(|_| DbError::Other(format!("`{name}` is no month")))
+}
+
+/// The day that the moment belongs to in the zone, such as `2026-11-23`.
+///
+/// # Errors
+/// When the moment is out of the calendar.
+pub fn day_of(at: Timestamp, zone: &Zone) -> Result<String, DbError> {
+    Ok(Period::Day.span(at, zone)?.map(|span| span.name).unwrap_or_default())
+}
+
 impl Zone {
+    /// The first moment of the month here, and the first after it.
+    ///
+    /// # Errors
+    /// When the month is out of the calendar.
+    pub fn month(&self, month: Month) -> Result<(Timestamp, Timestamp), DbError> {
+        let first: Date = format!("{month}-01").parse().map_err(beyond)?;
+        Ok((self.begin(first)?, self.begin(first.checked_add(1.month()).map_err(beyond)?)?))
+    }
+
+    /// The same of a day such as `2026-11-23`; nothing for a text that is none.
+    #[must_use]
+    pub fn day(&self, text: &str) -> Option<(Timestamp, Timestamp)> {
+        let day: Date = Some(text).filter(|text| text.len() == 10)?.parse().ok()?;
+        Some((self.begin(day).ok()?, self.begin(day.checked_add(1.day()).ok()?).ok()?))
+    }
+
+    fn begin(&self, day: Date) -> Result<Timestamp, DbError> {
+        let begin = day.to_zoned(self.zone.clone()).map_err(beyond)?;
+        Ok(Timestamp::from_micros(begin.timestamp().as_microsecond()))
+    }
+
     #[must_use]
     pub fn utc() -> Self {
         Self { name: "UTC".to_owned(), zone: TimeZone::UTC }

@@ -32,6 +32,7 @@ pub mod hold;
 mod ledger;
 pub mod limits;
 pub mod method;
+pub mod percent;
 mod pot;
 pub mod quote;
 pub mod rail;
@@ -51,6 +52,7 @@ mod under;
 pub mod usage;
 pub mod verify;
 
+pub use percent::Percent;
 pub use share::Share;
 pub use spender::Spender;
 pub use store::MIGRATIONS;

@@ -1,5 +1,7 @@
 //! Every limit of this room, by name.
 
+use crate::percent::Percent;
+
 /// Life of a hold that nobody charges, in seconds.
 pub const HOLD_LIFE_S: i64 = 3600;
 /// Life of a payment token whose quote comes again every month or year, in seconds. Without a hold it is worth nothing.
@@ -9,15 +11,17 @@ pub const CATEGORY_CHARS: usize = 64;
 /// Most lines of a quote.
 pub const QUOTE_LINES: usize = 32;
 /// Shares of a cap, in percent, at which an alert is raised; those of a budget unless others are chosen.
-pub const ALERT_THRESHOLDS: [i64; 3] = [50, 80, 100];
+pub const ALERT_THRESHOLDS: [Percent; 3] = [Percent::whole(50), Percent::whole(80), Percent::whole(100)];
 /// Most refunds that are shown as owed.
 pub const OWED: i64 = 10_000;
 /// Highest share of a budget, in percent, at which an alert can be wanted.
-pub const BUDGET_PERCENT_MAX: i64 = 1_000;
+pub const BUDGET_PERCENT_MAX: Percent = Percent::whole(1_000);
 /// Most thresholds of one budget.
 pub const BUDGET_THRESHOLDS: usize = 10;
 /// Most budgets of one organisation: each capture looks at all of them.
 pub const BUDGETS: i64 = 200;
+/// How often a budget's forecast is looked at when nothing is charged, in seconds.
+pub const BUDGET_LOOK_S: i64 = 3600;
 /// How far back a subscription was charged for the last time to be expected again, in seconds: a year and some.
 pub const BUDGET_RECURRING_S: i64 = 400 * 86_400;
 /// The pace of a budget's period is not told before this part of it is over, and what was spent once is never taken to have needed

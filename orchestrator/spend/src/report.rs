@@ -1,7 +1,7 @@
 //! What was paid in a span of time, added up by one thing: project, agent, provider, category, resource or day.
 //!
-//! A charge counts when it was begun, with all that has come back of it since, in its own currency. It counts under one name only,
-//! so the rows of a currency add up to what was paid: a purchase of several categories counts under all their names joined.
+//! A charge counts when it was begun and a refund when it was given, in their own currency, as in statements. Each counts under one name
+//! only, so the rows of a currency add up to what was paid: a purchase of several categories counts under all their names joined.
 
 use std::str::FromStr;
 
@@ -12,6 +12,7 @@ use purser_values::id::{AgentId, OrganisationId};
 use purser_values::{Currency, Money, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::calendar::{self, Zone};
 use crate::spender;
 use crate::statement::StatementError;
 
@@ -24,7 +25,7 @@ pub enum By {
     Provider,
     Category,
     Resource,
-    /// Calendar days of UTC.
+    /// Calendar days of the zone.
     Day,
 }
 
@@ -35,7 +36,7 @@ pub struct ReportRow {
     pub charges: i64,
     pub charged: Money,
     pub refunded: Money,
-    /// What stays paid.
+    /// What was paid, less what came back in that time: below zero when more came back.
     pub paid: Money,
 }
 
@@ -57,20 +58,25 @@ impl By {
     const fn sql(self) -> &'static str {
         macro_rules! sums {
             ($key:literal) => {
+                sums!($key, $key)
+            };
+            ($of_charge:literal, $of_refund:literal) => {
                 concat!(
-                    "select ",
-                    $key,
-                    " as key, c.currency as currency, count(*) as charges, cast(sum(c.amount) as bigint) as charged,
-                         cast(coalesce(sum((select sum(r.amount) from spend_refund r where r.charge = c.id and r.state = 'succeeded')), 0)
-                             as bigint) as refunded
+                    "select key, currency, cast(sum(number) as bigint) as charges, cast(sum(charged) as bigint) as charged,
+                         cast(sum(refunded) as bigint) as refunded from (
+                     select ",
+                    $of_charge,
+                    " as key, c.currency as currency, 1 as number, c.amount as charged, 0 as refunded
                      from spend_charge c join spend_hold h on h.id = c.hold
                      where c.organisation = $1 and c.state = 'succeeded' and c.begun_at >= $2 and c.begun_at < $3
                          and (h.agent = $4 or $4 = '')
-                     group by ",
-                    $key,
-                    ", c.currency order by ",
-                    $key,
-                    ", c.currency"
+                     union all select ",
+                    $of_refund,
+                    ", r.currency, 0, 0, r.amount
+                     from spend_refund r join spend_charge c on c.id = r.charge join spend_hold h on h.id = c.hold
+                     where r.organisation = $1 and r.state = 'succeeded' and r.begun_at >= $2 and r.begun_at < $3
+                         and (h.agent = $4 or $4 = '')) as moved
+                     group by key, currency order by key, currency"
                 )
             };
         }
@@ -80,7 +86,8 @@ impl By {
             Self::Provider => sums!("h.provider"),
             Self::Category => sums!("h.categories"),
             Self::Resource => sums!("h.resource"),
-            Self::Day => sums!("c.begun_at / 86400000000"),
+            // Quarters of an hour: no zone's day begins within one.
+            Self::Day => sums!("c.begun_at / 900000000", "r.begun_at / 900000000"),
         }
     }
 }
@@ -92,7 +99,8 @@ impl FromStr for By {
     }
 }
 
-/// The organisation's sums from `since` until before `until`; an agent's own only. The work grows with the charges of that time.
+/// The organisation's sums from `since` until before `until`; an agent's own only. Days are those of the zone. The work grows with
+/// the charges of that time.
 ///
 /// # Errors
 /// When the organisation is not the caller's, or the store fails.
@@ -102,16 +110,39 @@ pub fn report(
     organisation: &OrganisationId,
     by: By,
     (since, until): (Timestamp, Timestamp),
+    zone: &Zone,
 ) -> Result<Vec<ReportRow>, StatementError> {
     spender::same_organisation(permit.caller(), organisation)?;
     let only = permit.caller().agent().map_or("", AgentId::as_str);
-    let rows = tx.query(by.sql(), params![organisation, since, until, only])?;
-    Ok(rows.iter().map(|row| read(row, by)).collect::<Result<_, DbError>>()?)
+    let mut rows: Vec<ReportRow> = Vec::new();
+    for row in tx.query(by.sql(), params![organisation, since, until, only])? {
+        let row = read(&row, by, zone)?;
+        match rows.iter_mut().rev().find(|known| known.key == row.key && known.paid.currency() == row.paid.currency()) {
+            Some(known) => known.add(&row)?,
+            None => rows.push(row),
+        }
+    }
+    Ok(rows)
 }
 
-fn read(row: &Row, by: By) -> Result<ReportRow, DbError> {
+impl ReportRow {
+    /// Adds another row of the same currency.
+    ///
+    /// # Errors
+    /// When a sum is out of range.
+    pub fn add(&mut self, other: &Self) -> Result<(), DbError> {
+        let add = |a: Money, b: Money| a.checked_add(b).map_err(|e| DbError::Other(e.to_string()));
+        self.charges = self.charges.saturating_add(other.charges);
+        self.charged = add(self.charged, other.charged)?;
+        self.refunded = add(self.refunded, other.refunded)?;
+        self.paid = add(self.paid, other.paid)?;
+        Ok(())
+    }
+}
+
+fn read(row: &Row, by: By, zone: &Zone) -> Result<ReportRow, DbError> {
     let key = match by {
-        By::Day => day(row.get("key")?),
+        By::Day => calendar::day_of(Timestamp::from_secs(row.get::<i64>("key")?.saturating_mul(900)), zone)?,
         By::Category => joined(&row.json::<Vec<String>>("key")?),
         By::Project | By::Agent | By::Provider | By::Resource => row.get("key")?,
     };
@@ -120,10 +151,6 @@ fn read(row: &Row, by: By) -> Result<ReportRow, DbError> {
     let money = |minor| Money::from_minor(minor, currency);
     let paid = charged.checked_sub(refunded).ok_or_else(|| DbError::Other("a sum is out of range".to_owned()))?;
     Ok(ReportRow { key, charges: row.get("charges")?, charged: money(charged), refunded: money(refunded), paid: money(paid) })
-}
-
-fn day(number: i64) -> String {
-    Timestamp::from_secs(number.saturating_mul(86_400)).to_string().chars().take(10).collect()
 }
 
 fn joined(categories: &[String]) -> String {

@@ -244,5 +244,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         marks::MARKS,
         rates::RATES,
         credits::CREDITS,
+        budgets::BUDGETS_LOOKED_AT,
     ],
 };

@@ -7,6 +7,7 @@ use purser_authority::action::{BudgetSet as Plan, SpendRead};
 use purser_authority::{Denied, Facts, Role, authorise};
 use purser_db::testing::each_engine;
 use purser_spend::alert::{self, Alert, Cause};
+use purser_spend::Percent;
 use purser_spend::budget::{self, Action, Budget, BudgetError, BudgetSet, BudgetView};
 use purser_spend::calendar::Period;
 use purser_spend::ceiling::Scope;
@@ -24,9 +25,9 @@ impl World {
             subject: subject.to_owned(),
             period: Period::Month,
             amount: usd(minor),
-            thresholds: vec![50, 80, 100],
+            thresholds: [50, 80, 100].map(Percent::whole).to_vec(),
             action: Action::Notify,
-            act_at: 100,
+            act_at: Percent::whole(100),
             unusual: false,
         }
     }
@@ -51,7 +52,7 @@ impl World {
     /// The thresholds of budgets that were told, the lowest first: the clock stands still.
     async fn told(&self) -> Vec<i64> {
         let percent =
-            |alert: Alert| if let Cause::BudgetThreshold { threshold_percent, .. } = alert.cause { Some(threshold_percent) } else { None };
+            |alert: Alert| if let Cause::BudgetThreshold { threshold_percent, .. } = alert.cause { Some(threshold_percent.basis_points() / 100) } else { None };
         let mut told: Vec<i64> = self.alerts().await.into_iter().filter_map(percent).collect();
         told.sort_unstable();
         told
@@ -65,6 +66,17 @@ impl World {
         let world = self.clone();
         let read = self.db.read(move |tx| budget::all(tx, &world.env, &world.person_permit(Role::Auditor), &world.spender.organisation));
         read.await.unwrap()
+    }
+
+    /// What a purchase by the agent of so much in its project waits for.
+    async fn gate(&self, minor: i64) -> Option<budget::Spent> {
+        let (env, purchase) = (self.env.clone(), self.one("gate", minor));
+        self.db.read(move |tx| budget::gate(tx, &env, &purchase)).await.unwrap()
+    }
+
+    async fn look_ahead(&self) -> usize {
+        let env = self.env.clone();
+        self.db.write(move |tx| budget::look_ahead(tx, &env)).await.unwrap().value
     }
 
     async fn buys(&self, key: &str, minor: i64) {
@@ -205,9 +217,9 @@ async fn what_is_no_budget_is_refused_by_its_code() {
             (BudgetSet { amount: usd(i64::MAX), ..good.clone() }, "budget_amount"),
             (BudgetSet { period: Period::Transaction, ..good.clone() }, "budget_period"),
             (BudgetSet { thresholds: vec![], ..good.clone() }, "budget_thresholds"),
-            (BudgetSet { thresholds: vec![0], ..good.clone() }, "budget_thresholds"),
-            (BudgetSet { thresholds: (1..=11).collect(), ..good.clone() }, "budget_thresholds"),
-            (BudgetSet { act_at: 1_001, ..good.clone() }, "budget_thresholds"),
+            (BudgetSet { thresholds: vec![Percent::whole(0)], ..good.clone() }, "budget_thresholds"),
+            (BudgetSet { thresholds: (1..=11).map(Percent::whole).collect(), ..good.clone() }, "budget_thresholds"),
+            (BudgetSet { act_at: Percent::from_basis_points(1_000_01), ..good.clone() }, "budget_thresholds"),
             (BudgetSet { scope: Scope::Project, subject: "no such name!".to_owned(), ..good.clone() }, "ceiling_subject"),
         ];
         for (plan, code) in cases {
@@ -225,17 +237,15 @@ async fn what_is_no_budget_is_refused_by_its_code() {
 async fn a_spent_budget_stops_new_purchases_it_covers_and_loosening_it_wants_the_person() {
     each_engine(TABLES, |db| async move {
         let world = World::new(db, 1_000_00).await;
-        let plan = BudgetSet { action: Action::RequireApproval, act_at: 80, ..world.plan(Scope::Project, "shop", 10_00) };
+        let plan = BudgetSet { action: Action::RequireApproval, act_at: Percent::whole(80), ..world.plan(Scope::Project, "shop", 10_00) };
         world.budget(plan.clone()).await.unwrap();
-        let gate = || {
-            let (env, purchase) = (world.env.clone(), world.one("g", 1_00));
-            world.db.read(move |tx| budget::gate(tx, &env, &purchase))
-        };
         world.buys("a", 7_99).await;
-        assert!(gate().await.unwrap().is_none());
+        assert!(world.gate(1).await.is_none());
+        let spent = world.gate(2).await.expect("it would pass the budget");
+        assert_eq!((spent.spent, spent.passing), (usd(7_99), Some(usd(2))));
         world.buys("b", 1).await;
-        let spent = gate().await.unwrap().expect("it acts");
-        assert_eq!((spent.spent, spent.budget.act_at), (usd(8_00), 80));
+        let spent = world.gate(1).await.expect("it acts");
+        assert_eq!((spent.spent, spent.budget.act_at), (usd(8_00), Percent::whole(80)));
         world.clock.advance_secs(600);
         let stale = world.clone();
         let loosen = |plan: BudgetSet| {
@@ -257,15 +267,15 @@ async fn a_spent_budget_stops_new_purchases_it_covers_and_loosening_it_wants_the
         };
         for looser in [
             BudgetSet { amount: usd(10_01), ..plan.clone() },
-            BudgetSet { act_at: 81, ..plan.clone() },
+            BudgetSet { act_at: Percent::whole(81), ..plan.clone() },
             BudgetSet { action: Action::Notify, ..plan.clone() },
             BudgetSet { amount: Money::from_minor(10_00, Currency::EUR), ..plan.clone() },
         ] {
             assert!(matches!(loosen(looser).await, Err(BudgetError::Denied(Denied::StepUpRequired { .. }))));
         }
-        loosen(BudgetSet { amount: usd(9_00), action: Action::Freeze, act_at: 50, ..plan.clone() }).await.unwrap();
+        loosen(BudgetSet { amount: usd(9_00), action: Action::Freeze, act_at: Percent::whole(50), ..plan.clone() }).await.unwrap();
         world.budget(BudgetSet { action: Action::Notify, ..plan }).await.unwrap();
-        assert!(gate().await.unwrap().is_none());
+        assert!(world.gate(1).await.is_none());
     })
     .await;
 }
@@ -327,6 +337,120 @@ async fn a_pace_that_will_not_last_and_money_that_goes_fast_are_each_told_once()
         assert_eq!(forecasts, 1);
         world.buys("f", 50).await;
         assert_eq!(world.kinds().await.iter().filter(|kind| **kind == "budget_forecast").count(), 1);
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_others_set_aside_counts_before_a_person_is_asked() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 1_000_00).await;
+        let (agent, grant) = (world.spender.agent.to_string(), world.grant.to_string());
+        let scopes = [
+            (Scope::Organisation, ""),
+            (Scope::Project, "shop"),
+            (Scope::Environment, "shop/production"),
+            (Scope::Agent, &agent),
+            (Scope::Grant, &grant),
+            (Scope::Provider, "slipway"),
+            (Scope::Category, "hosting"),
+        ];
+        for (n, (scope, subject)) in scopes.into_iter().enumerate() {
+            let asks = BudgetSet { action: Action::RequireApproval, ..world.plan(scope, subject, 10_00) };
+            world.budget(asks.clone()).await.unwrap();
+            let (hold, _) = world.held(&format!("a{n}"), 6_00).await;
+            assert!(world.gate(4_00).await.is_none(), "{scope:?}");
+            let waits = world.gate(4_01).await.expect("it would pass the budget");
+            assert_eq!((waits.spent, waits.held, waits.passing), (usd(0), usd(6_00), Some(usd(4_01))), "{scope:?}");
+            // one that freezes lets the purchase through that reaches it, and none after that
+            world.budget(BudgetSet { action: Action::Freeze, ..asks.clone() }).await.unwrap();
+            assert!(world.gate(4_01).await.is_none(), "{scope:?}");
+            let (more, _) = world.held(&format!("b{n}"), 4_00).await;
+            let waits = world.gate(1).await.expect("it is reached");
+            assert_eq!((waits.held, waits.passing), (usd(10_00), None), "{scope:?}");
+            world.release(&hold).await;
+            world.release(&more).await;
+            assert!(world.gate(9_00).await.is_none(), "{scope:?}");
+            world.budget(BudgetSet { action: Action::Notify, ..asks }).await.unwrap();
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_budget_that_will_not_last_is_told_when_nothing_more_is_charged() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 1_000_00).await;
+        world.clock.advance_secs(8 * 86_400); // 1 December
+        world.budget(world.plan(Scope::Organisation, "", 100_00)).await.unwrap();
+        world.buys("a", 40_00).await;
+        assert_eq!(world.look_ahead().await, 1);
+        assert_eq!(world.kinds().await, Vec::<&str>::new(), "less than a tenth of the month is over");
+        world.clock.advance_secs(3 * 86_400);
+        assert_eq!((world.look_ahead().await, world.look_ahead().await), (1, 0), "once in a while");
+        assert_eq!(world.kinds().await, ["budget_forecast"]);
+        world.clock.advance_secs(86_400);
+        assert_eq!(world.look_ahead().await, 1);
+        assert_eq!(world.kinds().await, ["budget_forecast"], "it is told again");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_budget_that_freezes_and_is_spent_when_it_is_set_freezes_whose_charges_those_were() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 1_000_00).await;
+        world.buys("a", 9_00).await;
+        let set = async |plan: BudgetSet| {
+            let world = world.clone();
+            let write = world.db.write(move |tx| budget::set(tx, &world.env, &world.person_permit::<Plan>(Role::Billing), &plan));
+            let jobs = write.await.unwrap().jobs;
+            let freezes = jobs.into_iter().filter(|job| job.kind == budget::watch::FREEZE_JOB);
+            freezes.map(|job| job.payload["agent"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+        };
+        let plan = BudgetSet { action: Action::Freeze, ..world.plan(Scope::Project, "shop", 9_00) };
+        assert_eq!(set(BudgetSet { amount: usd(9_01), ..plan.clone() }).await, Vec::<String>::new());
+        assert_eq!(set(plan.clone()).await, [world.spender.agent.to_string()]);
+        assert_eq!(set(plan.clone()).await, Vec::<String>::new(), "once");
+        assert_eq!(set(BudgetSet { subject: "blog".to_owned(), ..plan }).await, Vec::<String>::new());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_charge_that_stands_out_is_told_where_there_is_no_budget() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 10_000_00).await;
+        world.buys("first", 2_00).await;
+        assert_eq!(world.kinds().await, ["first_charge"]);
+        for n in 0..5 {
+            world.clock.advance_secs(1);
+            world.buys(&format!("k{n}"), 2_00).await;
+        }
+        world.clock.advance_secs(1);
+        world.buys("dear", 10_01).await;
+        assert_eq!(world.kinds().await, ["first_charge", "unusual_charge"]);
+        world.budget(world.plan(Scope::Organisation, "", 1_000_00)).await.unwrap();
+        world.clock.advance_secs(1);
+        world.buys("dearer", 60_00).await;
+        assert_eq!(world.kinds().await.len(), 2, "whoever does not want it is not told");
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_threshold_has_decimals() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 1_000_00).await;
+        let plan = BudgetSet { thresholds: vec!["66.5".parse().unwrap()], ..world.plan(Scope::Organisation, "", 300_00) };
+        world.budget(plan).await.unwrap();
+        world.buys("a", 199_49).await;
+        assert_eq!(world.kinds().await.iter().filter(|kind| **kind == "budget_threshold").count(), 0);
+        world.buys("b", 1).await;
+        let told = world.alerts().await.into_iter().find(|alert| alert.cause.kind() == "budget_threshold").unwrap();
+        assert_eq!(told.cause.headline(), "66.5 % of the budget for the organisation is spent");
+        assert_eq!(serde_json::json!(told)["threshold_percent"], serde_json::json!(66.5));
+        assert_eq!(world.views().await[0].budget.thresholds, ["66.5".parse().unwrap()]);
     })
     .await;
 }

@@ -16,6 +16,13 @@ async fn a_spent_budget_lets_a_purchase_wait_for_a_yes_and_an_agent_cannot_chang
     let shell = agent.person_shell(&mut ada).await;
     let words = ["budget", "set", "5.00", "--project", "thrift", "--action", "require-approval", "--no-unusual"];
     assert_eq!(agent.refused(&words).await, "BROWSER_AUTH_REQUIRED");
+    let refused = agent.run(&words).await;
+    let page = refused.json["error"]["details"]["url"].as_str().unwrap().to_owned();
+    let filled = "/limits?form=budget&amount=5.00&scope=project&subject=thrift&period=month&currency=USD&action=require_approval&act_at=100#budgets";
+    assert!(page.ends_with(filled), "{page}");
+    let hook = agent.run(&["webhook", "add", "https://example.com/x?y=1"]).await;
+    let page = hook.json["error"]["details"]["url"].as_str().unwrap().to_owned();
+    assert!(page.ends_with("/webhooks?url=https%3A%2F%2Fexample.com%2Fx%3Fy%3D1"), "{page}");
     let set = agent.run_with(&words, &shell).await;
     assert!(set.ok(), "{} {}", set.stdout, set.stderr);
     agent.must(&["add", "slipway/workers:paid"]).await;
@@ -53,4 +60,24 @@ async fn a_spent_budget_lets_a_purchase_wait_for_a_yes_and_an_agent_cannot_chang
     assert_eq!(keys, ["slipway/registrar:domain", "slipway/workers:paid"]);
     let csv = agent.run_with(&["spend", "--csv"], &shell).await;
     assert!(csv.ok(), "{}", csv.stdout);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn purchases_at_the_same_time_do_not_pass_a_budget_that_asks() {
+    let Some(world) = World::start().await else { return };
+    let (mut ada, agent) = (world.person("ada"), world.agent("crowd"));
+    agent.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
+    agent.must(&["init", "crowd"]).await;
+    let shell = agent.person_shell(&mut ada).await;
+    agent.must(&["add", "slipway/workers:free"]).await;
+    let set = agent.run_with(&["budget", "set", "10.00", "--action", "require-approval", "--no-unusual"], &shell).await;
+    assert!(set.ok(), "{} {}", set.stdout, set.stderr);
+    let add = async |n: i32| {
+        let (name, config) = (format!("domain{n}"), format!(r#"{{"domain":"crowd{n}.test"}}"#));
+        agent.run(&["add", DOMAIN, "--name", &name, "--config", &config]).await
+    };
+    let answers: [_; 6] = tokio::join!(add(0), add(1), add(2), add(3), add(4), add(5)).into();
+    let passed = answers.iter().filter(|answer| answer.ok()).count();
+    assert_eq!(passed, 1, "{:?}", answers.iter().map(|answer| answer.stdout.clone()).collect::<Vec<_>>());
+    assert!(answers.iter().filter(|answer| !answer.ok()).all(|answer| answer.code() == "budget_approval_required"));
 }

@@ -7,7 +7,7 @@ use purser_authority::action::AgentFreeze;
 use purser_authority::{Denied, Done, Event, Permit};
 use purser_db::{DbError, Tx, params};
 use purser_values::error::{Kind, PublicError};
-use purser_values::id::AgentId;
+use purser_values::id::{AgentId, AlertId};
 use purser_values::{Env, Timestamp};
 
 use super::{Agent, find, read};
@@ -65,4 +65,12 @@ pub fn agent_freeze(tx: &mut Tx<'_>, env: &Env, permit: Permit<AgentFreeze>, dar
         .related([&agent.jkt])
         .with(serde_json::json!({ "dark": dark, "already": before.is_frozen() }));
     Ok(Done::with_event(Frozen { agent, frozen_at, already: before.is_frozen() }, event))
+}
+
+/// Notes for which alert a budget froze the agent, in the write that does.
+///
+/// # Errors
+/// When the store fails.
+pub fn frozen_for(tx: &mut Tx<'_>, id: &AgentId, alert: &AlertId) -> Result<(), DbError> {
+    tx.execute("update agent set frozen_for = $2 where id = $1 and frozen_at is not null", params![id, alert]).map(drop)
 }

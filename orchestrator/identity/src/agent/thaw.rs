@@ -48,7 +48,7 @@ pub struct Thawed {
 pub fn agent_thaw(tx: &mut Tx<'_>, permit: Permit<AgentThaw>) -> Result<Done<Thawed>, ThawError> {
     let id: AgentId = permit.subject().parse().map_err(|_| Denied::NotFound)?;
     let before = find(tx, &id)?.ok_or(Denied::NotFound)?;
-    let update = "update agent set frozen_at = null, frozen_by = null, dark = 0 where id = $1 returning *";
+    let update = "update agent set frozen_at = null, frozen_by = null, frozen_for = null, dark = 0 where id = $1 returning *";
     let agent = read(&tx.query_one(update, params![id])?)?;
     let event = Event::done(permit.verb(), permit.caller(), id.as_str()).related([&agent.jkt]);
     Ok(Done::with_event(Thawed { agent, already: !before.is_frozen() }, event))

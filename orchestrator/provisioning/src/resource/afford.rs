@@ -11,7 +11,7 @@ use purser_spend::budget::{self, Spent};
 use purser_spend::ceiling::Scope;
 use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
-use purser_spend::{Share, Spender, credit};
+use purser_spend::{Percent, Share, Spender, credit};
 use purser_values::id::ResourceId;
 use purser_values::{Money, Sha256Digest};
 
@@ -53,12 +53,22 @@ pub fn spent_budget(
 /// The same for a purchase with its quote.
 pub fn budget_says(tx: &mut Tx<'_>, app: &App, purchase: &Purchase) -> Result<Option<OpError>, DbError> {
     let spent = budget::gate(tx, &app.core.env, purchase)?;
-    Ok(spent.map(|Spent { budget, span, spent }| {
+    Ok(spent.map(|Spent { budget, span, spent, held, passing }| {
         let over = match budget.scope {
             Scope::Organisation => "the organisation".to_owned(),
             scope => format!("the {} `{}`", scope.name(), budget.subject),
         };
-        OpError::BudgetSpent(format!("{spent} of the budget of {} for {over} is spent ({span})", budget.amount))
+        let aside = if held.is_positive() { format!(" and {held} set aside") } else { String::new() };
+        OpError::BudgetSpent(match passing {
+            Some(asked) => {
+                let act_at = if budget.act_at == Percent::whole(100) { String::new() } else { format!("{} % of ", budget.act_at) };
+                format!(
+                    "{asked} more would pass {act_at}the budget of {} for {over}, of which {spent} is spent{aside} ({span})",
+                    budget.amount
+                )
+            }
+            None => format!("{spent} of the budget of {} for {over} is spent{aside} ({span})", budget.amount),
+        })
     }))
 }
 

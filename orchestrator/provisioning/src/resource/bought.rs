@@ -11,6 +11,7 @@ use purser_db::{DbError, Tx};
 use purser_flow::StepError;
 use purser_identity::approval::used_for;
 use purser_identity::{CallContext, standing};
+use purser_spend::budget;
 use purser_spend::charge;
 use purser_spend::hold::{self, Purchase};
 use purser_spend::{Spender, token};
@@ -29,7 +30,7 @@ use crate::error::{OpError, PayError};
 use crate::fault::permanent;
 use crate::store::payment;
 use crate::store::resource::Resource;
-use crate::till::Order;
+use crate::till::{Order, Prepared};
 
 /// Time between two looks at a payment that waits for its person, in milliseconds.
 const BANK_LOOK_MS: u64 = 500;
@@ -69,7 +70,7 @@ impl Bought {
     }
 
     /// The purchase and the right to make it, from what is true now.
-    fn purchase(&self, tx: &mut Tx<'_>) -> Result<(Permit<ResourceAdd>, Purchase), PayError> {
+    fn purchase(&self, tx: &mut Tx<'_>) -> Result<Prepared, PayError> {
         let Self { app, row, .. } = self;
         let (held, standing) = permit(tx, app, &self.caller, row)?;
         let granted = standing.grant.as_ref().is_some_and(|grant| grant.irreversible);
@@ -96,13 +97,12 @@ impl Bought {
             card_url: app.page("/card"),
         };
         // A budget may have been spent since the agent asked; what it set aside before that, it has.
-        if !approved
-            && hold::of_resource(tx, &row.id)?.iter().all(|held| held.quote_digest != self.quote.digest)
-            && let Some(spent) = budget_says(tx, app, &purchase)?
-        {
+        let asks = !approved && hold::of_resource(tx, &row.id)?.iter().all(|held| held.quote_digest != self.quote.digest);
+        if asks && let Some(spent) = budget_says(tx, app, &purchase)? {
             return Err(spent.into());
         }
-        Ok((held, purchase))
+        let alone = asks && budget::is_watched(tx, &purchase)?;
+        Ok(Prepared { permit: held, purchase, alone })
     }
 
     /// The provider's permission to take what is held, sealed. A repetition finds the token there; its sealed text went down with the

@@ -10,6 +10,7 @@ use purser_http::extract::parse_json;
 use purser_provisioning::perform;
 use purser_spend::budget::{self, Action, BudgetError, BudgetSet};
 use purser_spend::calendar::Period;
+use purser_spend::Percent;
 use purser_spend::ceiling::Scope;
 use purser_spend::limits::ALERT_THRESHOLDS;
 use purser_values::id::BudgetId;
@@ -38,11 +39,11 @@ pub struct Wanted {
     currency: Currency,
     /// In percent.
     #[serde(default = "thresholds")]
-    thresholds: Vec<i64>,
+    thresholds: Vec<Percent>,
     #[serde(default = "notify")]
     action: Action,
     #[serde(default = "all")]
-    act_at: i64,
+    act_at: Percent,
     #[serde(default = "yes")]
     unusual: bool,
 }
@@ -53,14 +54,14 @@ const fn usd() -> Currency {
 const fn month() -> Period {
     Period::Month
 }
-fn thresholds() -> Vec<i64> {
+fn thresholds() -> Vec<Percent> {
     ALERT_THRESHOLDS.to_vec()
 }
 const fn notify() -> Action {
     Action::Notify
 }
-const fn all() -> i64 {
-    100
+const fn all() -> Percent {
+    Percent::whole(100)
 }
 const fn yes() -> bool {
     true

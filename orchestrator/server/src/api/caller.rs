@@ -4,10 +4,14 @@ use axum::extract::FromRequestParts;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
 use purser_authority::{Attempt, Caller, Denied, Done};
+use purser_db::{DbError, Tx};
 use purser_http::Problem;
+use purser_identity::agent::{self, Agent, Standing};
 use purser_identity::{CallContext, Presented, caller_of};
 use purser_provisioning::{OpError, perform};
+use purser_spend::alert;
 use purser_values::error::PublicError as _;
+use purser_values::id::AgentId;
 
 use super::Api;
 
@@ -61,9 +65,24 @@ impl FromRequestParts<Api> for Called {
 
 /// A frozen agent's token is good for nothing, not even for looking, and each try is recorded.
 async fn refuse_frozen(api: &Api, caller: &Caller) -> Problem {
-    let attempt = Attempt::new("token_use", caller, caller.agent().map(ToString::to_string).unwrap_or_default());
-    let refused = perform(&api.app.core, attempt, |_| Err::<Done<()>, OpError>(Denied::Frozen.into())).await;
-    refused.map_or_else(Problem::from, |()| Problem::from(Denied::Frozen))
+    let agent = caller.agent().cloned();
+    let attempt = Attempt::new("token_use", caller, agent.as_ref().map(ToString::to_string).unwrap_or_default());
+    let refused = perform(&api.app.core, attempt, move |tx| -> Result<Done<()>, OpError> {
+        let by_budget = match &agent {
+            Some(agent) => frozen_by_budget(tx, agent)?,
+            None => None,
+        };
+        Err(by_budget.unwrap_or_else(|| Denied::Frozen.into()))
+    });
+    refused.await.map_or_else(Problem::from, |()| Problem::from(Denied::Frozen))
+}
+
+/// Which budget froze the agent, if one did.
+fn frozen_by_budget(tx: &mut Tx<'_>, agent: &AgentId) -> Result<Option<OpError>, DbError> {
+    let Some(Agent { standing: Standing::Frozen { alert: Some(id), .. }, .. }) = agent::find(tx, agent)? else { return Ok(None) };
+    let Some(alert) = alert::find(tx, &id)? else { return Ok(None) };
+    let budget = alert.cause.budget().map(|of| of.budget.clone());
+    Ok(budget.map(|budget| OpError::FrozenByBudget { said: alert.cause.headline(), budget, alert: id }))
 }
 
 /// A header that may be there once.

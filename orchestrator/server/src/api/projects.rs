@@ -38,7 +38,7 @@ pub async fn read(
     let name: ProjectName = name.parse().map_err(|e| Problem::invalid(format!("{e}")))?;
     let environment = environment(which.environment.as_deref())?;
     let mut status = project_read(&api.app, called.caller(), name, environment).await?;
-    status["spend"] = super::spend::of(&api, &called, None).await?;
+    status["spend"] = super::spend::of(&api, &called, None, None).await?;
     Ok(Json(status))
 }
 

@@ -9,17 +9,18 @@ use axum::response::{IntoResponse as _, Response};
 use http::header;
 use purser_authority::action::{AgentRead, SpendRead};
 use purser_authority::{Caller, Denied, authorise};
-use purser_db::{DbError, Tx};
+use purser_db::Tx;
 use purser_http::Problem;
 use purser_http::extract::Query;
 use purser_identity::agent::agents_list;
 use purser_provisioning::store::resource;
+use purser_spend::calendar::{self, Zone};
 use purser_spend::report::{self, By, ReportRow};
 use purser_spend::statement::{Statement, StatementError, statement};
-use purser_spend::{Spender, cap};
+use purser_spend::{Spender, cap, ceiling};
 use purser_values::id::AgentId;
 use purser_values::name::{ProjectName, ProviderName};
-use purser_values::{Money, Month, Timestamp};
+use purser_values::{Month, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -33,23 +34,26 @@ const CHARGES: usize = 1_000;
 #[derive(Deserialize)]
 pub struct Which {
     month: Option<String>,
+    zone: Option<String>,
 }
 
 pub async fn read(State(api): State<Api>, called: Called, Query(which): Query<Which>) -> Result<Json<Value>, Problem> {
     let month = which.month.as_deref().map(str::parse).transpose().map_err(|_| Problem::invalid("`month` is written like `2026-11`"))?;
-    of(&api, &called, month).await.map(Json)
+    of(&api, &called, month, which.zone.as_deref()).await.map(Json)
 }
 
-pub(super) async fn of(api: &Api, called: &Called, month: Option<Month>) -> Result<Value, Problem> {
+pub(super) async fn of(api: &Api, called: &Called, month: Option<Month>, zone: Option<&str>) -> Result<Value, Problem> {
+    let zone = zone_of(api, called, zone).await?;
     let (context, env) = (called.context.clone(), api.app.core.env.clone());
     let providers = api.app.gateway.names();
     let found = api.app.core.db.read::<_, StatementError, _>(move |tx| {
-        let month = month.unwrap_or_else(|| env.now().month());
+        let now = calendar::month_of(env.now(), &zone)?;
+        let month = month.unwrap_or(now);
         let organisation = context.caller.organisation().cloned().ok_or(Denied::Anonymous)?;
         let permit = authorise::<SpendRead>(&context.caller, &context.facts(env.now(), organisation.as_str()))?;
-        let mut found = statement(tx, &permit, &organisation, None, month)?;
+        let mut found = statement(tx, &permit, &organisation, None, month, &zone)?;
         // A provider where nothing was spent yet has its whole cap left, and the agent should know.
-        if let (Caller::Agent { agent, .. }, true) = (&context.caller, month == env.now().month()) {
+        if let (Caller::Agent { agent, .. }, true) = (&context.caller, month == now) {
             let spender = Spender { organisation: organisation.clone(), agent: agent.clone() };
             let permit = authorise::<purser_authority::action::CapRead>(&context.caller, &context.facts(env.now(), agent.as_str()))?;
             if let Ok(all) = cap::read(tx, &permit, &spender, &providers, month) {
@@ -63,7 +67,7 @@ pub(super) async fn of(api: &Api, called: &Called, month: Option<Month>) -> Resu
     let more = found.charges.len() > CHARGES;
     found.charges.drain(..found.charges.len().saturating_sub(CHARGES));
     Ok(json!({
-        "agent": called.caller().agent(), "month": found.month.to_string(), "providers": found.positions, "charges": found.charges,
+        "agent": called.caller().agent(), "month": found.month.to_string(), "zone": found.zone, "totals": found.totals, "providers": found.positions, "charges": found.charges,
         "refunds": found.refunds, "owed": found.owed, "more_charges": more,
     }))
 }
@@ -73,30 +77,46 @@ pub struct Asked {
     by: String,
     since: Option<String>,
     until: Option<String>,
+    zone: Option<String>,
 }
 
 pub async fn report(State(api): State<Api>, called: Called, Query(asked): Query<Asked>) -> Result<Json<Value>, Problem> {
+    let zone = zone_of(&api, &called, asked.zone.as_deref()).await?;
     let (context, now) = (called.context, api.app.core.env.now());
     let services = asked.by == "service";
     let by: By = if services { By::Resource } else { asked.by.parse().map_err(|e: String| Problem::invalid(e))? };
-    let since = asked.since.as_deref().map_or(Ok(now.month().start()), |text| moment(text, false))?;
-    let until = asked.until.as_deref().map_or(Ok(now.plus_millis(1)), |text| moment(text, true))?;
+    let this_month = calendar::month_of(now, &zone).and_then(|month| zone.month(month)).map_err(StatementError::from)?;
+    let since = asked.since.as_deref().map_or(Ok(this_month.0), |text| moment(text, &zone, false))?;
+    let until = asked.until.as_deref().map_or(Ok(now.plus_millis(1)), |text| moment(text, &zone, true))?;
+    let name = zone.name().to_owned();
     let found = api.app.core.db.read::<_, StatementError, _>(move |tx| {
         let organisation = context.caller.organisation().cloned().ok_or(Denied::Anonymous)?;
         let permit = authorise::<SpendRead>(&context.caller, &context.facts(now, organisation.as_str()))?;
-        let rows = report::report(tx, &permit, &organisation, by, (since, until))?;
+        let rows = report::report(tx, &permit, &organisation, by, (since, until), &zone)?;
         Ok(if services { by_service(tx, rows)? } else { rows })
     });
-    Ok(Json(json!({ "by": asked.by, "since": since, "until": until, "rows": found.await? })))
+    Ok(Json(json!({ "by": asked.by, "since": since, "until": until, "zone": name, "rows": found.await? })))
 }
 
-/// A month (`2026-11`), a day of UTC (`2026-11-23`), or a moment; as an end, the first two are meant whole.
-fn moment(text: &str, end: bool) -> Result<Timestamp, Problem> {
-    if let Ok(month) = text.parse::<Month>() {
-        return Ok(if end { month.end() } else { month.start() });
+/// The zone that was asked for, else the organisation's.
+async fn zone_of(api: &Api, called: &Called, asked: Option<&str>) -> Result<Zone, Problem> {
+    if let Some(name) = asked {
+        return name.parse().map_err(|e: calendar::ParseZoneError| Problem::invalid(e.to_string()));
     }
-    let day = format!("{text}T00:00:00Z").parse::<Timestamp>().map(|day| if end { day.plus_secs(86_400) } else { day });
-    day.or_else(|_| text.parse()).map_err(|_| Problem::invalid("a time is written like `2026-11`, `2026-11-23` or `2026-11-23T12:00:00Z`"))
+    let organisation = called.caller().organisation().cloned().ok_or(Denied::Anonymous)?;
+    Ok(api.app.core.db.read::<_, StatementError, _>(move |tx| Ok(ceiling::zone(tx, &organisation)?)).await?)
+}
+
+/// A month (`2026-11`), a day (`2026-11-23`) of the zone, or a moment; as an end, the first two are meant whole.
+fn moment(text: &str, zone: &Zone, end: bool) -> Result<Timestamp, Problem> {
+    let pick = |(starts, ends): (Timestamp, Timestamp)| if end { ends } else { starts };
+    if let Ok(month) = text.parse::<Month>() {
+        return Ok(pick(zone.month(month).map_err(StatementError::from)?));
+    }
+    if let Some(day) = zone.day(text) {
+        return Ok(pick(day));
+    }
+    text.parse().map_err(|_| Problem::invalid("a time is written like `2026-11`, `2026-11-23` or `2026-11-23T12:00:00Z`"))
 }
 
 /// The rows of resources under the names of their services.
@@ -108,14 +128,8 @@ fn by_service(tx: &mut Tx<'_>, rows: Vec<ReportRow>) -> Result<Vec<ReportRow>, S
             Err(_) => None,
         };
         let key = found.map_or_else(|| "unknown".to_owned(), |resource| format!("{}/{}", resource.provider, resource.service));
-        let add = |a: Money, b: Money| a.checked_add(b).map_err(|e| DbError::Other(e.to_string()));
         match sums.iter_mut().find(|sum| sum.key == key && sum.paid.currency() == row.paid.currency()) {
-            Some(sum) => {
-                sum.charges += row.charges;
-                sum.charged = add(sum.charged, row.charged)?;
-                sum.refunded = add(sum.refunded, row.refunded)?;
-                sum.paid = add(sum.paid, row.paid)?;
-            }
+            Some(sum) => sum.add(&row)?,
             None => sums.push(ReportRow { key, ..row }),
         }
     }
@@ -130,29 +144,21 @@ pub struct Export {
     agent: Option<AgentId>,
     project: Option<ProjectName>,
     provider: Option<ProviderName>,
+    zone: Option<String>,
 }
 
 /// A month to keep, all of it or what belongs to one agent, project or provider.
 pub async fn export(State(api): State<Api>, called: Called, Query(wanted): Query<Export>) -> Result<Response, Problem> {
     let month = wanted.month.as_deref().map(str::parse).transpose().map_err(|_| Problem::invalid("`month` is written like `2026-11`"))?;
+    let zone = zone_of(&api, &called, wanted.zone.as_deref()).await?;
     let (context, env) = (called.context, api.app.core.env.clone());
     let Export { format, agent, project, provider, .. } = wanted;
     let found = api.app.core.db.read::<_, StatementError, _>(move |tx| {
         let organisation = context.caller.organisation().cloned().ok_or(Denied::Anonymous)?;
         let permit = authorise::<SpendRead>(&context.caller, &context.facts(env.now(), organisation.as_str()))?;
-        let month = month.unwrap_or_else(|| env.now().month());
-        let mut found = statement(tx, &permit, &organisation, agent.as_ref(), month)?;
-        if let Some(project) = &project {
-            found.charges.retain(|charge| charge.project == *project);
-            let projects = &found.refund_projects;
-            found.refunds.retain(|refund| projects.get(&refund.id) == Some(project));
-        }
-        if let Some(provider) = &provider {
-            found.charges.retain(|charge| charge.provider == *provider);
-            found.refunds.retain(|refund| refund.provider == *provider);
-            found.positions.retain(|position| position.provider == *provider);
-            found.owed.retain(|due| due.provider == *provider);
-        }
+        let month = month.map_or_else(|| calendar::month_of(env.now(), &zone), Ok)?;
+        let mut found = statement(tx, &permit, &organisation, agent.as_ref(), month, &zone)?;
+        found.narrow(project.as_ref(), provider.as_ref())?;
         let names = match &context.caller {
             Caller::Person { .. } => {
                 let listing = authorise::<AgentRead>(&context.caller, &context.facts(env.now(), "agents"))?;

@@ -16,7 +16,7 @@ pub async fn read(State(api): State<Api>, called: Called) -> Result<Json<Value>,
     let mut answer = serde_json::to_value(&who).map_err(|e| Problem::internal(&e))?;
     // what it may still spend is part of who an agent is here; what a person may is on their pages
     if called.caller().agent().is_some() {
-        answer["spend"] = super::spend::of(&api, &called, None).await?["providers"].take();
+        answer["spend"] = super::spend::of(&api, &called, None, None).await?["providers"].take();
     }
     Ok(Json(answer))
 }

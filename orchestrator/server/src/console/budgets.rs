@@ -10,6 +10,7 @@ use purser_identity::session::Session;
 use purser_provisioning::perform;
 use purser_spend::budget::{self, Action, BudgetError, BudgetSet, BudgetView};
 use purser_spend::calendar::Period;
+use purser_spend::Percent;
 use purser_spend::ceiling::{self, Scope};
 use purser_values::id::{BudgetId, OrganisationId};
 use purser_values::money::MoneyError;
@@ -31,7 +32,7 @@ pub struct BudgetRow {
     pub forecast: Option<Money>,
     pub thresholds: String,
     pub does: &'static str,
-    pub act_at: i64,
+    pub act_at: Percent,
     pub acts: bool,
 }
 
@@ -50,7 +51,7 @@ impl BudgetRow {
             spent: view.spent,
             percent: view.spent_percent,
             forecast: view.forecast,
-            thresholds: budget.thresholds.iter().map(i64::to_string).collect::<Vec<_>>().join(", "),
+            thresholds: budget.thresholds.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "),
             does: match budget.action {
                 Action::Notify => "tells you",
                 Action::RequireApproval => "lets each purchase wait for your yes",
@@ -132,9 +133,9 @@ fn read(form: &Planned, organisation: &OrganisationId) -> Result<BudgetSet, Page
     let bad = |code: &str, text: String, hint: &str| PageError::new(StatusCode::BAD_REQUEST, code, &text).hint(hint);
     let amount = |e: MoneyError| bad("budget_amount", e.to_string(), "give an amount such as `100.00`");
     let percents =
-        || bad("budget_thresholds", "thresholds are whole numbers of percent".to_owned(), "give whole numbers such as `50, 80, 100`");
+        || bad("budget_thresholds", "a threshold is a number of percent".to_owned(), "give numbers such as `50, 66.5, 100`, with at most two decimals");
     let currency: Currency = form.currency.trim().parse().map_err(amount)?;
-    let thresholds = form.thresholds.split(',').map(|part| part.trim().parse::<i64>());
+    let thresholds = form.thresholds.split(',').map(|part| part.trim().parse::<Percent>());
     Ok(BudgetSet {
         organisation: organisation.clone(),
         scope: form.scope.parse::<Scope>().map_err(|_| PageError::not_found())?,

@@ -47,6 +47,9 @@ pub struct Limits {
     ask: Ask,
     scopes: Vec<Choice>,
     periods: Vec<Choice>,
+    budget_scopes: Vec<Choice>,
+    budget_periods: Vec<Choice>,
+    actions: Vec<Choice>,
 }
 
 /// What somebody asks the person for, filled in and not done: the address comes from an agent, perhaps.
@@ -60,6 +63,11 @@ pub struct Ask {
     currency: String,
     agent: String,
     provider: String,
+    /// `budget`, where a budget is asked for and no ceiling.
+    form: String,
+    thresholds: String,
+    action: String,
+    act_at: String,
 }
 
 impl Ask {
@@ -69,7 +77,21 @@ impl Ask {
     }
 
     fn ceiling(&self) -> bool {
-        !self.scope.is_empty()
+        !self.scope.is_empty() && !self.budget()
+    }
+
+    fn budget(&self) -> bool {
+        self.form == "budget"
+    }
+
+    /// What the form of a ceiling shows: what was asked for, else what is usual.
+    fn in_ceiling<'a>(&self, asked: &'a str, usual: &'a str) -> &'a str {
+        if self.ceiling() && !asked.is_empty() { asked } else { usual }
+    }
+
+    /// The same of a budget.
+    fn in_budget<'a>(&self, asked: &'a str, usual: &'a str) -> &'a str {
+        if self.budget() && !asked.is_empty() { asked } else { usual }
     }
 }
 
@@ -94,6 +116,12 @@ const SCOPES: [(&str, &str); 7] = [
 ];
 const PERIODS: [(&str, &str); 5] =
     [("transaction", "each purchase"), ("day", "a day"), ("week", "a week"), ("month", "a month"), ("lifetime", "for ever")];
+const BUDGET_PERIODS: [(&str, &str); 4] = [("month", "a month"), ("week", "a week"), ("day", "a day"), ("lifetime", "all time")];
+const ACTIONS: [(&str, &str); 3] = [
+    ("notify", "tell me"),
+    ("require_approval", "let each purchase wait for my yes"),
+    ("freeze", "freeze the agent, and let each purchase wait for my yes"),
+];
 
 struct AgentView {
     id: String,
@@ -152,8 +180,11 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         budgets: budgets.into_iter().map(BudgetRow::of).collect(),
         may_change,
         may_plan: may_plan(&caller),
-        scopes: choices(&SCOPES, &ask.scope),
-        periods: choices(&PERIODS, if ask.period.is_empty() { "month" } else { &ask.period }),
+        scopes: choices(&SCOPES, ask.in_ceiling(&ask.scope, "organisation")),
+        periods: choices(&PERIODS, ask.in_ceiling(&ask.period, "month")),
+        budget_scopes: choices(&SCOPES, ask.in_budget(&ask.scope, "organisation")),
+        budget_periods: choices(&BUDGET_PERIODS, ask.in_budget(&ask.period, "month")),
+        actions: choices(&ACTIONS, ask.in_budget(&ask.action, "notify")),
         ask,
     }))
 }

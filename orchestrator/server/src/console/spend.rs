@@ -17,11 +17,12 @@ use purser_identity::session::Session;
 use purser_spend::charge::ChargeState;
 use purser_spend::chargeback::Chargeback;
 use purser_spend::refund::due::{Due, DueState};
+use purser_spend::calendar::{self, Zone};
+use purser_spend::ceiling;
 use purser_spend::refund::{Refund, RefundState};
 use purser_spend::report::{By, ReportRow, report};
-use purser_spend::statement::{Statement, StatementError, StatementLine, statement};
+use purser_spend::statement::{Statement, StatementError, StatementLine, Total, statement};
 use purser_values::id::AgentId;
-use purser_values::money::MoneyError;
 use purser_values::{Money, Month};
 use serde::Deserialize;
 
@@ -108,10 +109,11 @@ const CHARGES: usize = 500;
 type Names = HashMap<AgentId, String>;
 
 pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(which): Query<Which>) -> Result<Page<Spend>, PageError> {
-    let now = front.realm.env.now().month();
+    let zone = zone(&front, &session).await?;
+    let now = calendar::month_of(front.realm.env.now(), &zone).map_err(StatementError::from)?;
     let month = month(&which, now)?;
-    let (mut statement, names, days) = read(&front, &session, month).await?;
-    let total = total(&statement.charges)?;
+    let (mut statement, names, days) = read(&front, &session, month, &zone).await?;
+    let total = total(&statement.totals);
     let more = statement.charges.len() > CHARGES;
     statement.charges.drain(..statement.charges.len().saturating_sub(CHARGES));
     let positions = statement.positions.iter().map(|position| PositionView {
@@ -137,8 +139,10 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
 }
 
 pub async fn csv(State(front): State<Front>, SignedIn(session): SignedIn, Query(which): Query<Which>) -> Result<Response, PageError> {
-    let month = month(&which, front.realm.env.now().month())?;
-    let (statement, names, _) = read(&front, &session, month).await?;
+    let zone = zone(&front, &session).await?;
+    let now = calendar::month_of(front.realm.env.now(), &zone).map_err(StatementError::from)?;
+    let month = month(&which, now)?;
+    let (statement, names, _) = read(&front, &session, month, &zone).await?;
     let mut response = statement_csv::render(&statement, |agent| name(&names, agent)).into_response();
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/csv; charset=utf-8"));
@@ -159,36 +163,31 @@ fn month(which: &Which, now: Month) -> Result<Month, PageError> {
     }
 }
 
-async fn read(front: &Front, session: &Session, month: Month) -> Result<(Statement, Names, Vec<ReportRow>), PageError> {
+/// The organisation's zone.
+async fn zone(front: &Front, session: &Session) -> Result<Zone, PageError> {
+    let organisation = session.member.organisation.id.clone();
+    Ok(front.core.db.read::<_, StatementError, _>(move |tx| Ok(ceiling::zone(tx, &organisation)?)).await?)
+}
+
+async fn read(front: &Front, session: &Session, month: Month, zone: &Zone) -> Result<(Statement, Names, Vec<ReportRow>), PageError> {
     let (caller, now) = (session.caller(), front.realm.env.now());
     let listing = authorise::<AgentRead>(&caller, &Facts::new(now, "agents"))?;
     let reading = authorise::<SpendRead>(&caller, &Facts::new(now, "spend"))?;
-    let organisation = session.member.organisation.id.clone();
+    let (organisation, zone) = (session.member.organisation.id.clone(), zone.clone());
     let read = move |tx: &mut Tx<'_>| -> Result<(Statement, Names, Vec<ReportRow>), StatementError> {
         let names = agents_list(tx, &listing)?.into_iter().map(|known| (known.agent.id, known.agent.name.to_string()));
-        let days = report(tx, &reading, &organisation, By::Day, (month.start(), month.end()))?;
-        Ok((statement(tx, &reading, &organisation, None, month)?, names.collect(), days))
+        let days = report(tx, &reading, &organisation, By::Day, zone.month(month)?, &zone)?;
+        Ok((statement(tx, &reading, &organisation, None, month, &zone)?, names.collect(), days))
     };
     Ok(front.core.db.read(read).await?)
 }
 
-/// The sum of what was paid and did not come back; one figure for each currency.
-fn total(charges: &[StatementLine]) -> Result<String, PageError> {
-    let mut sums: Vec<Money> = Vec::new();
-    let overflow = |e: MoneyError| PageError::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", &e.to_string());
-    for charge in charges.iter().filter(|charge| charge.state == ChargeState::Succeeded) {
-        let paid = charge.amount.checked_sub(charge.refunded).map_err(overflow)?;
-        match sums.iter_mut().find(|sum| sum.currency() == paid.currency()) {
-            Some(sum) => {
-                *sum = sum.checked_add(paid).map_err(overflow)?;
-            }
-            None => sums.push(paid),
-        }
+/// What was paid, less what came back; one figure for each currency.
+fn total(totals: &[Total]) -> String {
+    if totals.is_empty() {
+        return "nothing".to_owned();
     }
-    if sums.is_empty() {
-        return Ok("nothing".to_owned());
-    }
-    Ok(sums.iter().map(ToString::to_string).collect::<Vec<_>>().join(" + "))
+    totals.iter().map(|total| total.paid.to_string()).collect::<Vec<_>>().join(" + ")
 }
 
 fn charge_view(charge: &StatementLine, disputes: &[Chargeback], names: &Names) -> ChargeView {

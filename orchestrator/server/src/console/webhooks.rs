@@ -7,6 +7,7 @@ use http::StatusCode;
 use purser_authority::action::{WebhookAdd, WebhookRead, WebhookRemove, WebhookRotate};
 use purser_authority::{Attempt, Facts, authorise};
 use purser_db::Tx;
+use purser_http::extract::Query;
 use purser_provisioning::perform;
 use purser_provisioning::store::webhook::{Endpoint, State as Standing, deliveries};
 use purser_provisioning::webhook::{self, Added, Wanted, WebhookError};
@@ -30,6 +31,15 @@ pub struct Webhooks {
     ctx: PageContext,
     rows: Vec<Row>,
     may_change: bool,
+    ask: Ask,
+}
+
+/// What somebody asks the person for, filled in and not done: the address comes from an agent, perhaps.
+#[derive(Default, Deserialize)]
+#[serde(default)]
+pub struct Ask {
+    url: String,
+    description: String,
 }
 
 struct Row {
@@ -58,7 +68,7 @@ struct Secret {
     until: Option<String>,
 }
 
-pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Result<Page<Webhooks>, PageError> {
+pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(ask): Query<Ask>) -> Result<Page<Webhooks>, PageError> {
     let (caller, now) = (session.caller(), front.realm.env.now());
     let permit = authorise::<WebhookRead>(&caller, &Facts::new(now, "webhooks"))?;
     let read = move |tx: &mut Tx<'_>| -> Result<Vec<Row>, WebhookError> {
@@ -80,7 +90,7 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn) -> Res
             .collect()
     };
     let rows = front.core.db.read(read).await?;
-    Ok(Page::ok(Webhooks { ctx: PageContext::of(&front, &session, "Webhooks"), rows, may_change: may_plan(&caller) }))
+    Ok(Page::ok(Webhooks { ctx: PageContext::of(&front, &session, "Webhooks"), rows, may_change: may_plan(&caller), ask }))
 }
 
 fn row(endpoint: &Endpoint, messages: Vec<Message>, now: purser_values::Timestamp) -> Row {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use crate::budget::Action;
 use crate::calendar::Period;
 use crate::ceiling::Scope;
+use crate::percent::Percent;
 use crate::rail::ChargebackState;
 
 /// The budget that an alert is about, as it stood.
@@ -27,12 +28,12 @@ pub struct OfBudget {
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Cause {
     /// A part of an agent's cap at a provider is spent.
-    CapThreshold { provider: ProviderName, month: Month, threshold_percent: i64, cap: Money, captured: Money },
+    CapThreshold { provider: ProviderName, month: Month, threshold_percent: Percent, cap: Money, captured: Money },
     /// A part of a budget is spent, and what follows from that.
     BudgetThreshold {
         #[serde(flatten)]
         of: OfBudget,
-        threshold_percent: i64,
+        threshold_percent: Percent,
         /// What the budget does now that this much is spent; `notify` for nothing but this message.
         action: Action,
     },
@@ -126,7 +127,7 @@ impl Cause {
         let who = agent.map_or_else(|| "Somebody".to_owned(), |name| format!("The agent \"{name}\""));
         let said = match self {
             Self::CapThreshold { provider, month, threshold_percent, cap, captured } => {
-                let stop = if *threshold_percent >= 100 {
+                let stop = if *threshold_percent >= Percent::whole(100) {
                     "Further purchases there are refused until next month or until you raise the cap."
                 } else {
                     "It goes on until the cap is reached."

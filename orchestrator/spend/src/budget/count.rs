@@ -16,18 +16,17 @@ use crate::verify::Difference;
 /// A charge was captured: counts it in every budget that covers it, and raises what follows.
 pub(crate) fn captured(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine, charge: &Charge) -> Result<Done<()>, DbError> {
     let mut done = Done::quiet(());
-    let budgets = read::of_organisation(tx, &hold.spender.organisation)?;
-    if budgets.is_empty() {
-        return Ok(done);
+    let mut budgets = read::of_organisation(tx, &hold.spender.organisation)?;
+    if !budgets.is_empty() {
+        let shares = share::of_hold(tx, &hold.id)?;
+        let facts = hold.facts(&shares);
+        budgets.retain(|budget| budget.covers(&facts));
     }
-    let shares = share::of_hold(tx, &hold.id)?;
-    let facts = hold.facts(&shares);
-    let mut looked_at = false;
-    for budget in budgets.iter().filter(|budget| budget.covers(&facts)) {
-        if budget.unusual && !looked_at {
-            done.absorb(unusual::look(tx, env, hold, charge)?);
-            looked_at = true;
-        }
+    // Whoever wants no word of charges that stand out says so with the budgets that cover them.
+    if budgets.is_empty() || budgets.iter().any(|budget| budget.unusual) {
+        done.absorb(unusual::look(tx, env, hold, charge)?);
+    }
+    for budget in &budgets {
         if budget.amount.currency() != charge.amount.currency() {
             continue;
         }

@@ -7,7 +7,7 @@ use purser_values::id::{BudgetId, OrganisationId};
 use purser_values::{Env, Money, Timestamp};
 use serde::Serialize;
 
-use super::{Budget, BudgetError, watch};
+use super::{Budget, BudgetError, gate, watch};
 use crate::ceiling;
 use crate::spender;
 
@@ -19,6 +19,8 @@ pub struct BudgetView {
     /// Which day, week or month.
     pub span: String,
     pub spent: Money,
+    /// Set aside for what it covers and not charged yet; it counts when purchases wait for a person.
+    pub held: Money,
     /// Rounded down.
     pub spent_percent: i64,
     /// What is spent in a day at the pace of the period so far; absent for ever.
@@ -48,16 +50,18 @@ pub fn all(tx: &mut Tx<'_>, env: &Env, permit: &Permit<CapRead>, organisation: &
 fn view(tx: &mut Tx<'_>, env: &Env, budget: Budget) -> Result<BudgetView, DbError> {
     let span = budget.span(tx, env.now())?;
     let spent = spent(tx, &budget.id, &span.name)?;
+    let held = gate::held(tx, &budget, &span)?;
     let pace = watch::pace(tx, &budget, &span, env.now())?;
     let percent = i128::from(spent) * 100 / i128::from(budget.amount.minor().max(1));
     Ok(BudgetView {
         span: span.name,
         spent: budget.money(spent),
+        held: budget.money(held),
         spent_percent: i64::try_from(percent).unwrap_or(i64::MAX),
         per_day: pace.as_ref().map(|pace| budget.money(pace.per_day())),
         forecast: pace.as_ref().map(|pace| budget.money(super::forecast(pace))),
         ends: span.ends,
-        acts: budget.action != super::Action::Notify && crate::alert::is_reached(spent, budget.act_at, budget.amount),
+        acts: budget.action != super::Action::Notify && budget.act_at.is_reached(spent.saturating_add(held), budget.amount),
         budget,
     })
 }

@@ -12,6 +12,7 @@ use super::{Action, Budget, BudgetError, count, read, watch};
 use crate::calendar::Period;
 use crate::ceiling::{self, Scope};
 use crate::limits::{BUDGET_PERCENT_MAX, BUDGET_THRESHOLDS, BUDGETS};
+use crate::percent::Percent;
 use crate::spender;
 
 /// What is planned, over what.
@@ -23,9 +24,9 @@ pub struct BudgetSet {
     pub subject: String,
     pub period: Period,
     pub amount: Money,
-    pub thresholds: Vec<i64>,
+    pub thresholds: Vec<Percent>,
     pub action: Action,
-    pub act_at: i64,
+    pub act_at: Percent,
     pub unusual: bool,
 }
 
@@ -109,11 +110,11 @@ fn stops_less(before: &Budget, after: &Budget) -> bool {
             || after.amount.minor() > before.amount.minor())
 }
 
-fn thresholds(wanted: &[i64], act_at: i64) -> Result<Vec<i64>, BudgetError> {
+fn thresholds(wanted: &[Percent], act_at: Percent) -> Result<Vec<Percent>, BudgetError> {
     let mut thresholds = wanted.to_vec();
     thresholds.sort_unstable();
     thresholds.dedup();
-    let usable = |percent: &i64| (1..=BUDGET_PERCENT_MAX).contains(percent);
+    let usable = |percent: &Percent| percent.basis_points() > 0 && *percent <= BUDGET_PERCENT_MAX;
     if thresholds.is_empty() || thresholds.len() > BUDGET_THRESHOLDS || !thresholds.iter().all(usable) || !usable(&act_at) {
         return Err(BudgetError::Thresholds);
     }
@@ -128,7 +129,7 @@ fn write(tx: &mut Tx<'_>, budget: &Budget) -> Result<(), BudgetError> {
                   set amount = $6, currency = $7, thresholds = $8, action = $9, act_at = $10, unusual = $11, set_by = $12, set_at = $13";
     let Budget { id, organisation, scope, subject, period, amount, action, act_at, unusual, set_by, set_at, .. } = budget;
     let which = params![id, organisation, scope.name(), subject, period.name(), amount.minor(), amount.currency()];
-    let what = params![json!(budget.thresholds), action.name(), act_at, unusual, set_by, set_at];
+    let what = params![json!(budget.thresholds), action.name(), act_at.basis_points(), unusual, set_by, set_at];
     tx.execute(upsert, &[which, what].concat())?;
     Ok(())
 }

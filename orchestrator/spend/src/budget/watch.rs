@@ -11,7 +11,7 @@ use super::{Action, Budget, Pace, forecast, read};
 use crate::alert::{self, Cause, OfBudget};
 use crate::calendar::Span;
 use crate::ceiling::Scope;
-use crate::limits::{BURN_CHARGES, BURN_PART, BURN_SHARE};
+use crate::limits::{BATCH, BUDGET_LOOK_S, BURN_CHARGES, BURN_PART, BURN_SHARE};
 
 /// The kind of job that freezes an agent because a budget says so; its payload is `{"agent": id, "alert": id}`.
 pub const FREEZE_JOB: &str = "budget_freeze";
@@ -29,7 +29,7 @@ pub(super) fn look(tx: &mut Tx<'_>, env: &Env, budget: &Budget, span: &Span, age
         steps.push(budget.act_at);
     }
     for threshold in steps {
-        if !alert::is_reached(spent, threshold, budget.amount) {
+        if !threshold.is_reached(spent, budget.amount) {
             continue;
         }
         // What happens is part of the key: who makes a budget stricter is told anew, and what it does is done.
@@ -37,9 +37,11 @@ pub(super) fn look(tx: &mut Tx<'_>, env: &Env, budget: &Budget, span: &Span, age
         let cause = Cause::BudgetThreshold { of: of(budget, span, spent), threshold_percent: threshold, action };
         let key = format!("{}:{}:{threshold}:{}:{}", budget.id, span.name, budget.amount, action.name());
         let raised = done.absorb(alert::raise(tx, env, &budget.organisation, agent, &key, &cause)?);
-        if let (Some(alert), Action::Freeze, Some(agent)) = (raised, action, frozen(budget, agent)) {
-            let dedupe = Some(format!("{FREEZE_JOB}:{alert}"));
-            done.jobs.push(NewJob { dedupe, ..NewJob::now(env, FREEZE_JOB, json!({"agent": agent, "alert": alert})) });
+        if let (Some(alert), Action::Freeze) = (raised, action) {
+            for agent in frozen(tx, budget, span, agent)? {
+                let dedupe = Some(format!("{FREEZE_JOB}:{alert}:{agent}"));
+                done.jobs.push(NewJob { dedupe, ..NewJob::now(env, FREEZE_JOB, json!({"agent": agent, "alert": alert})) });
+            }
         }
     }
     if spent < budget.amount.minor() {
@@ -49,9 +51,40 @@ pub(super) fn look(tx: &mut Tx<'_>, env: &Env, budget: &Budget, span: &Span, age
     Ok(done)
 }
 
-/// Whom a budget freezes: the agent that it is over, else the one whose charge it was.
-fn frozen(budget: &Budget, agent: Option<&AgentId>) -> Option<AgentId> {
-    if budget.scope == Scope::Agent { budget.subject.parse().ok() } else { agent.cloned() }
+/// Whom a budget freezes: the agent that it is over, else the one whose charge it was. A budget that is spent when a person sets it
+/// freezes all whose charges those were.
+fn frozen(tx: &mut Tx<'_>, budget: &Budget, span: &Span, agent: Option<&AgentId>) -> Result<Vec<AgentId>, DbError> {
+    if budget.scope == Scope::Agent {
+        return Ok(budget.subject.parse().into_iter().collect());
+    }
+    if let Some(agent) = agent {
+        return Ok(vec![agent.clone()]);
+    }
+    let select = "select distinct h.agent as agent from spend_budget_charge b join spend_hold h on h.id = b.hold
+                  where b.budget = $1 and b.span = $2 and b.amount > 0 order by h.agent";
+    tx.query(select, params![budget.id, span.name])?.iter().map(|row| row.parse("agent")).collect()
+}
+
+/// Looks at budgets whose last look is long ago, a batch at a time: time alone can make that a budget will not last. Answers how many;
+/// call again until it is none.
+///
+/// # Errors
+/// When the store fails.
+pub fn look_ahead(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
+    let select = "select * from spend_budget where looked_at <= $1 order by looked_at, id limit $2";
+    let rows = tx.query(select, params![env.now().plus_secs(-BUDGET_LOOK_S), BATCH])?;
+    let mut done = Done::quiet(rows.len());
+    for row in rows {
+        let budget = Budget::from_row(&row)?;
+        tx.execute("update spend_budget set looked_at = $2 where id = $1", params![budget.id, env.now()])?;
+        let span = budget.span(tx, env.now())?;
+        let spent = read::spent(tx, &budget.id, &span.name)?;
+        if spent < budget.amount.minor() {
+            let told = foresee(tx, env, &budget, &span, spent, None)?;
+            done.absorb(told);
+        }
+    }
+    Ok(done)
 }
 
 fn foresee(tx: &mut Tx<'_>, env: &Env, budget: &Budget, span: &Span, spent: i64, agent: Option<&AgentId>) -> Result<Done<()>, DbError> {

@@ -3,7 +3,7 @@
 use purser_db::{DbError, Row, Tx, params};
 use purser_values::id::{AgentId, ChargeId, OrganisationId, RefundId};
 use purser_values::name::ProviderName;
-use purser_values::{Money, Month, Sha256Digest, Timestamp};
+use purser_values::{Money, Sha256Digest, Timestamp};
 
 use super::Refund;
 use crate::charge::Charge;
@@ -24,15 +24,20 @@ pub fn of_charge(tx: &mut Tx<'_>, charge: &ChargeId) -> Result<Vec<Refund>, DbEr
     tx.query("select * from spend_refund where charge = $1 order by begun_at, id", params![charge])?.iter().map(refund_row).collect()
 }
 
-/// What an organisation (or one agent of it) was given back in a month, oldest first, failed ones included.
+/// What an organisation (or one agent of it) was given back in a span of time, oldest first, failed ones included.
 ///
 /// # Errors
 /// When the store fails.
-pub fn of_month(tx: &mut Tx<'_>, organisation: &OrganisationId, only: Option<&AgentId>, month: Month) -> Result<Vec<Refund>, DbError> {
+pub fn within(
+    tx: &mut Tx<'_>,
+    organisation: &OrganisationId,
+    only: Option<&AgentId>,
+    (since, until): (Timestamp, Timestamp),
+) -> Result<Vec<Refund>, DbError> {
     let select = "select * from spend_refund where organisation = $1 and begun_at >= $2 and begun_at < $3 and (agent = $4 or $4 = '')
                   order by begun_at, id";
     let only = only.map_or("", AgentId::as_str);
-    let rows = tx.query(select, params![organisation, month.start(), month.end(), only])?;
+    let rows = tx.query(select, params![organisation, since, until, only])?;
     rows.iter().map(refund_row).collect()
 }
 

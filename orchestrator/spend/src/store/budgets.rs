@@ -1,5 +1,11 @@
 //! Alerts that were raised, budgets, and what counts in the periods of each.
 
+/// When housekeeping last looked at each budget, the holds of an organisation, which gates look at, and hundredths of a percent.
+pub(super) const BUDGETS_LOOKED_AT: &str = "update spend_budget set act_at = act_at * 100;
+alter table spend_budget add column looked_at {int} not null default 0;
+create index spend_budget_looked_at on spend_budget (looked_at);
+create index spend_hold_organisation on spend_hold (organisation) where state = 'open'";
+
 pub(super) const BUDGETS: &str = "create table alert (
     id {text} primary key, organisation {text} not null, agent {text}, kind {text} not null, dedupe {text} not null unique,
     cause {text} not null, at {int} not null

@@ -264,7 +264,8 @@ impl World {
         let world = self.clone();
         let read = self.db.read(move |tx| {
             let permit = world.person_permit::<SpendRead>(Role::Billing);
-            purser_spend::statement::statement(tx, &permit, &world.spender.organisation, None, world.env.now().month())
+            let zone = purser_spend::calendar::Zone::utc();
+            purser_spend::statement::statement(tx, &permit, &world.spender.organisation, None, world.env.now().month(), &zone)
         });
         read.await.unwrap()
     }
