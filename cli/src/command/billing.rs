@@ -75,8 +75,13 @@ pub(super) fn over(row: &Value) -> String {
 }
 
 pub(super) async fn add(context: &Context) -> Result<Success, Failure> {
-    let attempt =
-        Attempt { route: &["payment_methods"], page: "/card".to_owned(), code: "BROWSER_AUTH_REQUIRED", what: "adds a card", body: json!({}) };
+    let attempt = Attempt {
+        route: &["payment_methods"],
+        page: "/card".to_owned(),
+        code: "BROWSER_AUTH_REQUIRED",
+        what: "adds a card",
+        body: json!({}),
+    };
     refused(context, attempt).await
 }
 

@@ -488,8 +488,13 @@ async fn a_budget_that_freezes_and_is_spent_when_it_is_set_stops_the_agent_at_on
 #[tokio::test]
 async fn what_an_agent_asks_for_is_filled_in_on_the_pages_and_not_done() {
     let mut scene = Scene::new().await;
-    let page = scene.ada.get("/limits?form=budget&scope=project&subject=shop&amount=12.50&period=week&action=freeze&act_at=90&thresholds=30,60").await;
-    for part in ["value=\"12.50\"", "value=\"30,60\"", "value=\"90\"", "<option value=\"freeze\" selected>", "<option value=\"week\" selected>"] {
+    let page = scene
+        .ada
+        .get("/limits?form=budget&scope=project&subject=shop&amount=12.50&period=week&action=freeze&act_at=90&thresholds=30,60")
+        .await;
+    for part in
+        ["value=\"12.50\"", "value=\"30,60\"", "value=\"90\"", "<option value=\"freeze\" selected>", "<option value=\"week\" selected>"]
+    {
         assert!(page.body.contains(part), "{part}: {}", page.body);
     }
     assert_eq!(page.body.matches("Somebody asked you to set this").count(), 1);

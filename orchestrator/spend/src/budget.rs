@@ -30,9 +30,9 @@ use crate::percent::Percent;
 
 pub use forecast::{Pace, forecast};
 pub use gate::{Spent, gate, is_watched};
-pub use watch::look_ahead;
 pub use read::{BudgetView, all};
 pub use set::{BudgetSet, remove, set};
+pub use watch::look_ahead;
 
 pub(crate) use count::{captured, check, refunded};
 

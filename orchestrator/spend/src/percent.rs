@@ -101,9 +101,13 @@ mod tests {
 
     #[test]
     fn a_percentage_is_read_and_written_as_it_is_and_no_other_text_is_one() {
-        for (text, points, number) in
-            [("80", 80_00, json!(80)), ("66.5", 66_50, json!(66.5)), ("0.01", 1, json!(0.01)), ("33.33", 33_33, json!(33.33)), ("1.05", 1_05, json!(1.05))]
-        {
+        for (text, points, number) in [
+            ("80", 80_00, json!(80)),
+            ("66.5", 66_50, json!(66.5)),
+            ("0.01", 1, json!(0.01)),
+            ("33.33", 33_33, json!(33.33)),
+            ("1.05", 1_05, json!(1.05)),
+        ] {
             let percent: Percent = text.parse().unwrap();
             assert_eq!((percent.basis_points(), percent.to_string().as_str(), json!(percent)), (points, text, number.clone()), "{text}");
             assert_eq!(serde_json::from_value::<Percent>(number).unwrap(), percent);

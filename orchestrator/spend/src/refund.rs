@@ -25,7 +25,7 @@ use crate::rail::RefundOrder;
 
 pub use begin::begin;
 pub use finish::finish;
-pub use read::{find, given, of_charge, within, order, unfinished};
+pub use read::{find, given, of_charge, order, unfinished, within};
 
 /// The kind of job that takes up a refund that was begun; its payload is `{"refund": id}`.
 pub const RESUME_JOB: &str = "refund_resume";

@@ -6,8 +6,8 @@ mod world;
 use purser_authority::action::{BudgetSet as Plan, SpendRead};
 use purser_authority::{Denied, Facts, Role, authorise};
 use purser_db::testing::each_engine;
-use purser_spend::alert::{self, Alert, Cause};
 use purser_spend::Percent;
+use purser_spend::alert::{self, Alert, Cause};
 use purser_spend::budget::{self, Action, Budget, BudgetError, BudgetSet, BudgetView};
 use purser_spend::calendar::Period;
 use purser_spend::ceiling::Scope;
@@ -51,8 +51,13 @@ impl World {
 
     /// The thresholds of budgets that were told, the lowest first: the clock stands still.
     async fn told(&self) -> Vec<i64> {
-        let percent =
-            |alert: Alert| if let Cause::BudgetThreshold { threshold_percent, .. } = alert.cause { Some(threshold_percent.basis_points() / 100) } else { None };
+        let percent = |alert: Alert| {
+            if let Cause::BudgetThreshold { threshold_percent, .. } = alert.cause {
+                Some(threshold_percent.basis_points() / 100)
+            } else {
+                None
+            }
+        };
         let mut told: Vec<i64> = self.alerts().await.into_iter().filter_map(percent).collect();
         told.sort_unstable();
         told

@@ -264,7 +264,14 @@ async fn an_agent_sees_its_own_debts_only() {
         for (who, count) in [(world.clone(), 1), (other, 0)] {
             let seen = world.db.read(move |tx| {
                 let permit = who.agent_permit::<purser_authority::action::SpendRead>();
-                purser_spend::statement::statement(tx, &permit, &who.spender.organisation, None, month)
+                purser_spend::statement::statement(
+                    tx,
+                    &permit,
+                    &who.spender.organisation,
+                    None,
+                    month,
+                    &purser_spend::calendar::Zone::utc(),
+                )
             });
             let seen = seen.await.unwrap();
             assert_eq!((seen.refunds.len(), seen.owed.len()), (count, count));

@@ -30,7 +30,10 @@ impl World {
             let permit = world.person_permit::<SpendRead>(Role::Auditor);
             let organisation = &world.spender.organisation;
             let found = statement(tx, &permit, organisation, None, month, &zone)?;
-            Ok::<_, purser_spend::statement::StatementError>((found, report(tx, &permit, organisation, By::Provider, zone.month(month)?, &zone)?))
+            Ok::<_, purser_spend::statement::StatementError>((
+                found,
+                report(tx, &permit, organisation, By::Provider, zone.month(month)?, &zone)?,
+            ))
         });
         read.await.unwrap()
     }
@@ -78,7 +81,12 @@ async fn months_and_days_are_those_of_the_zone_also_where_the_clock_changes() {
         }
         assert_eq!(world.days("2026-12", "Asia/Tokyo").await, [("2026-12-01".to_owned(), 5_00)]);
         // 14 March 2027 has 23 hours in New York: from 05:00 to 04:00 UTC
-        for (at, key) in [("2027-03-14T04:59:00Z", "before"), ("2027-03-14T05:00:00Z", "first"), ("2027-03-15T03:59:00Z", "last"), ("2027-03-15T04:00:00Z", "after")] {
+        for (at, key) in [
+            ("2027-03-14T04:59:00Z", "before"),
+            ("2027-03-14T05:00:00Z", "first"),
+            ("2027-03-15T03:59:00Z", "last"),
+            ("2027-03-15T04:00:00Z", "after"),
+        ] {
             world.until(at).await;
             world.spends(key, 1_00).await;
         }
@@ -101,7 +109,9 @@ async fn what_is_left_of_a_statement_is_of_one_project_at_one_provider() {
         let charge = world.spends("a", 9_00).await;
         world.refund(RefundAsk { key: "r".to_owned(), charge, amount: usd(4_00), reason: "undone".to_owned() }).await.unwrap();
         let (whole, _) = world.of("2026-11", "UTC").await;
-        for (project, provider, stays) in [(Some("shop"), None, true), (Some("blog"), None, false), (None, Some("slipway"), true), (None, Some("other"), false)] {
+        for (project, provider, stays) in
+            [(Some("shop"), None, true), (Some("blog"), None, false), (None, Some("slipway"), true), (None, Some("other"), false)]
+        {
             let mut found = whole.clone();
             found.narrow(project.map(|name| name.parse().unwrap()).as_ref(), provider.map(|name| name.parse().unwrap()).as_ref()).unwrap();
             let counts = (found.charges.len(), found.refunds.len(), found.totals.len());

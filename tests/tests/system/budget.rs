@@ -18,7 +18,8 @@ async fn a_spent_budget_lets_a_purchase_wait_for_a_yes_and_an_agent_cannot_chang
     assert_eq!(agent.refused(&words).await, "BROWSER_AUTH_REQUIRED");
     let refused = agent.run(&words).await;
     let page = refused.json["error"]["details"]["url"].as_str().unwrap().to_owned();
-    let filled = "/limits?form=budget&amount=5.00&scope=project&subject=thrift&period=month&currency=USD&action=require_approval&act_at=100#budgets";
+    let filled =
+        "/limits?form=budget&amount=5.00&scope=project&subject=thrift&period=month&currency=USD&action=require_approval&act_at=100#budgets";
     assert!(page.ends_with(filled), "{page}");
     let hook = agent.run(&["webhook", "add", "https://example.com/x?y=1"]).await;
     let page = hook.json["error"]["details"]["url"].as_str().unwrap().to_owned();

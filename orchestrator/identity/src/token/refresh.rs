@@ -59,7 +59,9 @@ impl PublicError for RefreshError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::InvalidGrant => Some("run `purser login` again".to_owned()),
-            Self::Frozen => Some("a person, or a budget that is spent, froze this agent; a person can thaw it on the agents page".to_owned()),
+            Self::Frozen => {
+                Some("a person, or a budget that is spent, froze this agent; a person can thaw it on the agents page".to_owned())
+            }
             Self::Proof(e) => e.hint(),
             Self::Jose(_) | Self::Db(_) => None,
         }

@@ -8,9 +8,9 @@ use purser_authority::{Attempt, Caller, Denied, Facts, Role, authorise};
 use purser_db::Tx;
 use purser_identity::session::Session;
 use purser_provisioning::perform;
+use purser_spend::Percent;
 use purser_spend::budget::{self, Action, BudgetError, BudgetSet, BudgetView};
 use purser_spend::calendar::Period;
-use purser_spend::Percent;
 use purser_spend::ceiling::{self, Scope};
 use purser_values::id::{BudgetId, OrganisationId};
 use purser_values::money::MoneyError;
@@ -132,8 +132,13 @@ pub async fn remove(State(front): State<Front>, Path(id): Path<String>, signed: 
 fn read(form: &Planned, organisation: &OrganisationId) -> Result<BudgetSet, PageError> {
     let bad = |code: &str, text: String, hint: &str| PageError::new(StatusCode::BAD_REQUEST, code, &text).hint(hint);
     let amount = |e: MoneyError| bad("budget_amount", e.to_string(), "give an amount such as `100.00`");
-    let percents =
-        || bad("budget_thresholds", "a threshold is a number of percent".to_owned(), "give numbers such as `50, 66.5, 100`, with at most two decimals");
+    let percents = || {
+        bad(
+            "budget_thresholds",
+            "a threshold is a number of percent".to_owned(),
+            "give numbers such as `50, 66.5, 100`, with at most two decimals",
+        )
+    };
     let currency: Currency = form.currency.trim().parse().map_err(amount)?;
     let thresholds = form.thresholds.split(',').map(|part| part.trim().parse::<Percent>());
     Ok(BudgetSet {
