@@ -117,7 +117,9 @@ pub fn report(
     let mut rows: Vec<ReportRow> = Vec::new();
     for row in tx.query(by.sql(), params![organisation, since, until, only])? {
         let row = read(&row, by, zone)?;
-        match rows.iter_mut().rev().find(|known| known.key == row.key && known.paid.currency() == row.paid.currency()) {
+        // Only quarters of an hour fall together.
+        let same = |known: &&mut ReportRow| known.key == row.key && known.paid.currency() == row.paid.currency();
+        match rows.iter_mut().rev().filter(|_| by == By::Day).find(same) {
             Some(known) => known.add(&row)?,
             None => rows.push(row),
         }
