@@ -7,6 +7,8 @@ mod alone;
 mod approval;
 #[path = "system/bad_input.rs"]
 mod bad_input;
+#[path = "system/billing.rs"]
+mod billing;
 #[path = "system/budget.rs"]
 mod budget;
 #[path = "system/cap.rs"]

@@ -168,6 +168,7 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
     sweep_keys(&app.core, &app.realm).await?;
     batches(app, "grant_end", agent_control::grant_end).await?;
     batches(app, "hold_expire", purser_spend::hold::expire).await?;
+    batches(app, "usage_release", purser_spend::usage::release_old).await?;
     batches(app, "refund_dispute", due::overdue).await?;
     batches(app, "renewal_reserve", purser_spend::renewal::reserve).await
 }

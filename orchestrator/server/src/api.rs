@@ -146,6 +146,7 @@ purser_http::routes! { Api;
     post "/v2/provisioning/charges" => providers::charge;
     post "/v2/provisioning/charges/{id}/refunds" => providers::refund;
     post "/v2/provisioning/usage_holds" => providers::usage_hold;
+    post "/v2/provisioning/usage_holds/release" => providers::usage_release;
     post "/v2/provisioning/events" => providers::event;
     post "/v2/provisioning/account_requests/{id}/confirm" => providers::account_confirm;
     post "/rails/{rail}/webhook" => rail_messages::receive, rail_messages::BODY_BYTES;

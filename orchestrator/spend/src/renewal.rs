@@ -166,6 +166,11 @@ fn roll(tx: &mut Tx<'_>, env: &Env) -> Result<usize, DbError> {
     Ok(rows.len())
 }
 
+/// Nothing of the hold comes again: what it was for is removed.
+pub(crate) fn forget(tx: &mut Tx<'_>, hold: &HoldId) -> Result<(), DbError> {
+    tx.execute("delete from spend_renewal where hold = $1", params![hold]).map(drop)
+}
+
 /// A hold that holds something again stays open at least until then.
 pub(crate) fn keep_open(tx: &mut Tx<'_>, hold: &HoldId, until: Timestamp) -> Result<(), DbError> {
     let reopen =

@@ -108,7 +108,8 @@ async fn forget(app: App, state: RemoveState) -> Result<RemoveState, StepError> 
         resource::ended(tx, &id, State::Removed, env.now())?;
         let mut done = Done::with_event((), Event::done("resource_remove", &caller, id.as_str()));
         for held in hold::of_resource(tx, &id)? {
-            let part = hold::release(tx, &env, &Caller::System, &held.id)?;
+            // Use that its provider has not charged yet is still owed.
+            let part = hold::close(tx, &env, &Caller::System, &held.id)?;
             done.absorb(part);
         }
         Ok(done)
