@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use money::{
-    Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, CreditApply, CreditShow, Credits, OfWebhook, Over, Rate, RateSet,
-    Webhook, WebhookAdd,
+    Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, CreditApply, CreditShow, Credits, OfWebhook, Over, Rate, RateSet, Refund,
+    RefundRequest, Webhook, WebhookAdd,
 };
 pub use operator::{
     Backup, KeysCommand, KeysRotate, LedgerCommand, OfOrganisation, OfPerson, OrganisationCommand, PersonCommand, Restore, SsoForget,
@@ -99,12 +99,15 @@ pub enum Command {
     Upgrade(Update),
     /// The same, to what costs less: it begins when what is paid for ends
     Downgrade(Update),
-    /// Remove a resource
-    Remove(Resource),
+    /// Remove a resource, at once or when its paid period ends
+    Remove(Remove),
     /// Replace a resource's credentials
     Rotate(Resource),
     /// What was spent, what is held, what is left
     Spend(Spend),
+    /// Ask money back for what nobody wants any more
+    #[command(subcommand)]
+    Refund(Refund),
     /// Who did it: of a URL, domain, account, token prefix, charge or resource
     Trace(Trace),
     /// Limits and payment methods; changing them is for people
@@ -328,6 +331,18 @@ pub struct Resource {
     /// How long to wait for the result
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub timeout: u64,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    #[command(flatten)]
+    pub resource: Resource,
+    /// Not now: when the period that is paid ends. For the agent, and for a person
+    #[arg(long, conflicts_with = "keep")]
+    pub at_period_end: bool,
+    /// Not then either: it goes on after its period
+    #[arg(long)]
+    pub keep: bool,
 }
 
 #[derive(Debug, Args)]
@@ -616,6 +631,8 @@ impl Command {
             Self::Remove(_) => "remove",
             Self::Rotate(_) => "rotate",
             Self::Spend(_) => "spend",
+            Self::Refund(Refund::Request(_)) => "refund request",
+            Self::Refund(Refund::List) => "refund list",
             Self::Trace(_) => "trace",
             Self::Billing(Billing::Show) => "billing show",
             Self::Billing(Billing::Add) => "billing add",

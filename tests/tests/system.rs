@@ -23,6 +23,8 @@ mod crash;
 mod credits;
 #[path = "system/delegation.rs"]
 mod delegation;
+#[path = "system/ending.rs"]
+mod ending;
 #[path = "system/freeze.rs"]
 mod freeze;
 #[path = "system/full_disk.rs"]

@@ -161,6 +161,26 @@ pub struct CreditShow {
 }
 
 #[derive(Debug, Subcommand)]
+pub enum Refund {
+    /// Ask the provider; what it gives back, it removes
+    Request(RefundRequest),
+    /// What was asked back, and the answers
+    List,
+}
+
+#[derive(Debug, Args)]
+pub struct RefundRequest {
+    /// The resource's name or id
+    pub resource: String,
+    /// Why, in a sentence; it is kept with the answer
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// How long to wait for the result
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
+}
+
+#[derive(Debug, Subcommand)]
 pub enum Alert {
     /// The newest alerts
     List,

@@ -35,7 +35,7 @@ pub use refusal::HoldError;
 pub use release::release;
 
 pub(crate) use read::{line_row, lines};
-pub(crate) use release::settle;
+pub(crate) use release::{release_line, settle};
 
 /// A purchase that an agent wants to make.
 #[derive(Clone, Debug)]

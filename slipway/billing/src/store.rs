@@ -2,7 +2,8 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "billing", steps: &[SUBSCRIPTIONS, MONEY, DOCUMENTS, USE, CREDITS, FOR_GOOD, RELEASES] };
+pub const MIGRATIONS: Migrations =
+    Migrations { domain: "billing", steps: &[SUBSCRIPTIONS, MONEY, DOCUMENTS, USE, CREDITS, FOR_GOOD, RELEASES] };
 
 /// What is due when. `change_*` is a plan that takes over at `change_at`.
 const SUBSCRIPTIONS: &str = "create table bill_subscription (

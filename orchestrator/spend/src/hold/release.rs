@@ -45,14 +45,20 @@ pub(super) fn give_back(tx: &mut Tx<'_>, env: &Env, hold: &Hold) -> Result<Money
 pub(super) fn give_back_but(tx: &mut Tx<'_>, env: &Env, hold: &Hold, keep: impl Fn(&HeldLine) -> bool) -> Result<Money, DbError> {
     let mut sum = Money::zero(hold.amount.currency());
     for line in lines(tx, hold)?.into_iter().filter(|line| line.state == LineState::Open && !keep(line)) {
-        share::release(tx, env, hold, &line, hold.id.as_str())?;
-        let update = "update spend_hold_line set state = 'released' where hold = $1 and line = $2 and period = $3 and state = 'open'";
-        if tx.execute(update, params![hold.id, line.line, line.period])? != 1 {
-            return Err(DbError::Corrupt(format!("a line of `{}` was released twice", hold.id)));
-        }
+        release_line(tx, env, hold, &line)?;
         sum = sum.checked_add(line.amount).map_err(|e| DbError::Corrupt(e.to_string()))?;
     }
     Ok(sum)
+}
+
+/// Moves one open line back to the room.
+pub(crate) fn release_line(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine) -> Result<(), DbError> {
+    share::release(tx, env, hold, line, line.amount, hold.id.as_str())?;
+    let update = "update spend_hold_line set state = 'released' where hold = $1 and line = $2 and period = $3 and state = 'open'";
+    match tx.execute(update, params![hold.id, line.line, line.period])? {
+        1 => Ok(()),
+        _ => Err(DbError::Corrupt(format!("a line of `{}` was released twice", hold.id))),
+    }
 }
 
 /// After a charge: a hold with nothing left to charge is settled, and its token is spent unless it comes again.

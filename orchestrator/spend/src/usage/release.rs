@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::charge::{ChargeError, Refusal};
 use crate::hold::{self, HeldLine, Hold, LineState};
-use crate::{limits, share, token};
+use crate::{limits, token};
 
 /// Which block. The provider itself is the permit's caller.
 #[derive(Debug)]
@@ -77,11 +77,7 @@ pub fn release_old(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
 }
 
 fn give_back(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &HeldLine) -> Result<(), DbError> {
-    share::release(tx, env, hold, line, hold.id.as_str())?;
-    let update = "update spend_hold_line set state = 'released' where hold = $1 and line = $2 and period = $3 and state = 'open'";
-    if tx.execute(update, params![hold.id, line.line, line.period])? != 1 {
-        return Err(DbError::Corrupt(format!("a block of `{}` was released twice", hold.id)));
-    }
+    hold::release_line(tx, env, hold, line)?;
     hold::settle(tx, hold)
 }
 
