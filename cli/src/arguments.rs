@@ -9,8 +9,8 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 
 pub use money::{
-    Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, CreditApply, CreditShow, Credits, OfWebhook, Over, Rate, RateSet, Refund,
-    RefundRequest, Webhook, WebhookAdd,
+    Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, CreditApply, CreditShow, Credits, OfWebhook, Over, Rate, RateSet,
+    Refund, RefundRequest, Remove, Webhook, WebhookAdd,
 };
 pub use operator::{
     Backup, KeysCommand, KeysRotate, LedgerCommand, OfOrganisation, OfPerson, OrganisationCommand, PersonCommand, Restore, SsoForget,
@@ -331,18 +331,6 @@ pub struct Resource {
     /// How long to wait for the result
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub timeout: u64,
-}
-
-#[derive(Debug, Args)]
-pub struct Remove {
-    #[command(flatten)]
-    pub resource: Resource,
-    /// Not now: when the period that is paid ends. For the agent, and for a person
-    #[arg(long, conflicts_with = "keep")]
-    pub at_period_end: bool,
-    /// Not then either: it goes on after its period
-    #[arg(long)]
-    pub keep: bool,
 }
 
 #[derive(Debug, Args)]

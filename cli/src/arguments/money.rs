@@ -1,8 +1,10 @@
-//! What is typed about limits, budgets and who is told of them.
+//! What is typed about limits, budgets, money back and who is told of them.
 
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+
+use super::Resource;
 
 #[derive(Debug, Subcommand)]
 pub enum Billing {
@@ -158,6 +160,18 @@ pub struct CreditApply {
 pub struct CreditShow {
     /// The application's id, as in `purser credits list`
     pub application: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    #[command(flatten)]
+    pub resource: Resource,
+    /// Not now: when the period that is paid ends. For the agent, and for a person
+    #[arg(long, conflicts_with = "keep")]
+    pub at_period_end: bool,
+    /// Not then either: it goes on after its period
+    #[arg(long)]
+    pub keep: bool,
 }
 
 #[derive(Debug, Subcommand)]
