@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 
 pub use money::{
     Alert, Billing, BillingUpdate, Budget, BudgetRemove, BudgetSet, CreditApply, CreditShow, Credits, OfWebhook, Over, Rate, RateSet,
-    Webhook, WebhookAdd,
+    Refund, RefundRequest, Remove, Webhook, WebhookAdd,
 };
 pub use operator::{
     Backup, KeysCommand, KeysRotate, LedgerCommand, OfOrganisation, OfPerson, OrganisationCommand, PersonCommand, Restore, SsoForget,
@@ -99,12 +99,15 @@ pub enum Command {
     Upgrade(Update),
     /// The same, to what costs less: it begins when what is paid for ends
     Downgrade(Update),
-    /// Remove a resource
-    Remove(Resource),
+    /// Remove a resource, at once or when its paid period ends
+    Remove(Remove),
     /// Replace a resource's credentials
     Rotate(Resource),
     /// What was spent, what is held, what is left
     Spend(Spend),
+    /// Ask money back for what nobody wants any more
+    #[command(subcommand)]
+    Refund(Refund),
     /// Who did it: of a URL, domain, account, token prefix, charge or resource
     Trace(Trace),
     /// Limits and payment methods; changing them is for people
@@ -628,6 +631,8 @@ impl Command {
             Self::Remove(_) => "remove",
             Self::Rotate(_) => "rotate",
             Self::Spend(_) => "spend",
+            Self::Refund(Refund::Request(_)) => "refund request",
+            Self::Refund(Refund::List) => "refund list",
             Self::Trace(_) => "trace",
             Self::Billing(Billing::Show) => "billing show",
             Self::Billing(Billing::Add) => "billing add",

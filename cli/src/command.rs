@@ -19,6 +19,7 @@ mod link;
 mod login;
 mod operator;
 mod rate;
+mod refund;
 mod remove;
 mod rotate;
 mod run;
@@ -38,7 +39,7 @@ use serde_json::Value;
 
 use crate::arguments::{
     AgentCommand, Alert, Approval, Audit, Billing, Budget, Command, Credits, KeysCommand, LedgerCommand, OrganisationCommand,
-    PersonCommand, Rate, Terms, Webhook,
+    PersonCommand, Rate, Refund, Terms, Webhook,
 };
 use crate::context::Context;
 use crate::outcome::{Failure, Success};
@@ -69,6 +70,8 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Downgrade(arguments) => update::run(context, arguments, "down").await,
         Command::Rotate(arguments) => rotate::run(context, arguments).await,
         Command::Spend(arguments) => spend::run(context, arguments).await,
+        Command::Refund(Refund::Request(arguments)) => refund::request(context, arguments).await,
+        Command::Refund(Refund::List) => refund::list_all(context).await,
         Command::Trace(arguments) => trace::run(context, arguments).await,
         Command::Billing(Billing::Show) => billing::show(context).await,
         Command::Billing(Billing::Add) => billing::add(context).await,

@@ -29,5 +29,10 @@ pub async fn ledger_faults(dir: &Path) -> Vec<String> {
 
 /// Changes something behind the back of the system, as somebody with the file could.
 pub async fn tamper(dir: &Path, sql: &'static str) -> u64 {
-    open(dir, "purser.db").await.write::<_, DbError, _>(move |tx| tx.execute(sql, params![])).await.unwrap()
+    tamper_in(dir, "purser.db", sql).await
+}
+
+/// The same in another database of the folder.
+pub async fn tamper_in(dir: &Path, file: &str, sql: &'static str) -> u64 {
+    open(dir, file).await.write::<_, DbError, _>(move |tx| tx.execute(sql, params![])).await.unwrap()
 }

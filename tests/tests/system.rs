@@ -7,6 +7,8 @@ mod alone;
 mod approval;
 #[path = "system/bad_input.rs"]
 mod bad_input;
+#[path = "system/billing.rs"]
+mod billing;
 #[path = "system/budget.rs"]
 mod budget;
 #[path = "system/cap.rs"]
@@ -21,6 +23,8 @@ mod crash;
 mod credits;
 #[path = "system/delegation.rs"]
 mod delegation;
+#[path = "system/ending.rs"]
+mod ending;
 #[path = "system/freeze.rs"]
 mod freeze;
 #[path = "system/full_disk.rs"]

@@ -196,6 +196,8 @@ registry! {
     ChargeId = Charge "chg";
     /// Money that a provider gives back.
     RefundId = Refund "rfd";
+    /// Money that somebody asked a provider to give back.
+    RefundRequestId = RefundRequest "rrq";
     /// A movement between ledger accounts.
     TransferId = Transfer "trf";
     /// A price bound to an exact request.

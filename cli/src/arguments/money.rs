@@ -1,4 +1,4 @@
-//! What is typed about limits, budgets and who is told of them.
+//! What is typed about limits, budgets, money back and who is told of them.
 
 use std::path::PathBuf;
 
@@ -9,6 +9,8 @@ use serde_json::Number;
 fn percent(text: &str) -> Result<Number, String> {
     text.parse().map_err(|_| "a percentage is a number such as `80` or `66.5`".to_owned())
 }
+
+use super::Resource;
 
 #[derive(Debug, Subcommand)]
 pub enum Billing {
@@ -167,6 +169,38 @@ pub struct CreditApply {
 pub struct CreditShow {
     /// The application's id, as in `purser credits list`
     pub application: String,
+}
+
+#[derive(Debug, Args)]
+pub struct Remove {
+    #[command(flatten)]
+    pub resource: Resource,
+    /// Not now: when the period that is paid ends. For the agent, and for a person
+    #[arg(long, conflicts_with = "keep")]
+    pub at_period_end: bool,
+    /// Not then either: it goes on after its period
+    #[arg(long)]
+    pub keep: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum Refund {
+    /// Ask the provider; what it gives back, it removes
+    Request(RefundRequest),
+    /// What was asked back, and the answers
+    List,
+}
+
+#[derive(Debug, Args)]
+pub struct RefundRequest {
+    /// The resource's name or id
+    pub resource: String,
+    /// Why, in a sentence; it is kept with the answer
+    #[arg(long, value_name = "TEXT")]
+    pub reason: String,
+    /// How long to wait for the result
+    #[arg(long, value_name = "SECONDS", default_value_t = 120)]
+    pub timeout: u64,
 }
 
 #[derive(Debug, Subcommand)]

@@ -202,6 +202,8 @@ actions! {
     ChargeCreate = "charge_create" by NOBODY, providers;
     /// A provider sets money aside for use that has not accrued yet.
     UsageHold = "usage_hold" by NOBODY, providers;
+    /// A provider gives back money that it set aside for use and does not need.
+    UsageRelease = "usage_release" by NOBODY, providers;
     /// A provider gives back what it charged.
     RefundCreate = "refund_create" by NOBODY, providers;
     /// A provider tells what happened at its side.

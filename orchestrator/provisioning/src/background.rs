@@ -30,6 +30,8 @@ pub fn sagas(app: &App) -> Engine {
         .with(resource::remove::definition(app))
         .with(resource::rotate::definition(app))
         .with(resource::update_saga::definition(app))
+        .with(resource::end::definition(app))
+        .with(resource::refund_request::definition(app))
         .with(deploy::definition(app))
         .with(account_link::definition(app))
         .build(app.core.db.clone(), app.core.env.clone())
@@ -72,6 +74,7 @@ pub fn jobs(app: &App, rails: &Rails, mail: Transport, strangers: Fetcher) -> Ru
             Box::pin(async move { charges::tell_waiting(app, job).await })
         }),
     );
+    handlers.insert(resource::end::JOB, resource::end::handler(app));
     rail_events::handlers(app, rails, &mut handlers);
     let (refunding, refund_rails) = (app.clone(), rails.clone());
     handlers.insert(
@@ -168,6 +171,7 @@ pub async fn keep_house(app: &App) -> Result<(), DbError> {
     sweep_keys(&app.core, &app.realm).await?;
     batches(app, "grant_end", agent_control::grant_end).await?;
     batches(app, "hold_expire", purser_spend::hold::expire).await?;
+    batches(app, "usage_release", purser_spend::usage::release_old).await?;
     batches(app, "refund_dispute", due::overdue).await?;
     batches(app, "renewal_reserve", purser_spend::renewal::reserve).await?;
     batches(app, "budget_look", purser_spend::budget::look_ahead).await

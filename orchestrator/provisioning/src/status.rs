@@ -13,7 +13,7 @@ use crate::error::OpError;
 use crate::perform;
 use crate::store::link::{self, Status};
 use crate::store::project::{self, Project};
-use crate::store::{account, deployment, resource};
+use crate::store::{account, deployment, ending, resource};
 use crate::variables::own_project;
 
 /// Deployments that a status tells.
@@ -55,7 +55,7 @@ pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environ
                 resources.push(json!({
                     "id": r.id, "name": r.name, "service": r.service_ref(), "state": r.state.name(), "endpoints": r.endpoints,
                     "variables": variables, "agent": r.agent, "saga": r.saga, "created_at": r.created_at,
-                    "waits_for": at_the_bank(tx, &realm, &r)?,
+                    "waits_for": at_the_bank(tx, &realm, &r)?, "ends_at": ending::ends_at(tx, &r.id)?,
                 }));
             }
             let mut accounts = Vec::new();

@@ -6,6 +6,7 @@
 pub mod account;
 pub mod control;
 pub mod deployment;
+pub mod ending;
 pub mod link;
 pub mod nonce;
 pub mod payment;
@@ -64,5 +65,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         link::TABLE,
         webhook::TABLES,
         control::ORDER,
+        ending::TABLES,
     ],
 };

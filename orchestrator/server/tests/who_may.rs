@@ -136,6 +136,7 @@ fn body(route: &str, all: &Standing) -> (&'static str, String) {
             "reason": "it is needed",
         })),
         "/v1/approvals/{id}/decide" => json(json!({ "approve": true, "digest": Sha256Digest::of(REQUEST.as_bytes()) })),
+        "/v1/resources/{id}/refund_request" => json(json!({ "reason": "it was a mistake" })),
         "/v1/variables/export" => json(place),
         "/v1/organisation" | "/v1/organisations" => json(json!({ "name": "Acme" })),
         "/v1/organisation/invitations" => json(json!({ "email": "eli@example.test", "role": "member" })),

@@ -38,7 +38,7 @@ pub use refusal::Refusal;
 
 pub(crate) use read::by_capture;
 
-pub(crate) use confirmation::give_up;
+pub(crate) use confirmation::{give_up, give_up_but_use};
 pub(crate) use finish::accounts;
 
 /// The kind of job that takes up a charge that was begun; its payload is `{"charge": id}`.

@@ -4,6 +4,7 @@
 //! aside, or in which it is charged if that is later.
 
 mod check;
+mod close;
 mod expire;
 mod place;
 mod read;
@@ -26,6 +27,7 @@ use crate::share::Share;
 use crate::spender::Spender;
 
 pub use check::blockers;
+pub use close::close;
 pub use expire::expire;
 pub use place::{Ask, place, place_all};
 pub use read::{find, of_resource, open_by_state};
@@ -33,7 +35,7 @@ pub use refusal::HoldError;
 pub use release::release;
 
 pub(crate) use read::{line_row, lines};
-pub(crate) use release::settle;
+pub(crate) use release::{release_line, settle};
 
 /// A purchase that an agent wants to make.
 #[derive(Clone, Debug)]
@@ -117,6 +119,8 @@ impl Hold {
 #[serde(rename_all = "snake_case")]
 pub enum HoldState {
     Open,
+    /// What was bought is removed. Blocks of use that were set aside may still be charged, and nothing new.
+    Closing,
     /// Every line was charged.
     Settled,
     /// What was not charged was given back.
@@ -166,16 +170,32 @@ pub(crate) struct HeldLine {
     pub state: LineState,
 }
 
+impl HeldLine {
+    /// Whether it is money for use, and not the quote's line that says that use costs something.
+    pub fn is_block(&self) -> bool {
+        self.recurs == Recurs::Metered && !self.period.is_empty()
+    }
+}
+
 impl HoldState {
-    const ALL: [Self; 3] = [Self::Open, Self::Settled, Self::Released];
+    const ALL: [Self; 4] = [Self::Open, Self::Closing, Self::Settled, Self::Released];
 
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
             Self::Open => "open",
+            Self::Closing => "closing",
             Self::Settled => "settled",
             Self::Released => "released",
         }
+    }
+}
+
+impl HoldState {
+    /// Whether a line of it can still be charged.
+    #[must_use]
+    pub const fn pays(self) -> bool {
+        matches!(self, Self::Open | Self::Closing)
     }
 }
 

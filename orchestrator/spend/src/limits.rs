@@ -45,6 +45,10 @@ pub const RENEWAL_AHEAD_S: i64 = 3 * 86_400;
 pub const RENEWAL_GRACE_S: i64 = 7 * 86_400;
 /// How long money that was set aside for use stays so after the last block, in seconds: a period and the time to charge it.
 pub const USAGE_LIFE_S: i64 = 40 * 86_400;
+/// How long after its service was removed use may still be charged from its blocks, in seconds: a provider's tries, one a day, and a day.
+pub const USAGE_CLOSING_S: i64 = 8 * 86_400;
+/// Blocks of use of a month that ended this long ago go back, in seconds: a period that began on its last day, and its tries.
+pub const USAGE_KEPT_S: i64 = 60 * 86_400;
 /// Most blocks of use in one period of one line.
 pub const USAGE_BLOCKS: u32 = 10_000;
 /// Wait before a charge that was begun and not finished is taken up again, in seconds.

@@ -5,7 +5,7 @@
 
 use purser_authority::{Caller, Done, Event, Outcome};
 use purser_db::{DbError, Tx, params};
-use purser_values::id::HoldId;
+use purser_values::id::{HoldId, ResourceId};
 use purser_values::{Env, Money, Timestamp};
 use serde_json::json;
 
@@ -47,7 +47,8 @@ pub(crate) fn begin(tx: &mut Tx<'_>, hold: &Hold, purchase: &Purchase) -> Result
 /// Tries again to set aside what is due and was refused, was not looked at in time, or was to be paid by a credit. Of the latter so much as
 /// is charged, and at most a period's price. Tells whether it is set aside now.
 pub(crate) fn catch_up(tx: &mut Tx<'_>, env: &Env, hold: &Hold, line: &str, asked: Money) -> Result<bool, DbError> {
-    let select = "select next_at from spend_renewal where hold = $1 and line = $2 and state <> 'reserved' and next_at <= $3";
+    let select =
+        "select next_at from spend_renewal where hold = $1 and line = $2 and state not in ('reserved', 'stopped') and next_at <= $3";
     let Some(row) = tx.query_opt(select, params![hold.id, line, env.now()])? else { return Ok(false) };
     let part = credit::price(tx, hold, line)?.filter(|price| asked.is_positive() && asked.minor() < price.minor()).map(|_| asked);
     if try_one(tx, env, hold, line, row.get("next_at")?, part)?.is_some() {
@@ -164,6 +165,51 @@ fn roll(tx: &mut Tx<'_>, env: &Env) -> Result<usize, DbError> {
         tx.execute(update, params![id, line, next])?;
     }
     Ok(rows.len())
+}
+
+/// When what was bought for a resource is due next; nothing where nothing comes again.
+///
+/// # Errors
+/// When the store fails.
+pub fn due(tx: &mut Tx<'_>, resource: &ResourceId) -> Result<Option<Timestamp>, DbError> {
+    let select = "select min(r.next_at) as at from spend_renewal r join spend_hold h on h.id = r.hold
+                  where h.resource = $1 and exists (select 1 from payment_token t where t.hold = h.id and t.state = 'active')";
+    tx.query_one(select, params![resource])?.get("at")
+}
+
+/// What was bought for a resource ends with its period: nothing is set aside for another, and what is already goes back.
+///
+/// # Errors
+/// When the store fails.
+pub fn pause(tx: &mut Tx<'_>, env: &Env, resource: &ResourceId) -> Result<(), DbError> {
+    for hold in hold::of_resource(tx, resource)? {
+        let reserved = "select line, next_at from spend_renewal where hold = $1 and state = 'reserved'";
+        for row in tx.query(reserved, params![hold.id])? {
+            let (name, period): (String, String) = (row.get("line")?, row.get::<Timestamp>("next_at")?.month().to_string());
+            let held = |line: &HeldLine| line.line == name && line.period == period && line.state == LineState::Open;
+            if let Some(line) = hold::lines(tx, &hold)?.into_iter().find(held) {
+                hold::release_line(tx, env, &hold, &line)?;
+            }
+        }
+        tx.execute("update spend_renewal set state = 'stopped' where hold = $1", params![hold.id])?;
+    }
+    Ok(())
+}
+
+/// It goes on after all. What is due is set aside in its time, or when it is charged.
+///
+/// # Errors
+/// When the store fails.
+pub fn resume(tx: &mut Tx<'_>, resource: &ResourceId) -> Result<(), DbError> {
+    for hold in hold::of_resource(tx, resource)? {
+        tx.execute("update spend_renewal set state = 'waiting' where hold = $1 and state = 'stopped'", params![hold.id])?;
+    }
+    Ok(())
+}
+
+/// Nothing of the hold comes again: what it was for is removed.
+pub(crate) fn forget(tx: &mut Tx<'_>, hold: &HoldId) -> Result<(), DbError> {
+    tx.execute("delete from spend_renewal where hold = $1", params![hold]).map(drop)
 }
 
 /// A hold that holds something again stays open at least until then.

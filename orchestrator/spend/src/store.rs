@@ -1,6 +1,7 @@
 //! The tables of this room. Each file reads and writes the tables it is named after; nobody else does.
 
 mod budgets;
+mod closing;
 mod credits;
 mod marks;
 mod rates;
@@ -249,5 +250,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         credits::CREDITS,
         budgets::BUDGETS_LOOKED_AT,
         ALONE,
+        closing::CLOSING,
     ],
 };

@@ -5,6 +5,8 @@
 //!
 //! INVARIANT (use-is-held): use is charged from blocks only. Where no ceiling has room there is no block, and the provider stops.
 
+mod release;
+
 use purser_authority::action::UsageHold;
 use purser_authority::{Caller, Denied, Done, Event, Outcome, Permit};
 use purser_db::{DbError, Tx, params};
@@ -13,7 +15,7 @@ use serde_json::json;
 
 use crate::ceiling::Note;
 use crate::charge::{ChargeError, Refusal};
-use crate::hold::{self, Hold, LineState};
+use crate::hold::{self, Hold, HoldState, LineState};
 use crate::method::{self, MethodState};
 use crate::quote::Recurs;
 use crate::rate::{self, Kept};
@@ -22,6 +24,8 @@ use crate::room::{Ceiling, Full};
 use crate::token::{self, PaymentToken, TokenState};
 use crate::under::under;
 use crate::{ceiling, freeze, ledger, limits, share};
+
+pub use release::{UsageBlock, release, release_old};
 
 /// One block that a provider asks for. The provider itself is the permit's caller.
 #[derive(Debug)]
@@ -153,6 +157,9 @@ fn reserve(
             _ if there.amount != ask.amount => Err(Stop::Refused(UsageRefusal::BlockDiffers)),
             LineState::Open | LineState::Charging | LineState::Charged => Ok(Block::There),
         };
+    }
+    if hold.state == HoldState::Closing {
+        return Err(Refusal::LineReleased.into());
     }
     if ask.amount.currency() != hold.amount.currency() {
         return Err(Refusal::Currency.into());

@@ -245,9 +245,10 @@ fn compare(
     Ok(())
 }
 
-/// A line that may be charged belongs to a hold that is open.
+/// A line that may be charged belongs to a hold that is open or closing.
 fn token_is_hold(tx: &mut Tx<'_>, found: &mut Vec<Difference>) -> Result<(), DbError> {
-    let sql = "select h.id, h.currency from spend_hold h join spend_hold_line l on l.hold = h.id where l.state = 'open' and h.state <> 'open'
+    let sql = "select h.id, h.currency from spend_hold h join spend_hold_line l on l.hold = h.id
+                   where l.state = 'open' and h.state not in ('open', 'closing')
                union select h.id, h.currency from spend_hold h join payment_token t on t.hold = h.id where t.state = 'active' and h.state = 'released'";
     for row in tx.query(sql, params![])? {
         let id: String = row.get("id")?;

@@ -3,13 +3,13 @@
 
 mod world;
 
-use purser_authority::action::UsageHold;
+use purser_authority::action::{UsageHold, UsageRelease};
 use purser_authority::{Caller, Facts, authorise};
 use purser_db::testing::each_engine;
 use purser_spend::charge::{ChargeAsk, ChargeState};
-use purser_spend::hold::Hold;
+use purser_spend::hold::{self, Hold};
 use purser_spend::quote::Recurs;
-use purser_spend::usage::{self, UsageAsk, UsageReceipt};
+use purser_spend::usage::{self, UsageAsk, UsageBlock, UsageReceipt};
 use purser_spend::{limits, renewal};
 use purser_values::{Currency, Money, Secret};
 use world::{TABLES, World, usd};
@@ -216,6 +216,119 @@ async fn a_renewal_that_nobody_charged_goes_back_and_can_be_paid_later() {
         let receipt = world.charge(charge_of(&hold, &plain, "late", "plan", "2026-12", 5_00)).await;
         assert_eq!(receipt.state, ChargeState::Succeeded, "{:?}", receipt.code);
         assert_eq!(world.position("slipway").await, (8_00, 5_00, 0, 3_00));
+        world.is_sound().await;
+    })
+    .await;
+}
+
+async fn give_back(world: &World, provider: &str, hold: &Hold, plain: &Secret<String>, number: u32) -> Option<&'static str> {
+    let (env, caller) = (world.env.clone(), Caller::Provider { provider: provider.parse().unwrap() });
+    let period = "2026-11".parse().unwrap();
+    let name = UsageBlock { token: plain.clone(), quote: hold.quote_id.clone(), line: "usage".to_owned(), period, block: number };
+    let write = world.db.write(move |tx| {
+        let permit = authorise::<UsageRelease>(&caller, &Facts::new(env.now(), "x")).unwrap();
+        usage::release(tx, &env, &permit, &name)
+    });
+    write.await.unwrap().value.map(purser_spend::charge::Refusal::code)
+}
+
+async fn close(world: &World, hold: &Hold) {
+    let (env, id) = (world.env.clone(), hold.id.clone());
+    drop(world.db.write(move |tx| hold::close(tx, &env, &Caller::System, &id)).await.unwrap());
+}
+
+#[tokio::test]
+async fn use_is_paid_after_its_service_was_removed_and_nothing_else_is() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let (hold, plain) = subscribed(&world).await;
+        for number in 1..=3 {
+            assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, number, 5_00)).await, Ok(()));
+        }
+        for _ in 0..2 {
+            close(&world, &hold).await;
+            assert_eq!(world.position("slipway").await, (100_00, 5_00, 15_00, 80_00));
+            world.is_sound().await;
+        }
+        assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 3, 5_00)).await, Ok(()), "it is there");
+        assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 4, 5_00)).await, Err("line_released"), "no more of it");
+        world.clock.set("2026-12-24T12:00:00Z".parse().unwrap());
+        let env = world.env.clone();
+        assert_eq!(world.db.write(move |tx| renewal::reserve(tx, &env)).await.unwrap().value, 0, "it does not come again");
+        world.clock.set("2026-11-25T00:00:00Z".parse().unwrap());
+        let renewed = world.charge(charge_of(&hold, &plain, "r", "plan", "2026-12", 5_00)).await;
+        assert_eq!(renewed.code.as_deref(), Some("period_not_reserved"));
+        assert_eq!(world.charge(charge_of(&hold, &plain, "u1", "usage", "2026-11/1", 5_00)).await.state, ChargeState::Succeeded);
+        assert_eq!(world.charge(charge_of(&hold, &plain, "u2", "usage", "2026-11/2", 1_00)).await.state, ChargeState::Succeeded);
+        assert_eq!(give_back(&world, "slipway", &hold, &plain, 2).await, Some("line_charged"));
+        assert_eq!(give_back(&world, "other", &hold, &plain, 3).await, Some("payment_token_unknown"));
+        assert_eq!(world.position("slipway").await, (100_00, 11_00, 5_00, 84_00));
+        for _ in 0..2 {
+            assert_eq!(give_back(&world, "slipway", &hold, &plain, 3).await, None);
+        }
+        assert_eq!(world.position("slipway").await, (100_00, 11_00, 0, 89_00));
+        // with the last block the token is over
+        let over = world.charge(charge_of(&hold, &plain, "u4", "usage", "2026-11/3", 1)).await;
+        assert_eq!(over.code.as_deref(), Some("payment_token_spent"));
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_provider_that_never_charges_does_not_keep_the_money() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let (hold, plain) = subscribed(&world).await;
+        assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 1, 5_00)).await, Ok(()));
+        close(&world, &hold).await;
+        world.clock.advance_secs(limits::USAGE_CLOSING_S - 1);
+        assert_eq!(world.expire().await, 0);
+        world.clock.advance_secs(1);
+        assert_eq!(world.expire().await, 1);
+        let late = world.charge(charge_of(&hold, &plain, "u", "usage", "2026-11/1", 1)).await;
+        assert_eq!(late.code.as_deref(), Some("payment_token_revoked"));
+        assert_eq!(world.expire().await, 0);
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn without_use_to_pay_a_closed_hold_is_released() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let (hold, plain) = subscribed(&world).await;
+        assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 1, 5_00)).await, Ok(()));
+        assert_eq!(give_back(&world, "slipway", &hold, &plain, 1).await, None);
+        assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 1, 5_00)).await, Err("line_released"), "a number is used once");
+        assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 2, 5_00)).await, Ok(()), "and the plan goes on");
+        assert_eq!(give_back(&world, "slipway", &hold, &plain, 2).await, None);
+        close(&world, &hold).await;
+        let late = world.charge(charge_of(&hold, &plain, "u", "usage", "2026-11/2", 1)).await;
+        assert_eq!(late.code.as_deref(), Some("payment_token_revoked"));
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn blocks_of_months_long_over_go_back_although_the_plan_goes_on() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 100_00).await;
+        let (hold, plain) = subscribed(&world).await;
+        assert_eq!(ask_as(&world, "slipway", block(&hold, &plain, 1, 5_00)).await, Ok(()));
+        let old = || {
+            let env = world.env.clone();
+            world.db.write(move |tx| usage::release_old(tx, &env))
+        };
+        world.clock.set("2027-01-29T00:00:00Z".parse().unwrap());
+        assert_eq!(old().await.unwrap().value, 0);
+        world.clock.set("2027-01-31T00:00:00Z".parse().unwrap());
+        assert_eq!(old().await.unwrap().value, 1);
+        assert_eq!(old().await.unwrap().value, 0);
+        let late = world.charge(charge_of(&hold, &plain, "u", "usage", "2026-11/1", 1)).await;
+        assert_eq!(late.code.as_deref(), Some("line_released"));
         world.is_sound().await;
     })
     .await;

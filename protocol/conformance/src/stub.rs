@@ -23,7 +23,7 @@ use purser_wire::header::IDEMPOTENCY_KEY;
 use purser_wire::keys::{self, PublicKey, PublicKeys};
 use purser_wire::refund::RefundRequest;
 use purser_wire::signature::{SignatureError, message};
-use purser_wire::usage::{self, UsageHoldRequest};
+use purser_wire::usage::{self, UsageHoldRequest, UsageReleaseRequest};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
@@ -179,7 +179,9 @@ impl Shared {
             return reply(StatusCode::OK, &json!(PublicKeys { public_keys }));
         }
         let refunded = refunded_charge(&path).map(str::to_owned);
-        if parts.method != Method::POST || (![charge::PATH, event::PATH, usage::PATH].contains(&path.as_str()) && refunded.is_none()) {
+        if parts.method != Method::POST
+            || (![charge::PATH, event::PATH, usage::PATH, usage::RELEASE_PATH].contains(&path.as_str()) && refunded.is_none())
+        {
             return refuse(StatusCode::NOT_FOUND, "not_found");
         }
         let Ok(body) = Limited::new(body, JSON_BODY_BYTES).collect().await.map(http_body_util::Collected::to_bytes) else {
@@ -199,6 +201,7 @@ impl Shared {
             Some(charge) => state.refund(charge, &body),
             None if path == charge::PATH => state.charge(&body),
             None if path == usage::PATH => state.usage_hold(&body),
+            None if path == usage::RELEASE_PATH => state.usage_release(&body),
             None => state.event(&body),
         };
         match answer {
@@ -271,6 +274,14 @@ impl State {
         }
         held.insert(usage::block_period(&request.period, request.block), request.amount);
         Some(json!({"status": "reserved"}))
+    }
+
+    fn usage_release(&mut self, body: &[u8]) -> Option<Value> {
+        let request: UsageReleaseRequest = serde_json::from_slice(body).ok()?;
+        if let Some(held) = self.held.get_mut(request.payment_token.expose()) {
+            held.remove(&usage::block_period(&request.period, request.block));
+        }
+        Some(json!({"status": "released"}))
     }
 
     fn event(&mut self, body: &[u8]) -> Option<Value> {

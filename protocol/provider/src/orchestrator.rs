@@ -17,7 +17,7 @@ use purser_wire::event::{self, EventReceipt, ProviderEvent};
 use purser_wire::id::{AccountRequestId, ChargeId, IdempotencyKey};
 use purser_wire::refund::{self, RefundRequest, RefundResponse};
 use purser_wire::signature::message;
-use purser_wire::usage::{self, UsageHoldRequest, UsageHoldResponse};
+use purser_wire::usage::{self, UsageHoldRequest, UsageHoldResponse, UsageReleaseRequest, UsageReleaseResponse};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use url::Url;
@@ -75,6 +75,18 @@ impl OrchestratorClient {
     /// See [`OrchestratorError`]. A refused block is an answer, not an error.
     pub async fn usage_hold(&self, request: &UsageHoldRequest, key: &IdempotencyKey) -> Result<UsageHoldResponse, OrchestratorError> {
         self.send(&self.at(usage::PATH)?, request, key).await
+    }
+
+    /// Gives back a block that is not needed.
+    ///
+    /// # Errors
+    /// See [`OrchestratorError`]. A refusal is an answer, not an error.
+    pub async fn usage_release(
+        &self,
+        request: &UsageReleaseRequest,
+        key: &IdempotencyKey,
+    ) -> Result<UsageReleaseResponse, OrchestratorError> {
+        self.send(&self.at(usage::RELEASE_PATH)?, request, key).await
     }
 
     /// Gives back what was charged, or a part of it. Keep `charge` (the orchestrator's id) and the key before the first attempt.

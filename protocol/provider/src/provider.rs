@@ -14,6 +14,7 @@ use purser_wire::id::{LinkId, ResourceId};
 use purser_wire::manifest::Manifest;
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{CreateResource, ResourceEnvelope, UpdateResource};
+use purser_wire::subscription::{RefundDecided, Renewal};
 use purser_wire::token::{AccountRef, PaymentCredentialsBy};
 use serde_json::Value;
 use url::Url;
@@ -96,6 +97,16 @@ pub trait Provider: Send + Sync + 'static {
         _request: UpdateResource,
     ) -> impl Future<Output = Answer<ResourceEnvelope>> + Send {
         async { Err(ProviderError::not_supported("updates")) }
+    }
+
+    /// Lets the resource end with the period that is paid, or go on after it. Idempotent. Extension `subscriptions`.
+    fn renewal_set(&self, _call: &AccountCall, _id: &ResourceId, _renews: bool) -> impl Future<Output = Answer<Renewal>> + Send {
+        async { Err(ProviderError::not_supported("ending with the period")) }
+    }
+
+    /// Somebody wants money back. What is `refunded` is removed, and its money given back over `refunds`; keep every request, with its answer.
+    fn refund_request(&self, _call: &AccountCall, _id: &ResourceId, _reason: &str) -> impl Future<Output = Answer<RefundDecided>> + Send {
+        async { Err(ProviderError::not_supported("asking money back")) }
     }
 
     fn quote_create(&self, _call: &AccountCall, _request: QuoteRequest) -> impl Future<Output = Answer<Quote>> + Send {

@@ -28,6 +28,7 @@ mod credits;
 mod discovery;
 mod quotes;
 mod resources;
+mod subscriptions;
 mod token;
 
 /// What every handler needs.
@@ -74,6 +75,8 @@ pub fn router<P: Provider, S: Store>(provider: Arc<P>, store: Arc<S>, config: Co
         .route(&format!("{one}/update_service"), only(post(resources::update)))
         .route(&format!("{one}/remove"), only(post(resources::remove)))
         .route(&format!("{one}/rotate_credentials"), only(post(resources::rotate)))
+        .route(&format!("{one}/renewal"), only(post(subscriptions::renewal)))
+        .route(&format!("{one}/refund_requests"), only(post(subscriptions::refund_request)))
         .route("/provisioning/quotes", only(post(quotes::create)))
         .route("/provisioning/credits", only(get(credits::list).post(credits::redeem)))
         .route("/provisioning/account/credentials/disable", only(post(controls::disable)))

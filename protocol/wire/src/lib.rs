@@ -31,6 +31,7 @@ pub mod quote;
 pub mod refund;
 pub mod resource;
 pub mod signature;
+pub mod subscription;
 pub mod text;
 pub mod token;
 pub mod usage;

@@ -32,6 +32,8 @@ pub const CREDIT_PROGRAMMES: usize = 32;
 pub const CREDIT_MONTHS: u32 = 120;
 /// Most names that one credit attestation carries.
 pub const CREDIT_NAMES: usize = 128;
+/// Longest reason for asking money back, in characters.
+pub const REFUND_REASON_CHARS: usize = 300;
 /// Most lines of one quote.
 pub const LINES_PER_QUOTE: usize = 32;
 /// The only line of the quote that an orchestrator makes for a provider that quotes nothing and whose price is prose.

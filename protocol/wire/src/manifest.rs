@@ -78,6 +78,7 @@ open_enum! {
         Charges = "charges",
         Refunds = "refunds",
         UsageHolds = "usage_holds",
+        Subscriptions = "subscriptions",
         Events = "events",
         Endpoints = "endpoints",
         AgentCredentials = "agent_credentials",

@@ -5,7 +5,7 @@
 
 use purser_db::{DbError, Row, Tx, params};
 use purser_values::id::{ChargeId, CloudAccountId, CloudResourceId};
-use purser_values::{Env, Money};
+use purser_values::{Env, Money, Timestamp};
 use slipway_accounts::charge::ChargeOutcome;
 
 use crate::credit::{self, cover_of};
@@ -52,6 +52,7 @@ pub struct Charge {
     /// The orchestrator's id; empty without an outcome.
     pub charge: String,
     pub refunded: Money,
+    pub created_at: Timestamp,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -173,6 +174,18 @@ pub fn list(tx: &mut Tx<'_>, resource: &CloudResourceId) -> Result<Vec<Charge>, 
         .collect()
 }
 
+/// When a charge of use was refused last since then, and why.
+pub(crate) fn use_refused(
+    tx: &mut Tx<'_>,
+    resource: &CloudResourceId,
+    since: Timestamp,
+) -> Result<Option<(Timestamp, Option<String>)>, DbError> {
+    let select = "select settled_at, code from bill_charge
+                  where resource = $1 and purpose = $2 and state = 'refused' and settled_at >= $3 order by settled_at desc, id desc limit 1";
+    let row = tx.query_opt(select, params![resource, Purpose::Usage.name(), since])?;
+    row.map(|row| Ok((row.get("settled_at")?, row.get("code")?))).transpose()
+}
+
 /// Records the outcome, and what becomes of the credit that was set aside. Tells whether it is the first one; only that counts.
 pub(crate) fn settle(tx: &mut Tx<'_>, env: &Env, id: &ChargeId, outcome: &ChargeOutcome) -> Result<bool, DbError> {
     let state = if outcome.succeeded { "succeeded" } else { "refused" };
@@ -220,5 +233,6 @@ fn read(row: &Row) -> Result<Charge, DbError> {
         state,
         charge: row.get::<Option<String>>("orchestrator_charge")?.unwrap_or_default(),
         refunded: Money::from_minor(row.get("refunded_minor")?, currency),
+        created_at: row.get("created_at")?,
     })
 }

@@ -18,6 +18,7 @@ use crate::subscription::advance::{Step, advance};
 use crate::subscription::settle::settle;
 use crate::subscription::{self};
 use crate::till::{Till, Unanswered};
+use crate::usage::release::{next_release, released};
 use crate::usage::room::{Room, Want, answered, want};
 
 /// Everything that steps need; cheap to clone.
@@ -46,10 +47,21 @@ impl Billing {
     pub async fn run(&self, resource: &CloudResourceId) -> Result<(), RunError> {
         for _ in 0..STEPS {
             if !self.step(resource).await? {
-                return Ok(());
+                return self.give_back(resource).await;
             }
         }
         Err(Unanswered("there is more to do than one run does".to_owned()).into())
+    }
+
+    /// Tells the payer which blocks of use are not needed.
+    async fn give_back(&self, resource: &CloudResourceId) -> Result<(), RunError> {
+        loop {
+            let of = resource.clone();
+            let Some((ask, number)) = self.db.read(move |tx| next_release(tx, &of)).await? else { return Ok(()) };
+            self.till.release(&ask).await?;
+            let env = self.realm.env.clone();
+            self.db.write(move |tx| released(tx, &env, &ask, number)).await?;
+        }
     }
 
     /// Takes one step; tells whether another may be due.
@@ -92,7 +104,7 @@ impl Billing {
     pub async fn make_room(&self, account: &CloudAccountId, ahead: &Use) -> Result<Option<Room>, RunError> {
         let of = account.clone();
         let Some(room) = self.db.read(move |tx| crate::usage::room::room(tx, &of)).await? else { return Ok(None) };
-        if ahead.iter().all(|(meter, more)| room.left(*meter) >= *more) {
+        if room.has(ahead) {
             return Ok(Some(room));
         }
         for _ in 0..STEPS {

@@ -6,6 +6,8 @@ pub const GRACE_S: i64 = 7 * 86_400;
 pub const SUSPENSION_S: i64 = 14 * 86_400;
 /// Time between two tries of a renewal that was refused, in seconds.
 pub const RETRY_S: i64 = 86_400;
+/// How long a renewal may go unanswered until it counts as not paid, in seconds; it is asked for all the same.
+pub const UNANSWERED_S: i64 = 86_400;
 /// How long before the deletion the last mail goes out, in seconds.
 pub const LAST_NOTICE_S: i64 = 3 * 86_400;
 /// How long before a domain ends its owner is told, in seconds; each once.

@@ -10,6 +10,7 @@ use crate::subscription::Subscription;
 
 pub(crate) enum Notice {
     PastDue { why: String },
+    UseNotPaid { why: String },
     Suspended,
     DeletionSoon { at: Timestamp },
     Deleted,
@@ -43,6 +44,14 @@ impl Notice {
                      deleted. Raise the limit or mend the card where you manage your agents, and the next try works; you can also try at once."
                 ),
             ),
+            Self::UseNotPaid { why } => (
+                format!("The use of {what} was not paid"),
+                format!(
+                    "What was used of `{what}` beyond what it includes was not paid: {why}\n\n\
+                     We try again every day for {grace} days; until then everything goes on. Then it is suspended, and {suspension} days later \
+                     deleted. Mend what is named where you manage your agents, and the next try works; you can also try at once."
+                ),
+            ),
             Self::Suspended => (
                 format!("{what} is suspended"),
                 format!(
@@ -55,7 +64,7 @@ impl Notice {
             ),
             Self::Deleted => (format!("{what} was deleted"), format!("`{what}` was not paid and was deleted.")),
             Self::Ended => (format!("{what} has ended"), format!("`{what}` has ended as it was to. Nothing more is charged.")),
-            Self::Resumed => (format!("{what} is paid"), format!("The renewal of `{what}` is paid. Everything goes on.")),
+            Self::Resumed => (format!("{what} is paid"), format!("`{what}` is paid. Everything goes on.")),
             Self::NotChanged { plan, why } => {
                 (format!("The plan was not changed to {plan}"), format!("The change to `{plan}` was not paid: {why}\n\n`{what}` goes on."))
             }

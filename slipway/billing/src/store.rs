@@ -2,7 +2,8 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "billing", steps: &[SUBSCRIPTIONS, MONEY, DOCUMENTS, USE, CREDITS, FOR_GOOD] };
+pub const MIGRATIONS: Migrations =
+    Migrations { domain: "billing", steps: &[SUBSCRIPTIONS, MONEY, DOCUMENTS, USE, CREDITS, FOR_GOOD, RELEASES] };
 
 /// What is due when. `change_*` is a plan that takes over at `change_at`.
 const SUBSCRIPTIONS: &str = "create table bill_subscription (
@@ -103,3 +104,6 @@ returns trigger language plpgsql as
 $$ begin raise exception 'a transfer is never changed or removed'; end $$;
 create trigger bill_credit_transfer_stays before update or delete or truncate on bill_credit_transfer
 for each statement execute function bill_credit_transfer_stays(){both}";
+
+/// When the payer was told that a block is not needed.
+const RELEASES: &str = "alter table bill_block add column released_at {int}";

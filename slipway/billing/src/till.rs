@@ -64,5 +64,7 @@ pub struct RefundAsk {
 pub trait Till: Send + Sync + 'static {
     fn charge<'a>(&'a self, ask: &'a ChargeAsk) -> Pending<'a, ChargeOutcome>;
     fn reserve<'a>(&'a self, ask: &'a BlockAsk) -> Pending<'a, BlockOutcome>;
+    /// The block is not needed. A payer that says no has nothing of it any more.
+    fn release<'a>(&'a self, ask: &'a BlockAsk) -> Pending<'a, ()>;
     fn refund<'a>(&'a self, ask: &'a RefundAsk) -> Pending<'a, RefundOutcome>;
 }

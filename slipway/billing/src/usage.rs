@@ -7,6 +7,7 @@
 
 pub mod close;
 pub mod record;
+pub mod release;
 pub mod room;
 
 use purser_db::{DbError, Row, Tx, params};

@@ -12,6 +12,7 @@ pub mod order;
 pub mod quote;
 pub mod resource;
 pub mod store;
+pub mod subscription;
 
 mod charge;
 mod refusal;
@@ -25,6 +26,7 @@ use purser_wire::id::ResourceId;
 use purser_wire::manifest::Manifest;
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{CreateResource, ResourceEnvelope, UpdateResource};
+use purser_wire::subscription::{RefundDecided, Renewal};
 
 use slipway_accounts::link::scope::{Scope, Scopes};
 
@@ -91,6 +93,16 @@ impl Provider for Slipway {
             call.require(PURCHASES)?;
         }
         change::update(&self.0, call, resource_of(id)?, request).await
+    }
+
+    async fn renewal_set(&self, call: &AccountCall, id: &ResourceId, renews: bool) -> Answer<Renewal> {
+        call.require(WRITE)?;
+        subscription::renewal(&self.0, account_of(call)?, resource_of(id)?, renews).await
+    }
+
+    async fn refund_request(&self, call: &AccountCall, id: &ResourceId, reason: &str) -> Answer<RefundDecided> {
+        call.require(WRITE)?;
+        subscription::refund_request(&self.0, account_of(call)?, resource_of(id)?, reason).await
     }
 
     async fn quote_create(&self, call: &AccountCall, request: QuoteRequest) -> Answer<Quote> {

@@ -1,10 +1,10 @@
 //! An account at slipway that is paid by an agent's money at the orchestrator, and a clock that both share.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use purser_authority::action::UsageHold;
+use purser_authority::action::{UsageHold, UsageRelease};
 use purser_authority::{Caller, Facts, authorise};
 use purser_crypto::seal::Keyring;
 use purser_db::jobs::{Handler, Runner};
@@ -14,7 +14,7 @@ use purser_spend::hold::{self, Hold};
 use purser_spend::quote::{Line, Recurs};
 use purser_spend::refund::{RefundAsk as GiveBack, RefundState};
 use purser_spend::renewal;
-use purser_spend::usage::{self as spent, UsageAsk, UsageReceipt};
+use purser_spend::usage::{self as spent, UsageAsk, UsageBlock, UsageReceipt};
 use purser_values::id::{ChargeId, CloudAccountId, CloudLinkId, CloudResourceId};
 use purser_values::{Currency, Env, Money, Secret, Timestamp};
 use purser_wire::credit::Cover;
@@ -59,6 +59,8 @@ pub struct LedgerTill {
     calls: AtomicI64,
     /// Answers that are lost, by the number of the call; the effect happens before or does not happen at all.
     pub lost: Mutex<HashMap<i64, Lost>>,
+    /// Nobody is there at all.
+    pub deaf: AtomicBool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +77,7 @@ impl LedgerTill {
     async fn through<T>(&self, effect: impl Future<Output = T>) -> Result<T, Unanswered> {
         let number = self.calls.fetch_add(1, Ordering::SeqCst);
         let lost = self.lost.lock().unwrap().get(&number).copied();
-        if lost == Some(Lost::Question) {
+        if lost == Some(Lost::Question) || self.deaf.load(Ordering::SeqCst) {
             return Err(Unanswered("nobody is there".to_owned()));
         }
         let answer = effect.await;
@@ -133,6 +135,19 @@ impl Till for LedgerTill {
         }))
     }
 
+    fn release<'a>(&'a self, ask: &'a BlockAsk) -> Pending<'a, ()> {
+        Box::pin(self.through(async {
+            let (token, quote, line) = (plain(&ask.from.token), ask.from.quote.clone(), ask.from.line.clone());
+            let name = UsageBlock { token, quote, line, period: ask.period, block: ask.block };
+            let (env, caller) = (self.world.env.clone(), Caller::Provider { provider: "slipway".parse().unwrap() });
+            let write = self.world.db.write(move |tx| {
+                let permit = authorise::<UsageRelease>(&caller, &Facts::new(env.now(), "x")).unwrap();
+                spent::release(tx, &env, &permit, &name)
+            });
+            drop(write.await.unwrap());
+        }))
+    }
+
     fn refund<'a>(&'a self, ask: &'a RefundAsk) -> Pending<'a, RefundOutcome> {
         Box::pin(self.through(async {
             let back =
@@ -169,7 +184,8 @@ impl Shop {
         let keyring = Keyring::from_bytes(&Secret::new([7; 32])).unwrap();
         let key = CodeKey::new(Secret::new(vec![3; 32]));
         let realm = Realm { env: world.env.clone(), key, keyring, public_url: "https://cloud.test/".into() };
-        let till = Arc::new(LedgerTill { world: world.clone(), calls: AtomicI64::new(0), lost: Mutex::default() });
+        let till =
+            Arc::new(LedgerTill { world: world.clone(), calls: AtomicI64::new(0), lost: Mutex::default(), deaf: AtomicBool::new(false) });
         let billing = Billing { db: db.clone(), realm, till: till.clone() };
         let mut handlers = billing.handlers(Arc::new(|_| {}));
         let mailed: Handler = Arc::new(|_| Box::pin(async { Ok(()) }));
@@ -379,6 +395,17 @@ impl Shop {
         let read = self.world.db.read::<_, DbError, _>(move |tx| {
             let row = tx.query_one(sum, params![])?;
             Ok((row.get("took")?, row.get("back")?))
+        });
+        read.await.unwrap()
+    }
+
+    /// What is set aside for use, over all months: in money, and in blocks.
+    pub async fn held(&self) -> (i64, i64) {
+        let open = "select cast(coalesce(sum(amount), 0) as bigint) as held, count(*) as n from spend_hold_line
+                    where recurs = 'metered' and period <> '' and state in ('open', 'charging')";
+        let read = self.world.db.read::<_, DbError, _>(move |tx| {
+            let row = tx.query_one(open, params![])?;
+            Ok((row.get("held")?, row.get("n")?))
         });
         read.await.unwrap()
     }

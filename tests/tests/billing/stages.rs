@@ -1,5 +1,7 @@
 //! What happens to what is not paid, and to what is cancelled: each stage, each mail once.
 
+use std::sync::atomic::Ordering;
+
 use purser_db::testing::each_engine;
 use purser_values::id::CloudResourceId;
 use slipway_billing::invoice::Kind as Sort;
@@ -52,6 +54,54 @@ async fn what_is_not_paid_goes_on_for_a_week_is_suspended_for_two_and_then_delet
         }
         assert_eq!(shop.totals(Sort::Invoice).await, [5_00]);
         assert!(shop.get(&plan).await.terms.payment.token.is_none(), "nobody needs the token any more");
+        shop.reconcile().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_payer_that_does_not_answer_does_not_keep_the_plan_for_free() {
+    each_engine(TABLES, |db| async move {
+        let shop = Shop::new(db, "2027-03-01T00:00:00Z", 60_00).await;
+        let plan = shop.order(PAID).await;
+        shop.until("2027-03-20T00:00:00Z").await;
+        shop.till.deaf.store(true, Ordering::SeqCst);
+        let stages = [
+            ("2027-04-01T12:00:00Z", "active", 0),
+            ("2027-04-02T12:00:00Z", "past_due", 1),
+            ("2027-04-08T18:00:00Z", "past_due", 1),
+            ("2027-04-09T18:00:00Z", "suspended", 2),
+            ("2027-04-21T12:00:00Z", "suspended", 3),
+            ("2027-04-24T00:00:00Z", "ended", 4),
+        ];
+        for (moment, state, mails) in stages {
+            shop.until(moment).await;
+            assert_eq!((shop.get(&plan).await.state.name(), shop.mails().await), (state, mails), "{moment}");
+        }
+        assert_eq!(shop.totals(Sort::Invoice).await, [5_00]);
+        // what is asked for is asked for until there is an answer; money for what has ended comes back
+        shop.till.deaf.store(false, Ordering::SeqCst);
+        shop.until("2027-04-27T00:00:00Z").await;
+        assert_eq!(shop.totals(Sort::Invoice).await.len(), shop.totals(Sort::CreditNote).await.len() + 1);
+        shop.reconcile().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_answer_within_the_grace_pays_the_period_once() {
+    each_engine(TABLES, |db| async move {
+        let shop = Shop::new(db, "2027-03-01T00:00:00Z", 60_00).await;
+        let plan = shop.order(PAID).await;
+        shop.until("2027-03-20T00:00:00Z").await;
+        shop.till.deaf.store(true, Ordering::SeqCst);
+        shop.until("2027-04-04T00:00:00Z").await;
+        assert_eq!(shop.get(&plan).await.state.name(), "past_due");
+        shop.till.deaf.store(false, Ordering::SeqCst);
+        shop.until("2027-04-05T12:00:00Z").await;
+        let paid = shop.get(&plan).await;
+        assert_eq!((paid.state, paid.period().start.to_string().as_str()), (State::Active, "2027-04-01T00:00:00Z"));
+        assert_eq!((shop.totals(Sort::Invoice).await, shop.mails().await), (vec![5_00, 5_00], 2));
         shop.reconcile().await;
     })
     .await;

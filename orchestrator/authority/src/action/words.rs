@@ -74,6 +74,7 @@ pub fn words(action: &str) -> &str {
         "chargeback_lift" => "let charges go on although a payment is disputed",
         "charge_confirm" => "confirm a charge at the bank",
         "usage_hold" => "set money aside for use",
+        "usage_release" => "give back money set aside for use",
         "payment_method_set" => "put a card on file",
         "payment_method_remove" => "remove a card",
         "payment_method_read" => "see the cards on file",

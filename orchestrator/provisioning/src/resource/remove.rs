@@ -17,6 +17,7 @@ use crate::app::App;
 use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent};
 use crate::perform;
+use crate::store::ending;
 use crate::store::resource::{self, State};
 
 pub const KIND: &str = "resource_remove";
@@ -102,18 +103,33 @@ async fn still_live(app: App, state: RemoveState) -> Result<RemoveState, StepErr
 }
 
 async fn forget(app: App, state: RemoveState) -> Result<RemoveState, StepError> {
-    let (id, env, caller) = (state.resource.clone(), app.core.env.clone(), state.caller.clone());
-    perform(&app.core, Attempt::new("resource_remove", &state.caller, id.as_str()), move |tx| -> Result<Done<()>, PayError> {
+    let_go(&app, state.caller.clone(), state.resource.clone()).await.map_err(|e| StepError::of(&e))?;
+    Ok(state)
+}
+
+/// The provider has removed it: its credentials and its money are let go of. Doing it again changes nothing.
+pub(super) async fn let_go(app: &App, caller: Caller, id: ResourceId) -> Result<(), PayError> {
+    let env = app.core.env.clone();
+    let attempt = Attempt::new("resource_remove", &caller, id.as_str());
+    perform(&app.core, attempt, move |tx| -> Result<Done<()>, PayError> {
         purser_vault::forget(tx, &id)?;
+        ending::forget(tx, &id)?;
+        let organisation = resource::get(tx, &id)?.map(|row| row.organisation);
         resource::ended(tx, &id, State::Removed, env.now())?;
-        let mut done = Done::with_event((), Event::done("resource_remove", &caller, id.as_str()));
+        let event = Event::done("resource_remove", &caller, id.as_str());
+        let mut done = Done::with_event(
+            (),
+            match &organisation {
+                Some(organisation) => event.in_organisation(organisation),
+                None => event,
+            },
+        );
         for held in hold::of_resource(tx, &id)? {
-            let part = hold::release(tx, &env, &Caller::System, &held.id)?;
+            // Use that its provider has not charged yet is still owed.
+            let part = hold::close(tx, &env, &Caller::System, &held.id)?;
             done.absorb(part);
         }
         Ok(done)
     })
     .await
-    .map_err(|e| StepError::of(&e))?;
-    Ok(state)
 }

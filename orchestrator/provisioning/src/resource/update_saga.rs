@@ -27,8 +27,8 @@ use crate::error::PayError;
 use crate::fault::{of_call, permanent};
 use crate::gateway::Provider;
 use crate::perform;
-use crate::store::payment;
 use crate::store::resource::{self, Resource, State};
+use crate::store::{ending, payment};
 
 pub const KIND: &str = "resource_update";
 
@@ -290,6 +290,9 @@ async fn settle_as(app: &App, state: &UpdateState, caller: Caller) -> Result<(),
         }
         resource::changed(tx, &after, &facts)?;
         payment::forget(tx, &row.id)?;
+        // Another plan goes on, also where the old one was to end.
+        ending::forget(tx, &row.id)?;
+        renewal::resume(tx, &row.id)?;
         let event = Event::done("resource_update", &caller, row.id.as_str())
             .in_organisation(&row.organisation)
             .related([row.service_ref().to_string(), after.service_ref().to_string()])

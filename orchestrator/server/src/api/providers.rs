@@ -12,14 +12,14 @@ use purser_provisioning::link::link_confirm;
 use purser_provisioning::perform;
 use purser_provisioning::provider_events::provider_event;
 use purser_provisioning::refunds::refund_create;
-use purser_provisioning::usage::usage_hold as usage_hold_create;
+use purser_provisioning::usage::{usage_hold as usage_hold_create, usage_release as block_release};
 use purser_values::name::ProviderName;
 use purser_wire::account_confirmation::{AccountConfirmation, AccountConfirmed};
 use purser_wire::charge::{ChargeRequest, ChargeResponse};
 use purser_wire::event::{EventReceipt, ProviderEvent};
 use purser_wire::refund::{RefundRequest, RefundResponse};
 use purser_wire::signature::message::{self, Message};
-use purser_wire::usage::{UsageHoldRequest, UsageHoldResponse};
+use purser_wire::usage::{UsageHoldRequest, UsageHoldResponse, UsageReleaseRequest, UsageReleaseResponse};
 
 use super::Api;
 
@@ -59,6 +59,19 @@ pub async fn usage_hold(
     let (provider, _) = signed(&api, &method, &uri, &headers, &body).await?;
     let request: UsageHoldRequest = purser_http::extract::parse_json(&body)?;
     Ok(Json(usage_hold_create(&api.app, &provider, &request).await?))
+}
+
+/// Money for use that is not needed.
+pub async fn usage_release(
+    State(api): State<Api>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Result<Json<UsageReleaseResponse>, Problem> {
+    let (provider, _) = signed(&api, &method, &uri, &headers, &body).await?;
+    let request: UsageReleaseRequest = purser_http::extract::parse_json(&body)?;
+    Ok(Json(block_release(&api.app, &provider, &request).await?))
 }
 
 pub async fn event(

@@ -1,4 +1,4 @@
-//! `/v1/resources`: add, look, update, remove, rotate.
+//! `/v1/resources`: add, look, update, remove, end with the period, ask money back, rotate.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -7,7 +7,9 @@ use purser_http::Problem;
 use purser_http::extract::Query;
 use purser_http::extract::{Json as Body, Raw, parse_json, parse_value};
 use purser_provisioning::resource::add::{AddRequest, resource_add};
+use purser_provisioning::resource::end::resource_end;
 use purser_provisioning::resource::preflight::preflight;
+use purser_provisioning::resource::refund_request::{refund_request as request_refund, refund_requests as requested_refunds};
 use purser_provisioning::resource::remove::resource_remove;
 use purser_provisioning::resource::rotate::resource_rotate;
 use purser_provisioning::resource::update::{UpdateRequest, resource_update};
@@ -94,4 +96,49 @@ pub async fn rotate(
     let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
     let begun = resource_rotate(&api.app, called.caller(), &called.jkt, id, called.key.clone()).await?;
     follow(&api, &begun.saga, &poll).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct End {
+    /// It goes on after all.
+    #[serde(default)]
+    keep: bool,
+}
+
+/// It ends with the period that is paid, or goes on after all.
+pub async fn end(
+    State(api): State<Api>,
+    called: Called,
+    Path(id): Path<String>,
+    Query(poll): Query<Poll>,
+    Body(end): Body<End>,
+) -> Result<Json<Value>, Problem> {
+    let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
+    let begun = resource_end(&api.app, called.caller(), id, end.keep).await?;
+    follow(&api, &begun.saga, &poll).await
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct AskBack {
+    reason: String,
+}
+
+/// Money is asked back; where it is given, the resource is removed.
+pub async fn refund_request(
+    State(api): State<Api>,
+    called: Called,
+    Path(id): Path<String>,
+    Query(poll): Query<Poll>,
+    Body(ask): Body<AskBack>,
+) -> Result<Json<Value>, Problem> {
+    let id: ResourceId = id.parse().map_err(|_| Problem::not_found())?;
+    let begun = request_refund(&api.app, called.caller(), id, ask.reason).await?;
+    follow(&api, &begun.saga, &poll).await
+}
+
+/// Every request, with its answer.
+pub async fn refund_requests(State(api): State<Api>, called: Called) -> Result<Json<Value>, Problem> {
+    Ok(Json(json!({ "refund_requests": requested_refunds(&api.app, &called.context).await? })))
 }

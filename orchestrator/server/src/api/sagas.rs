@@ -8,8 +8,9 @@ use purser_db::{DbError, Tx};
 use purser_flow::{Record, Status};
 use purser_http::Problem;
 use purser_http::extract::Query;
-use purser_provisioning::store::deployment;
+use purser_provisioning::resource::refund_request;
 use purser_provisioning::store::resource::{self, Resource};
+use purser_provisioning::store::{deployment, ending};
 use purser_provisioning::visible::saga_visible;
 use purser_spend::{charge, hold};
 use purser_values::id::{ResourceId, SagaId};
@@ -93,6 +94,10 @@ fn render(tx: &mut Tx<'_>, record: &Record) -> Result<Value, DbError> {
         answer["resource"] = resource(tx, &row)?;
         answer["charged"] = charged(tx, &row)?;
     }
+    if record.kind == refund_request::KIND {
+        let [request, refunded, amount, deadline] = ["request", "refunded", "amount", "deadline"].map(|name| &carried[name]);
+        answer["refund_request"] = json!({ "id": request, "refunded": refunded, "amount": amount, "deadline": deadline });
+    }
     if carried["account"].is_string() && carried["resource"].is_null() {
         answer["account"] = json!({ "id": carried["account"], "provider": carried["provider"] });
     }
@@ -123,6 +128,7 @@ pub(super) fn resource(tx: &mut Tx<'_>, row: &Resource) -> Result<Value, DbError
         "id": row.id, "name": row.name, "service": row.service_ref(), "status": row.state.name(), "project": row.project_name,
         "environment": row.environment, "endpoints": row.endpoints, "variables": variables, "created_at": row.created_at,
         "irreversible": row.facts["quote"]["irreversible"] == true,
+        "ends_at": ending::ends_at(tx, &row.id)?,
     }))
 }
 

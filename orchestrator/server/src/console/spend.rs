@@ -10,10 +10,11 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use purser_authority::action::{AgentRead, SpendRead};
 use purser_authority::{Facts, authorise};
-use purser_db::Tx;
+use purser_db::{DbError, Tx};
 use purser_http::extract::Query;
 use purser_identity::agent::agents_list;
 use purser_identity::session::Session;
+use purser_provisioning::store::ending::{self, RefundRequest, RequestState};
 use purser_spend::calendar::{self, Zone};
 use purser_spend::ceiling;
 use purser_spend::charge::ChargeState;
@@ -54,6 +55,18 @@ pub struct Spend {
     charges: Vec<ChargeView>,
     refunds: Vec<RefundView>,
     owed: Vec<OwedView>,
+    asked: Vec<AskedView>,
+}
+
+/// Money that was asked back.
+struct AskedView {
+    at: String,
+    provider: String,
+    agent: String,
+    resource: String,
+    reason: String,
+    answer: String,
+    until: String,
 }
 
 struct PositionView {
@@ -115,6 +128,8 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
     let month = month(&which, now)?;
     let (mut statement, names, days) = read(&front, &session, month, &zone).await?;
     let total = total(&statement.totals);
+    let organisation = session.member.organisation.id.clone();
+    let asked = front.core.db.read::<_, DbError, _>(move |tx| ending::requests(tx, &organisation, None)).await?;
     let more = statement.charges.len() > CHARGES;
     statement.charges.drain(..statement.charges.len().saturating_sub(CHARGES));
     let positions = statement.positions.iter().map(|position| PositionView {
@@ -135,6 +150,11 @@ pub async fn get(State(front): State<Front>, SignedIn(session): SignedIn, Query(
         charges: statement.charges.iter().map(|charge| charge_view(charge, &statement.chargebacks, &names)).collect(),
         refunds: statement.refunds.iter().map(|refund| refund_view(refund, &names)).collect(),
         owed: statement.owed.iter().map(|due| owed_view(due, &names)).collect(),
+        asked: asked
+            .iter()
+            .filter(|request| calendar::month_of(request.asked_at, &zone).is_ok_and(|at| at == month))
+            .map(|request| asked_view(request, &names))
+            .collect(),
         ctx: PageContext::of(&front, &session, "Spend"),
     }))
 }
@@ -189,6 +209,25 @@ fn total(totals: &[Total]) -> String {
         return "nothing".to_owned();
     }
     totals.iter().map(|total| total.paid.to_string()).collect::<Vec<_>>().join(" + ")
+}
+
+fn asked_view(request: &RefundRequest, names: &Names) -> AskedView {
+    let answer = match (request.state, request.amount) {
+        (RequestState::Asked, _) => "the provider is being asked".to_owned(),
+        (RequestState::Refunded, Some(amount)) => format!("{amount} comes back"),
+        (RequestState::Refunded, None) => "comes back".to_owned(),
+        (RequestState::NotRefundable, _) => "not refundable".to_owned(),
+        (RequestState::Failed, _) => "the provider did not take the request".to_owned(),
+    };
+    AskedView {
+        at: request.asked_at.for_people(),
+        provider: request.provider.to_string(),
+        agent: request.agent.as_ref().map_or_else(|| "a person".to_owned(), |agent| name(names, agent)),
+        resource: request.resource.to_string(),
+        reason: request.reason.clone(),
+        answer,
+        until: request.deadline.map(Timestamp::for_people).unwrap_or_default(),
+    }
 }
 
 fn charge_view(charge: &StatementLine, disputes: &[Chargeback], names: &Names) -> ChargeView {

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Charge, ChargeError, ChargeState, RESUME_JOB, Receipt, read};
-use crate::hold::{Hold, HoldState};
+use crate::hold::{self, HeldLine, Hold};
 use crate::limits;
 
 /// The kind of job that tells people that a payment waits for them; its payload is a [`Waiting`].
@@ -60,14 +60,15 @@ pub(super) fn wait(tx: &mut Tx<'_>, env: &Env, charge: &Charge, hold: &Hold) -> 
     }
     let now = env.now();
     // An order that was undone while the rail was asked has nobody to wait for.
-    let is_wanted = hold.state == HoldState::Open;
+    let is_wanted = hold.state.pays();
     let until = if is_wanted { now.plus_secs(limits::CONFIRM_PATIENCE_S) } else { now };
     let update = "update spend_charge set state = $2, code = $3, message = $4 where id = $1 and state = 'begun'";
     tx.execute(update, params![charge.id, ChargeState::RequiresAction.name(), CODE, SAID])?;
     let insert = "insert into spend_charge_confirmation (charge, organisation, agent, since, until) values ($1, $2, $3, $4, $5)";
     let (organisation, agent) = (&hold.spender.organisation, &hold.spender.agent);
     tx.execute(insert, params![charge.id, organisation, agent, now, until])?;
-    tx.execute("update spend_hold set expires_at = $2 where id = $1 and state = 'open' and expires_at < $2", params![hold.id, until])?;
+    let longer = "update spend_hold set expires_at = $2 where id = $1 and state in ('open', 'closing') and expires_at < $2";
+    tx.execute(longer, params![hold.id, until])?;
     let token = "update payment_token set expires_at = $2 where hold = $1 and state = 'active' and expires_at < $2";
     tx.execute(token, params![hold.id, until])?;
     let waiting = Waiting {
@@ -101,8 +102,20 @@ fn resume(env: &Env, charge: &ChargeId) -> NewJob {
 
 /// Ends the wait of a hold's charges: the job that follows tells the rail.
 pub(crate) fn give_up(tx: &mut Tx<'_>, env: &Env, hold: &HoldId) -> Result<Done<()>, DbError> {
+    give_up_but(tx, env, hold, &[])
+}
+
+/// The same, but what was used may still be confirmed.
+pub(crate) fn give_up_but_use(tx: &mut Tx<'_>, env: &Env, hold: &Hold) -> Result<Done<()>, DbError> {
+    let blocks: Vec<String> = hold::lines(tx, hold)?.into_iter().filter(HeldLine::is_block).map(|line| line.period).collect();
+    give_up_but(tx, env, &hold.id, &blocks)
+}
+
+fn give_up_but(tx: &mut Tx<'_>, env: &Env, hold: &HoldId, periods: &[String]) -> Result<Done<()>, DbError> {
     let mut done = Done::quiet(());
-    for charge in read::of_hold(tx, hold)?.into_iter().filter(|charge| charge.state == ChargeState::RequiresAction) {
+    let kept = |charge: &Charge| charge.period.as_ref().is_some_and(|period| periods.contains(period));
+    let waiting = |charge: &Charge| charge.state == ChargeState::RequiresAction && !kept(charge);
+    for charge in read::of_hold(tx, hold)?.into_iter().filter(waiting) {
         let update = "update spend_charge_confirmation set until = $2 where charge = $1 and until > $2";
         tx.execute(update, params![charge.id, env.now()])?;
         let over = NewJob { dedupe: Some(format!("{RESUME_JOB}_given_up:{}", charge.id)), ..resume(env, &charge.id) };

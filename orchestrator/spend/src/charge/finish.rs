@@ -7,7 +7,7 @@ use purser_values::{Currency, Env};
 use serde_json::json;
 
 use super::{Charge, ChargeError, ChargeState, Receipt, confirmation, read};
-use crate::hold::{self, HeldLine, Hold, HoldState};
+use crate::hold::{self, HeldLine, Hold};
 use crate::ledger::{self, Guard, Movement, Reason};
 use crate::rail::RailOutcome;
 use crate::refund::due;
@@ -77,7 +77,7 @@ fn declined(
     message: &str,
 ) -> Result<Done<Receipt>, ChargeError> {
     let message: String = message.chars().take(limits::TEXT_CHARS).collect();
-    if hold.state == HoldState::Open {
+    if hold.state.pays() {
         set_line(tx, hold, line, "open")?;
     } else {
         // The hold was given back while the rail was asked; this line follows now.

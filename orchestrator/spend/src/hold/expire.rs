@@ -15,7 +15,9 @@ use crate::{limits, renewal, token};
 /// # Errors
 /// When the store fails.
 pub fn expire(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
-    let due = "select id from spend_hold where state = 'open' and expires_at <= $1 order by expires_at limit $2";
+    let due = "select id, expires_at from spend_hold where state = 'open' and expires_at <= $1
+               union all select id, expires_at from spend_hold where state = 'closing' and expires_at <= $1
+               order by expires_at limit $2";
     let rows = tx.query(due, params![env.now(), limits::BATCH])?;
     let mut done = Done::quiet(rows.len());
     for row in rows {

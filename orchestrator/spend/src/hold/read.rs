@@ -50,7 +50,7 @@ pub(super) fn keys_from<'a>(
 /// When the store fails.
 pub fn open_by_state(tx: &mut Tx<'_>) -> Result<Vec<(String, i64)>, DbError> {
     let select = "select l.state as state, count(*) as number from spend_hold h join spend_hold_line l on l.hold = h.id
-                  where h.state = 'open' and l.state in ('open', 'charging') group by l.state order by l.state";
+                  where h.state in ('open', 'closing') and l.state in ('open', 'charging') group by l.state order by l.state";
     tx.query(select, params![])?.iter().map(|row| Ok((row.get("state")?, row.get("number")?))).collect()
 }
 

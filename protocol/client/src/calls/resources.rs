@@ -4,6 +4,7 @@ use purser_values::Secret;
 use purser_wire::id::{IdempotencyKey, ResourceId};
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{CreateResource, RemoveReason, ResourceAction, ResourceEnvelope, ResourceState, UpdateResource};
+use purser_wire::subscription::{RefundAsk, RefundDecided, Renewal, RenewalRequest};
 use serde::Serialize;
 use url::Url;
 
@@ -93,6 +94,38 @@ impl ProviderClient {
         about(id, self.change(access, &self.at(&["resources", id.as_str(), "rotate_credentials"])?, &ResourceAction::default(), key).await?)
     }
 
+    /// Lets a resource end with the period that is paid, or go on after it. For providers that speak `subscriptions`; idempotent.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn renewal_set(
+        &self,
+        access: &AccessToken,
+        id: &ResourceId,
+        renews: bool,
+        key: &IdempotencyKey,
+    ) -> Result<Renewal, CallError> {
+        let with = With { access_token: Some(access), key: Some(key) };
+        let answer: Renewal = self.post(&self.at(&["resources", id.as_str(), "renewal"])?, with, &RenewalRequest { renews }).await?;
+        if answer.id == *id && answer.renews == renews { Ok(answer) } else { Err(of_another()) }
+    }
+
+    /// Asks money back for a resource. For providers that speak `subscriptions`. That nothing comes back is an answer, not an error.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn refund_ask(
+        &self,
+        access: &AccessToken,
+        id: &ResourceId,
+        reason: &str,
+        key: &IdempotencyKey,
+    ) -> Result<RefundDecided, CallError> {
+        let (with, ask) = (With { access_token: Some(access), key: Some(key) }, RefundAsk { reason: reason.to_owned() });
+        let answer: RefundDecided = self.post(&self.at(&["resources", id.as_str(), "refund_requests"])?, with, &ask).await?;
+        if answer.id == *id { Ok(answer) } else { Err(of_another()) }
+    }
+
     async fn change(
         &self,
         access: &AccessToken,
@@ -116,8 +149,9 @@ fn about(id: &ResourceId, envelope: ResourceEnvelope) -> Result<ResourceEnvelope
     if envelope.id.as_ref().is_none_or(|found| found == id) {
         return Ok(envelope);
     }
-    Err(CallError::Garbage {
-        why: "the answer is about another resource".to_owned(),
-        received: "an `id` that was not asked for".to_owned(),
-    })
+    Err(of_another())
+}
+
+fn of_another() -> CallError {
+    CallError::Garbage { why: "the answer is about something else".to_owned(), received: "what was not asked for".to_owned() }
 }

@@ -1,4 +1,4 @@
-//! Checks 65 to 68: paid services. The first and the last need nothing; the others need payment tokens that the provider can redeem.
+//! Checks 65 to 69: paid services. The first and 68 need nothing; the others need payment tokens that the provider can redeem.
 
 use purser_values::{Money, Secret};
 use purser_wire::manifest::Extension;
@@ -12,7 +12,7 @@ use crate::world::{Account, Outcome, World};
 pub async fn run(world: &mut World) {
     let Some(alpha) = world.alpha.clone() else { return };
     let Some((service, configuration)) = paid_service(world) else {
-        for number in [65, 66, 67, 68] {
+        for number in [65, 66, 67, 68, 69] {
             world
                 .record(number, Outcome::Skip("the catalogue has no paid service whose configuration can be made up; name one".to_owned()));
         }
@@ -23,7 +23,7 @@ pub async fn run(world: &mut World) {
     let outcome = metered(world, &alpha).await;
     world.record(68, outcome);
     let Some(payment) = world.probe.options.payment.clone() else {
-        for number in [66, 67] {
+        for number in [66, 67, 69] {
             world.record(number, Outcome::Skip("no payment tokens were given".to_owned()));
         }
         return;
@@ -36,12 +36,45 @@ pub async fn run(world: &mut World) {
     world.record(66, outcome);
 
     let token = payment.good_token();
+    let mut bought = None;
     let outcome = match pay(world, &alpha, &service, &configuration, &token, "paid").await {
         Ok(answer) if answer.text("/status") != "complete" => Outcome::Fail(format!("{}, `{}`", answer.brief(), answer.text("/status"))),
-        Ok(_) => charged_once(&payment.captured(&token), payment.max_amount()),
+        Ok(answer) => {
+            bought = Some(answer.text("/id").to_owned());
+            charged_once(&payment.captured(&token), payment.max_amount())
+        }
         Err(why) => Outcome::Fail(why),
     };
     world.record(67, outcome);
+    let outcome = match bought {
+        _ if !world.speaks(&Extension::Subscriptions) => Outcome::Skip("the provider does not say that it ends with a period".to_owned()),
+        Some(id) => ends_with_its_period(world, &alpha, &id).await,
+        None => Outcome::Skip("nothing could be bought".to_owned()),
+    };
+    world.record(69, outcome);
+}
+
+/// What was paid can end with its period, twice is once, and then it can go on after all; it works meanwhile.
+async fn ends_with_its_period(world: &mut World, account: &Account, id: &str) -> Outcome {
+    let mut faults = Vec::new();
+    for (number, renews) in [false, false, true].into_iter().enumerate() {
+        let mut request = world.authorized(world.probe.post(&format!("resources/{id}/renewal"), &json!({ "renews": renews })), account);
+        request.key = Some(format!("{}-renewal-{number}", world.run_id));
+        let answer = match world.probe.send(&request).await {
+            Ok(answer) => answer,
+            Err(why) => return Outcome::Fail(why),
+        };
+        let told = answer.json["id"] == id && answer.json["renews"] == renews && answer.json["ends_at"].is_string();
+        if answer.status != 200 || !told {
+            faults.push(format!("`renews` {renews}: {}", answer.brief()));
+        }
+    }
+    match get(world, account, id).await {
+        Ok(answer) if answer.text("/status") == "complete" => {}
+        Ok(answer) => faults.push(format!("meanwhile it is `{}`", answer.text("/status"))),
+        Err(why) => faults.push(why),
+    }
+    Outcome::faultless(&faults)
 }
 
 fn paid_service(world: &World) -> Option<(String, Map<String, Value>)> {

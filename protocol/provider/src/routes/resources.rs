@@ -9,6 +9,7 @@ use purser_wire::canonical;
 use purser_wire::error::{Envelope, code};
 use purser_wire::id::ResourceId;
 use purser_wire::resource::{CreateResource, RemoveReason, ResourceEnvelope, ResourceState, UpdateResource};
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
@@ -100,12 +101,28 @@ where
     F: FnOnce(Shared<P, S>, AccountCall) -> Fut + Send + 'static,
     Fut: Future<Output = Result<ResourceEnvelope, ProviderError>> + Send,
 {
+    once(sdk, call, received, status_of, run).await
+}
+
+/// The same for an answer of any form.
+pub async fn once<P: Provider, S: Store, F, Fut, T: Serialize>(
+    sdk: Shared<P, S>,
+    call: AccountCall,
+    received: Received,
+    status: fn(&T) -> StatusCode,
+    run: F,
+) -> Handled
+where
+    F: FnOnce(Shared<P, S>, AccountCall) -> Fut + Send + 'static,
+    Fut: Future<Output = Result<T, ProviderError>> + Send,
+    T: Send + Sync + 'static,
+{
     let digest = digest(&received);
     to_the_end(ENVELOPE, async move {
         let work = async {
-            let envelope = run(sdk.clone(), call.clone()).await?;
-            let body = serde_json::to_vec(&envelope).map_err(|e| ProviderError::internal(&e))?;
-            Ok((status_of(&envelope), body))
+            let answer = run(sdk.clone(), call.clone()).await?;
+            let body = serde_json::to_vec(&answer).map_err(|e| ProviderError::internal(&e))?;
+            Ok((status(&answer), body))
         };
         let change = Change { call: &call, digest, envelope: ENVELOPE };
         idempotency::once(&*sdk.store, &sdk.locks, &sdk.config, change, work).await
@@ -129,6 +146,6 @@ fn status_of(envelope: &ResourceEnvelope) -> StatusCode {
     }
 }
 
-fn resource_id(text: &str) -> Result<ResourceId, ProviderError> {
+pub fn resource_id(text: &str) -> Result<ResourceId, ProviderError> {
     text.parse().map_err(|_| ProviderError::not_found("resource"))
 }

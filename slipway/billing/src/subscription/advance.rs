@@ -9,11 +9,11 @@ use slipway_accounts::realm::Realm;
 use super::get::subscription_get;
 use super::{Payment, State, Subscription, end, settle, write};
 use crate::charge::{self, Charge, Purpose};
-use crate::limits::{GRACE_S, LAST_NOTICE_S, SUSPENSION_S};
+use crate::limits::{GRACE_S, LAST_NOTICE_S, SUSPENSION_S, UNANSWERED_S};
 use crate::notice::{self, Notice};
 use crate::proration::part;
 use crate::till::{Account, ChargeAsk};
-use crate::usage;
+use crate::usage::{self, close::Next};
 
 /// What comes after a step.
 #[derive(Debug)]
@@ -30,33 +30,55 @@ pub enum Step {
 /// When the store fails.
 pub fn advance(tx: &mut Tx<'_>, realm: &Realm, resource: &CloudResourceId) -> Result<Step, DbError> {
     let Some(sub) = subscription_get(tx, resource)? else { return Ok(Step::Wait) };
-    if let Some(open) = charge::open_of(tx, resource)? {
+    let now = realm.env.now();
+    let open = charge::open_of(tx, resource)?;
+    if let Some(step) = stage(tx, realm, &sub, open.as_ref(), now)? {
+        return Ok(step);
+    }
+    if let Some(open) = open {
         return ask(tx, realm, &sub, &open);
     }
     if let Some(stretch) = usage::close::closing(tx, resource)? {
         return match usage::close::next_charge(tx, &realm.env, &sub, &stretch)? {
-            Some(charge) => ask(tx, realm, &sub, &charge),
-            None => Ok(Step::Again),
+            Next::Charge(charge) => ask(tx, realm, &sub, &charge),
+            Next::Later => Ok(Step::Wait),
+            Next::Closed => Ok(Step::Again),
         };
     }
-    let now = realm.env.now();
     match sub.state {
         State::Active => active(tx, realm, sub, now),
-        State::PastDue { since } if now >= since.plus_secs(GRACE_S) => {
-            let sub = Subscription { state: State::Suspended { since: now }, told: 0, ..sub };
-            moved(tx, realm, sub, Some(Notice::Suspended))
-        }
-        State::Suspended { since } if now >= since.plus_secs(SUSPENSION_S) => {
-            end::end(tx, realm, sub, Some(Notice::Deleted))?;
-            Ok(Step::Again)
-        }
-        State::Suspended { since } if sub.told == 0 && now >= since.plus_secs(SUSPENSION_S - LAST_NOTICE_S) => {
-            let sub = Subscription { told: 1, ..sub };
-            moved(tx, realm, sub, Some(Notice::DeletionSoon { at: since.plus_secs(SUSPENSION_S) }))
+        // Its period is paid; it was the use of an earlier one that was not.
+        State::PastDue { since } | State::Suspended { since } if now.max(since) < sub.period().end => {
+            moved(tx, realm, Subscription { state: State::Active, told: 0, ..sub }, Some(Notice::Resumed))
         }
         State::PastDue { .. } | State::Suspended { .. } if now >= sub.next_at => renew(tx, realm, &sub),
         State::PastDue { .. } | State::Suspended { .. } | State::Ended { .. } => Ok(Step::Wait),
     }
+}
+
+/// The stages of what is not paid come with time alone, also while the payer is asked and does not answer.
+fn stage(tx: &mut Tx<'_>, realm: &Realm, sub: &Subscription, open: Option<&Charge>, now: Timestamp) -> Result<Option<Step>, DbError> {
+    let sub = sub.clone();
+    let step = match sub.state {
+        State::Active if now >= sub.period().end && open.is_some_and(|open| now >= open.created_at.plus_secs(UNANSWERED_S)) => {
+            let why = "there is no answer from where you manage your agents, or the payment waits for you there".to_owned();
+            moved(tx, realm, Subscription { state: State::PastDue { since: now }, ..sub }, Some(Notice::PastDue { why }))?
+        }
+        State::PastDue { since } if now >= since.plus_secs(GRACE_S) => {
+            let sub = Subscription { state: State::Suspended { since: now }, told: 0, ..sub };
+            moved(tx, realm, sub, Some(Notice::Suspended))?
+        }
+        State::Suspended { since } if now >= since.plus_secs(SUSPENSION_S) => {
+            end::end(tx, realm, sub, Some(Notice::Deleted))?;
+            Step::Again
+        }
+        State::Suspended { since } if sub.told == 0 && now >= since.plus_secs(SUSPENSION_S - LAST_NOTICE_S) => {
+            let sub = Subscription { told: 1, ..sub };
+            moved(tx, realm, sub, Some(Notice::DeletionSoon { at: since.plus_secs(SUSPENSION_S) }))?
+        }
+        State::Active | State::PastDue { .. } | State::Suspended { .. } | State::Ended { .. } => return Ok(None),
+    };
+    Ok(Some(step))
 }
 
 fn active(tx: &mut Tx<'_>, realm: &Realm, sub: Subscription, now: Timestamp) -> Result<Step, DbError> {

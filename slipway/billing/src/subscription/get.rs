@@ -66,7 +66,9 @@ pub fn suspended_accounts(tx: &mut Tx<'_>) -> Result<Vec<CloudAccountId>, DbErro
 /// # Errors
 /// When the store fails.
 pub fn billing_resume(tx: &mut Tx<'_>, env: &Env) -> Result<usize, DbError> {
-    let due = "select resource from bill_subscription where state <> 'ended' and next_at <= $1 order by next_at limit $2";
+    let due = "select resource from bill_subscription where state <> 'ended' and next_at <= $1
+               union select resource from bill_usage where state <> 'open' and token is not null
+               order by resource limit $2";
     let rows = tx.query(due, params![env.now(), BATCH])?;
     for row in &rows {
         let resource: CloudResourceId = row.parse("resource")?;

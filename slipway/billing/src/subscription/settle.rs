@@ -25,7 +25,8 @@ pub fn settle(tx: &mut Tx<'_>, realm: &Realm, id: &ChargeId, outcome: &ChargeOut
     let charge = charge::get(tx, id)?.ok_or(DbError::NoRow)?;
     let sub = subscription_get(tx, &charge.resource)?.ok_or(DbError::NoRow)?;
     match (charge.purpose, outcome.succeeded) {
-        (Purpose::Usage, succeeded) => usage::close::charged(tx, &charge, succeeded),
+        (Purpose::Usage, true) => usage::close::charged(tx, &charge),
+        (Purpose::Usage, false) => use_refused(tx, realm, sub, &charge, outcome),
         (Purpose::Renewal | Purpose::Change, true) if sub.is_over() => too_late(tx, realm, &sub, &charge),
         (Purpose::Renewal, true) => renewed(tx, realm, sub, &charge),
         (Purpose::Renewal, false) => refused(tx, realm, sub, outcome),
@@ -64,6 +65,23 @@ fn refused(tx: &mut Tx<'_>, realm: &Realm, mut sub: Subscription, outcome: &Char
     sub.tries += 1;
     write::put(tx, &realm.env, &mut sub)?;
     if first { notice::tell(tx, realm, &sub, &Notice::PastDue { why: words(outcome) }) } else { Ok(()) }
+}
+
+/// Use that is not paid stops the service in time, as a renewal does. Of what has ended only the money is still wanted.
+fn use_refused(tx: &mut Tx<'_>, realm: &Realm, mut sub: Subscription, charge: &Charge, outcome: &ChargeOutcome) -> Result<(), DbError> {
+    let now = realm.env.now();
+    if sub.is_over() {
+        return match usage::close::next_try(tx, charge)? {
+            Some(at) => write::later(tx, &realm.env, &sub, at),
+            None => Ok(()),
+        };
+    }
+    let first = sub.state == State::Active;
+    if first {
+        sub.state = State::PastDue { since: now };
+    }
+    write::put(tx, &realm.env, &mut sub)?;
+    if first { notice::tell(tx, realm, &sub, &Notice::UseNotPaid { why: words(outcome) }) } else { Ok(()) }
 }
 
 /// The dearer plan begins with a period of its own; what was left of the old one is taken off its price.

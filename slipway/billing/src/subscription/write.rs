@@ -2,7 +2,7 @@
 
 use purser_db::jobs::{NewJob, enqueue};
 use purser_db::{DbError, Tx, params};
-use purser_values::Env;
+use purser_values::{Env, Timestamp};
 use serde_json::json;
 use slipway_accounts::subscription::{Standing, subscription_set};
 
@@ -91,6 +91,11 @@ fn schedule(tx: &mut Tx<'_>, env: &Env, sub: &Subscription) -> Result<(), DbErro
         lane: None,
     };
     enqueue(tx, env, &job)
+}
+
+/// Lets the steps of a subscription be taken at another moment too.
+pub(crate) fn later(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, at: Timestamp) -> Result<(), DbError> {
+    schedule(tx, env, &Subscription { next_at: at, ..sub.clone() })
 }
 
 /// Lets the steps of a subscription be taken at once, besides its schedule.

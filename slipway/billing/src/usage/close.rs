@@ -1,16 +1,19 @@
-//! The end of a stretch: its blocks are charged for what was used, and its invoice is issued.
+//! The end of a stretch: its blocks are charged for what was used, and its invoice is issued. A charge that is refused is tried again once a
+//! day, as a renewal is, and meanwhile no renewal is asked for.
 
 use purser_db::{DbError, Tx, params};
 use purser_values::id::{ChargeId, CloudResourceId};
 use purser_values::{Env, Money, Timestamp};
 use purser_wire::usage::block_period;
 
+use super::release::drop_token;
 use super::{Block, BlockState, CREDIT_BLOCK, Stretch, blocks, counted, read, set_block, subject, sum};
 use crate::charge::{self, Charge, Purpose};
 use crate::credit::spend;
 use crate::invoice::{self, Draft, Line};
+use crate::limits::{GRACE_S, RETRY_S};
 use crate::price::Rated;
-use crate::subscription::Subscription;
+use crate::subscription::{State, Subscription};
 
 /// Ends the stretch that is open; what is counted from now on is another's. Tells whether there was one.
 pub(crate) fn close(tx: &mut Tx<'_>, resource: &CloudResourceId, at: Timestamp) -> Result<bool, DbError> {
@@ -41,22 +44,45 @@ fn shares(tx: &mut Tx<'_>, stretch: &Stretch) -> Result<(Vec<Rated>, Vec<(Block,
     Ok((rated, shares))
 }
 
-/// The next charge of the stretch; without one the stretch is closed and its invoice issued.
-pub(crate) fn next_charge(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, stretch: &Stretch) -> Result<Option<Charge>, DbError> {
+/// What is next of a stretch that has ended.
+pub(crate) enum Next {
+    Charge(Charge),
+    /// A charge was refused; it is tried again in its time.
+    Later,
+    /// It is closed, and its invoice issued.
+    Closed,
+}
+
+/// The next charge of the stretch. What is not needed is free at once, also what was asked for and not answered.
+pub(crate) fn next_charge(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, stretch: &Stretch) -> Result<Next, DbError> {
+    for block in blocks(tx, stretch)?.iter().filter(|block| block.state == BlockState::Asked) {
+        set_block(tx, stretch, block.block, BlockState::Asked, BlockState::Free)?;
+    }
     let (rated, shares) = shares(tx, stretch)?;
     if let Some((_, part)) = shares.iter().find(|(block, _)| block.block == CREDIT_BLOCK && block.state == BlockState::Reserved) {
         use_credit(tx, env, sub, stretch, *part)?;
         return next_charge(tx, env, sub, stretch);
     }
-    for (block, part) in shares.iter().filter(|(block, _)| block.state == BlockState::Reserved) {
-        if part.is_positive() {
-            let period = block_period(&stretch.name.to_string(), block.block);
-            return charge::begin(tx, env, sub, Purpose::Usage, &period, *part).map(Some);
-        }
+    let reserved = || shares.iter().filter(|(block, _)| block.state == BlockState::Reserved);
+    for (block, _) in reserved().filter(|(_, part)| !part.is_positive()) {
         set_block(tx, stretch, block.block, BlockState::Reserved, BlockState::Free)?;
     }
+    if let Some((block, part)) = reserved().find(|(_, part)| part.is_positive()) {
+        match turn(tx, env, sub, stretch)? {
+            Turn::Now => {
+                let period = block_period(&stretch.name.to_string(), block.block);
+                return charge::begin(tx, env, sub, Purpose::Usage, &period, *part).map(Next::Charge);
+            }
+            Turn::Later => return Ok(Next::Later),
+            Turn::Never => {
+                for (block, _) in reserved().filter(|(_, part)| part.is_positive()) {
+                    set_block(tx, stretch, block.block, BlockState::Reserved, BlockState::Unpaid)?;
+                }
+            }
+        }
+    }
     finish(tx, env, sub, stretch, &rated, &shares)?;
-    Ok(None)
+    Ok(Next::Closed)
 }
 
 /// So much of the credit that was set aside was used; the rest of it can be used again.
@@ -71,18 +97,52 @@ fn use_credit(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, stretch: &Stretch,
     Ok(())
 }
 
-/// The outcome of a block's charge.
-pub(crate) fn charged(tx: &mut Tx<'_>, charge: &Charge, succeeded: bool) -> Result<(), DbError> {
+enum Turn {
+    Now,
+    Later,
+    Never,
+}
+
+/// Whether the use is to be charged now. While the subscription stands it has one turn a day, with its renewal; after its end until the
+/// grace is over, or the payer has said that nothing will ever come.
+fn turn(tx: &mut Tx<'_>, env: &Env, sub: &Subscription, stretch: &Stretch) -> Result<Turn, DbError> {
+    let now = env.now();
+    Ok(match sub.state {
+        State::Active => Turn::Now,
+        State::PastDue { .. } | State::Suspended { .. } if now >= sub.next_at => Turn::Now,
+        State::PastDue { .. } | State::Suspended { .. } => Turn::Later,
+        State::Ended { .. } => match charge::use_refused(tx, &sub.resource, end_of(stretch))? {
+            None => Turn::Now,
+            Some((_, code)) if code.as_deref().is_some_and(|code| FOR_GOOD.contains(&code)) => Turn::Never,
+            Some(_) if now >= end_of(stretch).plus_secs(GRACE_S) => Turn::Never,
+            Some((last, _)) if now >= last.plus_secs(RETRY_S) => Turn::Now,
+            Some(_) => Turn::Later,
+        },
+    })
+}
+
+/// Refusals after which nothing can be charged with the same token any more.
+const FOR_GOOD: [&str; 5] = ["payment_token_unknown", "payment_token_revoked", "payment_token_spent", "line_released", "hold_expired"];
+
+fn end_of(stretch: &Stretch) -> Timestamp {
+    stretch.end.unwrap_or(stretch.start)
+}
+
+/// When a refused charge of use that has ended is looked at again.
+pub(crate) fn next_try(tx: &mut Tx<'_>, charge: &Charge) -> Result<Option<Timestamp>, DbError> {
+    let Some(stretch) = closing(tx, &charge.resource)? else { return Ok(None) };
+    let last = charge::use_refused(tx, &charge.resource, end_of(&stretch))?;
+    Ok(last.map(|(last, _)| last.plus_secs(RETRY_S).min(end_of(&stretch).plus_secs(GRACE_S)).max(last)))
+}
+
+/// A block's charge succeeded.
+pub(crate) fn charged(tx: &mut Tx<'_>, charge: &Charge) -> Result<(), DbError> {
     let Some(stretch) = closing(tx, &charge.resource)? else { return Err(DbError::Corrupt(format!("`{}` is for no use", charge.id))) };
     let block = charge.period.rsplit_once('/').and_then(|(_, block)| block.parse().ok());
     let block: u32 = block.ok_or_else(|| DbError::Corrupt(format!("`{}` names no block", charge.period)))?;
-    let to = if succeeded { BlockState::Charged } else { BlockState::Unpaid };
-    set_block(tx, &stretch, block, BlockState::Reserved, to)?;
-    if succeeded {
-        let insert = "update bill_charge set invoice = $2 where id = $1";
-        tx.execute(insert, params![charge.id, pending(&stretch)])?;
-    }
-    Ok(())
+    set_block(tx, &stretch, block, BlockState::Reserved, BlockState::Charged)?;
+    let insert = "update bill_charge set invoice = $2 where id = $1";
+    tx.execute(insert, params![charge.id, pending(&stretch)]).map(drop)
 }
 
 /// Marks the charges of a stretch until its invoice has a number.
@@ -116,9 +176,8 @@ fn finish(
         let cash = Money::from_minor(captured.minor() + paid, zero.currency());
         invoice::issue(tx, env, &Draft::invoice(sub, lines, charges, cash))?;
     }
-    // The token is of no use any more.
-    let update = "update bill_usage set state = 'closed', token = null where resource = $1 and number = $2";
-    tx.execute(update, params![stretch.resource, stretch.number]).map(drop)
+    tx.execute("update bill_usage set state = 'closed' where resource = $1 and number = $2", params![stretch.resource, stretch.number])?;
+    drop_token(tx, &stretch.resource, stretch.number)
 }
 
 fn line(stretch: &Stretch, rated: &Rated) -> Line {

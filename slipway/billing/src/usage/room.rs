@@ -35,11 +35,45 @@ pub enum Want {
 }
 
 impl Room {
-    /// How much of a meter is left before the account stops.
+    /// How much of a meter is left before the account stops. Nothing is left of any when one has used up what there is.
     #[must_use]
     pub fn left(&self, meter: Meter) -> u64 {
+        if self.is_over() {
+            return 0;
+        }
         let used = self.used.get(&meter).copied().unwrap_or(0);
         self.stretch.prices.allowed(meter, &self.used, self.set_aside).saturating_sub(used)
+    }
+}
+
+impl Room {
+    /// Whether so much more is included or set aside.
+    #[must_use]
+    pub fn has(&self, ahead: &Use) -> bool {
+        let then = self.and(ahead);
+        !self.beyond_included(&then) && self.stretch.prices.cost(&then).is_some_and(|cost| cost.minor() <= self.set_aside.minor())
+    }
+
+    /// Whether more was used than is included and set aside, of whichever meter.
+    #[must_use]
+    pub fn is_over(&self) -> bool {
+        !self.has(&Use::new())
+    }
+
+    /// What will have been used after so much more.
+    fn and(&self, ahead: &Use) -> Use {
+        let mut then = self.used.clone();
+        for (meter, more) in ahead {
+            let used = then.entry(*meter).or_default();
+            *used = used.saturating_add(*more);
+        }
+        then
+    }
+
+    /// Where nothing is sold on top, what is included is all there is.
+    fn beyond_included(&self, then: &Use) -> bool {
+        let spent = |price: &MeterPrice| price.over.is_none() && then.get(&price.meter).copied().unwrap_or(0) > price.included;
+        self.stretch.prices.meters.iter().any(spent)
     }
 }
 
@@ -69,22 +103,13 @@ pub fn want(tx: &mut Tx<'_>, env: &Env, account: &CloudAccountId, ahead: &Use) -
     let Some(stretch) = current(tx, &sub.resource)? else { return Ok(Want::NoPlan) };
     let held = blocks(tx, &stretch)?;
     let room = of(tx, stretch, &held)?;
-    let mut then = room.used.clone();
-    for (meter, more) in ahead {
-        let used = then.entry(*meter).or_default();
-        *used = used.saturating_add(*more);
-    }
-    let needed = room.stretch.prices.cost(&then);
-    let short = needed.is_none_or(|needed| needed.minor() > room.set_aside.minor());
-    // Where nothing is sold on top, what is included is all there is.
-    let spent = |price: &MeterPrice| price.over.is_none() && then.get(&price.meter).copied().unwrap_or(0) > price.included;
-    if room.stretch.prices.meters.iter().any(spent) {
-        return Ok(Want::Stop(room));
-    }
-    if !short {
+    if room.has(ahead) {
         return Ok(Want::Enough(room));
     }
-    if set_credit_aside(tx, env, account, &room, needed)? {
+    if room.beyond_included(&room.and(ahead)) {
+        return Ok(Want::Stop(room));
+    }
+    if set_credit_aside(tx, env, account, &room, room.stretch.prices.cost(&room.and(ahead)))? {
         return want(tx, env, account, ahead);
     }
     let Some(from) = room.stretch.account() else { return Ok(Want::Stop(room)) };

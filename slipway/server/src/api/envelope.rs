@@ -40,6 +40,13 @@ impl Failure {
         Self::new(StatusCode::FORBIDDEN, 10_000, "Authentication error: the token is disabled; the person it acts for can enable it")
     }
 
+    /// More was used than is included and set aside.
+    #[must_use]
+    pub fn used_up() -> Self {
+        let said = "the account has used all that is included and set aside for its use; raise the limit where you manage your agents";
+        Self::new(StatusCode::PAYMENT_REQUIRED, 10_402, said)
+    }
+
     /// The token belongs to another account.
     #[must_use]
     pub fn foreign() -> Self {

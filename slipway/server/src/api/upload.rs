@@ -5,6 +5,7 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::StatusCode;
 use purser_values::id::CloudAccountId;
+use slipway_billing::usage::room::room;
 use slipway_workers::limits::MODULES;
 use slipway_workers::view::{Upload, UploadedModule};
 use tokio::sync::OwnedSemaphorePermit;
@@ -48,8 +49,13 @@ impl Form {
     /// Waits for a place. Called when it is known who sends.
     ///
     /// # Errors
-    /// When no place becomes free.
+    /// When no place becomes free, or the account has used up what is set aside: what is stored on top would not be paid.
     pub async fn admit(self, cloud: &Cloud, account: &CloudAccountId) -> Result<Parts, Failure> {
+        let of = account.clone();
+        let room = cloud.db.read(move |tx| room(tx, &of)).await.map_err(|e| Failure::internal(&e))?;
+        if room.is_some_and(|room| room.is_over()) {
+            return Err(Failure::used_up());
+        }
         let deadline = Instant::now() + READ;
         let places = timeout_at(deadline, cloud.places.take(account)).await.map_err(|_| Failure::slow())?;
         Ok(Parts { multipart: self.0, deadline, _places: places.map_err(|e| Failure::internal(&e))? })

@@ -3,7 +3,8 @@
 //! Processor time is the kernel's count of an account's processes, taken when it served something; storage is what it keeps, once an hour.
 //!
 //! Counts leave memory under the id of their batch, so that one that was written and not heard of is not written twice. What a crash takes
-//! along was served and is not billed. The edge stops an account at the number that its room allows, to the request.
+//! along was served and is not billed. The edge stops an account at the number that its room allows, to the request; one whose processor time
+//! or storage is beyond what is set aside is served nothing more.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
@@ -37,8 +38,9 @@ pub struct EdgeMeter {
     open: Option<Batch>,
     /// The process of each account, and the processor time of it that was counted.
     processes: HashMap<CloudAccountId, (u32, u64)>,
-    /// Accounts that are near what they may use, with their last rate: looked at in every round, so that they go on when there is room.
-    near: BTreeMap<CloudAccountId, u64>,
+    /// Accounts that are near what they may use, with what a round took of each meter: looked at in every round, so that they go on when
+    /// there is room.
+    near: BTreeMap<CloudAccountId, Use>,
     /// The hour whose storage was counted.
     hour: i64,
 }
@@ -60,7 +62,7 @@ impl EdgeMeter {
     pub async fn run(mut self) {
         // What an account had used up before a start is used up after it.
         match self.cloud.db.read(account_list).await {
-            Ok(all) => self.near = all.into_iter().map(|account| (account.id, 0)).collect(),
+            Ok(all) => self.near = all.into_iter().map(|account| (account.id, Use::new())).collect(),
             Err(e) => tracing::error!(error = %e, "the accounts' limits are not set yet"),
         }
         loop {
@@ -87,13 +89,19 @@ impl EdgeMeter {
             self.open = None;
             self.written = batch.seen;
         }
+        let stored = self.storage().await;
         let mut served = std::mem::take(&mut self.near);
-        for count in batch.counts.iter().filter(|count| count.meter == Meter::Requests) {
-            let rate = served.entry(count.account.clone()).or_default();
-            *rate = count.quantity.saturating_add(*rate / 2);
+        for rates in served.values_mut() {
+            for meter in [Meter::Requests, Meter::CpuMs] {
+                rates.entry(meter).and_modify(|rate| *rate /= 2);
+            }
+        }
+        for count in &batch.counts {
+            let rate = served.entry(count.account.clone()).or_default().entry(count.meter).or_default();
+            *rate = rate.saturating_add(count.quantity);
         }
         for (account, rate) in served {
-            match self.limit(&account, rate).await {
+            match self.limit(&account, &rate).await {
                 Ok(true) => {}
                 Ok(false) => {
                     self.near.insert(account, rate);
@@ -104,7 +112,7 @@ impl EdgeMeter {
                 }
             }
         }
-        self.storage().await
+        stored
     }
 
     /// What each account keeps counts once for each hour. The hour is the batch's id: nobody counts it twice.
@@ -116,6 +124,10 @@ impl EdgeMeter {
         let stored = self.cloud.workers.stored().await.map_err(|e| DbError::Other(e.to_string()))?;
         let count = |(account, bytes)| Count { account, script: String::new(), meter: Meter::StorageByteHours, quantity: bytes };
         let (env, counts): (_, Vec<Count>) = (self.cloud.env.clone(), stored.into_iter().map(count).collect());
+        // Whoever keeps something is looked at, also without a visitor: the next hour is set aside before it begins.
+        for count in &counts {
+            self.near.entry(count.account.clone()).or_default().insert(count.meter, count.quantity);
+        }
         self.cloud.db.write(move |tx| usage_record(tx, &env, &format!("storage/{hour}"), &counts)).await?;
         self.hour = hour;
         Ok(())
@@ -139,20 +151,31 @@ impl EdgeMeter {
             }
             batch.seen.insert(key, count.requests);
         }
-        let served: BTreeSet<CloudAccountId> = batch.counts.iter().map(|count| count.account.clone()).collect();
-        for account in served {
+        // Those near their limit too: code can go on computing after it has answered.
+        let served = batch.counts.iter().map(|count| count.account.clone());
+        for account in served.chain(self.near.keys().cloned()).collect::<BTreeSet<CloudAccountId>>() {
             batch.counts.extend(self.cpu(&account).await);
         }
         batch
     }
 
     /// Sets the account's limit; tells whether there is ample room below it.
-    async fn limit(&self, account: &CloudAccountId, rate: u64) -> Result<bool, RunError> {
-        let more = rate.saturating_mul(ROUNDS_AHEAD).max(REQUESTS_AHEAD);
-        let room = self.cloud.billing.make_room(account, &Use::from([(Meter::Requests, more)])).await?;
-        let left = room.map_or(u64::MAX, |room| room.left(Meter::Requests));
+    async fn limit(&self, account: &CloudAccountId, rates: &Use) -> Result<bool, RunError> {
+        let ahead = ahead(rates);
+        let room = self.cloud.billing.make_room(account, &ahead).await?;
+        let left = room.as_ref().map_or(u64::MAX, |room| room.left(Meter::Requests));
         let written: u64 = self.written.iter().filter(|((of, _), _)| **of == *account.as_str()).map(|(_, n)| *n).sum();
         self.traffic.set_limit(account.as_str(), written.saturating_add(left));
-        Ok(left >= more)
+        Ok(room.is_none_or(|room| room.has(&ahead)))
     }
+}
+
+/// What is likely to be used before there is time to set more aside. Storage is counted by the hour.
+fn ahead(rates: &Use) -> Use {
+    let rate = |meter| rates.get(&meter).copied().unwrap_or(0);
+    Use::from([
+        (Meter::Requests, rate(Meter::Requests).saturating_mul(ROUNDS_AHEAD).max(REQUESTS_AHEAD)),
+        (Meter::CpuMs, rate(Meter::CpuMs).saturating_mul(ROUNDS_AHEAD)),
+        (Meter::StorageByteHours, rate(Meter::StorageByteHours)),
+    ])
 }

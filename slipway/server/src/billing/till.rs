@@ -8,7 +8,7 @@ use purser_wire::error::ErrorBody;
 use purser_wire::id::{IdempotencyKey, ParseWireIdError};
 use purser_wire::refund::{RefundRequest, RefundStatus};
 use purser_wire::text::excerpt;
-use purser_wire::usage::{UsageHoldRequest, UsageHoldStatus, block_period};
+use purser_wire::usage::{UsageHoldRequest, UsageHoldStatus, UsageReleaseRequest, UsageReleaseStatus, block_period};
 use slipway_accounts::charge::{ChargeOutcome, seal_purpose};
 use slipway_accounts::refund::RefundOutcome;
 use slipway_billing::till::{Account, BlockAsk, BlockOutcome, ChargeAsk, Pending, RefundAsk, Till, Unanswered};
@@ -87,6 +87,31 @@ impl Till for OrchestratorTill {
                 // One that does not speak of use sets nothing aside.
                 Err(e) => Ok(BlockOutcome { reserved: false, code: cut(Some(said_no(e)?.code)) }),
             }
+        })
+    }
+
+    fn release<'a>(&'a self, ask: &'a BlockAsk) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let period = ask.period.to_string();
+            let request = UsageReleaseRequest {
+                payment_token: self.token(&ask.from)?,
+                quote_id: ask.from.quote.parse().map_err(unusable)?,
+                quote_line_id: ask.from.line.parse().map_err(unusable)?,
+                period: period.clone(),
+                block: ask.block,
+            };
+            let key = key(&format!("{}/{}/release", ask.from.resource, block_period(&period, ask.block)))?;
+            let refused = match self.orchestrator.usage_release(&request, &key).await {
+                Ok(answer) => match answer.status {
+                    UsageReleaseStatus::Released => return Ok(()),
+                    UsageReleaseStatus::Refused => answer.code.unwrap_or_default(),
+                    UsageReleaseStatus::Other(word) => return Err(unclear(&word)),
+                },
+                // One that does not know the call lets its time run out.
+                Err(e) => said_no(e)?.code,
+            };
+            tracing::info!(resource = %ask.from.resource, period, block = ask.block, refused, "a block was not there to be given back");
+            Ok(())
         })
     }
 

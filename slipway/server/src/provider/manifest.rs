@@ -48,6 +48,7 @@ pub fn manifest(public_url: &Url, key: &Jwk, terms: &Terms, offers: &[Offer]) ->
             Extension::Charges,
             Extension::Refunds,
             Extension::UsageHolds,
+            Extension::Subscriptions,
             Extension::Events,
             Extension::Endpoints,
             Extension::AgentCredentials,

@@ -1,5 +1,7 @@
 //! Resources after their creation: how they are shown, rotated and removed.
 
+use std::time::Duration;
+
 use purser_db::DbError;
 use purser_provider::{AccountCall, Answer, ProviderError};
 use purser_values::Secret;
@@ -15,6 +17,7 @@ use slipway_accounts::resource::{Resource, ResourceState};
 use slipway_accounts::service::Service;
 use slipway_accounts::subscription::{SubscriptionCancelError, subscription_cancel};
 use slipway_accounts::token::revoke::token_revoke;
+use tokio::time::timeout;
 
 use super::manifest::{ACCOUNT_ID, API_BASE_URL, API_TOKEN, api_url};
 use super::{catalogue, order, quote, refusal};
@@ -29,6 +32,9 @@ pub async fn get(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) ->
 
 /// An order that is older than this was delivered, whatever the orchestrator says: removing it gives nothing back. In seconds.
 const CANCEL_S: i64 = 86_400;
+
+/// How long a removal waits for the last charges of its use.
+const CHARGE_FIRST: Duration = Duration::from_secs(10);
 
 /// Ends what the resource gave. Idempotent.
 pub async fn remove(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId) -> Answer<ResourceEnvelope> {
@@ -77,7 +83,7 @@ async fn end(cloud: &Cloud, resource: Resource, why: Why) -> Answer<ResourceEnve
     if resource.service == Service::Domain {
         release::domain(cloud, &resource, &quote::domain_of(&resource.configuration)?, refund.clone()).await?;
     }
-    let (env, realm) = (cloud.env.clone(), cloud.realm.clone());
+    let (env, realm, id, is_plan) = (cloud.env.clone(), cloud.realm.clone(), resource.id.clone(), resource.service.is_plan());
     let written = cloud.db.write(move |tx| {
         if resource.service.is_plan() {
             subscription_cancel(tx, &resource, env.now())?;
@@ -92,6 +98,13 @@ async fn end(cloud: &Cloud, resource: Resource, why: Why) -> Answer<ResourceEnve
         SubscriptionCancelError::InUse(_) => ProviderError::invalid_state(e.to_string()),
         SubscriptionCancelError::Store(e) => refusal::store(&e),
     })?;
+    if is_plan {
+        // Use is charged before we say that it is over: then the money that was set aside can go. What fails or takes long is the queue's,
+        // which has time for it on the other side too.
+        if timeout(CHARGE_FIRST, billing::hurry(cloud, &id)).await.is_err() {
+            tracing::warn!(resource = %id, "the use of what is removed is charged later");
+        }
+    }
     cloud.wake_jobs.notify_one();
     Ok(removed)
 }
