@@ -86,7 +86,11 @@ pub struct BillingUpdate {
     #[arg(long, conflicts_with = "limit")]
     pub none: bool,
     /// Let days, weeks and months begin in this time zone, as `Europe/Berlin`
-    #[arg(long, value_name = "ZONE", conflicts_with_all = ["limit", "none", "each_provider", "period", "provider", "project", "agent", "grant", "category"])]
+    #[arg(
+        long,
+        value_name = "ZONE",
+        conflicts_with_all = ["limit", "none", "each_provider", "period", "provider", "project", "agent", "grant", "category"]
+    )]
     pub zone: Option<String>,
     #[command(flatten)]
     pub over: Over,

@@ -254,9 +254,16 @@ async fn the_first_owners_link_is_open_while_there_is_nobody_and_the_last_one_co
         };
         let (one, two) = (mint().await.unwrap(), mint().await.unwrap());
         assert!(!open(&one).await && open(&two).await && !open("pur_bs_x").await);
-        world.person("ada").await;
+        let ada = world.person("ada").await;
+        let own = world.organisation(&[(&ada, Role::Owner)]).await;
         assert!(!open(&two).await);
         assert!(matches!(mint().await, Err(BootstrapError::NotFirst)));
+        // Whose last owner's login was ended has nobody who could ask another in.
+        let id = ada.id.clone();
+        let ended = world
+            .write(move |tx, realm| person_disable(tx, realm.env.now(), &may::<PersonDisable>(&Caller::Operator, realm, id.as_str())?));
+        assert_eq!(ended.await.unwrap().value.len(), 1, "{own}");
+        assert!(mint().await.is_ok());
     })
     .await;
 }

@@ -23,6 +23,7 @@ use purser_values::name::{Email, ProviderName};
 use purser_wire::credit::{CreditAttestation, Credits, RedeemCredit};
 use purser_wire::limits::CREDIT_PROGRAMMES;
 use purser_wire::manifest::{Extension, Manifest};
+use purser_wire::quote::Quote;
 use serde_json::json;
 
 use crate::account;
@@ -184,6 +185,19 @@ pub(crate) fn due(tx: &mut Tx<'_>, env: &purser_values::Env) -> Result<usize, Db
         purser_db::jobs::enqueue(tx, env, &job)?;
     }
     Ok(stale.len())
+}
+
+/// A look at what is left after a purchase that a credit paid a part of; nothing for any other.
+pub(crate) fn after(
+    env: &purser_values::Env,
+    organisation: &OrganisationId,
+    provider: &ProviderName,
+    quote: Option<&Quote>,
+) -> Option<NewJob> {
+    let quote = quote.filter(|quote| quote.lines.iter().any(|line| line.credit_minor > 0))?;
+    let dedupe = Some(format!("{REFRESH_JOB}:{organisation}:{provider}:{}", quote.id));
+    let payload = json!({"organisation": organisation, "provider": provider});
+    Some(NewJob { dedupe, ..NewJob::now(env, REFRESH_JOB, payload) })
 }
 
 /// What credits need of the job runner.

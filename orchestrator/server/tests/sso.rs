@@ -332,7 +332,7 @@ async fn a_company_that_is_down_has_a_page_that_says_so() {
     let page = ada.get("/sign-in").await;
     let down = ada.submit(&page, 2, &[], None).await;
     assert_eq!(down.status, StatusCode::SERVICE_UNAVAILABLE, "{}", down.body);
-    assert!(down.body.contains("sso_unavailable") && down.body.contains("try again"), "{}", down.body);
+    assert!(down.body.contains("sso_unavailable") && down.body.contains("Try again"), "{}", down.body);
     company.state.lock().unwrap().is_down = false;
     world.clock.advance_secs(11);
     signed_in(&company.sign_in(&mut ada, "ada", &[]).await);

@@ -17,7 +17,7 @@ async fn a_mistyped_address_gets_a_page_in_a_browser_and_a_document_in_a_program
     browser.headers.insert(header::ACCEPT, HeaderValue::from_static("text/html,application/xhtml+xml,*/*;q=0.8"));
     let page = browser.get("/nope").await;
     assert_eq!(page.status, StatusCode::NOT_FOUND);
-    assert!(page.body.contains("there is no such thing here"), "{}", page.body);
+    assert!(page.body.contains("There is no such thing here"), "{}", page.body);
     assert!(page.headers.contains_key(header::CONTENT_SECURITY_POLICY));
 }
 

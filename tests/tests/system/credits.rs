@@ -58,7 +58,8 @@ async fn a_credit_is_asked_for_by_an_agent_approved_by_the_operator_and_pays_bef
     assert_eq!(agent.must(&["credits", "show", &id]).await["state"], "pending");
     let after = operator.browser.press(&form, "approve").await;
     assert!(after.body.contains("approved"), "{}", after.body);
-    assert_eq!(agent.must(&["credits", "show", &id]).await["state"], "approved", "there is no account yet");
+    let state = agent.must(&["credits", "show", &id]).await["state"].clone();
+    assert!(state == "approved" || state == "redeemed", "{state}");
 
     // The first order opens the account, redeems the credit, and is paid by it.
     agent.must(&["add", "slipway/workers:free"]).await;
@@ -69,8 +70,11 @@ async fn a_credit_is_asked_for_by_an_agent_approved_by_the_operator_and_pays_bef
     let deployed = agent.must(&["deploy", "."]).await;
     assert!(deployed["code_digest"].is_string(), "{deployed}");
 
-    let billing = agent.must(&["billing", "show"]).await;
-    assert_eq!(left(&billing), 100_000_00 - 5_00, "{billing}");
+    let billing = processes::until("what is left", Duration::from_secs(20), async || {
+        let billing = agent.must(&["billing", "show"]).await;
+        (left(&billing) == 100_000_00 - 5_00).then_some(billing)
+    })
+    .await;
     let forecast = &billing["credits"][0]["forecast"];
     assert_eq!((&forecast["why"], &forecast["monthly"]["amount_minor"]), (&json!("expires"), &json!(5_00)), "{billing}");
     let spend = agent.must(&["spend"]).await;

@@ -128,14 +128,16 @@ async fn a_freeze_in_the_middle_of_an_upgrade_gives_the_money_back_and_leaves_th
     };
     let (upgraded, ()) = tokio::join!(upgrading, freezing);
     assert_eq!((upgraded.ok(), shop.count("update")), (false, 0), "{}", upgraded.stdout);
-    assert_eq!(ada.thaw(&agent.id()).await.status, 200);
-    let copy = tempfile::tempdir().unwrap();
-    processes::until("the undo", Duration::from_secs(20), async || {
-        let status = agent.must(&["status"]).await;
-        let metal = status["resources"].as_array()?.iter().find(|r| r["name"] == "metal")?.clone();
-        (metal["status"] == "live" && metal["service"] == "shop/gold").then_some(())
+    // Not thawed before the change has met the freeze: whoever is thawed at once goes on.
+    processes::until("the undo", Duration::from_secs(40), async || {
+        let copy = tempfile::tempdir().unwrap();
+        alone.copy(copy.path());
+        let undone = "select count(*) as n from resource where name = 'metal' and state = 'live' and service = 'gold'";
+        (store::number(copy.path(), "purser.db", undone).await == 1).then_some(())
     })
     .await;
+    assert_eq!(ada.thaw(&agent.id()).await.status, 200);
+    let copy = tempfile::tempdir().unwrap();
     // What gold itself holds is not touched: it was never charged.
     assert_eq!(position(&agent).await, (0, GOLD));
     alone.copy(copy.path());

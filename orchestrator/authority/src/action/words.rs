@@ -65,6 +65,7 @@ pub fn words(action: &str) -> &str {
         "cap_read" => "see the limits",
         "cap_set" => "change a limit",
         "cap_raise" => "raise a limit",
+        "rate_set" => "state a rate between two currencies",
         "budget_set" => "change a budget",
         "budget_loosen" => "let a budget stop less",
         "webhook_add" => "have messages sent to an address",

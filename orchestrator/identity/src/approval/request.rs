@@ -111,7 +111,7 @@ fn insert(tx: &mut Tx<'_>, approval: &Approval) -> Result<(), DbError> {
     let who = params![id, organisation, agent, grant, requester];
     let what = params![verb, request, digest, facts, reason, i64::from(approval.second_person), approval.created_at, approval.expires_at];
     let price = params![i64::from(approval.open_price)];
-    tx.execute(insert, &[&who[..], &what[..], &price[..]].concat()).map(drop)
+    tx.execute(insert, &[who, what, price].concat()).map(drop)
 }
 
 /// Those who can decide: owners and admins, and the person in whose name the agent acts unless a second one is wanted.

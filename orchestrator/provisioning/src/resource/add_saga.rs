@@ -18,8 +18,9 @@ use purser_values::id::{AccountId, AgentId, ApprovalId, GrantId, HoldId, Organis
 use purser_values::{Env, Secret};
 use purser_vault::DeliverError;
 use purser_wire::catalog::Period;
+use purser_wire::limits::APPROVED_LINE;
 use purser_wire::manifest::Extension;
-use purser_wire::quote::Quote;
+use purser_wire::quote::{Quote, QuoteLine};
 use purser_wire::resource::{AgentRef, CreateResource, Endpoint, ResourceState};
 use serde::{Deserialize, Serialize};
 
@@ -430,13 +431,15 @@ async fn settle(app: App, _: StepCx, mut state: AddState) -> Result<AddState, St
                 .with(facts),
         );
         if let Some(hold) = &state.hold {
-            let recurs = state.quote.as_ref().is_some_and(|q| q.lines.iter().any(|l| l.period != Period::Once));
-            if !recurs {
+            // A provider that quotes nothing may charge when it has delivered; what it has not by the end of the hold, it never will.
+            let later = |line: &QuoteLine| line.period != Period::Once || line.id.as_str() == APPROVED_LINE;
+            if !state.quote.as_ref().is_some_and(|q| q.lines.iter().any(later)) {
                 let part = hold::release(tx, &app.core.env, &Caller::System, hold)?;
                 done.absorb(part);
             }
         }
         payment::forget(tx, &row.id)?;
+        done.jobs.extend(crate::credits::after(&app.core.env, &row.organisation, &row.provider, state.quote.as_ref()));
         Ok(done)
     })
     .await

@@ -299,6 +299,7 @@ async fn settle_as(app: &App, state: &UpdateState, caller: Caller) -> Result<(),
             .related(state.hold.iter())
             .with(json!({"from": row.service_ref(), "to": after.service_ref(), "quote": quote, "hold": state.hold}));
         let mut done = Done::with_event((), event);
+        done.jobs.extend(crate::credits::after(&env, &row.organisation, &row.provider, state.quote.as_ref()));
         for held in hold::of_resource(tx, &row.id)? {
             if Some(&held.id) != state.hold.as_ref() && (state.hold.is_some() || state.free) {
                 let stopped = renewal::stop(tx, &env, &held)?;

@@ -56,7 +56,8 @@ pub(super) async fn of(api: &Api, called: &Called, month: Option<Month>, zone: O
         if let (Caller::Agent { agent, .. }, true) = (&context.caller, month == now) {
             let spender = Spender { organisation: organisation.clone(), agent: agent.clone() };
             let permit = authorise::<purser_authority::action::CapRead>(&context.caller, &context.facts(env.now(), agent.as_str()))?;
-            if let Ok(all) = cap::read(tx, &permit, &spender, &providers, month) {
+            // Caps keep months of their own: the one that counts now.
+            if let Ok(all) = cap::read(tx, &permit, &spender, &providers, env.now().month()) {
                 found.positions = all;
             }
         }
@@ -67,8 +68,8 @@ pub(super) async fn of(api: &Api, called: &Called, month: Option<Month>, zone: O
     let more = found.charges.len() > CHARGES;
     found.charges.drain(..found.charges.len().saturating_sub(CHARGES));
     Ok(json!({
-        "agent": called.caller().agent(), "month": found.month.to_string(), "zone": found.zone, "totals": found.totals, "providers": found.positions, "charges": found.charges,
-        "refunds": found.refunds, "owed": found.owed, "more_charges": more,
+        "agent": called.caller().agent(), "month": found.month.to_string(), "zone": found.zone, "totals": found.totals,
+        "providers": found.positions, "charges": found.charges, "refunds": found.refunds, "owed": found.owed, "more_charges": more,
     }))
 }
 

@@ -12,7 +12,7 @@ pub struct Part {
 /// The parts of a message, in their order. A backtick without its other half stays as it is.
 pub fn prose(message: &str) -> Vec<Part> {
     let pieces: Vec<&str> = message.split('`').collect();
-    if pieces.len() % 2 == 0 {
+    if pieces.len().is_multiple_of(2) {
         return vec![Part { code: false, text: capitalised(message) }];
     }
     let parts = pieces.iter().enumerate().map(|(at, text)| {

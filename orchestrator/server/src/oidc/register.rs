@@ -44,7 +44,7 @@ pub async fn post(
 ) -> Result<(StatusCode, Json<Value>), OAuthError> {
     let rules = front.clients.rules();
     let trust = rules.admits(bearer(&headers)?.as_ref());
-    let trust = trust.ok_or_else(|| refused_registration())?;
+    let trust = trust.ok_or_else(refused_registration)?;
     let metadata = read(&headers, &body)?.checked(trust, rules.sandbox, |url| front.clients.reachable(url))?;
     let (realm, registration) = (front.realm.clone(), Registration { metadata, trust, peer });
     let attempt = Attempt::new("client_register", &Caller::Anonymous, registration.peer.clone());

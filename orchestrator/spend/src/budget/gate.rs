@@ -71,11 +71,11 @@ fn passes(used: i64, asked: Money, budget: &Budget) -> bool {
 pub(super) fn held(tx: &mut Tx<'_>, budget: &Budget, span: &Span) -> Result<i64, DbError> {
     let select = "select h.categories as categories, cast(sum(l.amount) as bigint) as held
                   from spend_hold h join spend_hold_line l on l.hold = h.id
-                  where h.organisation = $1 and h.state = 'open' and h.currency = $2 and l.state in ('open', 'charging')
+                  where h.organisation = $1 and h.state in ('open', 'closing') and h.currency = $2 and l.state in ('open', 'charging')
                   and ($3 in ('organisation', 'category') or ($3 = 'project' and h.project = $4)
                        or ($3 = 'environment' and h.project || '/' || h.environment = $4) or ($3 = 'provider' and h.provider = $4)
-                       or ($3 = 'agent' and exists (select 1 from spend_hold_share s where s.hold = h.id and s.agent = $4))
-                       or ($3 = 'grant' and exists (select 1 from spend_hold_share s where s.hold = h.id and s.grant_id = $4)))
+                       or ($3 = 'agent' and (h.agent = $4 or exists (select 1 from spend_hold_share s where s.hold = h.id and s.agent = $4)))
+                       or ($3 = 'grant' and (h.grant_id = $4 or exists (select 1 from spend_hold_share s where s.hold = h.id and s.grant_id = $4))))
                   and not exists (select 1 from spend_renewal r where r.hold = l.hold and r.line = l.line and l.period <> ''
                        and r.state = 'reserved' and r.next_at >= $5)
                   group by h.categories";

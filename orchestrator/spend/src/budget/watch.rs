@@ -71,6 +71,7 @@ fn frozen(tx: &mut Tx<'_>, budget: &Budget, span: &Span, agent: Option<&AgentId>
 /// # Errors
 /// When the store fails.
 pub fn look_ahead(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
+    let env = &env.still();
     let select = "select * from spend_budget where looked_at <= $1 order by looked_at, id limit $2";
     let rows = tx.query(select, params![env.now().plus_secs(-BUDGET_LOOK_S), BATCH])?;
     let mut done = Done::quiet(rows.len());

@@ -84,7 +84,7 @@ pub enum Act {
 
 /// Whether the purchase under this key is priced in euros; every ceiling is in dollars.
 pub const fn is_in_euros(key: u64) -> bool {
-    key % 3 == 0
+    key.is_multiple_of(3)
 }
 
 /// How much dearer than its rate a euro may turn out, in basis points.

@@ -105,7 +105,7 @@ where
 }
 
 /// The same for an answer of any form.
-pub async fn once<P: Provider, S: Store, F, Fut, T: Serialize>(
+pub async fn once<P: Provider, S: Store, F, Fut, T>(
     sdk: Shared<P, S>,
     call: AccountCall,
     received: Received,
@@ -115,7 +115,7 @@ pub async fn once<P: Provider, S: Store, F, Fut, T: Serialize>(
 where
     F: FnOnce(Shared<P, S>, AccountCall) -> Fut + Send + 'static,
     Fut: Future<Output = Result<T, ProviderError>> + Send,
-    T: Send + Sync + 'static,
+    T: Serialize + Send + Sync + 'static,
 {
     let digest = digest(&received);
     to_the_end(ENVELOPE, async move {
