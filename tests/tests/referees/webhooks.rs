@@ -139,6 +139,8 @@ async fn a_server_that_is_killed_between_crossing_and_delivery_tells_each_once_u
     agent.must(&["add", "slipway/workers:paid"]).await;
     until("a first try", PATIENCE, async || (!receiver.messages().is_empty()).then_some(())).await;
     assert!(bench.system.kill(Half::Orchestrator));
+    // What was on its way when the process died is refused too.
+    tokio::time::sleep(Duration::from_millis(300)).await;
     *receiver.refuses.lock().unwrap() = false;
     let seen = receiver.messages().len();
     bench.system.await_healthy().await;
