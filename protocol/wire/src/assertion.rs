@@ -8,6 +8,7 @@ use purser_values::name::Email;
 use purser_values::{Secret, Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::attested::{self, Flaw, Frame};
 use crate::{limits, plain};
 
 const TYP: &str = "identity-assertion+jwt";
@@ -49,6 +50,17 @@ pub enum AssertionError {
     Email,
 }
 
+impl From<Flaw> for AssertionError {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Malformed => Self::Malformed,
+            Flaw::Mismatch => Self::Mismatch,
+            Flaw::Audience => Self::Audience,
+            Flaw::Stale => Self::Stale,
+        }
+    }
+}
+
 impl IdentityAssertion {
     /// The compact form.
     ///
@@ -70,20 +82,11 @@ impl IdentityAssertion {
     /// # Errors
     /// When it is not a valid assertion of `key` for this provider, now, about a verified address.
     pub fn verify(token: &str, key: &Jwk, audience: &str, now: Timestamp) -> Result<Self, AssertionError> {
-        let claims = jose::verify::<Self>(token, TYP, key)
-            .map_err(|e| match e {
-                jose::JoseError::Signature => AssertionError::Mismatch,
-                _ => AssertionError::Malformed,
-            })?
-            .claims;
-        if claims.aud != audience {
-            return Err(AssertionError::Audience);
-        }
-        let (now, skew) = (now.as_secs(), limits::CLOCK_SKEW_S);
-        let life = claims.exp.saturating_sub(claims.iat);
-        if claims.exp <= now - skew || claims.iat > now + skew || !(0..=limits::ASSERTION_LIFE_S).contains(&life) {
-            return Err(AssertionError::Stale);
-        }
+        let claims = attested::verify::<Self>(token, TYP, key, audience, now, |claims| Frame {
+            aud: &claims.aud,
+            iat: claims.iat,
+            exp: claims.exp,
+        })?;
         if !claims.email_verified {
             return Err(AssertionError::Email);
         }

@@ -12,6 +12,7 @@ use purser_crypto::jose::{self, Jwk, SigningKey};
 use purser_values::{Money, Secret, Sha256Digest, Timestamp};
 use serde::{Deserialize, Serialize};
 
+use crate::attested::{self, Flaw, Frame};
 use crate::open::open_enum;
 use crate::{limits, plain};
 
@@ -86,6 +87,17 @@ pub enum AttestationError {
     Stale,
 }
 
+impl From<Flaw> for AttestationError {
+    fn from(flaw: Flaw) -> Self {
+        match flaw {
+            Flaw::Malformed => Self::Malformed,
+            Flaw::Mismatch => Self::Mismatch,
+            Flaw::Audience => Self::Audience,
+            Flaw::Stale => Self::Stale,
+        }
+    }
+}
+
 impl CreditAttestation {
     /// The compact form.
     ///
@@ -107,20 +119,11 @@ impl CreditAttestation {
     /// # Errors
     /// When it is not a valid attestation of `key` for this provider, now.
     pub fn verify(token: &str, key: &Jwk, audience: &str, now: Timestamp) -> Result<Self, AttestationError> {
-        let claims = jose::verify::<Self>(token, TYP, key)
-            .map_err(|e| match e {
-                jose::JoseError::Signature => AttestationError::Mismatch,
-                _ => AttestationError::Malformed,
-            })?
-            .claims;
-        if claims.aud != audience {
-            return Err(AttestationError::Audience);
-        }
-        let (now, skew) = (now.as_secs(), limits::CLOCK_SKEW_S);
-        let life = claims.exp.saturating_sub(claims.iat);
-        if claims.exp <= now - skew || claims.iat > now + skew || !(0..=limits::ASSERTION_LIFE_S).contains(&life) {
-            return Err(AttestationError::Stale);
-        }
+        let claims = attested::verify::<Self>(token, TYP, key, audience, now, |claims| Frame {
+            aud: &claims.aud,
+            iat: claims.iat,
+            exp: claims.exp,
+        })?;
         let sized = |text: &String| !text.is_empty() && text.len() <= limits::ID_CHARS;
         let named = !claims.names.is_empty() && claims.names.len() <= limits::CREDIT_NAMES && claims.names.iter().all(sized);
         let formed = [&claims.jti, &claims.sub, &claims.programme, &claims.application].into_iter().all(sized);

@@ -12,6 +12,7 @@
 pub mod account;
 pub mod account_confirmation;
 pub mod assertion;
+mod attested;
 pub mod canonical;
 pub mod catalog;
 pub mod charge;
