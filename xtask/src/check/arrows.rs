@@ -25,6 +25,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     // what is billed are the accounts' own orders and tokens (docs/adr/0048)
     ("slipway/billing", &["slipway/accounts", "protocol/wire", "guard", "base/"]),
     ("slipway/edge", &["slipway/workers", "slipway/dns", "guard", "base/"]),
+    // a registry knows no registrar: it speaks EPP to whoever signs in
+    ("slipway/registry", &["base/"]),
     ("slipway/", &["protocol/wire", "guard", "base/"]),
     ("cli", &["orchestrator/", "protocol/", "base/"]),
     ("xtask", &[]),
