@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use purser_values::env::Env;
@@ -127,6 +127,14 @@ impl Drop for EdgeHandle {
     fn drop(&mut self) {
         self.stop.send_replace(true);
     }
+}
+
+/// Whether the operator's own certificate can be served.
+///
+/// # Errors
+/// When a file is not the PEM it should be, or the key is not the certificate's.
+pub fn check_certificate(chain: &Path, key: &Path) -> Result<(), EdgeError> {
+    Source::files(chain, key).map(drop)
 }
 
 async fn bind(addr: SocketAddr) -> Result<TcpListener, EdgeError> {

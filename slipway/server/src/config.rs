@@ -1,9 +1,16 @@
 //! The configuration file of `slipway serve`.
 //!
+//! [`file`] is its form, this file what it means, and [`check`] tells everything that is wrong with one at once.
+//!
 //! Sandbox parts (the embedded registry, the local certificate authority, running Workers without a jail, accounts on an e-mail
 //! address alone) are refused unless the profile says so.
 
-use std::net::SocketAddr;
+mod acme;
+pub mod check;
+mod file;
+mod names;
+
+use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use purser_crypto::constant_time_eq;
@@ -11,11 +18,16 @@ use purser_db::DbConfig;
 use purser_http::log::LogFormat;
 use purser_http::peer::TrustedProxies;
 use purser_notify::MailConfig;
+use purser_values::name::ParseNameError;
 use purser_values::{Secret, Sha256Digest};
 use serde::Deserialize;
-use slipway_billing::credit::programme::{Offer, OfferConfig, OfferError, offers};
+use slipway_billing::credit::programme::{Offer, OfferError, offers};
 use slipway_workers::runtime::process::JailProgram;
 use url::Url;
+
+pub use acme::{Acme, ExternalAccount, ProveBy};
+use file::File;
+pub use names::Names;
 
 /// Where the sandbox's mail goes, below the data folder.
 const MAIL_FOLDER: &str = "mail";
@@ -55,6 +67,9 @@ pub struct Config {
     pub sandbox: Option<Sandbox>,
     /// The operator's own certificate for the edge.
     pub certificate: Option<Certificate>,
+    /// The authority that issues certificates to the edge.
+    pub acme: Option<Acme>,
+    pub names: Names,
     pub log: LogFormat,
     /// The programmes of credit.
     pub offers: Vec<Offer>,
@@ -101,8 +116,18 @@ pub enum ConfigError {
     Form { path: PathBuf, message: String },
     #[error("`{0}` is a sandbox part; it needs `profile = \"sandbox\"`")]
     SandboxOnly(&'static str),
-    #[error("the edge has no certificate; name its files in `[certificate]`, or use the sandbox's local authority")]
+    #[error("the edge has no certificates; name an authority in `[acme]`, files in `[certificate]`, or use the sandbox's local authority")]
     NoCertificates,
+    #[error("`acme.terms_agreed` is not `true`: read the authority's terms, and say so")]
+    AcmeTerms,
+    #[error("`{0}` is missing: visitors are led to what is hosted here by it")]
+    Missing(&'static str),
+    #[error("`edge_addresses`: nobody outside this machine reaches `{0}`")]
+    EdgeAddress(IpAddr),
+    #[error("`{0}` and `{1}` are the same address")]
+    SameAddress(&'static str, &'static str),
+    #[error(transparent)]
+    Name(#[from] ParseNameError),
     #[error("`serve` does not run Workers without a jail; `purser up --unconfined` does, for one machine")]
     ByHand,
     #[error("`{0}` must be https outside the sandbox")]
@@ -117,65 +142,6 @@ pub enum ConfigError {
     Database(String),
     #[error("`{0}` does not exist; {WORKERD_HINT}")]
     Workerd(PathBuf),
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    profile: Profile,
-    listen_api: SocketAddr,
-    listen_edge_https: SocketAddr,
-    listen_edge_http: SocketAddr,
-    listen_dns: SocketAddr,
-    database: String,
-    data: PathBuf,
-    workerd: PathBuf,
-    keys: PathBuf,
-    #[serde(default)]
-    public_api_url: Option<Url>,
-    orchestrator: OrchestratorTable,
-    #[serde(default)]
-    mail: Option<MailConfig>,
-    #[serde(default)]
-    trusted_proxies: TrustedProxies,
-    #[serde(default)]
-    sandbox: Option<SandboxTable>,
-    #[serde(default)]
-    certificate: Option<Certificate>,
-    #[serde(default)]
-    log: LogFormat,
-    #[serde(default)]
-    credits: Vec<OfferConfig>,
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct OrchestratorTable {
-    url: Url,
-    #[serde(default)]
-    callback_url: Option<Url>,
-    signing_secret_file: PathBuf,
-    #[serde(default = "yes")]
-    require_v2: bool,
-    #[serde(default = "yes")]
-    require_assertion: bool,
-}
-
-const fn yes() -> bool {
-    true
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct SandboxTable {
-    #[serde(default)]
-    registry: bool,
-    #[serde(default)]
-    local_ca: bool,
-    /// The digest of a secret that `purser up --unconfined` makes at each start and hands over on standard input: with it, Workers
-    /// run without a jail where none can be built.
-    #[serde(default)]
-    unconfined_sha256: Option<Sha256Digest>,
 }
 
 impl Config {
@@ -195,58 +161,117 @@ impl Config {
 
     fn parse(text: &str, path: &Path, handed_over: impl FnOnce() -> Secret<String>) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text).map_err(|e| ConfigError::Form { path: path.to_owned(), message: e.message().to_owned() })?;
-        if file.profile == Profile::Production {
-            refuse_sandbox(&file)?;
-        }
-        let mail = match (file.mail, file.profile) {
-            (Some(MailConfig::Folder { .. }), Profile::Production) => return Err(ConfigError::SandboxOnly("mail.folder")),
-            (Some(mail), _) => mail,
-            (None, Profile::Sandbox) => MailConfig::Folder { folder: file.data.join(MAIL_FOLDER) },
-            (None, Profile::Production) => return Err(ConfigError::NoMail),
-        };
-        let unconfined = file.sandbox.as_ref().and_then(|t| t.unconfined_sha256);
-        if let Some(expected) = unconfined {
+        if let Some(expected) = file.sandbox.as_ref().and_then(|t| t.unconfined_sha256) {
+            refuse_sandbox(&file).into_iter().next().map_or(Ok(()), Err)?;
             by_up(&expected, &handed_over())?;
         }
-        let sandbox = file.sandbox.map(|t| Sandbox { registry: t.registry, local_ca: t.local_ca });
-        let public_url = match file.public_api_url {
-            Some(url) => base(url).ok_or(ConfigError::Url("public_api_url"))?,
-            None => Url::parse(&format!("http://{}/", file.listen_api)).map_err(|_| ConfigError::Url("public_api_url"))?,
+        Self::of(file).map_err(|mut refusals| refusals.swap_remove(0))
+    }
+
+    /// The meaning of a file, or everything that is wrong with it: at least one thing.
+    fn of(file: File) -> Result<Self, Vec<ConfigError>> {
+        let mut refusals = refuse_sandbox(&file);
+        refusals.extend(same_addresses(&file));
+        let mut keep = Keep(&mut refusals);
+        let mail = keep.one(mail(&file));
+        let names = keep.one(Names::of(&file));
+        let certified = file.certificate.is_some() || file.acme.is_some() || file.sandbox.as_ref().is_some_and(|t| t.local_ca);
+        keep.one(if certified { Ok(()) } else { Err(ConfigError::NoCertificates) });
+        let public_url = keep.one(public_url(&file));
+        let orchestrator = keep.one(orchestrator(&file));
+        let database = keep.one(file.database.parse::<DbConfig>().map_err(|e| ConfigError::Database(e.to_string())));
+        let offers = keep.one(offers(&file.credits).map_err(ConfigError::from));
+        let acme = keep.one(file.acme.map(|acme| acme.check(file.profile)).transpose());
+        let (Some(mail), Some(names), Some(public_url), Some(orchestrator)) = (mail, names, public_url, orchestrator) else {
+            return Err(refusals);
         };
-        let orchestrator = base(file.orchestrator.url).ok_or(ConfigError::Url("orchestrator.url"))?;
-        let callback_url = callback(file.orchestrator.callback_url, &orchestrator, file.profile)?;
+        let (Some(database), Some(offers), Some(acme), true) = (database, offers, acme, refusals.is_empty()) else { return Err(refusals) };
         Ok(Self {
             profile: file.profile,
             listen_api: file.listen_api,
             listen_edge_https: file.listen_edge_https,
             listen_edge_http: file.listen_edge_http,
             listen_dns: file.listen_dns,
-            database: file.database.parse::<DbConfig>().map_err(|e| ConfigError::Database(e.to_string()))?,
+            database,
             data: file.data,
             workerd: file.workerd,
             keys: file.keys,
             public_url,
-            orchestrator: Orchestrator {
-                url: orchestrator,
-                callback_url,
-                signing_secret_file: file.orchestrator.signing_secret_file,
-                require_v2: file.orchestrator.require_v2,
-                require_assertion: file.orchestrator.require_assertion,
-            },
+            orchestrator,
             mail,
             trusted_proxies: file.trusted_proxies,
-            sandbox,
+            unconfined: file.sandbox.as_ref().is_some_and(|t| t.unconfined_sha256.is_some()),
+            sandbox: file.sandbox.map(|t| Sandbox { registry: t.registry, local_ca: t.local_ca }),
             certificate: file.certificate,
+            acme,
+            names,
             log: file.log,
-            offers: offers(&file.credits)?,
-            unconfined: unconfined.is_some(),
+            offers,
             jail: JailProgram::default(),
         })
     }
 }
 
-/// INVARIANT (sandbox-only): none of these exists in production.
-fn refuse_sandbox(file: &File) -> Result<(), ConfigError> {
+/// Gathers refusals, so that one does not hide the next.
+struct Keep<'a>(&'a mut Vec<ConfigError>);
+
+impl Keep<'_> {
+    fn one<T>(&mut self, checked: Result<T, ConfigError>) -> Option<T> {
+        checked.map_err(|e| self.0.push(e)).ok()
+    }
+}
+
+fn mail(file: &File) -> Result<MailConfig, ConfigError> {
+    match (&file.mail, file.profile) {
+        (Some(MailConfig::Folder { .. }), Profile::Production) => Err(ConfigError::SandboxOnly("mail.folder")),
+        (Some(mail), _) => Ok(mail.clone()),
+        (None, Profile::Sandbox) => Ok(MailConfig::Folder { folder: file.data.join(MAIL_FOLDER) }),
+        (None, Profile::Production) => Err(ConfigError::NoMail),
+    }
+}
+
+fn public_url(file: &File) -> Result<Url, ConfigError> {
+    let wrong = || ConfigError::Url("public_api_url");
+    match &file.public_api_url {
+        Some(url) => base(url.clone()).ok_or_else(wrong),
+        None if file.profile == Profile::Production => Err(wrong()),
+        None => Url::parse(&format!("http://{}/", file.listen_api)).map_err(|_| wrong()),
+    }
+}
+
+fn orchestrator(file: &File) -> Result<Orchestrator, ConfigError> {
+    let table = &file.orchestrator;
+    let url = base(table.url.clone()).ok_or(ConfigError::Url("orchestrator.url"))?;
+    Ok(Orchestrator {
+        callback_url: callback(table.callback_url.clone(), &url, file.profile)?,
+        url,
+        signing_secret_file: table.signing_secret_file.clone(),
+        require_v2: table.require_v2,
+        require_assertion: table.require_assertion,
+    })
+}
+
+/// Two listeners of TCP at one address, unless any free port will do.
+fn same_addresses(file: &File) -> Vec<ConfigError> {
+    let listeners = [
+        (file.listen_api, "listen_api"),
+        (file.listen_edge_https, "listen_edge_https"),
+        (file.listen_edge_http, "listen_edge_http"),
+        (file.listen_dns, "listen_dns"),
+    ];
+    let mut same = Vec::new();
+    for (at, (address, name)) in listeners.iter().enumerate().filter(|(_, (address, _))| address.port() != 0) {
+        let others = listeners[at + 1..].iter().filter(|(other, _)| other == address);
+        same.extend(others.map(|(_, other)| ConfigError::SameAddress(name, other)));
+    }
+    same
+}
+
+/// INVARIANT (sandbox-only): none of these exists in production, and nothing there is in the clear.
+fn refuse_sandbox(file: &File) -> Vec<ConfigError> {
+    if file.profile == Profile::Sandbox {
+        return Vec::new();
+    }
     let table = file.sandbox.as_ref();
     let parts = [
         (table.is_some_and(|t| t.registry), "sandbox.registry"),
@@ -255,15 +280,11 @@ fn refuse_sandbox(file: &File) -> Result<(), ConfigError> {
         (!file.orchestrator.require_v2, "orchestrator.require_v2 = false"),
         (!file.orchestrator.require_assertion, "orchestrator.require_assertion = false"),
     ];
-    if let Some((_, part)) = parts.into_iter().find(|(present, _)| *present) {
-        return Err(ConfigError::SandboxOnly(part));
-    }
-    match &file.public_api_url {
-        _ if file.orchestrator.url.scheme() != "https" => Err(ConfigError::Plain("orchestrator.url")),
-        Some(url) if url.scheme() != "https" => Err(ConfigError::Plain("public_api_url")),
-        Some(_) => Ok(()),
-        None => Err(ConfigError::Url("public_api_url")),
-    }
+    let plain = [(Some(&file.orchestrator.url), "orchestrator.url"), (file.public_api_url.as_ref(), "public_api_url")];
+    let sandbox = parts.into_iter().filter(|(present, _)| *present).map(|(_, part)| ConfigError::SandboxOnly(part));
+    let in_the_clear =
+        |(url, name): (Option<&Url>, &'static str)| Some(ConfigError::Plain(name)).filter(|_| url.is_some_and(|u| u.scheme() != "https"));
+    sandbox.chain(plain.into_iter().filter_map(in_the_clear)).collect()
 }
 
 /// The orchestrator's callback: an address with a host and without a fragment (RFC 6749, 3.1.2); in production, https.
@@ -297,123 +318,4 @@ fn base(mut url: Url) -> Option<Url> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    const MAIL: &str = "mail = { host = \"mail.cloud.test\", from = \"slipway@cloud.test\" }";
-
-    fn text(profile: &str, rest: &str) -> String {
-        format!(
-            r#"profile = "{profile}"
-            listen_api = "127.0.0.1:4001"
-            listen_edge_https = "127.0.0.1:0"
-            listen_edge_http = "127.0.0.1:0"
-            listen_dns = "127.0.0.1:0"
-            database = "sqlite:/tmp/x.db"
-            data = "/tmp/x"
-            workerd = "/bin/true"
-            keys = "/tmp/x/keys"
-            {rest}
-            [orchestrator]
-            url = "http://localhost:4000"
-            signing_secret_file = "/tmp/x/secret""#
-        )
-    }
-
-    fn parse(text: &str) -> Result<Config, ConfigError> {
-        handed(text, "")
-    }
-
-    fn handed(text: &str, secret: &str) -> Result<Config, ConfigError> {
-        Config::parse(text, Path::new("slipway.toml"), || Secret::new(secret.to_owned()))
-    }
-
-    /// Production, with addresses that are fit for it.
-    fn production(rest: &str) -> String {
-        text("production", &format!("public_api_url = \"https://cloud.example/\"\n{MAIL}\n{rest}"))
-            .replace("http://localhost:4000", "https://purser.example")
-    }
-
-    #[test]
-    fn the_public_address_is_the_listener_unless_it_is_named() {
-        let config = parse(&text("sandbox", "")).unwrap();
-        assert_eq!(config.public_url.as_str(), "http://127.0.0.1:4001/");
-        assert_eq!(config.orchestrator.url.as_str(), "http://localhost:4000/");
-        let named = parse(&text("sandbox", "public_api_url = \"https://cloud.test/client/v4\"")).unwrap();
-        assert_eq!(named.public_url.as_str(), "https://cloud.test/");
-        assert!(matches!(parse(&text("sandbox", "public_api_url = \"file:///x\"")), Err(ConfigError::Url(_))));
-    }
-
-    #[test]
-    fn sandbox_parts_are_refused_in_production() {
-        assert!(parse(&production("")).is_ok());
-        let digest = Sha256Digest::of(b"secret");
-        for part in ["registry = true", "local_ca = true", &format!("unconfined_sha256 = \"{digest}\"")] {
-            let refused = handed(&format!("{}\n[sandbox]\n{part}", production("")), "secret");
-            assert!(matches!(refused, Err(ConfigError::SandboxOnly(_))), "`{part}` was taken");
-        }
-    }
-
-    #[test]
-    fn production_speaks_https_only() {
-        for (from, to) in [("https://purser.example", "http://purser.example"), ("https://cloud.example", "http://cloud.example")] {
-            assert!(matches!(parse(&production("").replace(from, to)), Err(ConfigError::Plain(_))), "`{to}` was taken");
-        }
-        let unnamed = production("").replace("public_api_url = \"https://cloud.example/\"", "");
-        assert!(matches!(parse(&unnamed), Err(ConfigError::Url("public_api_url"))));
-    }
-
-    #[test]
-    fn the_callback_is_the_orchestrators_own_and_never_plain_in_production() {
-        let sandbox = parse(&text("sandbox", "")).unwrap();
-        assert_eq!(sandbox.orchestrator.callback_url.as_str(), "http://localhost:4000/link/callback/slipway");
-        let with = |url: &str| parse(&(production("") + &format!("\ncallback_url = \"{url}\"")));
-        assert!(with("https://o.example/back").is_ok());
-        for bad in ["http://o.example/back", "https://o.example/#x", "https://user@o.example/", "javascript:alert(1)", "data:text/html,x"] {
-            assert!(matches!(with(bad), Err(ConfigError::Url("orchestrator.callback_url"))), "`{bad}` was taken");
-        }
-    }
-
-    #[test]
-    fn owners_are_mailed_in_production_and_not_into_a_folder() {
-        assert!(matches!(parse(&production("").replace(MAIL, "")), Err(ConfigError::NoMail)));
-        let folder = parse(&production("").replace(MAIL, "mail = { folder = \"/tmp/mail\" }"));
-        assert!(matches!(folder, Err(ConfigError::SandboxOnly("mail.folder"))));
-        assert!(matches!(parse(&text("sandbox", "")).unwrap().mail, MailConfig::Folder { .. }));
-    }
-
-    #[test]
-    fn the_documented_example_is_usable() {
-        let example = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/slipway.toml"));
-        let config = parse(example).unwrap();
-        assert_eq!(config.profile, Profile::Production);
-        assert!(config.certificate.is_some());
-    }
-
-    #[test]
-    fn the_orchestrator_must_sign_and_attest_unless_the_sandbox_says_otherwise() {
-        let strict = parse(&text("sandbox", "")).unwrap().orchestrator;
-        assert!(strict.require_v2 && strict.require_assertion);
-        for lax in ["require_v2 = false", "require_assertion = false"] {
-            assert!(parse(&(text("sandbox", "") + "\n" + lax)).is_ok());
-            let refused = parse(&(production("") + "\n" + lax));
-            assert!(matches!(refused, Err(ConfigError::SandboxOnly(_))), "`{lax}` was taken");
-        }
-    }
-
-    #[test]
-    fn only_who_wrote_the_file_can_run_workers_without_a_jail() {
-        let digest = Sha256Digest::of(b"secret");
-        let open = format!("{}\n[sandbox]\nunconfined_sha256 = \"{digest}\"", text("sandbox", ""));
-        for wrong in ["", "another", &digest.to_string()] {
-            assert!(matches!(handed(&open, wrong), Err(ConfigError::ByHand)), "`{wrong}` was taken");
-        }
-        assert!(handed(&open, "secret").unwrap().unconfined);
-        assert!(!handed(&text("sandbox", ""), "secret").unwrap().unconfined);
-    }
-
-    #[test]
-    fn an_unknown_setting_is_an_error_and_not_silence() {
-        assert!(matches!(parse(&text("sandbox", "listen = \"x\"")), Err(ConfigError::Form { .. })));
-    }
-}
+mod tests;

@@ -1,17 +1,19 @@
 //! The binary `slipway`.
 
-use std::io::{IsTerminal as _, Read as _};
-use std::path::PathBuf;
+use std::io::{IsTerminal as _, Read as _, Write as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use purser_http::log;
 use purser_values::Secret;
-use slipway::config::{Config, ConfigError};
+use slipway::config::{Config, ConfigError, check};
 use slipway::serve;
 
 /// Longest secret that is handed over, in bytes.
 const HANDED_BYTES: u64 = 256;
+/// What a configuration ends with that cannot be served, as `purser check-config` does.
+const UNUSABLE: u8 = 2;
 
 /// A cloud provider for agents: Workers, static sites, domains.
 #[derive(Parser)]
@@ -32,6 +34,14 @@ enum Command {
         #[arg(long, hide = true)]
         unconfined: bool,
     },
+    /// Tells everything that is wrong with a configuration, without starting anything: 0 when `serve` takes it, 2 when it would not.
+    CheckConfig {
+        /// The configuration file.
+        file: PathBuf,
+        /// One JSON object with `problems` and `warnings`.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 fn main() -> ExitCode {
@@ -39,7 +49,10 @@ fn main() -> ExitCode {
     if let Some(code) = slipway_workers::jail::enter() {
         return code;
     }
-    let Command::Serve { config, unconfined } = Arguments::parse().command;
+    let (config, unconfined) = match Arguments::parse().command {
+        Command::Serve { config, unconfined } => (config, unconfined),
+        Command::CheckConfig { file, json } => return check_config(&file, json),
+    };
     let loaded = if unconfined { Err(ConfigError::ByHand) } else { Config::load(&config, handed_over) };
     // a file that cannot be read says nothing of the log: people get text
     let _log = log::start(loaded.as_ref().map(|config| config.log).unwrap_or_default());
@@ -62,6 +75,25 @@ fn handed_over() -> Secret<String> {
         let _ = input.lock().take(HANDED_BYTES).read_to_string(&mut text);
     }
     Secret::new(text)
+}
+
+fn check_config(file: &Path, json: bool) -> ExitCode {
+    let found = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime.block_on(check::check(file)),
+        Err(e) => check::Findings { problems: vec![e.to_string()], warnings: Vec::new() },
+    };
+    let usable = found.problems.is_empty();
+    let mut out = std::io::stdout().lock();
+    // nobody may read it; the exit code says the same
+    let _ = if json {
+        writeln!(out, "{}", serde_json::json!(found))
+    } else {
+        let problems = found.problems.iter().map(|problem| format!("problem: {problem}\n"));
+        let warnings = found.warnings.iter().map(|warning| format!("warning: {warning}\n"));
+        let verdict = if usable { "can be served" } else { "cannot be served" };
+        writeln!(out, "{}`{}` {verdict}", problems.chain(warnings).collect::<String>(), file.display())
+    };
+    ExitCode::from(if usable { 0 } else { UNUSABLE })
 }
 
 fn run(config: Config) -> Result<(), serve::ServeError> {

@@ -5,7 +5,7 @@
 
 use std::future::Future;
 use std::io;
-use std::net::Ipv4Addr;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
@@ -19,7 +19,7 @@ use purser_http::{FetchError, Fetcher, Origin, harden};
 use purser_notify::{MailConfig, Transport, TransportError};
 use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
 use purser_values::Env;
-use purser_values::name::{HostName, ParseNameError};
+use purser_values::name::ParseNameError;
 use slipway_accounts::realm::Realm;
 use slipway_billing::driver::Billing;
 use slipway_dns::server::{DnsConfig, DnsError, Nameserver};
@@ -46,10 +46,6 @@ use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
 use crate::{api, events, housekeeping, refunds, unknown};
 
-/// Our name servers. They lie below a name that nobody can register.
-const NAME_SERVERS: [&str; 2] = ["ns1.slipway.test", "ns2.slipway.test"];
-/// The common domain of Workers: `{script}.{subdomain}.` before it.
-const COMMON_DOMAIN: &str = "workers.slipway.test";
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "slipway@localhost";
 /// Certificate of the local authority, below the data folder.
@@ -137,8 +133,8 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let secret = secret_text(&config.orchestrator.signing_secret_file)?;
     let db = Db::open(&config.database).await?;
     db.migrate(&env, MIGRATIONS).await?;
-    let nameserver = Arc::new(Nameserver::start(dns(config)?, db.clone()).await?);
-    let workers = Workers::open(runtime(config)?, db.clone(), keys.keyring.clone(), env.clone()).await?;
+    let nameserver = Arc::new(Nameserver::start(dns(config), db.clone()).await?);
+    let workers = Workers::open(runtime(config), db.clone(), keys.keyring.clone(), env.clone()).await?;
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");
     }
@@ -160,7 +156,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     handlers.extend(billing.handlers(Arc::new(move |resource| drop(stepped.send(resource)))));
     handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
     let cloud = Arc::new(Cloud {
-        registrar: registrar(config, &db, &env)?,
+        registrar: registrar(config, &db, &env),
         manifest: manifest(&config.public_url, keys.signing.public(), &document, &config.offers)?,
         offers: config.offers.clone().into(),
         billing,
@@ -236,22 +232,25 @@ fn transport(mail: &MailConfig) -> Result<Transport, ServeError> {
     }
 }
 
-fn dns(config: &Config) -> Result<DnsConfig, ServeError> {
-    Ok(DnsConfig { listen: config.listen_dns, name_servers: name_servers()?, edge_v4: vec![Ipv4Addr::LOCALHOST], edge_v6: Vec::new() })
+fn dns(config: &Config) -> DnsConfig {
+    let (mut edge_v4, mut edge_v6) = (Vec::new(), Vec::new());
+    for address in &config.names.edge {
+        match address {
+            IpAddr::V4(address) => edge_v4.push(*address),
+            IpAddr::V6(address) => edge_v6.push(*address),
+        }
+    }
+    DnsConfig { listen: config.listen_dns, name_servers: config.names.servers.clone(), edge_v4, edge_v6 }
 }
 
-fn name_servers() -> Result<Vec<HostName>, ParseNameError> {
-    NAME_SERVERS.iter().map(|name| name.parse()).collect()
-}
-
-fn runtime(config: &Config) -> Result<WorkersConfig, ServeError> {
-    Ok(WorkersConfig {
+fn runtime(config: &Config) -> WorkersConfig {
+    WorkersConfig {
         data: config.data.clone(),
         workerd: config.workerd.clone(),
         unconfined: config.unconfined,
         jail: config.jail.clone(),
-        domain: Some(COMMON_DOMAIN.parse()?),
-    })
+        domain: config.names.suffix.clone(),
+    }
 }
 
 fn edge(config: &Config) -> Result<EdgeConfig, ConfigError> {
@@ -265,16 +264,13 @@ fn edge(config: &Config) -> Result<EdgeConfig, ConfigError> {
     Ok(EdgeConfig { listen_https: config.listen_edge_https, listen_http: config.listen_edge_http, certificates })
 }
 
-fn registrar(config: &Config, db: &Db, env: &Env) -> Result<Option<Registrar>, ServeError> {
-    if !config.sandbox.is_some_and(|sandbox| sandbox.registry) {
-        return Ok(None);
-    }
-    Ok(Some(Registrar {
+fn registrar(config: &Config, db: &Db, env: &Env) -> Option<Registrar> {
+    config.sandbox.is_some_and(|sandbox| sandbox.registry).then(|| Registrar {
         db: db.clone(),
         registry: Arc::new(SandboxRegistry::new(db.clone(), env.clone())),
         env: env.clone(),
-        name_servers: name_servers()?.into(),
-    }))
+        name_servers: config.names.servers.clone().into(),
+    })
 }
 
 /// The one origin that the operator named; every other address must be a public one.

@@ -28,7 +28,7 @@ use purser_wire::resource::{AccessConfiguration, AgentRef, CreateResource, Payme
 use purser_wire::token::TokenGrant;
 use serde_json::{Map, Value, json};
 use slipway::cloud::Shared;
-use slipway::config::{self, Config, Profile, Sandbox};
+use slipway::config::{self, Config, Names, Profile, Sandbox};
 use slipway::serve::{Running, start};
 use slipway_billing::credit::programme::Offer;
 use slipway_workers::runtime::process::JailProgram;
@@ -342,6 +342,8 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         log: purser_http::log::LogFormat::Text,
         offers: vec![start_up()],
         unconfined: false,
+        acme: None,
+        names: Names::sandbox().unwrap(),
         jail: JailProgram { program: jail, args: vec!["jail".to_owned()] },
     }
 }
