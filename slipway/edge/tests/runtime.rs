@@ -71,7 +71,7 @@ impl World {
         let env = Env::system();
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         let config = RuntimeConfig { workerd, folder: folder.path().join("run"), unconfined: false, jail: JailProgram::default() };
-        let runtime = Runtime::start(config, blobs.clone()).await.unwrap();
+        let runtime = Runtime::start(config, blobs.clone(), &slipway_workers::Seams::default()).await.unwrap();
         assert_eq!(*runtime.confinement(), Confinement::Jailed);
         let table = runtime.clone();
         let config = EdgeConfig {

@@ -28,7 +28,7 @@ use slipway_edge::workers::WorkersRouter;
 use slipway_registrar::registrar::Registrar;
 use slipway_registrar::registry::sandbox::SandboxRegistry;
 use slipway_workers::runtime::confinement::Confinement;
-use slipway_workers::{Workers, WorkersConfig, WorkersError};
+use slipway_workers::{Seams, Workers, WorkersConfig, WorkersError};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use url::Url;
@@ -134,7 +134,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let db = Db::open(&config.database).await?;
     db.migrate(&env, MIGRATIONS).await?;
     let nameserver = Arc::new(Nameserver::start(dns(config), db.clone()).await?);
-    let workers = Workers::open(runtime(config), db.clone(), keys.keyring.clone(), env.clone()).await?;
+    let workers = Workers::open(runtime(config), Seams::default(), db.clone(), keys.keyring.clone(), env.clone()).await?;
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");
     }

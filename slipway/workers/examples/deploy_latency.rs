@@ -39,7 +39,7 @@ async fn measure(runs: usize) {
     };
     let keyring = Keyring::from_bytes(&Secret::new([7; 32])).unwrap();
     let begun = Instant::now();
-    let workers = Workers::open(config, db, keyring, env.clone()).await.unwrap();
+    let workers = Workers::open(config, slipway_workers::Seams::default(), db, keyring, env.clone()).await.unwrap();
     println!("opened in {} ms; workers run {:?}", begun.elapsed().as_millis(), workers.confinement());
     let author = Author { source: "bench".into(), id: "bench".into(), email: None };
     let script = "hello".parse().unwrap();

@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::name::{BindingName, ScriptName};
+use crate::name::{BindingName, ResourceId, ScriptName};
+use crate::runtime::backend::Resource;
 
 /// A binding of a version. The value of a secret is kept apart, sealed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,39 @@ pub enum Binding {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         entrypoint: Option<String>,
     },
+    KvNamespace {
+        name: BindingName,
+        namespace_id: ResourceId,
+    },
+    D1 {
+        name: BindingName,
+        id: ResourceId,
+    },
+    R2Bucket {
+        name: BindingName,
+        bucket_name: ResourceId,
+    },
+    Queue {
+        name: BindingName,
+        queue_name: ResourceId,
+        /// Seconds that each message waits before it is delivered, unless its sender says otherwise.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        delivery_delay: Option<u32>,
+    },
+    #[serde(rename = "ratelimit")]
+    RateLimit {
+        name: BindingName,
+        namespace_id: ResourceId,
+        simple: RateLimit,
+    },
+}
+
+/// How often a key may pass.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct RateLimit {
+    pub limit: u32,
+    /// Seconds: 10 or 60.
+    pub period: u32,
 }
 
 impl Binding {
@@ -43,7 +77,12 @@ impl Binding {
             | Self::SecretText { name }
             | Self::Assets { name }
             | Self::VersionMetadata { name }
-            | Self::Service { name, .. } => name,
+            | Self::Service { name, .. }
+            | Self::KvNamespace { name, .. }
+            | Self::D1 { name, .. }
+            | Self::R2Bucket { name, .. }
+            | Self::Queue { name, .. }
+            | Self::RateLimit { name, .. } => name,
         }
     }
 
@@ -57,7 +96,12 @@ impl Binding {
             | Self::SecretText { name }
             | Self::Assets { name }
             | Self::VersionMetadata { name }
-            | Self::Service { name, .. } => *name = to,
+            | Self::Service { name, .. }
+            | Self::KvNamespace { name, .. }
+            | Self::D1 { name, .. }
+            | Self::R2Bucket { name, .. }
+            | Self::Queue { name, .. }
+            | Self::RateLimit { name, .. } => *name = to,
         }
         renamed
     }
@@ -72,6 +116,29 @@ impl Binding {
             Self::Assets { .. } => "assets",
             Self::VersionMetadata { .. } => "version_metadata",
             Self::Service { .. } => "service",
+            Self::KvNamespace { .. } => "kv_namespace",
+            Self::D1 { .. } => "d1",
+            Self::R2Bucket { .. } => "r2_bucket",
+            Self::Queue { .. } => "queue",
+            Self::RateLimit { .. } => "ratelimit",
         }
+    }
+
+    /// What stands behind the bindings socket for it, if anything does.
+    #[must_use]
+    pub fn resource(&self) -> Option<Resource> {
+        Some(match self {
+            Self::KvNamespace { namespace_id, .. } => Resource::Kv(namespace_id.clone()),
+            Self::D1 { id, .. } => Resource::D1(id.clone()),
+            Self::R2Bucket { bucket_name, .. } => Resource::R2(bucket_name.clone()),
+            Self::Queue { queue_name, delivery_delay, .. } => Resource::Queue { name: queue_name.clone(), delay_s: *delivery_delay },
+            Self::RateLimit { namespace_id, simple, .. } => Resource::RateLimit { namespace: namespace_id.clone(), limit: *simple },
+            Self::PlainText { .. }
+            | Self::Json { .. }
+            | Self::SecretText { .. }
+            | Self::Assets { .. }
+            | Self::VersionMetadata { .. }
+            | Self::Service { .. } => return None,
+        })
     }
 }

@@ -22,13 +22,16 @@ pub mod plan;
 mod rollout;
 pub mod runtime;
 mod script;
+pub mod seams;
 pub mod storage;
 pub mod store;
+pub mod tenant;
 pub mod upload;
 mod version;
 pub mod view;
 pub mod workers;
 
 pub use error::WorkersError;
+pub use seams::Seams;
 pub use version::Rollout;
 pub use workers::{Condition, Workers, WorkersConfig};

@@ -2,6 +2,32 @@
 
 use std::time::Duration;
 
+/// What one account may use. The constants below are what an account gets of which nobody says more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allowances {
+    pub scripts: i64,
+    /// Processor time that its process may take without a pause while requests are under way, in milliseconds.
+    pub cpu_ms: u32,
+    /// Memory of its process, in bytes.
+    pub memory: u64,
+    pub requests_per_s: u32,
+    /// Code, assets and everything else that it keeps, in bytes.
+    pub storage: u64,
+    /// Environments, each with a process of its own.
+    pub processes: u32,
+}
+
+impl Default for Allowances {
+    fn default() -> Self {
+        Self { scripts: SCRIPTS, cpu_ms: CPU_MS, memory: JAIL_MEMORY, requests_per_s: REQUESTS_PER_S, storage: 5 << 30, processes: 4 }
+    }
+}
+
+/// Processor time in one go, in milliseconds, of an account of which nobody says more.
+pub const CPU_MS: u32 = 30_000;
+/// Requests of visitors in a second, likewise.
+pub const REQUESTS_PER_S: u32 = 1_000;
+
 /// Modules of one version, together, in bytes (10027 beyond).
 pub const CODE_BYTES: usize = 10 * 1024 * 1024;
 /// Modules of one version.
@@ -14,6 +40,8 @@ pub const METADATA_BYTES: usize = 1024 * 1024;
 pub const BINDINGS: usize = 128;
 /// One text, JSON or secret binding, in bytes.
 pub const BINDING_VALUE_BYTES: usize = 5 * 1024;
+/// Longest delay that a queue's binding gives to its messages, in seconds.
+pub const DELIVERY_DELAY_S: u32 = 86_400;
 /// Scripts of one account. All of them are compiled in one process.
 pub const SCRIPTS: i64 = 100;
 /// Versions of one script; older ones that are not deployed are forgotten.

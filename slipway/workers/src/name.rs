@@ -76,6 +76,11 @@ fn label(s: &str) -> Option<String> {
     ok.then(|| s.to_owned())
 }
 
+fn resource(s: &str) -> Option<String> {
+    let inner = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.');
+    (!s.is_empty() && s.len() <= 128 && s.bytes().all(inner)).then(|| s.to_owned())
+}
+
 /// JavaScript identifiers, so that a binding is reachable as `env.NAME` and nothing of it needs escaping anywhere.
 fn binding(s: &str) -> Option<String> {
     let first = |b: u8| b.is_ascii_alphabetic() || b == b'_' || b == b'$';
@@ -112,6 +117,10 @@ text!(
 text!(
     /// The name of a binding.
     BindingName, "a binding's name", "a JavaScript identifier of at most 255 ASCII characters", binding
+);
+text!(
+    /// What a binding points at: the id of a key-value namespace or a database, the name of a bucket or a queue.
+    ResourceId, "the id of a bound resource", "1 to 128 letters, digits, `-`, `_` and `.`", resource
 );
 text!(
     /// The id of a version: a dashed UUID; 32 hexadecimal digits are taken too.

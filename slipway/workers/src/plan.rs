@@ -6,6 +6,7 @@ use purser_values::id::CloudAccountId;
 use purser_values::{Secret, Sha256Digest};
 
 use crate::name::{BindingName, ScriptName, VersionId};
+use crate::runtime::backend::Resource;
 
 /// One account's process.
 #[derive(Clone)]
@@ -63,6 +64,8 @@ pub enum Bound {
         script: ScriptName,
         entrypoint: Option<String>,
     },
+    /// What a [`crate::runtime::backend::Backend`] answers for.
+    Backend(Resource),
 }
 
 impl Plan {

@@ -66,12 +66,17 @@ impl Workers {
         row.startup_ms = started.map_err(refused)?.and_then(|t| i64::try_from(t.as_millis()).ok());
         let sealed = self.seal_secrets(&id, &draft.secrets)?;
         let env = self.0.env.clone();
+        let bound_exists = self.0.seams.bound_exists.clone();
+        let scripts = (self.0.seams.allowances)(&account.account).scripts;
         let (row, deployment) = self
             .change(move |tx| {
                 let mut row = row.clone();
+                for binding in row.bindings.iter().filter(|b| b.resource().is_some()) {
+                    bound_exists(tx, &row.account, binding)?;
+                }
                 if script::get(tx, &row.account, &row.script)?.is_none() {
-                    if script::count(tx, &row.account)? >= limits::SCRIPTS {
-                        return Err(WorkersError::TooManyScripts(limits::SCRIPTS));
+                    if script::count(tx, &row.account)? >= scripts {
+                        return Err(WorkersError::TooManyScripts(scripts));
                     }
                     script::ensure(tx, &env, &row.account, &row.script, now)?;
                 }

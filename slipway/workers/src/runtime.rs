@@ -3,7 +3,9 @@
 //! The runtime knows nothing of databases: it is told what is live and makes it so. Each account with code has one process, of
 //! about 8 MiB of its own when idle and 2 MiB more for each Worker; static assets need none.
 
+pub mod backend;
 pub mod confinement;
+pub mod event;
 pub mod process;
 pub mod site;
 
@@ -32,6 +34,7 @@ use crate::blobs::Blobs;
 use crate::limits;
 use crate::name::{ScriptName, VersionId};
 use crate::plan::{Plan, Unit};
+use crate::runtime::backend::Backend;
 use crate::runtime::confinement::{Confinement, Walls};
 use crate::runtime::gate::Gate;
 use crate::runtime::generation::Generation;
@@ -39,6 +42,8 @@ use crate::runtime::process::{JailProgram, StartError};
 use crate::runtime::site::{Site, Target};
 use crate::runtime::spawner::Spawner;
 use crate::runtime::table::Table;
+use crate::seams::Seams;
+use crate::tenant::Tenant as Owner;
 
 /// Where the runtime finds things.
 #[derive(Clone, Debug)]
@@ -72,6 +77,7 @@ impl Host {
 pub struct Runtime {
     host: Arc<Host>,
     blobs: Blobs,
+    backend: Arc<dyn Backend>,
     accounts: Arc<tokio::sync::Mutex<HashMap<CloudAccountId, Arc<tokio::sync::Mutex<Tenant>>>>>,
     table: Arc<RwLock<Table>>,
 }
@@ -101,6 +107,11 @@ impl Tenant {
         let units = self.live.iter().filter_map(|l| l.unit.clone()).collect();
         Plan { account: self.account.clone(), number: self.number, units }
     }
+
+    /// Lets the process reach what its live versions are bound to.
+    fn introduce(&self) {
+        self.live.iter().for_each(|live| self.gate.allow(live));
+    }
 }
 
 impl Runtime {
@@ -108,7 +119,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When workerd cannot be found or the folder cannot be made.
-    pub async fn start(config: RuntimeConfig, blobs: Blobs) -> io::Result<Self> {
+    pub async fn start(config: RuntimeConfig, blobs: Blobs, seams: &Seams) -> io::Result<Self> {
         if config.folder.exists() {
             std::fs::remove_dir_all(&config.folder)?;
         }
@@ -121,7 +132,7 @@ impl Runtime {
             found => found,
         };
         let host = Host { spawner, jail: config.jail, walls, confinement, folder, numbers: AtomicU64::new(1) };
-        Ok(Self { host: Arc::new(host), blobs, accounts: Arc::default(), table: Arc::default() })
+        Ok(Self { host: Arc::new(host), blobs, backend: seams.backend.clone(), accounts: Arc::default(), table: Arc::default() })
     }
 
     /// How Workers run here.
@@ -144,6 +155,7 @@ impl Runtime {
         let tenant = self.tenant(account, number).await?;
         let mut tenant = tenant.lock().await;
         tenant.live = live;
+        tenant.introduce();
         let plan = tenant.plan();
         let runs = !plan.units.is_empty() && !matches!(self.host.confinement, Confinement::Unavailable { .. });
         tenant.active = if runs { Some(Generation::start_behind(&self.host, &tenant.gate, &plan)?) } else { None };
@@ -160,9 +172,7 @@ impl Runtime {
         let mut tenant = tenant.lock().await;
         let Some(unit) = &changed.unit else { return Ok(None) };
         self.possible()?;
-        if let Some(set) = &changed.assets {
-            tenant.gate.allow_assets(changed.version.clone(), set.clone());
-        }
+        tenant.gate.allow(changed);
         let plan = tenant.plan().with(unit.clone());
         let fingerprint = plan.fingerprint();
         let waiting = tenant.active.iter().chain(&tenant.candidate).find(|g| g.fingerprint == fingerprint);
@@ -218,11 +228,7 @@ impl Runtime {
 
     async fn switch(&self, tenant: &mut Tenant, live: Vec<Live>) -> Result<(), StartError> {
         let before = std::mem::replace(&mut tenant.live, live);
-        for live in &tenant.live {
-            if let Some(set) = &live.assets {
-                tenant.gate.allow_assets(live.version.clone(), set.clone());
-            }
-        }
+        tenant.introduce();
         let plan = tenant.plan();
         let fingerprint = plan.fingerprint();
         let unchanged = tenant.active.as_ref().is_some_and(|a| a.fingerprint == fingerprint);
@@ -271,7 +277,7 @@ impl Runtime {
         }
         let folder = self.host.folder.join(format!("a{number}"));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        let gate = Arc::new(Gate::open(&folder, Arc::from(account.as_str()), self.blobs.clone())?);
+        let gate = Arc::new(Gate::open(&folder, Owner::of(account.clone()), self.blobs.clone(), self.backend.clone())?);
         let tenant = Tenant { account: account.clone(), number, gate, live: Vec::new(), active: None, candidate: None };
         let tenant = Arc::new(tokio::sync::Mutex::new(tenant));
         accounts.insert(account.clone(), tenant.clone());
@@ -288,7 +294,7 @@ impl Runtime {
             tenant.candidate.take_if(|c| c.fingerprint == fingerprint);
             if tenant.candidate.is_none() {
                 let versions: Vec<VersionId> = tenant.live.iter().map(|l| l.version.clone()).collect();
-                tenant.gate.keep_assets(&versions);
+                tenant.gate.keep(&versions);
             }
         });
     }

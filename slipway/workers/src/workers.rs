@@ -21,6 +21,7 @@ use crate::runtime::confinement::Confinement;
 use crate::runtime::process::JailProgram;
 use crate::runtime::site::Target;
 use crate::runtime::{Live, Runtime, RuntimeConfig};
+use crate::seams::Seams;
 use crate::store::account::{self, AccountRow};
 use crate::store::version::{self, Sealed, VersionRow, seal_purpose};
 use crate::store::{domain, script};
@@ -55,6 +56,7 @@ pub(crate) struct Inner {
     pub env: Env,
     pub runtime: Runtime,
     pub domain: Option<HostName>,
+    pub seams: Seams,
     /// Signs asset sessions.
     pub session_key: SigningKey,
     /// Held by those who write blobs, and alone by whoever removes one.
@@ -74,7 +76,7 @@ impl Workers {
     ///
     /// # Errors
     /// When workerd, the folders or the store cannot be used. One account's damage does not stop the others.
-    pub async fn open(config: WorkersConfig, db: Db, keyring: Keyring, env: Env) -> Result<Self, WorkersError> {
+    pub async fn open(config: WorkersConfig, seams: Seams, db: Db, keyring: Keyring, env: Env) -> Result<Self, WorkersError> {
         let blobs = Blobs::open(&config.data.join("blobs"))?;
         let runtime = RuntimeConfig {
             workerd: config.workerd,
@@ -82,7 +84,7 @@ impl Workers {
             unconfined: config.unconfined,
             jail: config.jail,
         };
-        let runtime = Runtime::start(runtime, blobs.clone()).await?;
+        let runtime = Runtime::start(runtime, blobs.clone(), &seams).await?;
         let session_key = session_key(&db, &keyring, &env).await?;
         let inner = Inner {
             db,
@@ -91,6 +93,7 @@ impl Workers {
             env,
             runtime,
             domain: config.domain,
+            seams,
             session_key,
             files: RwLock::default(),
             locks: Mutex::default(),

@@ -10,19 +10,24 @@ use std::fmt::Write as _;
 use purser_values::Secret;
 
 use crate::jail::spec::CONFIG;
-use crate::name::ScriptName;
+use crate::name::{BindingName, ScriptName};
 use crate::plan::{Bound, Module, ModuleKind, Plan, Source, Unit};
+use crate::runtime::backend::Resource;
 
 /// The header by which the host's socket tells the purpose of a request. workerd adds it; code cannot set or see it.
 pub const PURPOSE: &str = "slipway-purpose";
 /// A health question: answered by the host, through the process's event loop, without any tenant code.
 pub const HEALTH: &str = "health";
-/// A Cache API that forgets: every look-up misses, every store succeeds.
+/// `cache/VERSION`: the Cache API of this version.
 pub const CACHE: &str = "cache";
-/// Prefix of the purpose "a static asset of this version".
-pub const ASSETS: &str = "assets/";
+/// `assets/VERSION`: a static asset of this version.
+pub const ASSETS: &str = "assets";
+/// `bound/VERSION/NAME`: what the binding of this name of this version points at.
+pub const BOUND: &str = "bound";
 /// The purpose "a Worker that is not there".
 pub const MISSING: &str = "missing";
+/// The compatibility date of Workers of ours, beside the tenants'.
+const OUR_DATE: &str = "2026-11-01";
 
 /// The two sockets as workerd addresses them.
 pub struct Addresses {
@@ -40,7 +45,6 @@ pub fn files(plan: &Plan, addresses: &Addresses) -> Vec<(String, Secret<Vec<u8>>
     }
     external(&mut text, "internet", &addresses.egress, "proxy", None);
     external(&mut text, HEALTH, &addresses.host, "host", Some(HEALTH));
-    external(&mut text, CACHE, &addresses.host, "proxy", Some(CACHE));
     external(&mut text, MISSING, &addresses.host, "host", Some(MISSING));
     text.push_str("  ],\n  sockets = [\n");
     for i in 0..plan.units.len() {
@@ -84,6 +88,7 @@ fn worker(
     }
     text.push_str("], bindings = [");
     let mut assets = false;
+    let mut behind: Vec<(String, &BindingName, bool)> = Vec::new();
     for (name, bound) in &unit.bindings {
         let _ = write!(text, "(name = {}, ", quoted(name.as_str()));
         let _ = match bound {
@@ -98,12 +103,45 @@ fn worker(
                 (Some(target), None) => write!(text, "service = \"w{target}\""),
                 (None, _) => write!(text, "service = \"{MISSING}\""),
             },
+            Bound::Backend(resource) => {
+                let service = format!("b{i}-{}", behind.len());
+                let written = backend(text, resource, &service);
+                behind.push((service, name, matches!(resource, Resource::RateLimit { .. })));
+                written
+            }
         };
         text.push_str("), ");
     }
-    text.push_str("], globalOutbound = \"internet\", cacheApiOutbound = \"cache\")),\n");
+    let _ = writeln!(text, "], globalOutbound = \"internet\", cacheApiOutbound = \"c{i}\")),");
+    external(text, &format!("c{i}"), host, "proxy", Some(&format!("{CACHE}/{}", unit.version)));
     if assets {
-        external(text, &format!("a{i}"), host, "host", Some(&format!("{ASSETS}{}", unit.version)));
+        external(text, &format!("a{i}"), host, "host", Some(&format!("{ASSETS}/{}", unit.version)));
+    }
+    for (service, name, limits) in behind {
+        external(text, &service, host, "host", Some(&format!("{BOUND}/{}/{name}", unit.version)));
+        if limits {
+            let _ = writeln!(
+                text,
+                "    (name = \"{service}-limit\", worker = (modules = [(name = \"limit.js\", esModule = {})], compatibilityDate = \"{OUR_DATE}\", \
+                 bindings = [(name = \"HOST\", service = \"{service}\")], globalOutbound = \"{MISSING}\")),",
+                quoted(include_str!("js/limit.js"))
+            );
+        }
+    }
+}
+
+/// How code sees what stands behind a service of the bindings socket.
+fn backend(text: &mut String, resource: &Resource, service: &str) -> std::fmt::Result {
+    match resource {
+        Resource::Kv(_) => write!(text, "kvNamespace = \"{service}\""),
+        Resource::R2(_) => write!(text, "r2Bucket = \"{service}\""),
+        Resource::Queue { .. } => write!(text, "queue = \"{service}\""),
+        Resource::D1(_) => {
+            let inner = format!("(name = \"fetcher\", service = \"{service}\")");
+            write!(text, "wrapped = (moduleName = \"cloudflare-internal:d1-api\", innerBindings = [{inner}])")
+        }
+        Resource::RateLimit { .. } => write!(text, "service = \"{service}-limit\""),
+        Resource::Cache => write!(text, "service = \"{service}\""),
     }
 }
 

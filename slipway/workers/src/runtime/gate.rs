@@ -25,8 +25,12 @@ use crate::assets::AssetSet;
 use crate::assets::respond::{AssetBody, not_found};
 use crate::blobs::Blobs;
 use crate::limits;
-use crate::name::VersionId;
-use crate::runtime::config::{ASSETS, CACHE, HEALTH, MISSING, PURPOSE};
+use crate::name::{BindingName, ScriptName, VersionId};
+use crate::plan::Bound;
+use crate::runtime::Live;
+use crate::runtime::backend::{Asked, Backend, Resource};
+use crate::runtime::config::{ASSETS, BOUND, CACHE, HEALTH, MISSING, PURPOSE};
+use crate::tenant::Tenant;
 
 /// The sockets of one account; closed when dropped.
 pub struct Gate {
@@ -37,31 +41,45 @@ pub struct Gate {
 }
 
 struct Shared {
-    account: Arc<str>,
+    tenant: Tenant,
     blobs: Blobs,
-    assets: RwLock<HashMap<VersionId, Arc<AssetSet>>>,
+    backend: Arc<dyn Backend>,
+    known: RwLock<HashMap<VersionId, Known>>,
     connections: Arc<Semaphore>,
+}
+
+/// What one version may reach.
+struct Known {
+    script: ScriptName,
+    assets: Option<Arc<AssetSet>>,
+    bound: HashMap<BindingName, Resource>,
 }
 
 impl Gate {
     /// Opens the sockets in `folder`, which only slipway can enter.
-    pub fn open(folder: &Path, account: Arc<str>, blobs: Blobs) -> io::Result<Self> {
+    pub fn open(folder: &Path, tenant: Tenant, blobs: Blobs, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let (host_socket, egress_socket) = (folder.join("host.sock"), folder.join("egress.sock"));
         let (host, egress) = (listen(folder, "host.sock")?, listen(folder, "egress.sock")?);
         let connections = Arc::new(Semaphore::new(limits::BINDING_CONNECTIONS));
-        let shared = Arc::new(Shared { account, blobs, assets: RwLock::default(), connections });
+        let shared = Arc::new(Shared { tenant, blobs, backend, known: RwLock::default(), connections });
         let tasks = [tokio::spawn(serve(host, shared.clone())), tokio::spawn(refuse(egress, shared.clone()))];
         Ok(Self { host_socket, egress_socket, shared, tasks })
     }
 
-    /// Lets the process read the assets of a version.
-    pub fn allow_assets(&self, version: VersionId, set: Arc<AssetSet>) {
-        self.shared.assets.write().unwrap_or_else(PoisonError::into_inner).insert(version, set);
+    /// Lets the process reach what a version is bound to.
+    pub fn allow(&self, live: &Live) {
+        let bindings = live.unit.iter().flat_map(|unit| &unit.bindings);
+        let bound = bindings.filter_map(|(name, bound)| match bound {
+            Bound::Backend(resource) => Some((name.clone(), resource.clone())),
+            _ => None,
+        });
+        let known = Known { script: live.script.clone(), assets: live.assets.clone(), bound: bound.collect() };
+        self.shared.known.write().unwrap_or_else(PoisonError::into_inner).insert(live.version.clone(), known);
     }
 
-    /// Forgets the assets of all versions but these.
-    pub fn keep_assets(&self, versions: &[VersionId]) {
-        self.shared.assets.write().unwrap_or_else(PoisonError::into_inner).retain(|v, _| versions.contains(v));
+    /// Forgets all versions but these.
+    pub fn keep(&self, versions: &[VersionId]) {
+        self.shared.known.write().unwrap_or_else(PoisonError::into_inner).retain(|v, _| versions.contains(v));
     }
 }
 
@@ -98,34 +116,53 @@ async fn serve(listener: UnixListener, shared: Arc<Shared>) {
     }
 }
 
-async fn answer(shared: Arc<Shared>, request: Request<Incoming>) -> Result<Response<AssetBody>, Infallible> {
+async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<Response<AssetBody>, Infallible> {
     let mut purposes = request.headers().get_all(PURPOSE).iter();
     let purpose = purposes.next().filter(|_| purposes.next().is_none()).and_then(|p| p.to_str().ok()).unwrap_or_default();
-    Ok(match purpose {
+    let purpose = purpose.to_owned();
+    request.headers_mut().remove(PURPOSE);
+    Ok(match purpose.as_str() {
         HEALTH => text(StatusCode::OK, "ok"),
-        CACHE if request.method() == http::Method::PUT => {
-            // The body is read to its end, or workerd would see its store fail.
-            let mut body = request.into_body();
-            while let Some(Ok(_)) = body.frame().await {}
-            text(StatusCode::NO_CONTENT, "")
-        }
-        CACHE if request.method() == http::Method::GET => text(StatusCode::GATEWAY_TIMEOUT, ""),
-        CACHE => text(StatusCode::NOT_FOUND, ""),
         MISSING => text(StatusCode::NOT_FOUND, "the Worker behind this service binding is not deployed"),
-        _ => match purpose.strip_prefix(ASSETS).and_then(|version| version.parse().ok()) {
-            Some(version) => asset(&shared, &version, &request).await,
+        purpose => match shared.sought(purpose) {
+            Some(Sought::Assets(set)) => asset(&shared, &set, &request).await,
+            Some(Sought::Resource(asked)) => {
+                let request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
+                shared.backend.call(asked, request).await
+            }
             None => text(StatusCode::BAD_REQUEST, "no such binding"),
         },
     })
 }
 
-async fn asset(shared: &Shared, version: &VersionId, request: &Request<Incoming>) -> Response<AssetBody> {
-    let set = shared.assets.read().unwrap_or_else(PoisonError::into_inner).get(version).cloned();
-    let Some(set) = set else { return text(StatusCode::NOT_FOUND, "these assets are not deployed") };
+/// What a purpose stands for.
+enum Sought {
+    Assets(Arc<AssetSet>),
+    Resource(Asked),
+}
+
+impl Shared {
+    /// INVARIANT (own-resources): only what was introduced here by a version of this tenant is ever found.
+    fn sought(&self, purpose: &str) -> Option<Sought> {
+        let (kind, rest) = purpose.split_once('/')?;
+        let (version, binding) = rest.split_once('/').unwrap_or((rest, ""));
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let known = known.get(&version.parse().ok()?)?;
+        let resource = match kind {
+            ASSETS => return known.assets.clone().map(Sought::Assets),
+            CACHE => Resource::Cache,
+            BOUND => known.bound.get(&binding.parse().ok()?)?.clone(),
+            _ => return None,
+        };
+        Some(Sought::Resource(Asked { tenant: self.tenant.clone(), script: known.script.clone(), resource }))
+    }
+}
+
+async fn asset(shared: &Shared, set: &AssetSet, request: &Request<Incoming>) -> Response<AssetBody> {
     match set.respond(&shared.blobs, request.method(), request.uri(), request.headers(), true).await {
         Ok(found) => found.unwrap_or_else(not_found),
         Err(e) => {
-            tracing::error!(account = &*shared.account, %version, error = %e, "an asset could not be read");
+            tracing::error!(account = %shared.tenant, error = %e, "an asset could not be read");
             text(StatusCode::INTERNAL_SERVER_ERROR, "the asset could not be read")
         }
     }
@@ -147,7 +184,7 @@ async fn refuse(listener: UnixListener, shared: Arc<Shared>) {
         let Ok(permit) = shared.connections.clone().acquire_owned().await else { return };
         tokio::spawn(async move {
             let wanted = tokio::time::timeout(Duration::from_secs(1), first_line(&mut stream)).await.unwrap_or_default();
-            tracing::info!(account = &*shared.account, request = %wanted.escape_debug(), "outbound request refused");
+            tracing::info!(account = %shared.tenant, request = %wanted.escape_debug(), "outbound request refused");
             drop(permit);
         });
     }

@@ -87,5 +87,8 @@ fn bound(binding: &Binding, parts: &Parts<'_>) -> Option<Bound> {
             Bound::Json(json!({ "id": parts.version.as_str(), "tag": tag, "timestamp": parts.created_at.to_string() }).to_string())
         }
         Binding::Service { service, entrypoint, .. } => Bound::Service { script: service.clone(), entrypoint: entrypoint.clone() },
+        Binding::KvNamespace { .. } | Binding::D1 { .. } | Binding::R2Bucket { .. } | Binding::Queue { .. } | Binding::RateLimit { .. } => {
+            Bound::Backend(binding.resource()?)
+        }
     })
 }

@@ -8,10 +8,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::assets::AssetConfig;
-use crate::binding::Binding;
+use crate::binding::{Binding, RateLimit};
 use crate::error::WorkersError;
 use crate::limits;
-use crate::name::BindingName;
+use crate::name::{BindingName, ResourceId};
 use crate::view::ScriptSettingsPatch;
 
 /// What the metadata says, checked.
@@ -196,11 +196,54 @@ fn binding(row: &Value) -> Result<Wanted, WorkersError> {
             }
             Wanted::Plain(Binding::Service { name, service, entrypoint: field("entrypoint").map(str::to_owned) })
         }
+        "kv_namespace" => Wanted::Plain(Binding::KvNamespace { namespace_id: resource(row, &name, &["namespace_id"])?, name }),
+        "d1" => Wanted::Plain(Binding::D1 { id: resource(row, &name, &["id", "database_id"])?, name }),
+        "r2_bucket" => {
+            let elsewhere = field("jurisdiction").is_some_and(|j| !matches!(j, "" | "default"));
+            if elsewhere {
+                return Err(invalid(format!("there are no jurisdictions on this host; remove `jurisdiction` from the binding `{name}`")));
+            }
+            Wanted::Plain(Binding::R2Bucket { bucket_name: resource(row, &name, &["bucket_name"])?, name })
+        }
+        "queue" => {
+            let delivery_delay = number(row, &name, "delivery_delay", limits::DELIVERY_DELAY_S)?;
+            Wanted::Plain(Binding::Queue { queue_name: resource(row, &name, &["queue_name"])?, delivery_delay, name })
+        }
+        "ratelimit" => {
+            let simple = row.get("simple").unwrap_or(&Value::Null);
+            let limit = number(simple, &name, "limit", u32::MAX)?.filter(|n| *n > 0);
+            let period = number(simple, &name, "period", u32::MAX)?.filter(|n| matches!(n, 10 | 60));
+            let (Some(limit), Some(period)) = (limit, period) else {
+                return Err(invalid(format!("the rate limit `{name}` needs a `limit` above 0 and a `period` of 10 or 60 seconds")));
+            };
+            Wanted::Plain(Binding::RateLimit {
+                namespace_id: resource(row, &name, &["namespace_id"])?,
+                simple: RateLimit { limit, period },
+                name,
+            })
+        }
         other => {
             let kind: String = other.chars().take(64).collect();
             return Err(invalid(format!("bindings of type `{kind}` are not supported on this host (binding `{name}`); remove it")));
         }
     })
+}
+
+/// The first of these fields that is there.
+fn resource(row: &Value, name: &BindingName, keys: &[&str]) -> Result<ResourceId, WorkersError> {
+    let text = keys.iter().find_map(|key| row.get(key)?.as_str());
+    let text = text.ok_or_else(|| invalid(format!("the binding `{name}` has no `{}`", keys[0])))?;
+    text.parse().map_err(|e: crate::name::ParseNameError| invalid(e.to_string()))
+}
+
+fn number(row: &Value, name: &BindingName, key: &str, most: u32) -> Result<Option<u32>, WorkersError> {
+    match row.get(key).filter(|v| !v.is_null()) {
+        None => Ok(None),
+        Some(value) => match value.as_u64().and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= most) {
+            Some(n) => Ok(Some(n)),
+            None => Err(invalid(format!("`{key}` of the binding `{name}` is not a number from 0 to {most}"))),
+        },
+    }
 }
 
 pub fn fits(name: &BindingName, bytes: usize) -> Result<(), WorkersError> {
@@ -248,7 +291,10 @@ mod tests {
     fn what_there_is_not_is_refused_and_not_ignored() {
         for text in [
             "{",
-            r#"{"bindings":[{"name":"K","type":"kv_namespace","namespace_id":"x"}]}"#,
+            r#"{"bindings":[{"name":"K","type":"kv_namespace"}]}"#,
+            r#"{"bindings":[{"name":"K","type":"kv_namespace","namespace_id":"../x"}]}"#,
+            r#"{"bindings":[{"name":"H","type":"hyperdrive","id":"x"}]}"#,
+            r#"{"bindings":[{"name":"L","type":"ratelimit","namespace_id":"1","simple":{"limit":5,"period":7}}]}"#,
             r#"{"bindings":[{"name":"a-b","type":"plain_text","text":"x"}]}"#,
             r#"{"bindings":[{"name":"A","type":"plain_text","text":"x"},{"name":"A","type":"plain_text","text":"y"}]}"#,
             r#"{"migrations":{"new_tag":"v1","steps":[{"new_sqlite_classes":["C"]}]}}"#,

@@ -12,6 +12,7 @@ use purser_values::id::CloudAccountId;
 use slipway_workers::blobs::Blobs;
 use slipway_workers::name::VersionId;
 use slipway_workers::plan::{Bound, Module, ModuleKind, Source, Unit};
+use slipway_workers::runtime::backend::Backend;
 use slipway_workers::runtime::process::JailProgram;
 use slipway_workers::runtime::site::{Answer, Target};
 use slipway_workers::runtime::{Live, Runtime, RuntimeConfig};
@@ -44,11 +45,15 @@ impl World {
     }
 
     pub async fn with(unconfined: bool) -> Option<Self> {
+        Self::on(unconfined, Arc::new(slipway_workers::runtime::backend::Nothing)).await
+    }
+
+    pub async fn on(unconfined: bool, backend: Arc<dyn Backend>) -> Option<Self> {
         let workerd = workerd()?;
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
         let config = RuntimeConfig { workerd, folder: folder.path().join("run"), unconfined, jail: jail_program() };
-        let runtime = Runtime::start(config, blobs).await.unwrap();
+        let runtime = Runtime::start(config, blobs, &slipway_workers::Seams { backend, ..Default::default() }).await.unwrap();
         Some(Self { folder, runtime, env: Env::system() })
     }
 

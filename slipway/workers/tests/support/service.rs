@@ -57,7 +57,7 @@ pub async fn open(db: &Db, folder: &Path, workerd: &Path, env: &Env) -> Workers 
         jail: super::jail_program(),
         domain: Some("workers.test".parse().unwrap()),
     };
-    Workers::open(config, db.clone(), keyring(), env.clone()).await.unwrap()
+    Workers::open(config, slipway_workers::Seams::default(), db.clone(), keyring(), env.clone()).await.unwrap()
 }
 
 pub fn owned(host: &str) -> OwnedHost {

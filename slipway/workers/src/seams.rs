@@ -1,0 +1,45 @@
+//! What the composition puts behind the runtime: the runtime runs code and knows nothing of what others keep or forbid.
+
+use std::sync::Arc;
+
+use purser_db::Tx;
+use purser_values::id::CloudAccountId;
+
+use crate::binding::Binding;
+use crate::error::WorkersError;
+use crate::limits::Allowances;
+use crate::runtime::backend::{Backend, Nothing};
+
+/// Asked in the very write that stores a version, for each of its bindings that points at something: whether the account has it.
+pub type BoundExists = Arc<dyn Fn(&mut Tx<'_>, &CloudAccountId, &Binding) -> Result<(), WorkersError> + Send + Sync>;
+
+/// What an account may use, by its plan. Read often: answered from memory.
+pub type AllowancesOf = Arc<dyn Fn(&CloudAccountId) -> Allowances + Send + Sync>;
+
+/// The seams, each with a default that gives nothing.
+#[derive(Clone)]
+pub struct Seams {
+    pub backend: Arc<dyn Backend>,
+    pub bound_exists: BoundExists,
+    pub allowances: AllowancesOf,
+}
+
+impl Default for Seams {
+    fn default() -> Self {
+        Self {
+            backend: Arc::new(Nothing),
+            bound_exists: Arc::new(|_, _, binding| Err(not_here(binding))),
+            allowances: Arc::new(|_| Allowances::default()),
+        }
+    }
+}
+
+/// The refusal of a binding whose kind this host does not have.
+#[must_use]
+pub fn not_here(binding: &Binding) -> WorkersError {
+    WorkersError::Invalid(format!(
+        "bindings of type `{}` are not supported on this host (binding `{}`); remove it",
+        binding.kind(),
+        binding.name()
+    ))
+}
