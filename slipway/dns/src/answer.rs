@@ -2,12 +2,10 @@
 
 use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::HINFO;
-use hickory_proto::rr::{DNSClass, LowerName, RData, Record, RecordType};
+use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
 
-use crate::snapshot::{LoadedZone, Node, Snapshot};
+use crate::snapshot::{ALIASES, LoadedZone, Node, Snapshot};
 
-/// Aliases that are followed within a zone before giving up.
-const ALIASES: usize = 8;
 /// How long the refusal of an ANY question is remembered (RFC 8482), in seconds.
 const ANY_TTL_S: u32 = 3_600;
 
@@ -64,14 +62,31 @@ fn at(zone: &LoadedZone, name: &LowerName, kind: RecordType) -> Answer {
     if let Some(cut) = cut(zone, name, kind) {
         return referral(zone, cut);
     }
-    let Some(node) = zone.nodes.get(name) else { return Answer::negative(ResponseCode::NXDomain, zone) };
+    let Some(node) = zone.nodes.get(name).or_else(|| wildcard(zone, name)) else { return Answer::negative(ResponseCode::NXDomain, zone) };
     if kind == RecordType::ANY {
         let refusal = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
         return found(vec![Record::from_rdata(name.into(), ANY_TTL_S, refusal)]);
     }
     let set = node.set(kind);
     let set = if set.is_empty() { node.set(RecordType::CNAME) } else { set };
-    if set.is_empty() { Answer::negative(ResponseCode::NoError, zone) } else { found(set.to_vec()) }
+    if set.is_empty() {
+        return Answer::negative(ResponseCode::NoError, zone);
+    }
+    // What a wildcard answers stands under the name that was asked for.
+    found(set.iter().map(|record| Record::from_rdata(name.into(), record.ttl, record.data.clone())).collect())
+}
+
+/// The wildcard that stands for a name that is not there: the one at its closest encloser, and no other (RFC 4592 section 3.3).
+fn wildcard<'z>(zone: &'z LoadedZone, name: &LowerName) -> Option<&'z Node> {
+    let mut encloser = name.base_name();
+    while !zone.nodes.contains_key(&encloser) {
+        if encloser == zone.origin || encloser.is_root() {
+            return None;
+        }
+        encloser = encloser.base_name();
+    }
+    let star = Name::from(&encloser).prepend_label("*").ok()?;
+    zone.nodes.get(&LowerName::new(&star))
 }
 
 fn found(answers: Vec<Record>) -> Answer {
@@ -119,6 +134,7 @@ mod tests {
             name_servers: vec!["ns1.slipway.test".parse().unwrap(), "ns2.slipway.test".parse().unwrap()],
             edge_v4: vec!["127.0.0.1".parse().unwrap()],
             edge_v6: Vec::new(),
+            common_domain: Some("workers.slipway.test".parse().unwrap()),
         };
         let records: Vec<_> =
             records.iter().map(|(owner, data)| OurRecord::new(owner.parse().unwrap(), 300, data.clone()).unwrap()).collect();
@@ -141,6 +157,8 @@ mod tests {
                 ("a.deep.shop.test", a("192.0.2.1")),
                 ("sub.shop.test", Data::Ns { server: "ns.sub.shop.test".parse().unwrap() }),
                 ("ns.sub.shop.test", a("192.0.2.53")),
+                ("*.wild.shop.test", a("192.0.2.77")),
+                ("there.wild.shop.test", Data::Txt { text: "x".to_owned() }),
             ],
         );
         let snapshot = Snapshot::default();
@@ -212,6 +230,38 @@ mod tests {
         }
         let name = LowerName::new(&crate::snapshot::wire_name("shop.test").unwrap());
         assert_eq!(answer(&snapshot(), &name, RecordType::TXT, DNSClass::CH).code, ResponseCode::Refused);
+    }
+
+    #[test]
+    fn a_wildcard_stands_for_what_is_not_there_and_for_nothing_else() {
+        for (name, answers, code) in [
+            ("a.wild.shop.test", 1, ResponseCode::NoError),
+            ("a.b.wild.shop.test", 1, ResponseCode::NoError),
+            ("there.wild.shop.test", 0, ResponseCode::NoError),
+            ("a.there.wild.shop.test", 0, ResponseCode::NXDomain),
+            ("wild.shop.test", 0, ResponseCode::NoError),
+            ("*.wild.shop.test", 1, ResponseCode::NoError),
+        ] {
+            let got = ask(name, RecordType::A);
+            assert_eq!((got.answers.len(), got.code), (answers, code), "{name}");
+            assert!(got.answers.iter().all(|r| r.name.to_string() == format!("{name}.")), "{name}");
+        }
+        assert_eq!(ask("a.wild.shop.test", RecordType::TXT).code, ResponseCode::NoError);
+    }
+
+    #[test]
+    fn an_alias_at_the_apex_has_the_addresses_of_what_it_stands_for() {
+        let cname = |target: &str| Data::Cname { target: target.parse().unwrap() };
+        let a = |address: &str| Data::A { address: address.parse().unwrap() };
+        for (target, address) in [("site.me.workers.slipway.test", "127.0.0.1"), ("a.flat.test", "192.0.2.9"), ("b.flat.test", "192.0.2.9")] {
+            let records = [("flat.test", cname(target)), ("a.flat.test", a("192.0.2.9")), ("b.flat.test", cname("a.flat.test"))];
+            let snapshot = Snapshot::default();
+            snapshot.replace_all(vec![load("flat.test", &records)]);
+            let name = LowerName::new(&crate::snapshot::wire_name("flat.test").unwrap());
+            let got = answer(&snapshot, &name, RecordType::A, DNSClass::IN);
+            assert_eq!(got.answers.iter().map(|r| r.data.to_string()).collect::<Vec<_>>(), [address], "{target}");
+            assert!(answer(&snapshot, &name, RecordType::CNAME, DNSClass::IN).answers.is_empty());
+        }
     }
 
     #[test]

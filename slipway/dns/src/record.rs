@@ -1,10 +1,12 @@
 //! The records of a zone: owner, time to live, data.
 
+pub mod present;
+
 use std::fmt;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
-use purser_values::error::{Kind, PublicError};
+use purser_values::error::{Kind as ErrorKind, PublicError};
 use purser_values::name::{DomainName, HostName};
 use serde::{Deserialize, Serialize};
 
@@ -15,7 +17,11 @@ pub const TTL_DEFAULT_S: u32 = 300;
 /// Longest text of one TXT record, in bytes.
 pub const TXT_BYTES: usize = 2_048;
 
-/// Whose record it is: a host name whose labels may start with an underscore, as in `_acme-challenge.shop.test`. Lower-case.
+/// Longest data of a record whose data we keep as text, in bytes.
+pub const CONTENT_BYTES: usize = 4_096;
+
+/// Whose record it is: a host name whose labels may start with an underscore, as in `_acme-challenge.shop.test`, and whose first label
+/// may be `*` (RFC 4592). Lower-case.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Owner(String);
@@ -51,6 +57,41 @@ pub enum Data {
         tag: CaaTag,
         value: String,
     },
+    /// A record that its owner asked to be served by our edge: the edge's addresses are answered, and what was written stays to be shown.
+    Proxied {
+        of: Proxiable,
+        content: String,
+    },
+    /// The types whose data is kept as its text, in the one form that [`present`] gives it.
+    Other {
+        kind: Kind,
+        content: String,
+    },
+}
+
+/// The types that can be proxied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Proxiable {
+    A,
+    Aaaa,
+    Cname,
+}
+
+/// The types whose data is kept as text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Kind {
+    Ds,
+    Https,
+    Naptr,
+    Openpgpkey,
+    Ptr,
+    Smimea,
+    Srv,
+    Sshfp,
+    Svcb,
+    Tlsa,
 }
 
 /// The properties of RFC 8659 that we serve.
@@ -81,6 +122,10 @@ pub enum RecordError {
     TextTooLong,
     #[error("a CAA value has 1 to 255 printable ASCII characters")]
     CaaValue,
+    #[error("records of the type `{0}` are not served here")]
+    Type(String),
+    #[error("content for {kind} record is invalid: {why}")]
+    Content { kind: &'static str, why: String },
 }
 
 impl PublicError for RecordError {
@@ -90,10 +135,12 @@ impl PublicError for RecordError {
             Self::Ttl(_) => "record_ttl_invalid",
             Self::TextTooLong => "record_text_too_long",
             Self::CaaValue => "record_caa_invalid",
+            Self::Type(_) => "record_type_unknown",
+            Self::Content { .. } => "record_content_invalid",
         }
     }
-    fn kind(&self) -> Kind {
-        Kind::Invalid
+    fn kind(&self) -> ErrorKind {
+        ErrorKind::Invalid
     }
 }
 
@@ -101,6 +148,12 @@ impl Owner {
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// Whether it stands for every name that is not there.
+    #[must_use]
+    pub fn is_wildcard(&self) -> bool {
+        self.0.starts_with("*.")
     }
 
     /// Whether the name is `zone` or below it.
@@ -124,6 +177,61 @@ impl Data {
             Self::Ns { .. } => "NS",
             Self::Mx { .. } => "MX",
             Self::Caa { .. } => "CAA",
+            Self::Proxied { of, .. } => of.as_str(),
+            Self::Other { kind, .. } => kind.as_str(),
+        }
+    }
+}
+
+impl Proxiable {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::A => "A",
+            Self::Aaaa => "AAAA",
+            Self::Cname => "CNAME",
+        }
+    }
+}
+
+impl Kind {
+    const ALL: [Self; 10] = [
+        Self::Ds,
+        Self::Https,
+        Self::Naptr,
+        Self::Openpgpkey,
+        Self::Ptr,
+        Self::Smimea,
+        Self::Srv,
+        Self::Sshfp,
+        Self::Svcb,
+        Self::Tlsa,
+    ];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Ds => "DS",
+            Self::Https => "HTTPS",
+            Self::Naptr => "NAPTR",
+            Self::Openpgpkey => "OPENPGPKEY",
+            Self::Ptr => "PTR",
+            Self::Smimea => "SMIMEA",
+            Self::Srv => "SRV",
+            Self::Sshfp => "SSHFP",
+            Self::Svcb => "SVCB",
+            Self::Tlsa => "TLSA",
+        }
+    }
+
+    /// Which word of the data is a name, if one is.
+    const fn name_at(self) -> Option<usize> {
+        match self {
+            Self::Ptr => Some(0),
+            Self::Https | Self::Svcb => Some(1),
+            Self::Srv => Some(3),
+            Self::Naptr => Some(5),
+            Self::Ds | Self::Openpgpkey | Self::Smimea | Self::Sshfp | Self::Tlsa => None,
         }
     }
 }
@@ -136,6 +244,7 @@ impl Record {
             return Err(RecordError::Ttl(ttl_s));
         }
         match &data {
+            Data::Cname { target } if target.is_wildcard() => Err(RecordError::Owner(target.to_string())),
             Data::Txt { text } if text.len() > TXT_BYTES => Err(RecordError::TextTooLong),
             Data::Caa { value, .. } if value.is_empty() || value.len() > 255 || !value.bytes().all(|b| (b' '..=b'~').contains(&b)) => {
                 Err(RecordError::CaaValue)
@@ -155,7 +264,8 @@ impl FromStr for Owner {
             !bare.is_empty() && l.len() <= 63 && !bare.starts_with('-') && !bare.ends_with('-') && bare.bytes().all(inner)
         };
         // 253 characters are the 255 bytes of a name on the wire (RFC 1035 section 2.3.4).
-        let ok = !name.is_empty() && name.len() <= 253 && name.split('.').all(label);
+        let below = name.strip_prefix("*.").unwrap_or(&name);
+        let ok = !name.is_empty() && name.len() <= 253 && below.split('.').all(label);
         if ok { Ok(Self(name)) } else { Err(RecordError::Owner(s.chars().take(64).collect())) }
     }
 }
@@ -199,7 +309,7 @@ mod tests {
     #[test]
     fn an_owner_may_start_with_an_underscore_and_nothing_stranger() {
         assert_eq!("_ACME-challenge.Shop.test.".parse::<Owner>().unwrap().as_str(), "_acme-challenge.shop.test");
-        for bad in ["", "_", "a_b.test", "-a.test", "a..test", "*.test", "a b.test", "ü.test"] {
+        for bad in ["", "_", "a_b.test", "-a.test", "a..test", "*", "a.*.test", "*a.test", "a b.test", "ü.test"] {
             assert!(bad.parse::<Owner>().is_err(), "`{bad}` was taken");
         }
     }

@@ -31,6 +31,8 @@ pub struct DnsConfig {
     /// The addresses of hosts that our edge serves: 127.0.0.1 in the sandbox.
     pub edge_v4: Vec<Ipv4Addr>,
     pub edge_v6: Vec<Ipv6Addr>,
+    /// The common domain of Workers, if there is one.
+    pub common_domain: Option<HostName>,
 }
 
 /// A running name server. Dropping it stops it.
@@ -61,7 +63,7 @@ impl Nameserver {
     /// # Errors
     /// When the address is taken or the zones cannot be read.
     pub async fn start(config: DnsConfig, db: Db) -> Result<Self, DnsError> {
-        let common = Common { name_servers: config.name_servers, edge_v4: config.edge_v4, edge_v6: config.edge_v6 };
+        let common = Common { name_servers: config.name_servers, edge_v4: config.edge_v4, edge_v6: config.edge_v6, common_domain: config.common_domain };
         let snapshot = Arc::new(Snapshot::default());
         snapshot.replace_all(load_all(&db, &common).await?);
         let (udp, tcp) = bind(config.listen).await.map_err(|source| DnsError::Listen { addr: config.listen, source })?;

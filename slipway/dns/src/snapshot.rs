@@ -9,7 +9,7 @@ use hickory_proto::rr::rdata::{A, AAAA, CAA, CNAME, MX, NS, SOA, TXT};
 use hickory_proto::rr::{LowerName, Name, RData, Record as WireRecord, RecordType};
 use purser_values::name::HostName;
 
-use crate::record::{CaaTag, Data, Record, TTL_DEFAULT_S};
+use crate::record::{Data, Owner, Record, TTL_DEFAULT_S, present};
 use crate::zone::Zone;
 
 /// How long a negative answer is remembered (RFC 2308), in seconds. Short, because a name that was just asked for in vain is often
@@ -21,6 +21,8 @@ const RETRY_S: i32 = 600;
 const EXPIRE_S: i32 = 1_209_600;
 /// The longest piece of a TXT record (RFC 1035 section 3.3).
 const TXT_PIECE: usize = 255;
+/// Aliases that are followed within a zone before giving up.
+pub const ALIASES: usize = 8;
 
 /// What every zone has in common.
 #[derive(Clone, Debug)]
@@ -29,6 +31,8 @@ pub struct Common {
     /// The addresses of hosts that our edge serves.
     pub edge_v4: Vec<Ipv4Addr>,
     pub edge_v6: Vec<Ipv6Addr>,
+    /// The common domain of Workers: every name below it has the edge's addresses.
+    pub common_domain: Option<HostName>,
 }
 
 /// All zones.
@@ -95,13 +99,47 @@ impl LoadedZone {
             let ns = RData::NS(NS(wire_name(server.as_str())?));
             loaded.add(WireRecord::from_rdata(origin.clone(), NAME_SERVER_TTL_S, ns));
         }
+        let mut alias = None;
         for record in records {
             let owner = wire_name(record.owner.as_str())?;
+            if let (true, Data::Cname { target }) = (owner == origin, &record.data) {
+                alias = Some((record.ttl_s, target));
+                continue;
+            }
             for data in wire_data(&record.data, common)? {
                 loaded.add(WireRecord::from_rdata(owner.clone(), record.ttl_s, data));
             }
         }
+        if let Some((ttl, target)) = alias {
+            loaded.flatten(&origin, ttl, target, common)?;
+        }
         Ok(loaded)
+    }
+
+    /// The zone's own name can be no alias (RFC 1912 section 2.4): it gets the addresses of the name that it stands for, which is ours and
+    /// therefore known here. A name that has none leaves it without.
+    fn flatten(&mut self, origin: &Name, ttl: u32, target: &Owner, common: &Common) -> Result<(), ProtoError> {
+        let below = |suffix: &HostName| target.as_str().strip_suffix(suffix.as_str()).is_some_and(|rest| rest.ends_with('.'));
+        if common.common_domain.as_ref().is_some_and(below) {
+            for data in wire_data(&Data::Edge, common)? {
+                self.add(WireRecord::from_rdata(origin.clone(), ttl, data));
+            }
+            return Ok(());
+        }
+        let mut name = LowerName::new(&wire_name(target.as_str())?);
+        for _ in 0..ALIASES {
+            let Some(node) = self.nodes.get(&name) else { return Ok(()) };
+            if let [WireRecord { data: RData::CNAME(next), .. }] = node.set(RecordType::CNAME) {
+                name = LowerName::new(next);
+                continue;
+            }
+            let found: Vec<WireRecord> = node.set(RecordType::A).iter().chain(node.set(RecordType::AAAA)).cloned().collect();
+            for record in found {
+                self.add(WireRecord::from_rdata(origin.clone(), ttl.min(record.ttl), record.data));
+            }
+            return Ok(());
+        }
+        Ok(())
     }
 
     fn add(&mut self, record: WireRecord) {
@@ -126,6 +164,8 @@ impl Node {
     fn add(&mut self, mut record: WireRecord) {
         let kind = record.record_type();
         match self.0.iter_mut().find(|(k, _)| *k == kind) {
+            // Two ways of writing one thing.
+            Some((_, set)) if set.iter().any(|other| other.data == record.data) => {}
             Some((_, set)) => {
                 let ttl = set.iter().map(|r| r.ttl).chain([record.ttl]).min().unwrap_or(TTL_DEFAULT_S);
                 record.ttl = ttl;
@@ -149,7 +189,7 @@ pub fn wire_name(name: &str) -> Result<Name, ProtoError> {
 
 fn wire_data(data: &Data, common: &Common) -> Result<Vec<RData>, ProtoError> {
     Ok(match data {
-        Data::Edge => {
+        Data::Edge | Data::Proxied { .. } => {
             let v4 = common.edge_v4.iter().map(|a| RData::A(A(*a)));
             v4.chain(common.edge_v6.iter().map(|a| RData::AAAA(AAAA(*a)))).collect()
         }
@@ -162,14 +202,10 @@ fn wire_data(data: &Data, common: &Common) -> Result<Vec<RData>, ProtoError> {
         Data::Mx { preference, exchange } => vec![RData::MX(MX::new(*preference, wire_name(exchange.as_str())?))],
         Data::Caa { critical, tag, value } => {
             let mut caa = CAA::new_issue(*critical, None, Vec::new());
-            caa.tag = match tag {
-                CaaTag::Issue => "issue",
-                CaaTag::Issuewild => "issuewild",
-                CaaTag::Iodef => "iodef",
-            }
-            .to_owned();
+            caa.tag = tag.as_str().to_owned();
             caa.value = value.clone().into_bytes();
             vec![RData::CAA(caa)]
         }
+        Data::Other { kind, content } => vec![present::wire(*kind, content).map_err(|e| ProtoError::from(e.to_string()))?],
     })
 }

@@ -1,6 +1,9 @@
 //! A zone: a domain whose names we answer for, and the use cases on it.
 
+pub mod change;
 pub mod create;
+pub mod entry;
+pub mod file;
 pub mod get;
 pub mod record_delete;
 pub mod record_put;
@@ -12,10 +15,10 @@ use purser_values::error::{Kind, PublicError};
 use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
 
-use crate::record::Owner;
+use crate::record::{Owner, RecordError};
 
 /// The most records that one zone holds.
-pub const MAX_RECORDS: i64 = 1_000;
+pub const MAX_RECORDS: i64 = 20_000;
 
 /// One zone.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +43,20 @@ pub enum ZoneError {
     Outside(Owner),
     #[error("`{0}` has records that do not go together with this one")]
     Conflict(Owner),
-    #[error("the name of the zone itself can be neither an alias nor a delegation")]
+    #[error("the name of the zone itself can be no delegation, and an alias only of a name that is served here")]
     Apex,
+    #[error("an identical record already exists")]
+    Identical,
+    #[error("there is no such record in this zone")]
+    NoRecord,
+    #[error("`{0}` is connected to a Worker; its record comes and goes with that connection")]
+    Managed(Owner),
+    #[error("{0} records cannot be proxied")]
+    NotProxiable(&'static str),
+    #[error("{0}")]
+    Words(String),
+    #[error(transparent)]
+    Record(#[from] RecordError),
     #[error("the zone has its {MAX_RECORDS} records already")]
     Full,
     #[error(transparent)]
@@ -56,15 +71,22 @@ impl PublicError for ZoneError {
             Self::Outside(_) => "record_outside_zone",
             Self::Conflict(_) => "record_conflict",
             Self::Apex => "record_not_at_apex",
+            Self::Identical => "record_identical",
+            Self::NoRecord => "record_not_found",
+            Self::Managed(_) => "record_managed",
+            Self::NotProxiable(_) => "record_not_proxiable",
+            Self::Words(_) => "record_words_invalid",
+            Self::Record(e) => e.code(),
             Self::Full => "zone_full",
             Self::Store(e) => e.code(),
         }
     }
     fn kind(&self) -> Kind {
         match self {
-            Self::Taken | Self::Conflict(_) => Kind::Conflict,
-            Self::NotFound => Kind::NotFound,
-            Self::Outside(_) | Self::Apex => Kind::Invalid,
+            Self::Taken | Self::Conflict(_) | Self::Identical | Self::Managed(_) => Kind::Conflict,
+            Self::NotFound | Self::NoRecord => Kind::NotFound,
+            Self::Outside(_) | Self::Apex | Self::NotProxiable(_) | Self::Words(_) => Kind::Invalid,
+            Self::Record(e) => e.kind(),
             Self::Full => Kind::TooLarge,
             Self::Store(e) => e.kind(),
         }
@@ -73,7 +95,9 @@ impl PublicError for ZoneError {
         match self {
             Self::Conflict(_) => Some("remove the other records first or ask to replace them".to_owned()),
             Self::Full => Some("remove some records first".to_owned()),
-            Self::Taken | Self::NotFound | Self::Outside(_) | Self::Apex => None,
+            Self::Managed(_) => Some("disconnect the host name from its Worker".to_owned()),
+            Self::Taken | Self::NotFound | Self::Outside(_) | Self::Apex | Self::Identical => None,
+            Self::NoRecord | Self::NotProxiable(_) | Self::Words(_) | Self::Record(_) => None,
             Self::Store(e) => e.hint(),
         }
     }

@@ -14,7 +14,9 @@ use purser_values::name::DomainName;
 use slipway_dns::record::{Data, Record};
 use slipway_dns::server::{DnsConfig, Nameserver};
 use slipway_dns::store;
+use slipway_dns::zone::change::{Author, Change, zone_change};
 use slipway_dns::zone::create::zone_create;
+use slipway_dns::zone::entry::Written;
 use slipway_dns::zone::get::{record_list, zone_get, zone_of_host};
 use slipway_dns::zone::record_delete::record_delete;
 use slipway_dns::zone::record_put::{Existing, edge_record, record_put};
@@ -62,6 +64,7 @@ async fn start(db: &Db) -> Nameserver {
         name_servers: vec!["ns1.slipway.test".parse().unwrap(), "ns2.slipway.test".parse().unwrap()],
         edge_v4: vec!["127.0.0.1".parse().unwrap()],
         edge_v6: vec!["::1".parse().unwrap()],
+        common_domain: None,
     };
     Nameserver::start(config, db.clone()).await.unwrap()
 }
@@ -72,6 +75,10 @@ fn zone(name: &str) -> DomainName {
 
 fn txt(owner: &str, text: &str) -> Record {
     Record::new(owner.parse().unwrap(), 300, Data::Txt { text: text.to_owned() }).unwrap()
+}
+
+fn written(name: &str, kind: &str, content: &str) -> Written {
+    Written { name: Some(name.to_owned()), kind: Some(kind.to_owned()), content: Some(content.to_owned()), ..Written::default() }
 }
 
 fn question(name: &str, kind: RecordType) -> Message {
@@ -207,18 +214,16 @@ async fn records_that_do_not_go_together_are_refused_or_replaced_as_asked() {
 #[tokio::test]
 async fn a_zone_holds_no_more_than_its_limit() {
     let w = World::new(purser_db::testing::sqlite(TABLES).await).await;
-    w.create(&w.account, "shop.test").await.unwrap();
-    let (now, account) = (w.env.now(), w.account.clone());
-    w.db.write(move |tx| {
-        for i in 0..MAX_RECORDS {
-            record_put(tx, now, &account, &zone("shop.test"), &txt("t.shop.test", &i.to_string()), Existing::Keep)?;
-        }
-        Ok::<_, ZoneError>(())
-    })
-    .await
-    .unwrap();
-    assert!(matches!(w.put("shop.test", txt("t.shop.test", "one more"), Existing::Keep).await, Err(ZoneError::Full)));
-    w.put("shop.test", txt("t.shop.test", "0"), Existing::Keep).await.unwrap();
+    let zone = w.create(&w.account, "shop.test").await.unwrap();
+    let author = Author { token: "a", common: None };
+    let text = |i: i64| written(&format!("t{i}"), "TXT", "x");
+    let (env, of, full) = (w.env.clone(), zone.clone(), (0..MAX_RECORDS).map(|i| Change::Create(text(i))).collect::<Vec<_>>());
+    let made = w.db.write(move |tx| zone_change(tx, &env, &of, &Author { token: "a", common: None }, full.clone())).await.unwrap();
+    let (env, of) = (w.env.clone(), zone.clone());
+    let more = w.db.write(move |tx| zone_change(tx, &env, &of, &author, vec![Change::Create(text(MAX_RECORDS))])).await;
+    assert!(matches!(more, Err(ZoneError::Full)));
+    let (env, change) = (w.env.clone(), Change::Edit(made[0].id.clone(), Written { content: Some("y".to_owned()), ..Written::default() }));
+    w.db.write(move |tx| zone_change(tx, &env, &zone, &Author { token: "a", common: None }, vec![change.clone()])).await.unwrap();
 }
 
 #[tokio::test]

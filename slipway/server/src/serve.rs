@@ -240,7 +240,13 @@ fn dns(config: &Config) -> DnsConfig {
             IpAddr::V6(address) => edge_v6.push(*address),
         }
     }
-    DnsConfig { listen: config.listen_dns, name_servers: config.names.servers.clone(), edge_v4, edge_v6 }
+    DnsConfig {
+        listen: config.listen_dns,
+        name_servers: config.names.servers.clone(),
+        edge_v4,
+        edge_v6,
+        common_domain: config.names.suffix.clone(),
+    }
 }
 
 fn runtime(config: &Config) -> WorkersConfig {

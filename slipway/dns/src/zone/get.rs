@@ -6,12 +6,35 @@ use purser_values::name::{DomainName, HostName};
 
 use crate::record::{Owner, Record};
 use crate::store;
+use crate::zone::entry::Entry;
 use crate::zone::{Zone, ZoneError};
 
 /// # Errors
 /// When the account has no such zone.
 pub fn zone_get(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainName) -> Result<Zone, ZoneError> {
     store::zone(tx, name)?.filter(|zone| zone.account == *account).ok_or(ZoneError::NotFound)
+}
+
+/// The zone that clients of the API know by its id.
+///
+/// # Errors
+/// When the account has no such zone.
+pub fn zone_by_id(tx: &mut Tx<'_>, account: &CloudAccountId, id: &str) -> Result<Zone, ZoneError> {
+    store::zone_by_id(tx, id)?.filter(|zone| zone.account == *account).ok_or(ZoneError::NotFound)
+}
+
+/// The zone's records with what clients of the API wrote beside them.
+///
+/// # Errors
+/// When the store fails.
+pub fn entry_list(tx: &mut Tx<'_>, zone: &Zone) -> Result<Vec<Entry>, DbError> {
+    store::entries(tx, zone)
+}
+
+/// # Errors
+/// When the zone has no such record.
+pub fn entry_get(tx: &mut Tx<'_>, zone: &Zone, id: &str) -> Result<Entry, ZoneError> {
+    store::entry(tx, zone, id)?.ok_or(ZoneError::NoRecord)
 }
 
 /// The account's zones, by name.

@@ -5,7 +5,7 @@ use purser_values::Timestamp;
 use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
 
-use crate::record::{Data, Owner, Record};
+use crate::record::{Data, Kind, Owner, Proxiable, Record};
 use crate::store;
 use crate::zone::get::zone_get;
 use crate::zone::{MAX_RECORDS, ZoneError};
@@ -40,7 +40,7 @@ pub fn record_put(
         return Err(ZoneError::Apex);
     }
     clear_way(tx, &zone.name, record, existing)?;
-    store::put_record(tx, &zone.name, record)?;
+    store::put_record(tx, &zone.name, record, now)?;
     if store::count_records(tx, &zone.name)? > MAX_RECORDS {
         return Err(ZoneError::Full);
     }
@@ -61,11 +61,13 @@ fn clear_way(tx: &mut Tx<'_>, zone: &DomainName, record: &Record, existing: Exis
 }
 
 /// An alias stands alone (RFC 1034 section 3.6.2), so does a delegation, and a host is either ours or somewhere else.
-fn go_together(a: &Data, b: &Data) -> bool {
+pub(crate) fn go_together(a: &Data, b: &Data) -> bool {
     let pair = |x: &Data, y: &Data| match (x, y) {
         (Data::Cname { .. }, _) => false,
-        (Data::Ns { .. }, other) => matches!(other, Data::Ns { .. }),
-        (Data::Edge, Data::A { .. } | Data::Aaaa { .. }) => false,
+        (Data::Ns { .. }, other) => matches!(other, Data::Ns { .. } | Data::Other { kind: Kind::Ds, .. }),
+        (Data::Edge, Data::A { .. } | Data::Aaaa { .. } | Data::Proxied { .. }) => false,
+        (Data::Proxied { .. }, Data::A { .. } | Data::Aaaa { .. }) => false,
+        (Data::Proxied { of: Proxiable::Cname, .. }, Data::Proxied { .. }) => false,
         _ => true,
     };
     pair(a, b) && pair(b, a)
