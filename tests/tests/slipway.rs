@@ -9,6 +9,8 @@ mod billing;
 mod conformance;
 #[path = "slipway/credits.rs"]
 mod credits;
+#[path = "slipway/dns_records.rs"]
+mod dns_records;
 #[path = "slipway/linking.rs"]
 mod linking;
 #[path = "slipway/orders.rs"]

@@ -253,7 +253,8 @@ mod tests {
     fn an_alias_at_the_apex_has_the_addresses_of_what_it_stands_for() {
         let cname = |target: &str| Data::Cname { target: target.parse().unwrap() };
         let a = |address: &str| Data::A { address: address.parse().unwrap() };
-        for (target, address) in [("site.me.workers.slipway.test", "127.0.0.1"), ("a.flat.test", "192.0.2.9"), ("b.flat.test", "192.0.2.9")] {
+        for (target, address) in [("site.me.workers.slipway.test", "127.0.0.1"), ("a.flat.test", "192.0.2.9"), ("b.flat.test", "192.0.2.9")]
+        {
             let records = [("flat.test", cname(target)), ("a.flat.test", a("192.0.2.9")), ("b.flat.test", cname("a.flat.test"))];
             let snapshot = Snapshot::default();
             snapshot.replace_all(vec![load("flat.test", &records)]);

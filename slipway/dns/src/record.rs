@@ -195,18 +195,8 @@ impl Proxiable {
 }
 
 impl Kind {
-    const ALL: [Self; 10] = [
-        Self::Ds,
-        Self::Https,
-        Self::Naptr,
-        Self::Openpgpkey,
-        Self::Ptr,
-        Self::Smimea,
-        Self::Srv,
-        Self::Sshfp,
-        Self::Svcb,
-        Self::Tlsa,
-    ];
+    const ALL: [Self; 10] =
+        [Self::Ds, Self::Https, Self::Naptr, Self::Openpgpkey, Self::Ptr, Self::Smimea, Self::Srv, Self::Sshfp, Self::Svcb, Self::Tlsa];
 
     #[must_use]
     pub const fn as_str(self) -> &'static str {

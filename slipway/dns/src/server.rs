@@ -63,7 +63,12 @@ impl Nameserver {
     /// # Errors
     /// When the address is taken or the zones cannot be read.
     pub async fn start(config: DnsConfig, db: Db) -> Result<Self, DnsError> {
-        let common = Common { name_servers: config.name_servers, edge_v4: config.edge_v4, edge_v6: config.edge_v6, common_domain: config.common_domain };
+        let common = Common {
+            name_servers: config.name_servers,
+            edge_v4: config.edge_v4,
+            edge_v6: config.edge_v6,
+            common_domain: config.common_domain,
+        };
         let snapshot = Arc::new(Snapshot::default());
         snapshot.replace_all(load_all(&db, &common).await?);
         let (udp, tcp) = bind(config.listen).await.map_err(|source| DnsError::Listen { addr: config.listen, source })?;
@@ -72,6 +77,12 @@ impl Nameserver {
         server.register_socket(udp);
         server.register_listener(tcp, TCP_IDLE, TCP_QUEUE);
         Ok(Self { addr, db, snapshot, common, refreshing: tokio::sync::Mutex::default(), _server: server })
+    }
+
+    /// The common domain of Workers, whose names an apex may stand for.
+    #[must_use]
+    pub const fn common_domain(&self) -> Option<&HostName> {
+        self.common.common_domain.as_ref()
     }
 
     /// Follows a change of one zone. Called after the write that changed it has committed; the next query sees it.

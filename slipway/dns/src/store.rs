@@ -13,7 +13,8 @@ use crate::zone::entry::Entry;
 /// The tables of this crate.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "dns",
-    steps: &["create table dns_zone (
+    steps: &[
+        "create table dns_zone (
         name {text} primary key,
         id {text} not null unique,
         account {text} not null,
@@ -28,7 +29,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         ttl_s {int} not null,
         primary key (zone, owner, data)
     ){strict};",
-    "alter table dns_record add column id {text};
+        "alter table dns_record add column id {text};
     alter table dns_record add column comment {text};
     alter table dns_record add column tags {text};
     alter table dns_record add column automatic {int};
@@ -41,7 +42,8 @@ pub const MIGRATIONS: Migrations = Migrations {
         zone {text} not null,
         author {text} not null,
         at {int} not null
-    ){strict};"],
+    ){strict};",
+    ],
 };
 
 /// The serial number after `before`: the time in seconds, so that it also rises across a zone that was removed and made again.

@@ -65,7 +65,8 @@ async fn a_record_keeps_its_id_and_its_words_through_changes() {
         let new = Written { comment: Some("mine".to_owned()), tags: Some(vec!["team:web".to_owned()]), ..written("www", "A", "192.0.2.1") };
         let made = w.one(Change::Create(new)).await.unwrap();
         assert_eq!((made.record.owner.as_str(), made.automatic, made.id.len()), ("www.shop.test", true, 32));
-        let moved = w.one(Change::Edit(made.id.clone(), Written { content: Some("192.0.2.2".to_owned()), ttl: Some(600), ..Written::default() }));
+        let moved =
+            w.one(Change::Edit(made.id.clone(), Written { content: Some("192.0.2.2".to_owned()), ttl: Some(600), ..Written::default() }));
         let moved = moved.await.unwrap();
         assert_eq!((&moved.id, moved.comment.as_deref(), moved.record.ttl_s), (&made.id, Some("mine"), 600));
         let replaced = w.one(Change::Replace(made.id.clone(), written("www", "AAAA", "2001:db8::1"))).await.unwrap();

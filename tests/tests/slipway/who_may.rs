@@ -44,6 +44,7 @@ struct Scene {
     world: World,
     own: Workers,
     zone: String,
+    record: String,
     version: String,
     deployment: String,
     subscription: String,
@@ -66,6 +67,9 @@ async fn scene() -> Option<Scene> {
     let (account, script) = (format!("/accounts/{}", own.account), format!("/accounts/{}/workers/scripts/hers", own.account));
     let text = |value: &Value| value.as_str().unwrap_or_else(|| panic!("no id in {value}")).to_owned();
     let zone = text(&get("/zones").await[0]["id"]);
+    let record = json!({"name": "api", "type": "A", "content": "192.0.2.1"});
+    let (_, record) = world.api(&own.token, Method::POST, &format!("/zones/{zone}/dns_records"), Some(record)).await;
+    let record = text(&record["result"]["id"]);
     let version = text(&get(&format!("{script}/versions")).await["items"][0]["id"]);
     let deployment = text(&get(&format!("{script}/deployments")).await["deployments"][0]["id"]);
     let subscription = text(&get(&format!("{account}/subscriptions")).await[0]["id"]);
@@ -73,11 +77,26 @@ async fn scene() -> Option<Scene> {
     let page = person.open("/connections").await;
     assert_eq!(page.status, 200, "{}", page.text());
     let (access, cookies) = (ada.access.expose().clone(), person.browser.cookies());
-    Some(Scene { world, zone, version, deployment, subscription, access, stranger: other.token, stopped: stopped.token, cookies, own })
+    Some(Scene {
+        world,
+        zone,
+        record,
+        version,
+        deployment,
+        subscription,
+        access,
+        stranger: other.token,
+        stopped: stopped.token,
+        cookies,
+        own,
+    })
 }
 
 fn body(method: &str, route: &str) -> (String, Vec<u8>) {
     let upload = (method == "put" && route.ends_with("/scripts/{script}")) || (method == "post" && route.ends_with("/versions"));
+    if method == "post" && route.ends_with("/dns_records/import") {
+        return multipart(&[("file", None, b"mail 300 IN A 192.0.2.3")]);
+    }
     if upload {
         let metadata = json!({"main_module": "index.js", "compatibility_date": DATE});
         let code = "export default { fetch() { return new Response('changed') } }";
@@ -88,6 +107,8 @@ fn body(method: &str, route: &str) -> (String, Vec<u8>) {
         r if r.ends_with("/secrets") => json!({"name": "KEY", "text": "value", "type": "secret_text"}),
         r if r.ends_with("/subdomain") => json!({"enabled": true}),
         r if r.contains("/credentials/") => agent,
+        r if r.ends_with("/dns_records") => json!({"name": "www", "type": "A", "content": "192.0.2.1"}),
+        r if r.ends_with("/dns_records/{record}") => json!({"name": "api", "type": "A", "content": "192.0.2.2"}),
         "/provisioning/quotes" => json!({"service_id": "workers:paid", "configuration": {}}),
         "/provisioning/resources" => json!({"service_id": "workers:free", "configuration": {}, "agent": agent["agent"]}),
         _ => json!({}),
@@ -106,6 +127,7 @@ impl Scene {
         let names = [
             ("{account}", self.own.account.as_str()),
             ("{zone}", &self.zone),
+            ("{record}", &self.record),
             ("{version}", &self.version),
             ("{deployment}", &self.deployment),
             ("{subscription}", &self.subscription),

@@ -44,7 +44,9 @@ pub fn content(data: &Data) -> String {
         Data::Txt { text } => text.clone(),
         Data::Ns { server } => server.to_string(),
         Data::Mx { exchange, .. } => exchange.to_string(),
-        Data::Caa { critical, tag, value } => format!("{} {} \"{}\"", if *critical { 128 } else { 0 }, tag.as_str(), quoted(value.as_bytes())),
+        Data::Caa { critical, tag, value } => {
+            format!("{} {} \"{}\"", if *critical { 128 } else { 0 }, tag.as_str(), quoted(value.as_bytes()))
+        }
         Data::Proxied { content, .. } | Data::Other { content, .. } => content.clone(),
     }
 }
@@ -246,9 +248,21 @@ mod tests {
             ("PTR", "host.shop.test", "host.shop.test"),
             ("HTTPS", "1 . alpn=h2,h3", "1 . alpn=h2,h3"),
             ("SVCB", "1 svc.shop.test port=8443", "1 svc.shop.test port=8443"),
-            ("TLSA", "3 1 1 0b9fa5a59eed715c26c1020c711b4f6ec42d58b0015e14337a39dad301c5afc3", "3 1 1 0b9fa5a59eed715c26c1020c711b4f6ec42d58b0015e14337a39dad301c5afc3"),
-            ("SSHFP", "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789", "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789"),
-            ("DS", "60485 13 2 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a", "60485 13 2 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a"),
+            (
+                "TLSA",
+                "3 1 1 0b9fa5a59eed715c26c1020c711b4f6ec42d58b0015e14337a39dad301c5afc3",
+                "3 1 1 0b9fa5a59eed715c26c1020c711b4f6ec42d58b0015e14337a39dad301c5afc3",
+            ),
+            (
+                "SSHFP",
+                "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789",
+                "4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789",
+            ),
+            (
+                "DS",
+                "60485 13 2 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a",
+                "60485 13 2 d4b7d520e7bb5f0f67674a0cceb1e3e0614b93c4f9e99b8383f6a1e4469da50a",
+            ),
             ("NAPTR", "100 10 \"S\" \"SIP+D2U\" \"\" _sip._udp.shop.test", "100 10 \"S\" \"SIP+D2U\" \"\" _sip._udp.shop.test"),
             ("CAA", "0 issue \"letsencrypt.org\"", "0 issue \"letsencrypt.org\""),
             ("TXT", "v=spf1 -all", "v=spf1 -all"),

@@ -75,7 +75,8 @@ fn create(tx: &mut Tx<'_>, env: &Env, zone: &Zone, author: &Author<'_>, read: Re
     let now = env.now();
     let beside = store::entries_at(tx, zone, &read.record.owner)?;
     if let Some(same) = beside.iter().find(|e| e.record.data == read.record.data) {
-        let again = same.author == author.token && same.says(&read) && same.created_at >= earliest(now) && same.created_at == same.modified_at;
+        let again =
+            same.author == author.token && same.says(&read) && same.created_at >= earliest(now) && same.created_at == same.modified_at;
         return if again { Ok(same.clone()) } else { Err(ZoneError::Identical) };
     }
     let entry = Entry {
@@ -156,7 +157,8 @@ fn at_apex(data: &Data, zone: &DomainName, common: Option<&HostName>) -> bool {
 fn beside_each_other(owner: &Owner, zone: &DomainName, a: &Data, b: &Data) -> bool {
     let alias = |data: &Data| matches!(data, Data::Cname { .. });
     if owner.as_str() == zone.as_str() && (alias(a) || alias(b)) {
-        let address = |data: &Data| matches!(data, Data::Cname { .. } | Data::A { .. } | Data::Aaaa { .. } | Data::Edge | Data::Proxied { .. });
+        let address =
+            |data: &Data| matches!(data, Data::Cname { .. } | Data::A { .. } | Data::Aaaa { .. } | Data::Edge | Data::Proxied { .. });
         return !(address(a) && address(b));
     }
     go_together(a, b)

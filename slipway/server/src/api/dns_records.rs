@@ -7,7 +7,6 @@ mod shape;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
-use purser_values::name::HostName;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_accounts::token::Permission;
@@ -22,7 +21,6 @@ use super::envelope::{Answer, Failure, Page, ok, page};
 use super::upload::Form;
 use crate::cloud::Shared;
 use crate::domain::follow;
-use crate::serve::COMMON_DOMAIN;
 use filter::Filter;
 use shape::{NewRecord, shown};
 
@@ -154,8 +152,7 @@ pub async fn import(State(cloud): State<Shared>, Path(zone): Path<String>, calle
         record.proxied = Some(proxied && proxiable);
     }
     let (_, before) = read(&cloud, &caller, &zone).await?;
-    let there: std::collections::HashSet<String> =
-        before.iter().map(|entry| shape::identity(&entry.written(), &found.name)).collect();
+    let there: std::collections::HashSet<String> = before.iter().map(|entry| shape::identity(&entry.written(), &found.name)).collect();
     records.retain(|record| !there.contains(&shape::identity(record, &found.name)));
     let added = records.len();
     change(&cloud, &caller, &zone, records.into_iter().map(Change::Create).collect()).await?;
@@ -171,11 +168,11 @@ async fn one(cloud: &Shared, caller: &Caller, zone: &str, what: Change) -> Answe
 async fn change(cloud: &Shared, caller: &Caller, zone: &str, changes: Vec<Change>) -> Result<(Zone, Vec<Entry>), Failure> {
     let account = caller.within(cloud, caller.account.hex.as_str(), Permission::Domains).await?.clone();
     let (env, id, standing, token) = (cloud.env.clone(), zone.to_owned(), caller.standing(), caller.token.id.clone());
-    let common: HostName = COMMON_DOMAIN.parse().map_err(|e| Failure::internal(&e))?;
+    let common = cloud.nameserver.common_domain().cloned();
     let written = cloud.db.write(move |tx| -> Result<_, Failure> {
         standing(tx)?;
         let zone = zone_by_id(tx, &account, &id).map_err(|e| missing(e, &id))?;
-        let author = Author { token: &token, common: Some(&common) };
+        let author = Author { token: &token, common: common.as_ref() };
         let all = zone_change(tx, &env, &zone, &author, changes.clone()).map_err(refuse)?;
         Ok((zone, all))
     });

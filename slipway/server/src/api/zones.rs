@@ -50,7 +50,11 @@ pub async fn create(State(cloud): State<Shared>, caller: Caller, Json(body): Jso
     Err(if there {
         Failure::new(http::StatusCode::BAD_REQUEST, EXISTS, format!("{shown} already exists"))
     } else {
-        Failure::new(http::StatusCode::BAD_REQUEST, NOT_REGISTERED, format!("{shown} is not a domain of this account; register it here, and its zone comes with it"))
+        Failure::new(
+            http::StatusCode::BAD_REQUEST,
+            NOT_REGISTERED,
+            format!("{shown} is not a domain of this account; register it here, and its zone comes with it"),
+        )
     })
 }
 

@@ -17,8 +17,19 @@ const FIELDS: &[(&str, &[&str])] = &[
 ];
 /// Numbers that a line holds under names that are texts elsewhere.
 const NUMBERS: [&str; 13] = [
-    "flags", "key_tag", "algorithm", "digest_type", "priority", "order", "preference", "usage", "selector", "matching_type", "weight",
-    "port", "type",
+    "flags",
+    "key_tag",
+    "algorithm",
+    "digest_type",
+    "priority",
+    "order",
+    "preference",
+    "usage",
+    "selector",
+    "matching_type",
+    "weight",
+    "port",
+    "type",
 ];
 
 fn fields(kind: &str) -> Option<&'static [&'static str]> {
