@@ -232,7 +232,6 @@ fn transport(mail: &MailConfig) -> Result<Transport, ServeError> {
     }
 }
 
-<<<<<<< HEAD
 fn dns(config: &Config) -> DnsConfig {
     let (mut edge_v4, mut edge_v6) = (Vec::new(), Vec::new());
     for address in &config.names.edge {
@@ -248,16 +247,6 @@ fn dns(config: &Config) -> DnsConfig {
         edge_v6,
         common_domain: config.names.suffix.clone(),
     }
-=======
-fn dns(config: &Config) -> Result<DnsConfig, ServeError> {
-    Ok(DnsConfig {
-        listen: config.listen_dns,
-        name_servers: name_servers()?,
-        edge_v4: vec![Ipv4Addr::LOCALHOST],
-        edge_v6: Vec::new(),
-        common_domain: Some(COMMON_DOMAIN.parse()?),
-    })
->>>>>>> fccbf4e (show what the records API answers, and who may call it)
 }
 
 fn runtime(config: &Config) -> WorkersConfig {
