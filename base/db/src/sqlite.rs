@@ -28,6 +28,8 @@ const READERS: usize = 3;
 const STATEMENTS: usize = 256;
 /// Pages that the writer keeps: those that every write meets must not go and come back.
 const CACHE_KIB: i64 = 32 * 1024;
+/// Pages in the write-ahead log before they are put in their places: a page that every write touches goes there once for all of them.
+const CHECKPOINT_PAGES: i64 = 8 * 1024;
 const BUSY: Duration = Duration::from_secs(5);
 
 #[derive(Clone)]
@@ -96,6 +98,7 @@ impl Sqlite {
         writer
             .execute_batch("pragma journal_mode = wal; pragma synchronous = full; pragma foreign_keys = on; pragma temp_store = memory;")?;
         writer.pragma_update(None, "cache_size", -CACHE_KIB)?;
+        writer.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
         let (writes, waiting) = unbounded::<Box<dyn Write>>();
         let commits = Commits::default();
         let told = commits.clone();
