@@ -155,3 +155,9 @@ pub(crate) fn link(tx: &mut Tx<'_>, domain: &str, kind: &'static str, targets: &
 pub(crate) fn is_linked(tx: &mut Tx<'_>, kind: &'static str, target: &str) -> Result<bool, DbError> {
     Ok(tx.query_opt("select domain from epp_link where kind = $1 and target = $2 limit 1", params![kind, target])?.is_some())
 }
+
+/// Whether any other domain refers to it.
+pub(crate) fn is_linked_elsewhere(tx: &mut Tx<'_>, kind: &'static str, target: &str, domain: &str) -> Result<bool, DbError> {
+    let other = "select domain from epp_link where kind = $1 and target = $2 and domain <> $3 limit 1";
+    Ok(tx.query_opt(other, params![kind, target, domain])?.is_some())
+}

@@ -8,7 +8,7 @@ use crate::code::Code;
 use crate::command::{Call, done};
 use crate::limits::GRACE_S;
 use crate::reply::{Answer, Outcome, refused};
-use crate::store::is_linked;
+use crate::store::is_linked_elsewhere;
 
 pub(crate) fn delete(tx: &mut Tx<'_>, call: &Call<'_>) -> Outcome {
     call.only(&["name"])?;
@@ -16,7 +16,7 @@ pub(crate) fn delete(tx: &mut Tx<'_>, call: &Call<'_>) -> Outcome {
     domain.belongs_to(call)?;
     domain.allows("DeleteProhibited", call.now)?;
     for host in subordinates(tx, &domain.name)? {
-        if is_linked(tx, "host", &host)? {
+        if is_linked_elsewhere(tx, "host", &host, &domain.name)? {
             return Err(refused(Code::Association, format!("other names are delegated to `{host}`")));
         }
     }
