@@ -1,5 +1,6 @@
 //! A domain that an account holds, and what can be done with it.
 
+pub mod change;
 pub mod get;
 pub mod quote;
 pub mod register;
@@ -119,8 +120,8 @@ fn refusal(e: RegistryError) -> Result<Refusal, String> {
 
 /// Exactly one label before a suffix that the registry keeps. Nothing is ever added, cut or replaced: the name that was asked for
 /// is the name that is bought.
-fn exact(name: &DomainName, suffixes: &[&str]) -> Result<(), Refusal> {
-    let below = |suffix: &&str| name.as_str().strip_suffix(*suffix).and_then(|rest| rest.strip_suffix('.'));
+fn exact(name: &DomainName, suffixes: &[String]) -> Result<(), Refusal> {
+    let below = |suffix: &String| name.as_str().strip_suffix(suffix.as_str()).and_then(|rest| rest.strip_suffix('.'));
     match suffixes.iter().find_map(below) {
         None => Err(Refusal::UnsupportedSuffix),
         Some(label) if label.is_empty() || label.contains('.') => Err(Refusal::Invalid),
@@ -136,7 +137,7 @@ mod tests {
 
     #[test]
     fn only_one_label_below_a_kept_suffix_is_a_name_to_buy() {
-        let check = |name: &str| exact(&name.parse().unwrap(), &["test"]);
+        let check = |name: &str| exact(&name.parse().unwrap(), &["test".to_owned()]);
         assert_eq!(check("shop.test"), Ok(()));
         assert_eq!(check("a.shop.test"), Err(Refusal::Invalid));
         assert_eq!(check("xn--pypal-4ve.test"), Err(Refusal::Invalid));

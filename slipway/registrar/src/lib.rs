@@ -1,7 +1,7 @@
 //! Domains: asking for a price, registering, looking up, letting go.
 //!
-//! A [`registry::Registry`] is whoever keeps the names of a suffix. The one embedded here keeps `.test` and exists in the sandbox
-//! only; an EPP client will be another. This crate keeps what an account holds and never talks of money that moves: the caller
+//! A [`registry::Registry`] is whoever keeps the names of a suffix: any registry that speaks EPP. The sandbox has one of its own, which
+//! keeps `.test`. This crate keeps what an account holds and never talks of money that moves: the caller
 //! charges what [`domain::quote`] said and hands the price in.
 //!
 //! INVARIANT (intent-first): a registration is recorded before the registry is asked and its outcome after, under one
@@ -11,4 +11,6 @@
 pub mod domain;
 pub mod registrar;
 pub mod registry;
+pub mod rehearsal;
 pub mod store;
+pub mod suggest;

@@ -31,6 +31,8 @@ pub const MIGRATIONS: Migrations = Migrations {
     create index domain_account on domain (account, name);
     create index domain_pending on domain (created_at) where state = 'pending';",
         GIVEN_BACK,
+        crate::domain::change::TABLE,
+        crate::rehearsal::TABLE,
     ],
 };
 

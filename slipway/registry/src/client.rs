@@ -1,7 +1,7 @@
 //! The registrars that may sign in.
 
-use purser_crypto::mac::hmac_sha256;
 use purser_crypto::constant_time_eq;
+use purser_crypto::mac::hmac_sha256;
 use purser_db::{DbError, Tx, params};
 use purser_values::{Secret, Timestamp};
 

@@ -97,7 +97,8 @@ fn premium_yearly() -> String {
 const MIGRATIONS: &[Migrations] = &[purser_db::MIGRATIONS, store::MIGRATIONS];
 const KEY_FILE: &str = "registry.key";
 const CERTIFICATE_FILE: &str = "registry.pem";
-const PEPPER_FILE: &str = "registry-secrets.key";
+/// The key without which kept passwords are worthless.
+pub const PEPPER_FILE: &str = "registry-secrets.key";
 
 impl Config {
     /// Opens the registry that it describes, and the TLS of its listener.
@@ -106,7 +107,9 @@ impl Config {
     /// When something that is named cannot be used.
     pub async fn open(&self, env: &Env) -> Result<(Registry, Arc<ServerConfig>), ConfigError> {
         let price = |name, text: &str| Money::parse_decimal(text, Currency::USD).map_err(|e| ConfigError::Value(name, e.to_string()));
-        if self.zones.is_empty() || self.zones.iter().any(|zone| zone.is_empty() || zone.to_ascii_lowercase() != *zone || zone.starts_with('.')) {
+        if self.zones.is_empty()
+            || self.zones.iter().any(|zone| zone.is_empty() || zone.to_ascii_lowercase() != *zone || zone.starts_with('.'))
+        {
             return Err(ConfigError::Value("zones", "name suffixes in small letters, without a leading dot".to_owned()));
         }
         let rules = Rules {
@@ -120,7 +123,7 @@ impl Config {
         };
         let clients = self.registrars.iter().map(client).collect::<Result<Vec<_>, _>>()?;
         DirBuilder::new().recursive(true).mode(0o700).create(&self.keys).map_err(|source| file(&self.keys, source))?;
-        let pepper = pepper(&self.keys.join(PEPPER_FILE), env)?;
+        let pepper = Pepper::new(secret_file(&self.keys.join(PEPPER_FILE), env)?);
         let (chain, key) = match &self.certificate {
             Some(own) => (own.chain.clone(), own.key.clone()),
             None => self.own_certificate()?,
@@ -129,7 +132,8 @@ impl Config {
         let certificates = CertificateDer::pem_file_iter(&chain).and_then(Iterator::collect).map_err(|e| pem(&chain, &e))?;
         let private = PrivateKeyDer::from_pem_file(&key).map_err(|e| pem(&key, &e))?;
         let tls = tls::server(certificates, private, self.certificate_required)?;
-        let database: DbConfig = self.database.parse().map_err(|_| ConfigError::Value("database", "`sqlite:PATH` or `postgres://…`".to_owned()))?;
+        let database: DbConfig =
+            self.database.parse().map_err(|_| ConfigError::Value("database", "`sqlite:PATH` or `postgres://…`".to_owned()))?;
         let db = Db::open(&database).await?;
         db.migrate(env, MIGRATIONS).await?;
         let registry = Registry::new(db, env.clone(), rules, pepper);
@@ -166,11 +170,11 @@ fn client(registrar: &Registrar) -> Result<Client, ConfigError> {
     Ok(Client { id: registrar.id.clone(), password: Secret::new(password), certificate: pinned.transpose()? })
 }
 
-/// The key without which kept passwords are worthless, made on the first start.
+/// A secret of 32 bytes in a file of mode 0600, made when it is first asked for.
 ///
 /// # Errors
 /// When the file cannot be read or made, or is readable by others.
-pub fn pepper(path: &Path, env: &Env) -> Result<Pepper, ConfigError> {
+pub fn secret_file(path: &Path, env: &Env) -> Result<Secret<Vec<u8>>, ConfigError> {
     if !path.exists() {
         write(path, &env.bytes::<32>(), 0o600)?;
     }
@@ -178,7 +182,7 @@ pub fn pepper(path: &Path, env: &Env) -> Result<Pepper, ConfigError> {
     if bytes.expose().len() < 32 {
         return Err(ConfigError::Value("keys", format!("`{}` is too short to be a key", path.display())));
     }
-    Ok(Pepper::new(bytes))
+    Ok(bytes)
 }
 
 fn file(path: &Path, source: io::Error) -> ConfigError {

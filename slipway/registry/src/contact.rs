@@ -100,7 +100,9 @@ pub(crate) fn apply(body: &mut Body, element: &Element) -> Outcome<()> {
         if let Some(number) = element.child(name) {
             let text = number.token();
             let plain = text.strip_prefix('+').and_then(|rest| rest.split_once('.'));
-            let fits = plain.is_some_and(|(a, b)| (1..=3).contains(&a.len()) && (1..=14).contains(&b.len()) && [a, b].iter().all(|it| it.bytes().all(|c| c.is_ascii_digit())));
+            let fits = plain.is_some_and(|(a, b)| {
+                (1..=3).contains(&a.len()) && (1..=14).contains(&b.len()) && [a, b].iter().all(|it| it.bytes().all(|c| c.is_ascii_digit()))
+            });
             if !text.is_empty() && !fits {
                 return Err(refused(Code::Value, format!("`{name}` reads like `+1.5551234`")));
             }
@@ -141,7 +143,10 @@ fn read_postal(kind: &str, element: &Element, old: Option<&Postal>) -> Outcome<P
     }
     Ok(Postal {
         kind: kind.to_owned(),
-        name: of(Some(element), "name")?.or_else(|| old.map(|it| it.name.clone())).filter(|it| !it.is_empty()).ok_or_else(|| missing("name"))?,
+        name: of(Some(element), "name")?
+            .or_else(|| old.map(|it| it.name.clone()))
+            .filter(|it| !it.is_empty())
+            .ok_or_else(|| missing("name"))?,
         organisation: of(Some(element), "org")?.or_else(|| old.and_then(|it| it.organisation.clone())),
         street: kept.map_or(street, |it| it.street.clone()),
         city: of(addr, "city")?.or_else(|| kept.map(|it| it.city.clone())).filter(|it| !it.is_empty()).ok_or_else(|| missing("city"))?,

@@ -10,12 +10,12 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use crate::client::{SignIn, sign_in};
 use crate::code::Code;
 use crate::command::{Call, Command, perform, transaction};
+use crate::frame;
 use crate::limits::{IDLE, SIGN_IN, TRIES};
 use crate::names::{DOMAIN, EPP, EXTENSIONS, OBJECTS};
 use crate::registry::{Place, Registry};
 use crate::reply::{Answer, Refusal, document, render};
 use crate::xml::{self, Element, XmlError};
-use crate::frame;
 
 /// A registrar that has signed in.
 struct Signed {
@@ -35,7 +35,11 @@ enum Next {
 }
 
 /// Serves one connection to its end. `certificate` is the digest of the one that the other side has shown.
-pub(crate) async fn run(registry: &Registry, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), certificate: Option<String>) -> io::Result<()> {
+pub(crate) async fn run(
+    registry: &Registry,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    certificate: Option<String>,
+) -> io::Result<()> {
     let (mut signed, mut tries) = (None, 0);
     frame::write(stream, &greeting(registry)).await?;
     loop {
@@ -137,7 +141,9 @@ async fn login(
 ) -> Result<Answer, Refusal> {
     let refuse = |code, reason: &str| Refusal { code, reason: reason.to_owned() };
     let text = |name: &str| command.element.child(name).map(Element::token).filter(|text| !text.is_empty());
-    let (Some(client), Some(password)) = (text("clID"), text("pw")) else { return Err(refuse(Code::Missing, "`clID` and `pw` are needed")) };
+    let (Some(client), Some(password)) = (text("clID"), text("pw")) else {
+        return Err(refuse(Code::Missing, "`clID` and `pw` are needed"));
+    };
     let (password, new) = (Secret::new(password), text("newPW").map(Secret::new));
     if new.as_ref().is_some_and(|new| !(6..=16).contains(&new.expose().chars().count())) {
         return Err(refuse(Code::Value, "`newPW` has 6 to 16 characters"));

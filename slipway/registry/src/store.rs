@@ -146,7 +146,10 @@ pub(crate) fn forget_answers(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, DbE
 pub(crate) fn link(tx: &mut Tx<'_>, domain: &str, kind: &'static str, targets: &[String]) -> Result<(), DbError> {
     tx.execute("delete from epp_link where domain = $1 and kind = $2", params![domain, kind])?;
     for target in targets {
-        tx.execute("insert into epp_link (domain, kind, target) values ($1, $2, $3) on conflict do nothing", params![domain, kind, target])?;
+        tx.execute(
+            "insert into epp_link (domain, kind, target) values ($1, $2, $3) on conflict do nothing",
+            params![domain, kind, target],
+        )?;
     }
     Ok(())
 }

@@ -215,7 +215,8 @@ mod tests {
 
     #[test]
     fn a_tree_knows_its_namespaces_and_its_text() {
-        let root = parse(b"<?xml version='1.0'?><a xmlns='urn:x' xmlns:d='urn:d' k='1 &lt; 2'><d:b> x &amp; &#65;\n y </d:b><c/></a>").unwrap();
+        let root =
+            parse(b"<?xml version='1.0'?><a xmlns='urn:x' xmlns:d='urn:d' k='1 &lt; 2'><d:b> x &amp; &#65;\n y </d:b><c/></a>").unwrap();
         assert!(root.is("urn:x", "a"));
         assert_eq!(root.attribute("k"), Some("1 < 2"));
         assert!(root.children[0].is("urn:d", "b") && root.child("b").is_none() && root.child("c").is_some());

@@ -95,7 +95,8 @@ fn code(answer: &str) -> u32 {
 
 fn login(id: &str, password: &str) -> String {
     let objects: String = ["domain", "host", "contact"].map(|it| format!("<objURI>urn:ietf:params:xml:ns:{it}-1.0</objURI>")).concat();
-    let extensions: String = ["secDNS-1.1", "rgp-1.0", "epp:fee-1.0"].map(|it| format!("<extURI>urn:ietf:params:xml:ns:{it}</extURI>")).concat();
+    let extensions: String =
+        ["secDNS-1.1", "rgp-1.0", "epp:fee-1.0"].map(|it| format!("<extURI>urn:ietf:params:xml:ns:{it}</extURI>")).concat();
     format!(
         "<login><clID>{id}</clID><pw>{password}</pw><options><version>1.0</version><lang>en</lang></options>
          <svcs>{objects}<svcExtension>{extensions}</svcExtension></svcs></login>"
@@ -111,10 +112,7 @@ fn domain(verb: &str, inner: &str) -> String {
 }
 
 fn create(name: &str) -> String {
-    domain(
-        "create",
-        &format!("<o:name>{name}</o:name><o:period unit='y'>1</o:period><o:authInfo><o:pw>p4ss-word</o:pw></o:authInfo>"),
-    )
+    domain("create", &format!("<o:name>{name}</o:name><o:period unit='y'>1</o:period><o:authInfo><o:pw>p4ss-word</o:pw></o:authInfo>"))
 }
 
 fn info(name: &str) -> String {
@@ -180,7 +178,10 @@ async fn a_name_lives_from_check_to_deletion() {
         let add = "<o:add><o:ns><o:hostObj>ns1.shop.test</o:hostObj></o:ns><o:status s='clientDeleteProhibited'/></o:add>";
         assert_eq!(a.code(&update(add)).await, 1000);
         let said = a.say(&info("shop.test")).await;
-        assert!(said.contains("hostObj>ns1.shop.test<") && said.contains("s=\"clientDeleteProhibited\"") && said.contains("addPeriod"), "{said}");
+        assert!(
+            said.contains("hostObj>ns1.shop.test<") && said.contains("s=\"clientDeleteProhibited\"") && said.contains("addPeriod"),
+            "{said}"
+        );
         let delete = domain("delete", "<o:name>shop.test</o:name>");
         assert_eq!(a.code(&delete).await, 2304);
         assert_eq!(a.code(&on("host", "delete", "<o:name>ns1.shop.test</o:name>")).await, 2305);
@@ -311,7 +312,8 @@ async fn a_deleted_name_comes_back_with_a_report_and_not_without() {
                 domain("update", "<o:name>shop.test</o:name><o:chg/>")
             )
         };
-        let report = "<r:restore op='report'><r:report><r:preData>a</r:preData><r:postData>b</r:postData><r:delTime>2026-11-29T12:00:00Z</r:delTime>
+        let report =
+            "<r:restore op='report'><r:report><r:preData>a</r:preData><r:postData>b</r:postData><r:delTime>2026-11-29T12:00:00Z</r:delTime>
             <r:resTime>2026-11-30T12:00:00Z</r:resTime><r:resReason>r</r:resReason><r:statement>s</r:statement></r:report></r:restore>";
         assert_eq!(a.code(&restore(report)).await, 2304, "a report of nothing");
         assert_eq!(a.code(&restore("<r:restore op='request'/>")).await, 1000);
@@ -331,7 +333,9 @@ async fn prices_are_told_and_a_premium_name_is_sold_at_its_price_alone() {
     each_engine(TABLES, |db| async {
         let (registry, _) = registry(db).await;
         let mut a = Line::signed(&registry, "alpha").await;
-        let fee = |verb: &str, inner: &str| format!("<extension><f:{verb} xmlns:f='urn:ietf:params:xml:ns:epp:fee-1.0'>{inner}</f:{verb}></extension>");
+        let fee = |verb: &str, inner: &str| {
+            format!("<extension><f:{verb} xmlns:f='urn:ietf:params:xml:ns:epp:fee-1.0'>{inner}</f:{verb}></extension>")
+        };
         let asked = domain("check", "<o:name>shop.test</o:name><o:name>premium.test</o:name>")
             + &fee("check", "<f:currency>USD</f:currency><f:command name='create'><f:period unit='y'>2</f:period></f:command>");
         let said = a.say(&asked).await;
@@ -355,7 +359,9 @@ async fn ds_records_are_kept_and_a_session_that_did_not_ask_for_them_hears_nothi
         let mut a = Line::signed(&registry, "alpha").await;
         assert_eq!(a.code(&create("shop.test")).await, 1000);
         let digest = "AB".repeat(32);
-        let ds = format!("<s:dsData><s:keyTag>12345</s:keyTag><s:alg>13</s:alg><s:digestType>2</s:digestType><s:digest>{digest}</s:digest></s:dsData>");
+        let ds = format!(
+            "<s:dsData><s:keyTag>12345</s:keyTag><s:alg>13</s:alg><s:digestType>2</s:digestType><s:digest>{digest}</s:digest></s:dsData>"
+        );
         let update = |inner: &str| {
             domain("update", "<o:name>shop.test</o:name>")
                 + &format!("<extension><s:update xmlns:s='urn:ietf:params:xml:ns:secDNS-1.1'>{inner}</s:update></extension>")

@@ -10,6 +10,7 @@ use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::get::resource_pending;
 use slipway_accounts::sweep::people_sweep;
 use slipway_billing::usage::record::usage_sweep;
+use slipway_registrar::domain::change::change_resume;
 use slipway_registrar::domain::resume::domain_resume;
 use slipway_workers::storage::Swept;
 
@@ -55,6 +56,11 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
         && let Err(e) = domain_resume(registrar).await
     {
         tracing::error!(error = %e, "open registrations were not taken up");
+    }
+    if let Some(registrar) = &cloud.registrar
+        && let Err(e) = change_resume(registrar).await
+    {
+        tracing::error!(error = %e, "open changes of domains were not taken up");
     }
     match cloud.db.read(move |tx| resource_pending(tx, cutoff, ORDERS)).await {
         Ok(open) => finish(cloud, open).await,

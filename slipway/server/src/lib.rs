@@ -11,6 +11,7 @@ pub mod config;
 pub mod keys;
 pub mod pages;
 pub mod provider;
+pub mod registry;
 pub mod serve;
 
 mod domain;

@@ -8,6 +8,7 @@ use clap::{Parser, Subcommand};
 use purser_http::log;
 use purser_values::Secret;
 use slipway::config::{Config, ConfigError, check};
+use slipway::registry::{self, RegistryError};
 use slipway::serve;
 
 /// Longest secret that is handed over, in bytes.
@@ -34,6 +35,12 @@ enum Command {
         #[arg(long, hide = true)]
         unconfined: bool,
     },
+    /// Runs a registry of domain names alone, which speaks EPP over TLS.
+    Registry {
+        /// The configuration file.
+        #[arg(long)]
+        config: PathBuf,
+    },
     /// Tells everything that is wrong with a configuration, without starting anything: 0 when `serve` takes it, 2 when it would not.
     CheckConfig {
         /// The configuration file.
@@ -51,6 +58,7 @@ fn main() -> ExitCode {
     }
     let (config, unconfined) = match Arguments::parse().command {
         Command::Serve { config, unconfined } => (config, unconfined),
+        Command::Registry { config } => return registry(&config),
         Command::CheckConfig { file, json } => return check_config(&file, json),
     };
     let loaded = if unconfined { Err(ConfigError::ByHand) } else { Config::load(&config, handed_over) };
@@ -94,6 +102,19 @@ fn check_config(file: &Path, json: bool) -> ExitCode {
         writeln!(out, "{}`{}` {verdict}", problems.chain(warnings).collect::<String>(), file.display())
     };
     ExitCode::from(if usable { 0 } else { UNUSABLE })
+}
+
+fn registry(file: &Path) -> ExitCode {
+    let _log = log::start(log::LogFormat::default());
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(RegistryError::Io);
+    let ended = runtime.and_then(|runtime| runtime.block_on(registry::run(file, serve::told_to_stop())));
+    match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(e) => {
+            tracing::error!(error = %e, "the registry stops");
+            ExitCode::FAILURE
+        }
+    }
 }
 
 fn run(config: Config) -> Result<(), serve::ServeError> {

@@ -25,8 +25,6 @@ use slipway_billing::driver::Billing;
 use slipway_dns::server::{DnsConfig, DnsError, Nameserver};
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
 use slipway_edge::workers::WorkersRouter;
-use slipway_registrar::registrar::Registrar;
-use slipway_registrar::registry::sandbox::SandboxRegistry;
 use slipway_workers::runtime::confinement::Confinement;
 use slipway_workers::{Seams, Workers, WorkersConfig, WorkersError};
 use tokio::net::TcpListener;
@@ -60,7 +58,7 @@ const MIGRATIONS: &[Migrations] = &[
     slipway_accounts::store::MIGRATIONS,
     slipway_billing::store::MIGRATIONS,
     slipway_registrar::store::MIGRATIONS,
-    slipway_registrar::registry::sandbox::MIGRATIONS,
+    slipway_registry::store::MIGRATIONS,
     slipway_dns::store::MIGRATIONS,
     slipway_workers::store::MIGRATIONS,
 ];
@@ -89,6 +87,8 @@ pub enum ServeError {
     Manifest(#[from] ManifestError),
     #[error("cannot listen on `{addr}`: {source}; stop what uses the port or configure another")]
     Listen { addr: std::net::SocketAddr, source: io::Error },
+    #[error("the sandbox's registry does not start: {0}")]
+    Registry(#[from] slipway_registry::config::ConfigError),
     #[error("mail cannot be sent as configured: {0}")]
     Mail(#[from] TransportError),
     #[error(transparent)]
@@ -156,7 +156,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     handlers.extend(billing.handlers(Arc::new(move |resource| drop(stepped.send(resource)))));
     handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
     let cloud = Arc::new(Cloud {
-        registrar: registrar(config, &db, &env),
+        registrar: crate::domain::registry::registrar(config, &db, &env).await?,
         manifest: manifest(&config.public_url, keys.signing.public(), &document, &config.offers)?,
         offers: config.offers.clone().into(),
         billing,
@@ -268,15 +268,6 @@ fn edge(config: &Config) -> Result<EdgeConfig, ConfigError> {
         (None, _) => return Err(ConfigError::NoCertificates),
     };
     Ok(EdgeConfig { listen_https: config.listen_edge_https, listen_http: config.listen_edge_http, certificates })
-}
-
-fn registrar(config: &Config, db: &Db, env: &Env) -> Option<Registrar> {
-    config.sandbox.is_some_and(|sandbox| sandbox.registry).then(|| Registrar {
-        db: db.clone(),
-        registry: Arc::new(SandboxRegistry::new(db.clone(), env.clone())),
-        env: env.clone(),
-        name_servers: config.names.servers.clone().into(),
-    })
 }
 
 /// The one origin that the operator named; every other address must be a public one.

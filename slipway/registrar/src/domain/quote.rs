@@ -79,7 +79,7 @@ pub async fn domain_quote(registrar: &Registrar, account: &CloudAccountId, name:
     match availability.map_err(|e| refusal(e).map_or_else(QuoteError::Unavailable, QuoteError::Refused))? {
         Availability::Free { yearly } => Ok(Quote { price: times(yearly, years), yearly, years }),
         Availability::Taken => Err(Refusal::Taken.into()),
-        Availability::Premium => Err(Refusal::Premium.into()),
+        Availability::Premium { .. } => Err(Refusal::Premium.into()),
     }
 }
 

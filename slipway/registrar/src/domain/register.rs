@@ -166,6 +166,7 @@ pub(crate) async fn settle(registrar: &Registrar, domain: Domain) -> Result<Doma
         transaction: domain.id.clone(),
         name: domain.name.clone(),
         years: domain.years,
+        price: domain.price,
         name_servers: registrar.name_servers.to_vec(),
     };
     let outcome = match registrar.registry.register(&order).await {

@@ -26,9 +26,9 @@ impl Wanted {
         for command in check.all("command") {
             let name = command.attribute("name").unwrap_or_default().to_owned();
             let period = command.child("period").map(Element::token);
-            let years = period.map(|text| text.parse().ok().filter(|n| (1..=10).contains(n))).map_or(Ok(None), |n| {
-                n.map(Some).ok_or_else(|| refused(Code::Range, "prices are for 1 to 10 years"))
-            })?;
+            let years = period
+                .map(|text| text.parse().ok().filter(|n| (1..=10).contains(n)))
+                .map_or(Ok(None), |n| n.map(Some).ok_or_else(|| refused(Code::Range, "prices are for 1 to 10 years")))?;
             if commands.len() >= PRICED.len() {
                 return Err(refused(Code::Policy, "each command once"));
             }

@@ -36,7 +36,12 @@ fn ds(element: &Element) -> Outcome<Ds> {
     if digest.len() != length || !digest.bytes().all(|b| b.is_ascii_hexdigit()) {
         return Err(bad("digest"));
     }
-    Ok(Ds { key_tag: text("keyTag").parse().map_err(|_| bad("keyTag"))?, algorithm: text("alg").parse().map_err(|_| bad("alg"))?, digest_type, digest })
+    Ok(Ds {
+        key_tag: text("keyTag").parse().map_err(|_| bad("keyTag"))?,
+        algorithm: text("alg").parse().map_err(|_| bad("alg"))?,
+        digest_type,
+        digest,
+    })
 }
 
 /// `secDNS:update`.

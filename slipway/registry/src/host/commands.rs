@@ -70,7 +70,10 @@ pub(crate) fn create(tx: &mut Tx<'_>, call: &Call<'_>) -> Outcome {
     };
     insert(tx, &host)?;
     let mut w = Writer::default();
-    w.open("host:creData", &[("xmlns:host", HOST)]).leaf("host:name", &host.name).leaf("host:crDate", host.created_at).close("host:creData");
+    w.open("host:creData", &[("xmlns:host", HOST)])
+        .leaf("host:name", &host.name)
+        .leaf("host:crDate", host.created_at)
+        .close("host:creData");
     Ok(Answer::with(w))
 }
 

@@ -9,7 +9,7 @@ use purser_wire::catalog::{
 use purser_wire::id::{ParseWireIdError, ServiceId};
 use serde_json::{Value, json};
 use slipway_accounts::service::Service as Ours;
-use slipway_registrar::registry::sandbox::YEARLY;
+use slipway_registrar::registry::YEARLY;
 
 use crate::billing::plans;
 

@@ -1,14 +1,12 @@
 //! The life of a domain, on both engines, with a registry that loses answers.
-#![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::Ordering;
 
 use purser_db::testing::{START, each_engine};
-use purser_db::{Db, Migrations};
 use purser_values::id::{CloudAccountId, CloudResourceId};
-use purser_values::name::{DomainName, HostName};
-use purser_values::{Currency, Env, Money};
+use purser_values::name::DomainName;
+use purser_values::{Currency, Money};
 use slipway_registrar::domain::Paid;
 use slipway_registrar::domain::get::{domain_get, domain_list};
 use slipway_registrar::domain::quote::{QuoteError, domain_quote};
@@ -17,68 +15,12 @@ use slipway_registrar::domain::remove::{RemoveError, domain_remove};
 use slipway_registrar::domain::renew::domain_renew;
 use slipway_registrar::domain::resume::domain_resume;
 use slipway_registrar::domain::{Domain, Refusal, State};
-use slipway_registrar::registrar::Registrar;
-use slipway_registrar::registry::sandbox::{self, SandboxRegistry, YEARLY};
-use slipway_registrar::registry::{Availability, Order, Pending, Registration, Registry, RegistryError, Renewal};
-use slipway_registrar::store;
+use slipway_registrar::registry::{Registry as _, YEARLY};
 
-const TABLES: &[Migrations] = &[store::MIGRATIONS, sandbox::MIGRATIONS];
-
-/// Carries the next orders out and loses the answers.
-struct Lossy {
-    inner: SandboxRegistry,
-    lose: AtomicU32,
-    orders: AtomicU32,
-}
-
-impl Registry for Lossy {
-    fn suffixes(&self) -> &[&'static str] {
-        self.inner.suffixes()
-    }
-    fn check<'a>(&'a self, name: &'a DomainName) -> Pending<'a, Availability> {
-        self.inner.check(name)
-    }
-    fn register<'a>(&'a self, order: &'a Order) -> Pending<'a, Registration> {
-        Box::pin(async move {
-            self.orders.fetch_add(1, Ordering::SeqCst);
-            let answer = self.inner.register(order).await;
-            let lost = self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-            if lost { Err(RegistryError::Transient("the line broke".to_owned())) } else { answer }
-        })
-    }
-    fn renew<'a>(&'a self, order: &'a Renewal) -> Pending<'a, Registration> {
-        Box::pin(async move {
-            let answer = self.inner.renew(order).await;
-            let lost = self.lose.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_ok();
-            if lost { Err(RegistryError::Transient("the line broke".to_owned())) } else { answer }
-        })
-    }
-    fn info<'a>(&'a self, name: &'a DomainName) -> Pending<'a, Option<Registration>> {
-        self.inner.info(name)
-    }
-    fn set_name_servers<'a>(&'a self, name: &'a DomainName, name_servers: &'a [HostName]) -> Pending<'a, ()> {
-        self.inner.set_name_servers(name, name_servers)
-    }
-}
-
-struct World {
-    registrar: Registrar,
-    registry: Arc<Lossy>,
-    env: Env,
-    account: CloudAccountId,
-}
-
-fn world(db: Db, lose: u32) -> World {
-    let (env, _) = Env::test(START, 9);
-    let registry = Arc::new(Lossy { inner: SandboxRegistry::new(db.clone(), env.clone()), lose: lose.into(), orders: 0.into() });
-    let name_servers = ["ns1.slipway.test", "ns2.slipway.test"].iter().map(|n| n.parse().unwrap()).collect();
-    let registrar = Registrar { db, registry: registry.clone(), env: env.clone(), name_servers };
-    let account = CloudAccountId::mint(&env);
-    World { registrar, registry, env, account }
-}
+use crate::support::{TABLES, World, world};
 
 impl World {
-    fn order(&self, name: &str) -> Register {
+    pub fn order(&self, name: &str) -> Register {
         Register {
             account: self.account.clone(),
             request: CloudResourceId::mint(&self.env),
@@ -87,14 +29,14 @@ impl World {
             price: YEARLY,
         }
     }
-    async fn register(&self, order: &Register) -> Result<Domain, RegisterError> {
+    pub async fn register(&self, order: &Register) -> Result<Domain, RegisterError> {
         domain_register(&self.registrar, order.clone()).await
     }
-    async fn remove(&self, name: &str) -> Result<Domain, RemoveError> {
+    pub async fn remove(&self, name: &str) -> Result<Domain, RemoveError> {
         let (account, name) = (self.account.clone(), name.parse().unwrap());
         self.registrar.db.write(move |tx| domain_remove(tx, &account, &name, Paid::Yes)).await
     }
-    async fn listed(&self) -> Vec<String> {
+    pub async fn listed(&self) -> Vec<String> {
         let account = self.account.clone();
         let all = self.registrar.db.read(move |tx| domain_list(tx, &account)).await.unwrap();
         all.iter().map(|d| d.name.to_string()).collect()
@@ -111,7 +53,7 @@ fn refused(outcome: &Result<Domain, RegisterError>) -> Refusal {
 #[tokio::test]
 async fn a_name_is_bought_once_and_delegated_to_our_name_servers() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 0);
+        let w = world(db, 0).await;
         let order = w.order("shop.test");
         let first = w.register(&order).await.unwrap();
         assert!(matches!(first.state, State::Registered { expires_at, .. } if expires_at == START.plus_months(12)));
@@ -127,7 +69,7 @@ async fn a_name_is_bought_once_and_delegated_to_our_name_servers() {
 #[tokio::test]
 async fn a_lost_answer_leaves_an_intent_that_the_same_request_finishes() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 1);
+        let w = world(db, 1).await;
         let order = w.order("shop.test");
         let lost = w.register(&order).await.unwrap_err();
         assert!(matches!(&lost, RegisterError::Unavailable(_)) && !lost.is_final());
@@ -142,7 +84,7 @@ async fn a_lost_answer_leaves_an_intent_that_the_same_request_finishes() {
 #[tokio::test]
 async fn a_restart_finishes_what_was_open() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 2);
+        let w = world(db, 2).await;
         let order = w.order("shop.test");
         assert!(w.register(&order).await.is_err());
         assert!(domain_resume(&w.registrar).await.unwrap().is_empty());
@@ -157,7 +99,7 @@ async fn a_restart_finishes_what_was_open() {
 #[tokio::test]
 async fn twenty_accounts_that_want_one_name_get_it_once() {
     each_engine(TABLES, |db| async {
-        let w = Arc::new(world(db, 0));
+        let w = Arc::new(world(db, 0).await);
         let mut tries = tokio::task::JoinSet::new();
         for _ in 0..20 {
             let (w, mut order) = (w.clone(), w.order("shop.test"));
@@ -174,7 +116,7 @@ async fn twenty_accounts_that_want_one_name_get_it_once() {
 #[tokio::test]
 async fn names_that_cannot_be_had_are_refused_before_anything_is_recorded() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 0);
+        let w = world(db, 0).await;
         for (name, expected) in [
             ("taken.test", Refusal::Taken),
             ("slipway.test", Refusal::Taken),
@@ -198,7 +140,7 @@ async fn names_that_cannot_be_had_are_refused_before_anything_is_recorded() {
 #[tokio::test]
 async fn a_removed_domain_stays_paid_and_comes_back_for_nothing_to_its_account_alone() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 0);
+        let w = world(db, 0).await;
         w.register(&w.order("shop.test")).await.unwrap();
         w.remove("shop.test").await.unwrap();
         w.remove("shop.test").await.unwrap();
@@ -223,7 +165,7 @@ async fn a_removed_domain_stays_paid_and_comes_back_for_nothing_to_its_account_a
 #[tokio::test]
 async fn a_domain_whose_price_was_given_back_costs_it_again() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 0);
+        let w = world(db, 0).await;
         let order = w.order("shop.test");
         let first = w.register(&order).await.unwrap();
         for paid in [Paid::GivenBack, Paid::Yes] {
@@ -244,7 +186,7 @@ async fn a_domain_whose_price_was_given_back_costs_it_again() {
 #[tokio::test]
 async fn nothing_is_free_that_was_never_paid() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 0);
+        let w = world(db, 0).await;
         let free = Register { price: Money::zero(Currency::USD), ..w.order("shop.test") };
         assert!(matches!(w.register(&free).await, Err(RegisterError::PriceChanged { .. })));
     })
@@ -254,7 +196,7 @@ async fn nothing_is_free_that_was_never_paid() {
 #[tokio::test]
 async fn another_account_sees_and_removes_nothing() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 0);
+        let w = world(db, 0).await;
         let order = w.order("shop.test");
         w.register(&order).await.unwrap();
         let stranger = CloudAccountId::mint(&w.env);
@@ -272,7 +214,7 @@ async fn another_account_sees_and_removes_nothing() {
 #[tokio::test]
 async fn a_domain_is_renewed_to_the_day_that_was_paid_though_answers_are_lost() {
     each_engine(TABLES, |db| async {
-        let w = world(db, 0);
+        let w = world(db, 0).await;
         let order = w.order("shop.test");
         w.register(&order).await.unwrap();
         w.registry.lose.store(1, Ordering::SeqCst);

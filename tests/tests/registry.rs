@@ -1,0 +1,9 @@
+//! Domains: a registrar against a registry that both speak EPP, and what foreign programs say of our registry.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+#[path = "registry/domains.rs"]
+mod domains;
+#[path = "registry/support.rs"]
+mod support;
+#[path = "registry/upkeep.rs"]
+mod upkeep;
