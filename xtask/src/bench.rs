@@ -1,5 +1,6 @@
 //! `cargo xtask bench`: measurements in release, one per name, ending with one JSON object on stdout.
 
+mod dns;
 mod ledger;
 mod machine;
 mod story;
@@ -32,6 +33,8 @@ enum Name {
     Ledger,
     /// Tokens a second under 16 connections, beside npm `oidc-provider`; introspection; what a token costs beside its signature
     Token,
+    /// Answers a second of the name server, beside Knot and NSD
+    Dns,
     /// The same server's shortest answer, beside one of the bare library
     Http,
 }
@@ -41,6 +44,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         Name::Story => story::run(house, options.runs.unwrap_or(20).max(1), options.json),
         Name::Ledger => ledger::run(house, options.runs.unwrap_or(5).max(1), options.json),
         Name::Token => token::run(house, Part::All, options.runs.unwrap_or(5).max(1), options.json),
+        Name::Dns => dns::run(house, options.runs.unwrap_or(5).max(1), options.json),
         Name::Http => token::run(house, Part::Http, options.runs.unwrap_or(5).max(1), options.json),
     }
 }

@@ -5,6 +5,7 @@
 
 mod chromium;
 mod debian;
+pub mod dns;
 mod npm;
 pub mod postgres;
 mod python;
@@ -24,6 +25,11 @@ pub fn workerd(house: &House) -> Outcome<PathBuf> {
 /// The two unmodified clients, each as one command.
 pub fn wranglers(house: &House) -> Outcome<wrangler::Wranglers> {
     wrangler::install(house)
+}
+
+/// Name servers, resolvers and judges of zones: the folder for [`dns::program`].
+pub fn name_servers(house: &House) -> Outcome<PathBuf> {
+    dns::install(house)
 }
 
 /// A mail server of somebody else's: the folder for its `PYTHONPATH`.

@@ -36,6 +36,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let mail_server = peers::mail_server(house)?;
     let referees = peers::referees(house)?;
     let processor = peers::processor(house)?;
+    let name_servers = peers::name_servers(house)?;
     // one command for binaries and tests: with a package at a time, cargo would build shared crates twice
     progress::step("build the workspace, its binaries and its tests", || {
         process::loud(process::cargo().args(["build", "--workspace", "--all-targets"]).current_dir(house.root()), "building")
@@ -60,6 +61,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         .env("PURSER_NODE", &referees.node)
         .env("PURSER_PYTHONPATH", &referees.python)
         .env("PURSER_CHROMIUM", &referees.chromium)
+        .env("PURSER_DNS_PEERS", &name_servers)
         .env("PURSER_LOCALSTRIPE", &processor.python)
         .env("PURSER_STRIPE_SDK", &processor.modules)
         .env("PURSER_WRANGLER_NEW", &wranglers.new)

@@ -4,7 +4,8 @@ use hickory_proto::op::ResponseCode;
 use hickory_proto::rr::rdata::HINFO;
 use hickory_proto::rr::{DNSClass, LowerName, Name, RData, Record, RecordType};
 
-use crate::snapshot::{ALIASES, LoadedZone, Node, Snapshot};
+use crate::dnssec::chain::Link;
+use crate::snapshot::{ALIASES, LoadedZone, Node, Set, Signed, Zones};
 
 /// How long the refusal of an ANY question is remembered (RFC 8482), in seconds.
 const ANY_TTL_S: u32 = 3_600;
@@ -20,7 +21,7 @@ pub struct Answer {
 }
 
 impl Answer {
-    const fn code(code: ResponseCode) -> Self {
+    pub const fn code(code: ResponseCode) -> Self {
         Self { code, authoritative: false, answers: Vec::new(), authorities: Vec::new(), additionals: Vec::new() }
     }
 
@@ -29,104 +30,234 @@ impl Answer {
     }
 }
 
+/// One question.
+#[derive(Clone, Copy, Debug)]
+pub struct Asked<'a> {
+    pub name: &'a LowerName,
+    pub kind: RecordType,
+    pub class: DNSClass,
+    /// Whether signatures and proofs are wanted (the DO bit).
+    pub dnssec: bool,
+}
+
 /// The answer to one question.
 #[must_use]
-pub fn answer(snapshot: &Snapshot, name: &LowerName, kind: RecordType, class: DNSClass) -> Answer {
-    if class != DNSClass::IN || matches!(kind, RecordType::AXFR | RecordType::IXFR) {
+pub fn answer(zones: &Zones, asked: Asked<'_>) -> Answer {
+    if asked.class != DNSClass::IN || matches!(asked.kind, RecordType::AXFR | RecordType::IXFR) {
         return Answer::code(ResponseCode::Refused);
     }
-    match snapshot.zone_of(name) {
+    match zones.of(asked.name) {
+        // What the parent says about a zone stands in the parent, if that is here, too.
+        Some(zone) if asked.kind == RecordType::DS && zone.origin == *asked.name => {
+            let parent = zones.of(&asked.name.base_name()).filter(|_| !asked.name.is_root());
+            within(parent.unwrap_or(zone), asked)
+        }
+        Some(zone) => within(zone, asked),
         None => Answer::code(ResponseCode::Refused),
-        Some(zone) => within(&zone, name, kind),
     }
 }
 
-fn within(zone: &LoadedZone, asked: &LowerName, kind: RecordType) -> Answer {
-    let mut chain = Vec::new();
-    let mut name = asked.clone();
+/// The answer of one zone, aliases followed as long as they stay in it.
+#[must_use]
+pub fn within(zone: &LoadedZone, asked: Asked<'_>) -> Answer {
+    let view = View { zone, signed: zone.signed.as_ref().filter(|_| asked.dnssec) };
+    let (mut chain, mut proofs) = (Vec::new(), Vec::new());
+    let (mut name, mut aliases) = (asked.name.clone(), 0);
     loop {
-        let mut step = at(zone, &name, kind);
-        let alias = match step.answers.as_slice() {
-            [Record { data: RData::CNAME(target), .. }] if kind != RecordType::CNAME => Some(LowerName::new(target)),
+        let mut step = view.at(&name, asked.kind);
+        let alias = match step.answers.first() {
+            Some(Record { data: RData::CNAME(target), .. }) if asked.kind != RecordType::CNAME => Some(LowerName::new(target)),
             _ => None,
         };
         chain.append(&mut step.answers);
         match alias {
-            Some(target) if zone.origin.zone_of(&target) && chain.len() < ALIASES => name = target,
-            _ => return Answer { authoritative: step.authoritative || name != *asked, answers: chain, ..step },
+            Some(target) if zone.origin.zone_of(&target) && aliases + 1 < ALIASES => {
+                proofs.append(&mut step.authorities);
+                aliases += 1;
+                name = target;
+            }
+            _ => {
+                for record in proofs {
+                    if !step.authorities.contains(&record) {
+                        step.authorities.push(record);
+                    }
+                }
+                return Answer { authoritative: step.authoritative || name != *asked.name, answers: chain, ..step };
+            }
         }
     }
 }
 
-fn at(zone: &LoadedZone, name: &LowerName, kind: RecordType) -> Answer {
-    if let Some(cut) = cut(zone, name, kind) {
-        return referral(zone, cut);
-    }
-    let Some(node) = zone.nodes.get(name).or_else(|| wildcard(zone, name)) else { return Answer::negative(ResponseCode::NXDomain, zone) };
-    if kind == RecordType::ANY {
-        let refusal = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
-        return found(vec![Record::from_rdata(name.into(), ANY_TTL_S, refusal)]);
-    }
-    let set = node.set(kind);
-    let set = if set.is_empty() { node.set(RecordType::CNAME) } else { set };
-    if set.is_empty() {
-        return Answer::negative(ResponseCode::NoError, zone);
-    }
-    // What a wildcard answers stands under the name that was asked for.
-    found(set.iter().map(|record| Record::from_rdata(name.into(), record.ttl, record.data.clone())).collect())
+/// A zone, and how it is signed when that is wanted.
+struct View<'z> {
+    zone: &'z LoadedZone,
+    signed: Option<&'z Signed>,
 }
 
-/// The wildcard that stands for a name that is not there: the one at its closest encloser, and no other (RFC 4592 section 3.3).
-fn wildcard<'z>(zone: &'z LoadedZone, name: &LowerName) -> Option<&'z Node> {
-    let mut encloser = name.base_name();
-    while !zone.nodes.contains_key(&encloser) {
-        if encloser == zone.origin || encloser.is_root() {
-            return None;
+impl View<'_> {
+    fn at(&self, name: &LowerName, kind: RecordType) -> Answer {
+        if let Some((at, cut)) = self.cut(name, kind) {
+            return self.referral(&at, cut);
         }
-        encloser = encloser.base_name();
+        if let Some(node) = self.zone.nodes.get(name) {
+            return self.of_node(node, name, kind, None);
+        }
+        let encloser = self.encloser(name);
+        let star = Name::from(&encloser).prepend_label("*").map(|star| LowerName::new(&star));
+        match star.ok().and_then(|star| self.zone.nodes.get(&star)) {
+            Some(node) => self.of_node(node, name, kind, Some(&encloser)),
+            None => {
+                let mut denied = self.denied(ResponseCode::NXDomain);
+                self.prove_no_name(name, &encloser, &mut denied.authorities);
+                denied
+            }
+        }
     }
-    let star = Name::from(&encloser).prepend_label("*").ok()?;
-    zone.nodes.get(&LowerName::new(&star))
+
+    /// What a name answers that is there, or for which the wildcard below `expanded` stands (RFC 4592 section 3.3).
+    fn of_node(&self, node: &Node, name: &LowerName, kind: RecordType, expanded: Option<&LowerName>) -> Answer {
+        if matches!(kind, RecordType::ANY | RecordType::RRSIG) {
+            let refusal = RData::HINFO(HINFO::new("RFC8482".to_owned(), String::new()));
+            let mut answers = vec![Record::from_rdata(name.into(), ANY_TTL_S, refusal)];
+            if let Some(signed) = self.signed {
+                answers.extend(signed.signer.at_once(&answers));
+            }
+            return found(answers);
+        }
+        match (node.full(kind).or_else(|| node.full(RecordType::CNAME)), expanded) {
+            (Some(set), None) => {
+                let mut answers = set.records.clone();
+                answers.extend(self.signatures(set));
+                found(answers)
+            }
+            (Some(set), Some(encloser)) => {
+                // What a wildcard answers stands under the name that was asked for.
+                let renamed = |record: Record| Record::from_rdata(name.into(), record.ttl, record.data);
+                let mut answer = found(set.records.iter().cloned().chain(self.signatures(set)).map(renamed).collect());
+                self.prove_passed(&next_closer(name, encloser), &mut answer.authorities);
+                answer
+            }
+            (None, encloser) => {
+                let mut denied = self.denied(ResponseCode::NoError);
+                match encloser {
+                    None => self.prove_there(name, &mut denied.authorities),
+                    Some(encloser) => {
+                        self.prove_there(encloser, &mut denied.authorities);
+                        self.prove_passed(&next_closer(name, encloser), &mut denied.authorities);
+                        self.prove_there(&star_below(encloser), &mut denied.authorities);
+                    }
+                }
+                denied
+            }
+        }
+    }
+
+    fn denied(&self, code: ResponseCode) -> Answer {
+        let mut denied = Answer::negative(code, self.zone);
+        if let Some(set) = self.zone.nodes.get(&self.zone.origin).and_then(|apex| apex.full(RecordType::SOA)) {
+            denied.authorities.extend(self.signatures(set));
+        }
+        denied
+    }
+
+    fn signatures(&self, set: &Set) -> Vec<Record> {
+        self.signed.map(|signed| signed.signer.signatures(&set.records, &set.signatures)).unwrap_or_default()
+    }
+
+    fn prove_no_name(&self, name: &LowerName, encloser: &LowerName, to: &mut Vec<Record>) {
+        self.prove_there(encloser, to);
+        self.prove_passed(&next_closer(name, encloser), to);
+        self.prove_passed(&star_below(encloser), to);
+    }
+
+    /// What a name that is there has.
+    fn prove_there(&self, name: &LowerName, to: &mut Vec<Record>) {
+        self.prove(self.signed.and_then(|signed| signed.chain.matching(name)), to);
+    }
+
+    /// That a name is not there.
+    fn prove_passed(&self, name: &LowerName, to: &mut Vec<Record>) {
+        self.prove(self.signed.and_then(|signed| signed.chain.covering(name)), to);
+    }
+
+    fn prove(&self, link: Option<&Link>, to: &mut Vec<Record>) {
+        if let (Some(link), Some(signed)) = (link, self.signed)
+            && !to.contains(&link.record)
+        {
+            to.push(link.record.clone());
+            to.extend(signed.signer.signatures(std::slice::from_ref(&link.record), &link.signatures));
+        }
+    }
+
+    /// The innermost name above it that is there.
+    fn encloser(&self, name: &LowerName) -> LowerName {
+        let mut encloser = name.base_name();
+        while !self.zone.nodes.contains_key(&encloser) && encloser != self.zone.origin && !encloser.is_root() {
+            encloser = encloser.base_name();
+        }
+        encloser
+    }
+
+    /// The delegation that the name lies at or below, the outermost first.
+    fn cut(&self, name: &LowerName, kind: RecordType) -> Option<(LowerName, &Node)> {
+        let mut outermost = None;
+        let mut candidate = name.clone();
+        while candidate != self.zone.origin && !candidate.is_root() {
+            let delegated = self.zone.nodes.get(&candidate).filter(|node| !node.set(RecordType::NS).is_empty());
+            // At the cut itself the parent still answers for the DS.
+            if let Some(node) = delegated.filter(|_| !(candidate == *name && kind == RecordType::DS)) {
+                outermost = Some((candidate.clone(), node));
+            }
+            candidate = candidate.base_name();
+        }
+        outermost
+    }
+
+    fn referral(&self, at: &LowerName, cut: &Node) -> Answer {
+        let mut authorities = cut.set(RecordType::NS).to_vec();
+        let glue = authorities.iter().filter_map(|ns| match &ns.data {
+            RData::NS(server) => self.zone.nodes.get(&LowerName::new(server)),
+            _ => None,
+        });
+        let additionals = glue.flat_map(|node| node.set(RecordType::A).iter().chain(node.set(RecordType::AAAA))).cloned().collect();
+        match cut.full(RecordType::DS) {
+            Some(ds) if self.signed.is_some() => {
+                authorities.extend(ds.records.iter().cloned());
+                authorities.extend(self.signatures(ds));
+            }
+            _ => self.prove_there(at, &mut authorities),
+        }
+        Answer { authorities, additionals, ..Answer::code(ResponseCode::NoError) }
+    }
 }
 
 fn found(answers: Vec<Record>) -> Answer {
     Answer { authoritative: true, answers, ..Answer::code(ResponseCode::NoError) }
 }
 
-/// The delegation that the name lies at or below, the outermost first.
-fn cut<'z>(zone: &'z LoadedZone, name: &LowerName, kind: RecordType) -> Option<&'z Node> {
-    let mut outermost = None;
-    let mut candidate = name.clone();
-    while candidate != zone.origin && !candidate.is_root() {
-        let delegated = zone.nodes.get(&candidate).filter(|node| !node.set(RecordType::NS).is_empty());
-        // At the cut itself the parent still answers for the DS.
-        if delegated.is_some() && !(candidate == *name && kind == RecordType::DS) {
-            outermost = delegated;
-        }
-        candidate = candidate.base_name();
+/// The name one label longer than its closest encloser.
+fn next_closer(name: &LowerName, encloser: &LowerName) -> LowerName {
+    let mut next = name.clone();
+    while next.base_name() != *encloser && !next.is_root() {
+        next = next.base_name();
     }
-    outermost
+    next
 }
 
-fn referral(zone: &LoadedZone, cut: &Node) -> Answer {
-    let authorities = cut.set(RecordType::NS).to_vec();
-    let glue = authorities.iter().filter_map(|ns| match &ns.data {
-        RData::NS(server) => zone.nodes.get(&LowerName::new(server)),
-        _ => None,
-    });
-    let additionals = glue.flat_map(|node| node.set(RecordType::A).iter().chain(node.set(RecordType::AAAA))).cloned().collect();
-    Answer { authorities, additionals, ..Answer::code(ResponseCode::NoError) }
+fn star_below(encloser: &LowerName) -> LowerName {
+    // A label is added to a name that has room for a longer one.
+    Name::from(encloser).prepend_label("*").map_or_else(|_| encloser.clone(), |star| LowerName::new(&star))
 }
 
 #[cfg(test)]
-mod tests {
+pub mod tests {
     use super::*;
     use crate::record::{Data, Record as OurRecord};
-    use crate::snapshot::Common;
+    use crate::snapshot::{Common, Snapshot};
     use crate::zone::Zone;
     use purser_values::{Env, Timestamp, id::CloudAccountId};
 
-    fn load(name: &str, records: &[(&str, Data)]) -> LoadedZone {
+    pub fn load(name: &str, records: &[(&str, Data)]) -> LoadedZone {
         let (env, _) = Env::test(Timestamp::from_secs(1_795_435_200), 4);
         let zone =
             Zone { id: "0".repeat(32), account: CloudAccountId::mint(&env), name: name.parse().unwrap(), serial: 7, created_at: env.now() };
@@ -138,7 +269,7 @@ mod tests {
         };
         let records: Vec<_> =
             records.iter().map(|(owner, data)| OurRecord::new(owner.parse().unwrap(), 300, data.clone()).unwrap()).collect();
-        LoadedZone::load(&zone, &records, &common).unwrap()
+        LoadedZone::load(&zone, &records, &common, None).unwrap()
     }
 
     fn snapshot() -> Snapshot {
@@ -168,7 +299,7 @@ mod tests {
 
     fn ask(name: &str, kind: RecordType) -> Answer {
         let name = crate::snapshot::wire_name(name).unwrap();
-        answer(&snapshot(), &LowerName::new(&name), kind, DNSClass::IN)
+        answer(&snapshot().look(), Asked { name: &LowerName::new(&name), kind, class: DNSClass::IN, dnssec: false })
     }
 
     fn kinds(records: &[Record]) -> Vec<String> {
@@ -229,7 +360,8 @@ mod tests {
             assert_eq!(ask(name, kind).code, ResponseCode::Refused, "{name}");
         }
         let name = LowerName::new(&crate::snapshot::wire_name("shop.test").unwrap());
-        assert_eq!(answer(&snapshot(), &name, RecordType::TXT, DNSClass::CH).code, ResponseCode::Refused);
+        let asked = Asked { name: &name, kind: RecordType::TXT, class: DNSClass::CH, dnssec: false };
+        assert_eq!(answer(&snapshot().look(), asked).code, ResponseCode::Refused);
     }
 
     #[test]
@@ -259,9 +391,10 @@ mod tests {
             let snapshot = Snapshot::default();
             snapshot.replace_all(vec![load("flat.test", &records)]);
             let name = LowerName::new(&crate::snapshot::wire_name("flat.test").unwrap());
-            let got = answer(&snapshot, &name, RecordType::A, DNSClass::IN);
+            let asked = |kind| Asked { name: &name, kind, class: DNSClass::IN, dnssec: false };
+            let got = answer(&snapshot.look(), asked(RecordType::A));
             assert_eq!(got.answers.iter().map(|r| r.data.to_string()).collect::<Vec<_>>(), [address], "{target}");
-            assert!(answer(&snapshot, &name, RecordType::CNAME, DNSClass::IN).answers.is_empty());
+            assert!(answer(&snapshot.look(), asked(RecordType::CNAME)).answers.is_empty());
         }
     }
 

@@ -43,6 +43,19 @@ pub const MIGRATIONS: Migrations = Migrations {
         author {text} not null,
         at {int} not null
     ){strict};",
+        "alter table dns_zone add column signing {text};
+    alter table dns_zone add column signing_at {int};
+    alter table dns_zone add column ds_pushed {text};
+    alter table dns_zone add column ds_pushed_at {int};
+    create table dns_key (
+        zone {text} not null,
+        tag {int} not null,
+        public {blob} not null,
+        sealed {blob} not null,
+        state {text} not null,
+        since {int} not null,
+        primary key (zone, tag)
+    ){strict};",
     ],
 };
 
@@ -61,6 +74,7 @@ pub(crate) fn insert_zone(tx: &mut Tx<'_>, z: &Zone) -> Result<(), DbError> {
 
 pub(crate) fn delete_zone(tx: &mut Tx<'_>, name: &DomainName) -> Result<(), DbError> {
     tx.execute("delete from dns_record_gone where zone = $1", params![name])?;
+    tx.execute("delete from dns_key where zone = $1", params![name])?;
     tx.execute("delete from dns_record where zone = $1", params![name])?;
     tx.execute("delete from dns_zone where name = $1", params![name]).map(drop)
 }
@@ -75,6 +89,17 @@ pub(crate) fn zone_by_id(tx: &mut Tx<'_>, id: &str) -> Result<Option<Zone>, DbEr
 
 pub(crate) fn zones(tx: &mut Tx<'_>) -> Result<Vec<Zone>, DbError> {
     tx.query("select * from dns_zone order by name", params![])?.iter().map(read_zone).collect()
+}
+
+/// The zones that have keys.
+pub(crate) fn signed_zones(tx: &mut Tx<'_>) -> Result<Vec<Zone>, DbError> {
+    tx.query("select * from dns_zone where signing is not null order by name", params![])?.iter().map(read_zone).collect()
+}
+
+/// The longest time that resolvers may keep a record of the zone.
+pub(crate) fn longest_ttl(tx: &mut Tx<'_>, zone: &DomainName) -> Result<u32, DbError> {
+    let row = tx.query_one("select max(ttl_s) as ttl from dns_record where zone = $1", params![zone])?;
+    Ok(row.get::<Option<u32>>("ttl")?.unwrap_or_default())
 }
 
 pub(crate) fn zones_of(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<Zone>, DbError> {

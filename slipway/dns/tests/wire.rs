@@ -6,6 +6,7 @@ use std::process::Command;
 
 use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query, ResponseCode};
 use hickory_proto::rr::{Name, RecordType};
+use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
 use purser_db::{Db, Migrations};
 use purser_values::Env;
@@ -65,8 +66,12 @@ async fn start(db: &Db) -> Nameserver {
         edge_v4: vec!["127.0.0.1".parse().unwrap()],
         edge_v6: vec!["::1".parse().unwrap()],
         common_domain: None,
+        secondaries: Vec::new(),
+        answers_per_second: None,
     };
-    Nameserver::start(config, db.clone()).await.unwrap()
+    let (env, _) = Env::test(START, 6);
+    let keyring = Keyring::from_hex(&Keyring::generate_hex(&env)).unwrap();
+    Nameserver::start(config, db.clone(), env, keyring).await.unwrap()
 }
 
 fn zone(name: &str) -> DomainName {

@@ -62,6 +62,9 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
     {
         tracing::error!(error = %e, "open changes of domains were not taken up");
     }
+    if let Err(e) = cloud.nameserver.maintain().await {
+        tracing::error!(error = %e, "what is due for the keys of zones was not done");
+    }
     match cloud.db.read(move |tx| resource_pending(tx, cutoff, ORDERS)).await {
         Ok(open) => finish(cloud, open).await,
         Err(e) => tracing::error!(error = %e, "open orders were not taken up"),

@@ -22,7 +22,7 @@ use purser_values::Env;
 use purser_values::name::ParseNameError;
 use slipway_accounts::realm::Realm;
 use slipway_billing::driver::Billing;
-use slipway_dns::server::{DnsConfig, DnsError, Nameserver};
+use slipway_dns::server::{ANSWERS_PER_SECOND, DnsConfig, DnsError, Nameserver};
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
 use slipway_edge::workers::WorkersRouter;
 use slipway_workers::runtime::confinement::Confinement;
@@ -133,7 +133,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let secret = secret_text(&config.orchestrator.signing_secret_file)?;
     let db = Db::open(&config.database).await?;
     db.migrate(&env, MIGRATIONS).await?;
-    let nameserver = Arc::new(Nameserver::start(dns(config), db.clone()).await?);
+    let nameserver = Arc::new(Nameserver::start(dns(config), db.clone(), env.clone(), keys.keyring.clone()).await?);
     let workers = Workers::open(runtime(config), Seams::default(), db.clone(), keys.keyring.clone(), env.clone()).await?;
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");
@@ -246,6 +246,8 @@ fn dns(config: &Config) -> DnsConfig {
         edge_v4,
         edge_v6,
         common_domain: config.names.suffix.clone(),
+        secondaries: config.names.secondaries.clone(),
+        answers_per_second: Some(ANSWERS_PER_SECOND),
     }
 }
 

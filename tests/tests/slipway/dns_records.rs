@@ -143,3 +143,28 @@ async fn a_batch_is_all_or_nothing_and_a_zone_file_goes_round() {
     assert_eq!((status, &answer["result"]), (StatusCode::OK, &json!({"recs_added": 2, "total_records_parsed": 3})), "{answer}");
     assert_eq!(zone.names("?content=onetwo").await, ["hers.test"]);
 }
+
+#[tokio::test]
+async fn a_zone_is_signed_and_unsigned_and_says_what_its_parent_needs() {
+    let Some(zone) = Zone::new().await else { return };
+    let path = zone.path.replace("/dns_records", "/dnssec");
+    let call = async |method: Method, body: Option<Value>| zone.world.api(&zone.own.token, method, &path, body).await;
+    assert_eq!(call(Method::GET, None).await.1["result"]["status"], "disabled");
+    let mut first = Value::Null;
+    for _ in 0..2 {
+        let (status, signed) = call(Method::PATCH, Some(json!({"status": "active"}))).await;
+        let signed = &signed["result"];
+        assert_eq!(
+            (status, &signed["status"], &signed["algorithm"], &signed["flags"]),
+            (StatusCode::OK, &json!("pending"), &json!("13"), &json!(257))
+        );
+        let line = format!("hers.test. 3600 IN DS {} 13 2 {}", signed["key_tag"], signed["digest"].as_str().unwrap());
+        assert_eq!(signed["ds"], line);
+        assert!(first.is_null() || first == signed["ds"]);
+        first = signed["ds"].clone();
+    }
+    assert_eq!(call(Method::DELETE, None).await.0, StatusCode::BAD_REQUEST);
+    let (_, off) = call(Method::PATCH, Some(json!({"status": "disabled"}))).await;
+    assert_eq!(off["result"]["status"], "disabled");
+    assert_eq!(call(Method::DELETE, None).await.0, StatusCode::OK);
+}

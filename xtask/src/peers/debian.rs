@@ -58,6 +58,25 @@ pub fn unpack(folder: &Path, packages: &[&str], binary: &str) -> Outcome<()> {
     fs::remove_dir_all(folder.join("packages")).context(|| "removing the fetched packages".to_owned())
 }
 
+/// Unpacks `packages` with everything that an install would add to this machine: for programs that are many modules.
+pub fn unpack_with_all(folder: &Path, packages: &[&str]) -> Outcome<()> {
+    fs::create_dir_all(folder.join("packages")).context(|| format!("creating `{}`", folder.display()))?;
+    let list = || {
+        let mut command = Command::new("apt-get");
+        process::capture(command.args(["install", "--simulate", "--no-install-recommends"]).args(packages), "listing what is needed")
+    };
+    let said = list().or_else(|_| {
+        process::capture(Command::new("apt-get").args(["update", "-qq"]), "refreshing the package lists")?;
+        list()
+    })?;
+    let needed: Vec<&str> = said.lines().filter_map(|line| line.strip_prefix("Inst ")?.split_whitespace().next()).collect();
+    download(folder, &needed)?;
+    for package in &needed {
+        extract(folder, package, "root")?;
+    }
+    fs::remove_dir_all(folder.join("packages")).context(|| "removing the fetched packages".to_owned())
+}
+
 /// Downloads without installing; the package lists of a fresh image are empty or old, so a refusal is followed by a refresh.
 fn download(folder: &Path, packages: &[&str]) -> Outcome<()> {
     let attempt = || {

@@ -35,6 +35,8 @@ pub(super) struct File {
     pub name_servers: Vec<HostName>,
     #[serde(default)]
     pub edge_addresses: Vec<IpAddr>,
+    #[serde(default)]
+    pub dns_secondaries: Vec<SocketAddr>,
     pub orchestrator: OrchestratorTable,
     #[serde(default)]
     pub mail: Option<MailConfig>,

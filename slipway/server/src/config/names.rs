@@ -1,6 +1,6 @@
 //! The names and addresses under which the world reaches what is hosted here.
 
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use purser_values::name::{HostName, ParseNameError};
 
@@ -21,6 +21,8 @@ pub struct Names {
     pub servers: Vec<HostName>,
     /// Where the edge is reached from outside: what the records of connected host names say.
     pub edge: Vec<IpAddr>,
+    /// Name servers of others that take whole zones from ours and are told of changes.
+    pub secondaries: Vec<SocketAddr>,
 }
 
 impl Names {
@@ -30,14 +32,19 @@ impl Names {
     /// Never: the names are constants.
     pub fn sandbox() -> Result<Self, ParseNameError> {
         let servers = SANDBOX_SERVERS.iter().map(|name| name.parse()).collect::<Result<_, _>>()?;
-        Ok(Self { suffix: Some(SANDBOX_SUFFIX.parse()?), servers, edge: vec![Ipv4Addr::LOCALHOST.into()] })
+        Ok(Self { suffix: Some(SANDBOX_SUFFIX.parse()?), servers, edge: vec![Ipv4Addr::LOCALHOST.into()], secondaries: Vec::new() })
     }
 
     /// # Errors
     /// When production does not say where it is reached, or says an address that nobody can reach.
     pub(super) fn of(file: &File) -> Result<Self, ConfigError> {
         let sandbox = file.profile == Profile::Sandbox;
-        let mut names = Self { suffix: file.domain_suffix.clone(), servers: file.name_servers.clone(), edge: file.edge_addresses.clone() };
+        let mut names = Self {
+            suffix: file.domain_suffix.clone(),
+            servers: file.name_servers.clone(),
+            edge: file.edge_addresses.clone(),
+            secondaries: file.dns_secondaries.clone(),
+        };
         if sandbox {
             let usual = Self::sandbox()?;
             names.suffix = names.suffix.or(usual.suffix);

@@ -1,0 +1,151 @@
+//! Questions over TCP (RFC 7766), and whole zones for those who may have them (RFC 5936).
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use hickory_proto::op::{Message, OpCode, ResponseCode};
+use hickory_proto::rr::{LowerName, RecordType};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tokio::time::timeout;
+
+use crate::answer::Answer;
+use crate::respond::{Transport, message, respond};
+use crate::snapshot::Snapshot;
+use crate::transfer;
+
+/// How long a connection may be silent, and how long one question or answer may take (RFC 7766 section 6.2.3).
+const IDLE: Duration = Duration::from_secs(5);
+const WRITE: Duration = Duration::from_secs(10);
+/// Connections at a time, and those of one address.
+const CONNECTIONS: usize = 512;
+const CONNECTIONS_EACH: usize = 32;
+/// Questions on one connection.
+const QUESTIONS: usize = 1_000;
+/// Whole zones under way at a time, and the time for one.
+const TRANSFERS: usize = 4;
+const TRANSFER: Duration = Duration::from_secs(120);
+/// Pause when no connection can be taken, as when all files are in use.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// What all connections share.
+pub struct Shared {
+    pub snapshot: Arc<Snapshot>,
+    /// Who may have whole zones.
+    pub secondaries: Vec<IpAddr>,
+    transfers: Semaphore,
+    open: Mutex<HashMap<IpAddr, usize>>,
+}
+
+impl Shared {
+    #[must_use]
+    pub fn new(snapshot: Arc<Snapshot>, secondaries: Vec<IpAddr>) -> Self {
+        Self { snapshot, secondaries, transfers: Semaphore::new(TRANSFERS), open: Mutex::default() }
+    }
+
+    /// A place for a connection of this address, if one is left.
+    fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let all: usize = open.values().sum();
+        let own = open.entry(from).or_default();
+        if all >= CONNECTIONS || *own >= CONNECTIONS_EACH {
+            return None;
+        }
+        *own += 1;
+        Some(Place { shared: self.clone(), from })
+    }
+}
+
+struct Place {
+    shared: Arc<Shared>,
+    from: IpAddr,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = open.get_mut(&self.from) {
+            *own -= 1;
+            if *own == 0 {
+                open.remove(&self.from);
+            }
+        }
+    }
+}
+
+/// Takes connections for ever.
+pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
+    loop {
+        match listener.accept().await {
+            Ok((stream, from)) => {
+                if let Some(place) = shared.enter(from.ip().to_canonical()) {
+                    tokio::spawn(connection(stream, from, place));
+                }
+            }
+            Err(e) => {
+                tracing::debug!(error = %e, "a connection was not taken");
+                tokio::time::sleep(PAUSE).await;
+            }
+        }
+    }
+}
+
+async fn connection(mut stream: TcpStream, from: SocketAddr, place: Place) {
+    for _ in 0..QUESTIONS {
+        let Ok(Some(question)) = timeout(IDLE, read(&mut stream)).await else { return };
+        let written = match transfer_of(&place.shared, from.ip().to_canonical(), &question) {
+            Some(messages) => timeout(TRANSFER, whole(&mut stream, &place.shared, messages)).await,
+            None => {
+                let reply = respond(&place.shared.snapshot.look(), &question, Transport::Tcp);
+                match reply {
+                    Some(reply) => timeout(WRITE, write(&mut stream, &reply.bytes)).await,
+                    None => return,
+                }
+            }
+        };
+        if !matches!(written, Ok(Ok(()))) {
+            return;
+        }
+    }
+}
+
+/// What is asked for with a transfer: the request, for a zone that is here and somebody who may have it.
+fn transfer_of(shared: &Shared, from: IpAddr, question: &[u8]) -> Option<Message> {
+    let request = Message::from_vec(question).ok()?;
+    let [query] = request.queries.as_slice() else { return None };
+    let asked = request.metadata.op_code == OpCode::Query && matches!(query.query_type(), RecordType::AXFR | RecordType::IXFR);
+    (asked && shared.secondaries.contains(&from)).then_some(request)
+}
+
+async fn whole(stream: &mut TcpStream, shared: &Arc<Shared>, request: Message) -> std::io::Result<()> {
+    let zone = request.queries.first().and_then(|query| shared.snapshot.zone(&LowerName::new(query.name())));
+    let Some(zone) = zone else {
+        let refused = message(&request.metadata, &request.queries, Answer::code(ResponseCode::NotAuth));
+        return write(stream, &refused.to_vec().map_err(std::io::Error::other)?).await;
+    };
+    let _place = shared.transfers.acquire().await.map_err(std::io::Error::other)?;
+    // Signing a zone that nobody asked for yet takes its time.
+    let messages = tokio::task::spawn_blocking(move || transfer::messages(&zone, &request)).await?;
+    for message in messages.map_err(std::io::Error::other)? {
+        write(stream, &message).await?;
+    }
+    Ok(())
+}
+
+async fn read(stream: &mut TcpStream) -> Option<Vec<u8>> {
+    let length = stream.read_u16().await.ok()?;
+    let mut bytes = vec![0; length.into()];
+    stream.read_exact(&mut bytes).await.ok()?;
+    Some(bytes)
+}
+
+async fn write(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
+    let length = u16::try_from(bytes.len()).map_err(std::io::Error::other)?;
+    let mut framed = Vec::with_capacity(2 + bytes.len());
+    framed.extend_from_slice(&length.to_be_bytes());
+    framed.extend_from_slice(bytes);
+    stream.write_all(&framed).await
+}

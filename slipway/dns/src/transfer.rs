@@ -1,0 +1,109 @@
+//! A whole zone in messages (RFC 5936), with its signatures, for secondaries; and the word that it changed (RFC 1996).
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use hickory_proto::ProtoError;
+use hickory_proto::op::{Message, MessageType, OpCode, Query};
+use hickory_proto::rr::{Name, Record, RecordType};
+use tokio::net::UdpSocket;
+use tokio::time::timeout;
+
+use crate::answer::Answer;
+use crate::respond::message;
+use crate::snapshot::LoadedZone;
+
+/// Records in one message: as many as surely fit.
+const RECORDS: usize = 60;
+/// Tries to tell a secondary, and the wait after the first, which doubles.
+const TRIES: u32 = 4;
+const WAIT: Duration = Duration::from_secs(1);
+
+/// The answers to a question for the whole zone: from its start of authority to the same again.
+///
+/// # Errors
+/// When a record does not fit the wire.
+pub fn messages(zone: &LoadedZone, request: &Message) -> Result<Vec<Vec<u8>>, ProtoError> {
+    let mut records = vec![zone.soa.clone()];
+    for (name, node) in &zone.nodes {
+        let below = zone.is_below_cut(name);
+        let delegated = *name != zone.origin && !node.set(RecordType::NS).is_empty();
+        for set in node.sets() {
+            if set.kind != RecordType::SOA {
+                records.extend(set.records.iter().cloned());
+            }
+            // Addresses below a delegation, and the delegation itself, are not ours to sign.
+            if let Some(signed) = zone.signed.as_ref().filter(|_| !below && (!delegated || set.kind == RecordType::DS)) {
+                records.extend(signed.signer.signatures(&set.records, &set.signatures));
+            }
+        }
+    }
+    for link in zone.signed.iter().flat_map(|signed| signed.chain.links()) {
+        records.push(link.record.clone());
+        if let Some(signed) = &zone.signed {
+            records.extend(signed.signer.signatures(std::slice::from_ref(&link.record), &link.signatures));
+        }
+    }
+    records.push(zone.soa.clone());
+    let mut first = true;
+    let mut all = Vec::new();
+    for part in packed(records)? {
+        let answer = Answer { authoritative: true, answers: part, ..Answer::code(hickory_proto::op::ResponseCode::NoError) };
+        let queries: &[Query] = if first { &request.queries } else { &[] };
+        all.push(message(&request.metadata, queries, answer).to_vec()?);
+        first = false;
+    }
+    Ok(all)
+}
+
+/// Parts that fit into one message each: a long record may need one for itself.
+fn packed(records: Vec<Record>) -> Result<Vec<Vec<Record>>, ProtoError> {
+    use hickory_proto::serialize::binary::BinEncodable as _;
+    let (mut all, mut part, mut size) = (Vec::new(), Vec::new(), 0);
+    for record in records {
+        let length = record.to_bytes()?.len();
+        if part.len() >= RECORDS || (size + length > 32_000 && !part.is_empty()) {
+            all.push(std::mem::take(&mut part));
+            size = 0;
+        }
+        size += length;
+        part.push(record);
+    }
+    all.push(part);
+    Ok(all)
+}
+
+/// Tells a secondary that the zone changed, until it says that it heard.
+pub async fn notify(zone: Name, soa: Record, to: SocketAddr) {
+    let mut told = Message::new(u16::from_ne_bytes(fresh()), MessageType::Query, OpCode::Notify);
+    told.metadata.authoritative = true;
+    told.add_query(Query::query(zone.clone(), RecordType::SOA));
+    told.add_answer(soa);
+    let Ok(bytes) = told.to_vec() else { return };
+    let from: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
+    let Ok(socket) = UdpSocket::bind(from).await else { return };
+    if socket.connect(to).await.is_err() {
+        return;
+    }
+    for attempt in 0..TRIES {
+        let mut heard = [0; 512];
+        // An error is a port that nobody listens at; the next try tells.
+        let _ = socket.send(&bytes).await;
+        if let Ok(Ok(length)) = timeout(WAIT * 2_u32.pow(attempt), socket.recv(&mut heard)).await
+            && heard
+                .get(..length)
+                .and_then(|heard| Message::from_vec(heard).ok())
+                .is_some_and(|heard| heard.metadata.id == told.metadata.id)
+        {
+            return;
+        }
+    }
+    tracing::warn!(%zone, %to, "a secondary was not told of a change; it asks by itself");
+}
+
+/// Something that others cannot guess at once.
+fn fresh() -> [u8; 2] {
+    use std::hash::BuildHasher as _;
+    let number = std::hash::RandomState::new().hash_one(0_u8).to_ne_bytes();
+    [number[0], number[1]]
+}
