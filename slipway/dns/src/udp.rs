@@ -117,7 +117,7 @@ fn serve(socket: &UdpSocket, snapshot: &Snapshot, mut limiter: Option<Limiter>, 
             Err(Errno::EAGAIN | Errno::EINTR) => continue,
             Err(e) => {
                 tracing::warn!(error = %e, "a question was not received");
-                std::thread::sleep(PAUSE);
+                std::thread::park_timeout(PAUSE);
             }
         }
         send(socket, &mut outgoing, answers.get(..count).unwrap_or_default());
