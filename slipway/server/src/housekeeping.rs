@@ -16,7 +16,7 @@ use slipway_workers::storage::Swept;
 
 use crate::cloud::Shared;
 use crate::provider::order;
-use crate::{billing, events, refunds};
+use crate::{billing, events, parents, refunds};
 
 /// Time between two rounds.
 const ROUND: Duration = Duration::from_secs(20);
@@ -65,6 +65,7 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
     if let Err(e) = cloud.nameserver.maintain().await {
         tracing::error!(error = %e, "what is due for the keys of zones was not done");
     }
+    parents::follow(cloud).await;
     match cloud.db.read(move |tx| resource_pending(tx, cutoff, ORDERS)).await {
         Ok(open) => finish(cloud, open).await,
         Err(e) => tracing::error!(error = %e, "open orders were not taken up"),

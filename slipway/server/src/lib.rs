@@ -18,6 +18,7 @@ mod domain;
 mod endpoints;
 mod events;
 mod housekeeping;
+mod parents;
 mod refunds;
 mod release;
 mod unknown;
