@@ -106,7 +106,7 @@ pub async fn perform(context: &Context, command: &Command) -> Result<Success, Fa
         Command::Conformance(arguments) => conformance::run(arguments).await,
         Command::Up(arguments) => crate::up::run(context, arguments).await,
         Command::Serve(arguments) => serve::run(context, arguments).await,
-        Command::CheckConfig(arguments) => check_config::run(arguments),
+        Command::CheckConfig(arguments) => check_config::run(arguments).await,
         Command::Bootstrap(arguments) => operator::bootstrap(arguments).await,
         Command::Person(PersonCommand::Disable(arguments)) => operator::person_disable(arguments).await,
         Command::Person(PersonCommand::Enable(arguments)) => operator::person_enable(arguments).await,

@@ -9,11 +9,11 @@ use serde_json::json;
 use crate::arguments::CheckConfig;
 use crate::outcome::{Failure, Success};
 
-pub(super) fn run(arguments: &CheckConfig) -> Result<Success, Failure> {
+pub(super) async fn run(arguments: &CheckConfig) -> Result<Success, Failure> {
     let Some(file) = arguments.file.as_ref().or(arguments.config.as_ref()) else {
         return Err(Failure::invalid("the file to check is missing".to_owned()));
     };
-    let found = config::check(file);
+    let found = config::check(file).await;
     if found.problems.is_empty() {
         let done = Success::new(json!(found), format!("`{}` can be served.", file.display()));
         return Ok(found.warnings.iter().fold(done, |done, warning| done.warn(warning)));

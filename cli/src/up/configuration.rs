@@ -22,6 +22,9 @@ struct Orchestrator {
     profile: &'static str,
     listen: SocketAddr,
     public_url: String,
+    /// Whoever asks for other ports has said that the address changes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    public_url_was: Option<String>,
     database: String,
     data: PathBuf,
     keys: PathBuf,
@@ -117,13 +120,15 @@ pub(super) fn write(
     leave: Option<&Leave>,
     allow: &[String],
 ) -> Result<(), UpError> {
-    refuse_real_rail(folder)?;
+    let last = last(folder)?;
     let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let database = |name: &str| format!("sqlite:{}", folder.dir().join(name).display());
+    let public_url = format!("http://localhost:{}", ports.orchestrator);
     let orchestrator = Orchestrator {
         profile: "sandbox",
         listen: here(ports.orchestrator),
-        public_url: format!("http://localhost:{}", ports.orchestrator),
+        public_url_was: moved_from(&last, &public_url),
+        public_url,
         database: database("purser.db"),
         data: folder.dir().to_owned(),
         keys: folder.keys().join("orchestrator"),
@@ -170,15 +175,23 @@ fn save(env: &Env, path: PathBuf, configuration: &impl Serialize) -> Result<(), 
     Ok(files::write_private(env, &path, format!("{HEAD}\n{text}").as_bytes())?)
 }
 
+/// What was written at the last start, or nothing.
+///
 /// INVARIANT (sandbox-only): somebody who set this folder up for real money does not get sandbox money by mistake, nor the
 /// other way round.
-fn refuse_real_rail(folder: &Folder) -> Result<(), UpError> {
+fn last(folder: &Folder) -> Result<toml::Table, UpError> {
     let path = folder.orchestrator_config();
-    let Some(text) = files::read_text(&path)? else { return Ok(()) };
+    let Some(text) = files::read_text(&path)? else { return Ok(toml::Table::new()) };
     let found: toml::Table = toml::from_str(&text).map_err(|e| FileError::Malformed { path: path.clone(), why: e.message().to_owned() })?;
     let sandbox = found.get("profile").and_then(toml::Value::as_str) == Some("sandbox");
     let rail = found.get("sandbox").and_then(|table| table.get("rail")).and_then(toml::Value::as_bool) == Some(true);
-    if sandbox && rail && !found.contains_key("rail") { Ok(()) } else { Err(UpError::RealRail(path)) }
+    if sandbox && rail && !found.contains_key("rail") { Ok(found) } else { Err(UpError::RealRail(path)) }
+}
+
+/// The address of before, where it was another one. The file keeps it, so that a start that failed in between changes nothing.
+fn moved_from(last: &toml::Table, public_url: &str) -> Option<String> {
+    let said = |key: &str| last.get(key).and_then(toml::Value::as_str).map(str::to_owned);
+    said("public_url").filter(|before| before != public_url).or_else(|| said("public_url_was"))
 }
 
 #[cfg(test)]
@@ -197,6 +210,13 @@ mod tests {
         write(&env, &folder, &ports, &binaries, None, &[]).unwrap();
         let text = std::fs::read_to_string(folder.slipway_config()).unwrap();
         assert!(text.contains("listen_dns = \"127.0.0.1:5\""), "{text}");
+        assert!(!std::fs::read_to_string(folder.orchestrator_config()).unwrap().contains("public_url_was"));
+        let elsewhere = Ports { orchestrator: 11, ..ports };
+        for _ in 0..2 {
+            write(&env, &folder, &elsewhere, &binaries, None, &[]).unwrap();
+            let text = std::fs::read_to_string(folder.orchestrator_config()).unwrap();
+            assert!(text.contains("public_url_was = \"http://localhost:1\""), "the move is not told: {text}");
+        }
         for real in [
             "profile = \"production\"\n",
             "profile = \"sandbox\"\n[sandbox]\nrail = true\n[rail]\nkind = \"stripe\"\n",

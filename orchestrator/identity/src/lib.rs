@@ -8,6 +8,7 @@
 //! for the cap, which is the person's own to set.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod address;
 pub mod agent;
 pub mod approval;
 mod audience;

@@ -1,5 +1,6 @@
 //! The tables of this domain.
 
+mod address;
 mod approval;
 mod clients;
 mod company_logout;
@@ -43,6 +44,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         terminals::TERMINALS,
         open_price::OPEN_PRICE,
         freeze::FROZEN_FOR,
+        address::ADDRESS,
     ],
 };
 

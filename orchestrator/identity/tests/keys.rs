@@ -9,6 +9,7 @@ use purser_crypto::jose::{self, Algorithm, SigningKey};
 use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
 use purser_db::{Db, DbError, Migrations, Tx, params};
+use purser_identity::address::{AddressError, address_settle};
 use purser_identity::keys::{Haste, KeyState, KeysError, RotateError, Rotation, signing_key_list, signing_key_rotate, signing_key_sweep};
 use purser_identity::limits::{KEY_HEAD_START_S, KEY_SETTLE_S, KEY_TOKENS_S, KEY_VERIFIES_S};
 use purser_identity::{Keys, Realm, SignUp};
@@ -252,6 +253,28 @@ async fn a_node_whose_clock_is_behind_signs_with_the_first_key_all_the_same() {
         let (env, clock) = Env::test(START.plus_secs(-90), 4);
         let behind = Node::start(node.db.clone(), env, clock).await;
         assert_eq!((behind.signer(Algorithm::EdDsa), behind.published()), (node.signer(Algorithm::EdDsa), 2));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn an_installation_stays_at_its_address_unless_the_operator_names_the_old_one() {
+    each_engine(MIGRATIONS, |db| async move {
+        let node = Node::on(db).await;
+        let at = async |url: &str, was: Option<&str>| {
+            let (realm, was) = (Realm { issuer: url.into(), ..node.realm.clone() }, was.map(str::to_owned));
+            let settled = node.db.write::<_, AddressError, _>(move |tx| Ok(address_settle(tx, &realm, was.as_deref())?.events.len())).await;
+            settled.map_err(|e| e.to_string())
+        };
+        assert_eq!(at("https://one.example", None).await, Ok(1), "the first start says where it is");
+        assert_eq!(at("https://one.example", None).await, Ok(0));
+        for was in [None, Some("https://two.example"), Some("https://other.example")] {
+            let refused = at("https://two.example", was).await.unwrap_err();
+            assert!(refused.contains("https://one.example") && refused.contains("public_url_was"), "{refused}");
+        }
+        assert_eq!(at("https://two.example", Some("https://one.example")).await, Ok(1), "a move is recorded");
+        assert_eq!(at("https://two.example", Some("https://one.example")).await, Ok(0), "and the line may stay");
+        assert!(at("https://one.example", Some("https://one.example")).await.is_err(), "there is no way back without a word");
     })
     .await;
 }

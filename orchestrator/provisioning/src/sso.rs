@@ -1,7 +1,7 @@
 //! Sign-in through a company where the domains meet: groups that are gone take along what was granted by them.
 
 use purser_authority::action::{SignIn, SsoForget};
-use purser_authority::{Caller, Done, Facts, Permit, authorise};
+use purser_authority::{Caller, Denied, Done, Facts, Permit, authorise};
 use purser_db::Tx;
 use purser_identity::Realm;
 use purser_identity::Ticket;
@@ -75,6 +75,8 @@ pub fn sso_forget(
     if *recycled == Recycled::Left {
         let stopped = person_disable(tx, &realm.env, caller, person).map_err(|e| match e {
             DisableError::Denied(e) => SsoError::Denied(e),
+            DisableError::Nobody(email) => SsoError::Nobody(email),
+            DisableError::NoOrganisation(_) => SsoError::Denied(Denied::NotFound),
             DisableError::Db(e) => SsoError::Db(e),
         })?;
         done.value = done.absorb(stopped);

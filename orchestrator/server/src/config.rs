@@ -32,6 +32,9 @@ pub struct Config {
     pub listen: SocketAddr,
     /// What persons and agents reach; the issuer of everything we sign.
     pub public_url: Url,
+    /// The address that this installation moves away from. Without it a `public_url` other than that of the first start is refused.
+    #[serde(default)]
+    pub public_url_was: Option<Url>,
     /// `sqlite:PATH` or `postgres://…`.
     pub database: String,
     /// Where the audit checkpoint and uploads on their way live.
@@ -264,6 +267,17 @@ impl Config {
         found
     }
 
+    /// `public_url` as it is in everything that is signed.
+    #[must_use]
+    pub fn issuer(&self) -> String {
+        issuer(&self.public_url)
+    }
+
+    #[must_use]
+    pub fn issuer_before(&self) -> Option<String> {
+        self.public_url_was.as_ref().map(issuer)
+    }
+
     #[must_use]
     pub fn sign_up(&self) -> SignUp {
         match (self.sandbox.open_sign_up, self.sign_up.mode) {
@@ -272,6 +286,10 @@ impl Config {
             (false, SignUpMode::Invite) => SignUp::Invite,
         }
     }
+}
+
+fn issuer(url: &Url) -> String {
+    url.as_str().trim_end_matches('/').to_owned()
 }
 
 fn twice(list: &'static str, names: impl Iterator<Item = String>) -> Vec<ConfigError> {

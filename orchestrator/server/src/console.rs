@@ -68,6 +68,7 @@ purser_http::routes! { Front;
     post "/sign-in/prove" => sso::prove;
     post "/sign-in/sso/{name}" => sso::begin;
     get "/sign-in/sso/{name}/callback" => sso::callback;
+    get "/sign-in/sso/{name}/refused" => sso::refused;
     post "/sign-out" => sign_in::sign_out;
     get "/step-up" => step_up::get;
     post "/step-up/mail" => step_up::mail;

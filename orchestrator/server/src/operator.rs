@@ -7,8 +7,9 @@
 use std::time::Duration;
 
 use purser_authority::action::{BootstrapMint, LedgerAcknowledge, OrganisationEnable, PersonEnable, SigningKeyRead, SigningKeyRotate};
-use purser_authority::{Attempt, Caller, Denied, Facts, authorise};
-use purser_db::{Db, DbConfig, DbError};
+use purser_authority::{Attempt, Caller, Facts, authorise};
+use purser_db::{Db, DbConfig, DbError, Tx};
+use purser_identity::address::{AddressError, address_check};
 use purser_identity::bootstrap::{BootstrapError, BootstrapLink, bootstrap_mint};
 use purser_identity::keys::{ListedKey, RotateError, Rotation, signing_key_list, signing_key_rotate};
 use purser_identity::organisation::{DisableError, organisation_enable, person_enable};
@@ -50,6 +51,8 @@ impl Operator {
         if !matches!(migrated, Ok(true)) {
             return Err(part("database")(&"this version has not migrated it; start `purser serve` once"));
         }
+        let (issuer, was) = (config.issuer(), config.issuer_before());
+        db.read(move |tx| address_check(tx, &issuer, was.as_deref())).await.map_err(|e: AddressError| part("public_url")(&e))?;
         let keyring = keyring(env, &config.keys, is_sealed(&db).await?)?;
         let (load_env, load_ring) = (env.clone(), keyring.clone());
         let keys = db.write(move |tx| Keys::load(tx, &load_env, &load_ring)).await.map_err(|e| part("keys")(&e))?;
@@ -91,10 +94,11 @@ impl Operator {
     /// # Errors
     /// When nobody has this address, or the new one is another's.
     pub async fn sso_forget(&self, email: Email, recycled: Recycled) -> Result<Vec<GrantId>, SsoError> {
-        let person = self.db.read::<_, SsoError, _>(move |tx| Ok(person::by_email(tx, &email)?)).await?.ok_or(Denied::NotFound)?;
+        let find = move |tx: &mut Tx<'_>| person::by_email(tx, &email)?.ok_or(SsoError::Nobody(email.clone()));
+        let person = self.db.read(find).await?;
         let realm = self.realm.clone();
         let attempt = Attempt::new("sso_forget", &Caller::Operator, person.as_str());
-        let forget = move |tx: &mut purser_db::Tx<'_>| sso_forget(tx, &realm, &Caller::Operator, &person, &recycled);
+        let forget = move |tx: &mut Tx<'_>| sso_forget(tx, &realm, &Caller::Operator, &person, &recycled);
         perform_beside(&self.db, &self.realm.env, attempt, forget).await
     }
 
@@ -127,7 +131,7 @@ impl Operator {
     /// When the store fails or a key does not open.
     pub async fn signing_keys(&self) -> Result<Vec<ListedKey>, RotateError> {
         let realm = self.realm.clone();
-        let read = move |tx: &mut purser_db::Tx<'_>| {
+        let read = move |tx: &mut Tx<'_>| {
             let permit = authorise::<SigningKeyRead>(&Caller::Operator, &Facts::new(realm.env.now(), &realm.issuer))?;
             Ok(signing_key_list(tx, &realm, &permit)?)
         };
@@ -179,8 +183,7 @@ impl Operator {
     }
 
     async fn person(&self, email: Email) -> Result<PersonId, DisableError> {
-        let found = self.db.read::<_, DisableError, _>(move |tx| Ok(person::by_email(tx, &email)?)).await?;
-        found.ok_or_else(|| Denied::NotFound.into())
+        self.db.read(move |tx| person::by_email(tx, &email)?.ok_or(DisableError::Nobody(email.clone()))).await
     }
 }
 

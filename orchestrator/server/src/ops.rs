@@ -3,6 +3,7 @@
 pub mod drain;
 pub mod health;
 pub mod metrics;
+pub mod one_host;
 pub mod request_id;
 
 use axum::Router;

@@ -10,19 +10,12 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
 use http::{HeaderMap, StatusCode};
-use purser_authority::action::{ChargeCreate, ResourceAdd};
-use purser_authority::{Attempt, Caller, Facts, GrantScope, Reach, authorise};
+use purser_authority::Caller;
 use purser_http::fetch::Origin;
 use purser_notify::webhook::{WebhookSecret, headers};
-use purser_provisioning::perform;
-use purser_spend::charge::{self, ChargeAsk, ChargeError, ChargeStep};
-use purser_spend::hold::{self, Purchase};
-use purser_spend::quote::{Line, Quote, Recurs};
-use purser_spend::rail::RailOutcome;
-use purser_spend::{Spender, token};
-use purser_values::id::ResourceId;
-use purser_values::{Currency, Money, Secret, Sha256Digest, Timestamp};
+use purser_values::{Secret, Timestamp};
 use serde_json::{Value, json};
+use world::purchase::Sale;
 use world::{Agent, Browser, World};
 
 /// A receiver of webhooks: keeps what comes, and answers what it is told to.
@@ -103,57 +96,7 @@ impl Scene {
 
     /// A purchase that is charged, with everything that follows from it in the queue.
     async fn buys(&self, minor: i64) {
-        let Caller::Agent { agent, grant, organisation, .. } = self.caller.clone() else { panic!("an agent buys") };
-        let (env, who) = (self.world.env.clone(), self.caller.clone());
-        let begun = self.world.front.core.db.write(move |tx| -> Result<_, purser_db::DbError> {
-            let scope = GrantScope {
-                projects: Reach::only([]),
-                environments: Reach::All,
-                providers: Reach::only([]),
-                services: Reach::All,
-                actions: vec!["resource_add".to_owned()],
-                cap_per_provider_month: Money::zero(Currency::USD),
-                caps: std::collections::BTreeMap::new(),
-                total: None,
-                irreversible: false,
-                export: false,
-                expires_at: env.now().plus_secs(60),
-            };
-            let adding = authorise::<ResourceAdd>(&who, &Facts { grant: Some(&scope), ..Facts::new(env.now(), "x") }).unwrap();
-            let charging =
-                authorise::<ChargeCreate>(&Caller::Provider { provider: "slipway".parse().unwrap() }, &Facts::new(env.now(), "x")).unwrap();
-            let amount = Money::from_minor(minor, Currency::USD);
-            let line = Line { id: "a".to_owned(), description: "=1+1".to_owned(), amount, recurs: Recurs::Once };
-            let purchase = Purchase {
-                spender: Spender { organisation: organisation.clone(), agent: agent.clone() },
-                grant: grant.clone(),
-                total: None,
-                above: Vec::new(),
-                provider: "slipway".parse().unwrap(),
-                project: "shop".parse().unwrap(),
-                environment: "production".parse().unwrap(),
-                categories: vec!["hosting".to_owned()],
-                resource: ResourceId::mint(&env),
-                quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line], irreversible: false },
-                by_credit: std::collections::BTreeMap::new(),
-                irreversible_allowed: false,
-                key: ResourceId::mint(&env).to_string(),
-                limits_url: String::new(),
-                card_url: String::new(),
-            };
-            let held = hold::place(tx, &env, &adding, &purchase).unwrap().value;
-            let plain = token::issue(tx, &env, &adding, &held.id).unwrap().value.plain;
-            let (quote, line, remote_resource, period) = ("q".to_owned(), "a".to_owned(), None, None);
-            let ask = ChargeAsk { key: purchase.key, token: plain, quote, line, amount, remote_resource, period };
-            let ChargeStep::Capture(order) = charge::begin(tx, &env, &charging, &ask).unwrap().value else { panic!("it is captured") };
-            Ok(order.charge)
-        });
-        let (id, env) = (begun.await.unwrap(), self.world.env.clone());
-        let attempt = Attempt::new("charge_create", &Caller::System, id.as_str());
-        let captured = perform(&self.world.front.core, attempt, move |tx| {
-            charge::finish(tx, &env, &id, &RailOutcome::Captured { reference: "r".to_owned() })
-        });
-        captured.await.map_err(|e: ChargeError| e.to_string()).unwrap();
+        self.world.bought(&self.caller, Sale { provider: "slipway", lines: &["a"], minor, description: "=1+1".to_owned() }).await;
     }
 
     async fn webhook(&self) -> (String, Secret<String>) {

@@ -3,18 +3,13 @@
 
 mod world;
 
-use purser_authority::action::{ChargeCreate, ResourceAdd};
-use purser_authority::{Caller, Facts, GrantScope, Reach, authorise};
+use purser_authority::Caller;
 use purser_db::{DbError, Row, params};
-use purser_spend::charge::{self, ChargeAsk, ChargeStep};
-use purser_spend::hold::{self, Purchase};
-use purser_spend::quote::{Line, Quote, Recurs};
-use purser_spend::rail::RailOutcome;
-use purser_spend::{Spender, freeze, token};
-use purser_values::id::{AgentId, ChargeId, ResourceId};
-use purser_values::{Currency, Money, Secret, Sha256Digest};
+use purser_spend::freeze;
+use purser_values::id::{AgentId, ChargeId};
 use serde_json::{Value, json};
 use world::World;
+use world::purchase::Sale;
 
 const PAGE: &str = include_str!("../../../docs/errors/README.md");
 const LINE_MINOR: i64 = 5_00;
@@ -28,64 +23,9 @@ struct Bought {
 }
 
 async fn bought(world: &World, caller: &Caller) -> Bought {
-    let Caller::Agent { agent, grant, organisation, .. } = caller.clone() else { panic!("an agent buys") };
-    let (env, who) = (world.env.clone(), caller.clone());
-    let write = world.front.core.db.write(move |tx| -> Result<Bought, DbError> {
-        let scope = GrantScope {
-            projects: Reach::only([]),
-            environments: Reach::All,
-            providers: Reach::only([]),
-            services: Reach::All,
-            actions: vec!["resource_add".to_owned()],
-            cap_per_provider_month: Money::zero(Currency::USD),
-            caps: std::collections::BTreeMap::new(),
-            total: None,
-            irreversible: false,
-            export: false,
-            expires_at: env.now().plus_secs(60),
-        };
-        let adding = authorise::<ResourceAdd>(&who, &Facts { grant: Some(&scope), ..Facts::new(env.now(), "x") }).unwrap();
-        let line = |id: &str| Line {
-            id: id.to_owned(),
-            description: "a line".to_owned(),
-            amount: Money::from_minor(LINE_MINOR, Currency::USD),
-            recurs: Recurs::Once,
-        };
-        let purchase = Purchase {
-            spender: Spender { organisation: organisation.clone(), agent: agent.clone() },
-            grant: grant.clone(),
-            total: None,
-            above: Vec::new(),
-            provider: "market".parse().unwrap(),
-            project: "shop".parse().unwrap(),
-            environment: "production".parse().unwrap(),
-            categories: Vec::new(),
-            resource: ResourceId::mint(&env),
-            quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line("a"), line("b")], irreversible: false },
-            by_credit: std::collections::BTreeMap::new(),
-            irreversible_allowed: false,
-            key: "bad-money".to_owned(),
-            limits_url: String::new(),
-            card_url: String::new(),
-        };
-        let held = hold::place(tx, &env, &adding, &purchase).unwrap().value;
-        let plain = token::issue(tx, &env, &adding, &held.id).unwrap().value.plain;
-        let provider = Caller::Provider { provider: "market".parse().unwrap() };
-        let charging = authorise::<ChargeCreate>(&provider, &Facts::new(env.now(), "x")).unwrap();
-        let ask = ChargeAsk {
-            key: "first".to_owned(),
-            token: Secret::new(plain.expose().clone()),
-            quote: "q".to_owned(),
-            line: "b".to_owned(),
-            amount: Money::from_minor(LINE_MINOR, Currency::USD),
-            remote_resource: None,
-            period: None,
-        };
-        let ChargeStep::Capture(order) = charge::begin(tx, &env, &charging, &ask).unwrap().value else { panic!("it is captured") };
-        drop(charge::finish(tx, &env, &order.charge, &RailOutcome::Captured { reference: "r".to_owned() }).unwrap());
-        Ok(Bought { agent: agent.clone(), token: plain.expose().clone(), charged: order.charge })
-    });
-    write.await.unwrap()
+    let sale = Sale { provider: "market", lines: &["a", "b"], minor: LINE_MINOR, description: "a line".to_owned() };
+    let bought = world.bought(caller, sale).await;
+    Bought { agent: caller.agent().unwrap().clone(), token: bought.token.expose().clone(), charged: bought.charged }
 }
 
 /// Everything that is money, as rows.

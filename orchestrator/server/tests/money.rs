@@ -4,17 +4,14 @@
 mod world;
 
 use http::{StatusCode, header};
-use purser_authority::action::{ChargeCreate, RefundCreate, ResourceAdd};
-use purser_authority::{Caller, Facts, GrantScope, Reach, authorise};
-use purser_spend::charge::{self, ChargeAsk, ChargeStep};
-use purser_spend::hold::{self, Purchase};
-use purser_spend::quote::{Line, Quote, Recurs};
-use purser_spend::rail::{RailOutcome, RefundOutcome};
+use purser_authority::action::RefundCreate;
+use purser_authority::{Caller, Facts, authorise};
+use purser_spend::rail::RefundOutcome;
 use purser_spend::refund::{self, RefundAsk, RefundStep};
-use purser_spend::{Spender, token};
-use purser_values::id::{AgentId, ResourceId};
-use purser_values::{Currency, Money, Sha256Digest};
+use purser_values::id::AgentId;
+use purser_values::{Currency, Money};
 use serde_json::Value;
+use world::purchase::Sale;
 use world::{Agent, Browser, World};
 
 /// What the orchestrator thinks of the agent with these tokens.
@@ -24,60 +21,7 @@ async fn caller(world: &World, agent: &Agent, tokens: &Value) -> Caller {
 
 /// A purchase that the provider has charged.
 async fn bought(world: &World, caller: &Caller, minor: i64, description: &str) {
-    let Caller::Agent { agent, grant, organisation, .. } = caller.clone() else { panic!("an agent buys") };
-    let (env, who, text) = (world.env.clone(), caller.clone(), description.to_owned());
-    let write = world.front.core.db.write(move |tx| -> Result<(), purser_db::DbError> {
-        let scope = GrantScope {
-            projects: Reach::only([]),
-            environments: Reach::All,
-            providers: Reach::only([]),
-            services: Reach::All,
-            actions: vec!["resource_add".to_owned()],
-            cap_per_provider_month: Money::zero(Currency::USD),
-            caps: std::collections::BTreeMap::new(),
-            total: None,
-            irreversible: false,
-            export: false,
-            expires_at: env.now().plus_secs(60),
-        };
-        let adding = authorise::<ResourceAdd>(&who, &Facts { grant: Some(&scope), ..Facts::new(env.now(), "x") }).unwrap();
-        let provider = Caller::Provider { provider: "slipway".parse().unwrap() };
-        let charging = authorise::<ChargeCreate>(&provider, &Facts::new(env.now(), "x")).unwrap();
-        let line =
-            Line { id: "a".to_owned(), description: text.clone(), amount: Money::from_minor(minor, Currency::USD), recurs: Recurs::Once };
-        let purchase = Purchase {
-            spender: Spender { organisation: organisation.clone(), agent: agent.clone() },
-            grant: grant.clone(),
-            total: None,
-            above: Vec::new(),
-            provider: "slipway".parse().unwrap(),
-            project: "shop".parse().unwrap(),
-            environment: "production".parse().unwrap(),
-            categories: Vec::new(),
-            resource: ResourceId::mint(&env),
-            quote: Quote { id: "q".to_owned(), digest: Sha256Digest::of(b"q"), lines: vec![line.clone()], irreversible: false },
-            by_credit: std::collections::BTreeMap::new(),
-            irreversible_allowed: false,
-            key: ResourceId::mint(&env).to_string(),
-            limits_url: String::new(),
-            card_url: String::new(),
-        };
-        let held = hold::place(tx, &env, &adding, &purchase).unwrap().value;
-        let plain = token::issue(tx, &env, &adding, &held.id).unwrap().value.plain;
-        let ask = ChargeAsk {
-            key: purchase.key.clone(),
-            token: plain,
-            quote: "q".to_owned(),
-            line: "a".to_owned(),
-            amount: line.amount,
-            remote_resource: None,
-            period: None,
-        };
-        let ChargeStep::Capture(order) = charge::begin(tx, &env, &charging, &ask).unwrap().value else { panic!("it is captured") };
-        drop(charge::finish(tx, &env, &order.charge, &RailOutcome::Captured { reference: "r".to_owned() }).unwrap());
-        Ok(())
-    });
-    write.await.unwrap();
+    world.bought(caller, Sale { provider: "slipway", lines: &["a"], minor, description: description.to_owned() }).await;
 }
 
 async fn setup() -> (World, Browser, Caller) {

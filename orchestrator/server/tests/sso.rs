@@ -4,7 +4,7 @@
 
 mod world;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use purser_crypto::encoding::b64url;
 use purser_crypto::jose::{Algorithm, SigningKey};
 use purser_crypto::mac;
@@ -228,6 +228,30 @@ async fn an_answer_counts_once_in_the_browser_that_asked_and_within_ten_minutes(
     let no = format!("/sign-in/sso/acme/callback?state={}&error=access_denied", asked.get("state"));
     refused(&ada.get(&no).await, "sso_refused");
     refused(&ada.get(&back).await, "sso_over");
+}
+
+#[tokio::test]
+async fn a_refused_answer_leaves_neither_code_nor_state_in_the_address() {
+    let (world, company) = acme().await;
+    let mut eve = world.browser();
+    let asked = company.asked(&mut eve, "/agents").await;
+    let back = company.answer(&asked, "eve", &[("email", json!("eve@elsewhere.test"))]);
+    let answer = eve.send(Method::GET, &back, None).await;
+    assert_eq!((answer.status, answer.location()), (StatusCode::SEE_OTHER, "/sign-in/sso/acme/refused"));
+    let page = eve.get("/sign-in/sso/acme/refused").await;
+    refused(&page, "sso_domain_refused");
+    assert!(page.body.contains("Use another account at") && page.body.contains("name=\"next\" value=\"/agents\""), "{}", page.body);
+    // another browser has nothing to be told, and words that were put there are not markup
+    refused(&world.browser().get("/sign-in/sso/acme/refused").await, "sso_over");
+    let forged = json!({ "refusal": { "status": 200, "code": "<b>", "text": "<script>", "hint": null, "for_programs": false }, "next": "//evil.test" });
+    eve.cookies.insert("purser-refused".to_owned(), b64url(forged.to_string().as_bytes()));
+    let page = eve.get("/sign-in/sso/acme/refused").await;
+    assert!(
+        page.status.is_client_error() && !page.body.contains("<script") && !page.body.contains("evil.test"),
+        "{} {}",
+        page.status,
+        page.body
+    );
 }
 
 #[tokio::test]

@@ -55,6 +55,18 @@ async fn a_backup_of_what_serves_is_put_back_elsewhere_verifies_and_serves() {
     let (exit, refused) = restore();
     assert_eq!((exit, refused["error"]["code"].as_str()), (6, Some("backup_place_taken")), "{refused}");
 
+    // It is known at its own address, and at another one only where that is said.
+    let text = fs::read_to_string(&config).unwrap();
+    let (exit, moved) = installation.run(&["check-config", &config]);
+    assert!(exit == 2 && moved.to_string().contains(&format!("known as `{}`", installation.url)), "{moved}");
+    let (exit, moved) = installation.run(&["serve", "--config", &config]);
+    assert!(exit == 2 && moved.to_string().contains("public_url_was"), "{moved}");
+    let (exit, moved) = installation.run(&["keys", "list", "--config", &config]);
+    assert!(exit != 0 && moved.to_string().contains("public_url_was"), "{moved}");
+    fs::write(&config, format!("public_url_was = \"{}\"\n{text}", installation.url)).unwrap();
+    let (exit, said) = installation.run(&["check-config", &config]);
+    assert_eq!(exit, 0, "{said}");
+
     let restored = Installation::serve(installation.purser(), other).await;
     let mut ada = restored.person("ada");
     let page = ada.open("/organisation").await;

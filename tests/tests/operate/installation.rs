@@ -34,7 +34,7 @@ impl Installation {
     pub async fn serve(purser: PathBuf, folder: PathBuf) -> Self {
         let config = fs::read_to_string(folder.join("orchestrator.toml")).unwrap();
         let value = |key: &str| {
-            let line = config.lines().find(|line| line.starts_with(key)).unwrap();
+            let line = config.lines().find(|line| line.starts_with(&format!("{key} ="))).unwrap();
             line.split('"').nth(1).unwrap().to_owned()
         };
         let (url, metrics) = (value("public_url"), format!("http://{}", value("metrics_listen")));

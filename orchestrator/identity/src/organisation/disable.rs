@@ -9,11 +9,17 @@ use purser_db::{DbError, Tx, params};
 use purser_values::Timestamp;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::{OrganisationId, PersonId};
+use purser_values::name::Email;
 
 #[derive(Debug, thiserror::Error)]
 pub enum DisableError {
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// Said to the operator alone, who sees everything.
+    #[error("nobody here has the address `{0}`")]
+    Nobody(Email),
+    #[error("there is no organisation `{0}` here")]
+    NoOrganisation(OrganisationId),
     #[error(transparent)]
     Db(#[from] DbError),
 }
@@ -22,13 +28,22 @@ impl PublicError for DisableError {
     fn code(&self) -> &'static str {
         match self {
             Self::Denied(e) => e.code(),
+            Self::Nobody(_) | Self::NoOrganisation(_) => Denied::NotFound.code(),
             Self::Db(e) => e.code(),
         }
     }
     fn kind(&self) -> Kind {
         match self {
             Self::Denied(e) => e.kind(),
+            Self::Nobody(_) | Self::NoOrganisation(_) => Kind::NotFound,
             Self::Db(e) => e.kind(),
+        }
+    }
+    fn hint(&self) -> Option<String> {
+        match self {
+            Self::Nobody(_) => Some("look for a mistake in it; the organisation's page lists its members".to_owned()),
+            Self::NoOrganisation(_) => Some("its page shows its id".to_owned()),
+            Self::Denied(_) | Self::Db(_) => None,
         }
     }
 }
@@ -82,7 +97,7 @@ pub fn organisation_disable(
 ) -> Result<Done<OrganisationId>, DisableError> {
     let id: OrganisationId = permit.subject().parse().map_err(|_| Denied::NotFound)?;
     if tx.execute("update organisation set disabled_at = coalesce(disabled_at, $2) where id = $1", params![id, now])? != 1 {
-        return Err(Denied::NotFound.into());
+        return Err(DisableError::NoOrganisation(id));
     }
     tx.execute("update session set ended_at = $2 where organisation = $1 and ended_at is null", params![id, now])?;
     tx.execute("update person_token set revoked_at = $2 where organisation = $1 and revoked_at is null", params![id, now])?;
@@ -99,7 +114,7 @@ pub fn organisation_disable(
 pub fn organisation_enable(tx: &mut Tx<'_>, permit: &Permit<OrganisationEnable>) -> Result<Done<()>, DisableError> {
     let id: OrganisationId = permit.subject().parse().map_err(|_| Denied::NotFound)?;
     if tx.execute("update organisation set disabled_at = null where id = $1", params![id])? != 1 {
-        return Err(Denied::NotFound.into());
+        return Err(DisableError::NoOrganisation(id));
     }
     Ok(Done::with_event((), Event::done(permit.verb(), permit.caller(), id.as_str()).in_organisation(&id)))
 }

@@ -5,6 +5,7 @@ use purser_crypto::jose::JoseError;
 use purser_crypto::seal::SealError;
 use purser_db::DbError;
 use purser_values::error::{Kind, PublicError};
+use purser_values::name::Email;
 
 use super::SsoRequired;
 use crate::passkey::PasskeyError;
@@ -15,6 +16,9 @@ use crate::totp::TotpError;
 pub enum SsoError {
     #[error(transparent)]
     Denied(#[from] Denied),
+    /// Said to the operator alone.
+    #[error("nobody here has the address `{0}`")]
+    Nobody(Email),
     #[error("there is no such company here")]
     Unknown,
     #[error("this sign-in was not begun in this browser, or it is over")]
@@ -85,6 +89,7 @@ impl PublicError for SsoError {
             return inner.code();
         }
         match self {
+            Self::Nobody(_) => "not_found",
             Self::Unknown => "sso_unknown",
             Self::Over => "sso_over",
             Self::TooMany => "sso_too_many",
@@ -109,7 +114,7 @@ impl PublicError for SsoError {
             return inner.kind();
         }
         match self {
-            Self::Unknown => Kind::NotFound,
+            Self::Nobody(_) | Self::Unknown => Kind::NotFound,
             Self::TooMany => Kind::RateLimited,
             Self::Unavailable => Kind::Unavailable,
             Self::Over | Self::Refused | Self::NoKey | Self::Signature(_) | Self::Answer(_) | Self::Stale => Kind::Unauthenticated,
@@ -122,6 +127,7 @@ impl PublicError for SsoError {
     fn hint(&self) -> Option<String> {
         let hint = match self {
             Self::Over | Self::Refused | Self::NoKey | Self::Signature(_) | Self::Answer(_) => "begin again on the sign-in page",
+            Self::Nobody(_) => "look for a mistake in it; the organisation's page lists its members",
             Self::TooMany => "end one that is open, or wait ten minutes",
             Self::Unavailable => "try again in a minute; if it lasts, ask whoever runs your company's sign-in",
             Self::Unverified => "have your address verified there, and sign in again",

@@ -22,6 +22,8 @@ pub const TYPE: &str = "dpop+jwt";
 pub enum ProofError {
     #[error("the request has no DPoP proof")]
     Missing,
+    #[error("the request has more than one DPoP proof")]
+    Several,
     #[error("the DPoP proof is not a signed proof with its public key: {0}")]
     Form(JoseError),
     #[error("the DPoP proof is for another {0}")]
@@ -53,6 +55,7 @@ impl PublicError for ProofError {
     fn hint(&self) -> Option<String> {
         Some(match self {
             Self::Missing => "send a `DPoP` header with a proof for this request (RFC 9449)".to_owned(),
+            Self::Several => "send one `DPoP` header, with the proof for this request".to_owned(),
             Self::Stale => "check this machine's clock".to_owned(),
             Self::Replayed => "make a new proof with a new `jti` for every request".to_owned(),
             Self::Nonce => "make a new proof with the `nonce` of the answer's `DPoP-Nonce` header".to_owned(),

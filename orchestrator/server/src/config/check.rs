@@ -6,13 +6,14 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use purser_db::DbConfig;
+use purser_db::{Db, DbConfig, DbError};
+use purser_identity::address::{AddressError, address_check};
 use purser_notify::MailConfig;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
-use crate::serve::clients;
+use crate::serve::{TABLES, clients};
 
 use super::{Config, ConfigError, SignUpMode};
 
@@ -36,24 +37,50 @@ keys = "keys"
 mail = { host = "mail.example", from = "purser@purser.example" }
 "#;
 
-/// Looks at the file and at what it names.
-#[must_use]
-pub fn check(path: &Path) -> Findings {
+/// Looks at the file and at what it names, a SQLite database included.
+pub async fn check(path: &Path) -> Findings {
     let mut findings = Findings::default();
-    match std::fs::read_to_string(path) {
+    let usable = match std::fs::read_to_string(path) {
         Ok(text) => look(&text, &mut findings),
-        Err(e) => findings.problems.push(format!("`{}` cannot be read: {e}", path.display())),
+        Err(e) => {
+            findings.problems.push(format!("`{}` cannot be read: {e}", path.display()));
+            None
+        }
+    };
+    if let Some(config) = usable
+        && let Err(why) = same_address(&config).await
+    {
+        findings.problems.push(format!("`public_url`: {why}"));
     }
     findings
 }
 
-fn look(text: &str, findings: &mut Findings) {
+/// Whether the database of the configuration, where it is a file that was served, is known at this address. Anything else that may be
+/// wrong with it is not for here.
+async fn same_address(config: &Config) -> Result<(), AddressError> {
+    let Ok(database @ DbConfig::Sqlite { .. }) = config.database.parse::<DbConfig>() else { return Ok(()) };
+    let DbConfig::Sqlite { path } = &database else { return Ok(()) };
+    if !path.is_file() {
+        return Ok(());
+    }
+    let Ok(db) = Db::open(&database).await else { return Ok(()) };
+    let served = db.read::<_, DbError, _>(|tx| purser_db::is_migrated(tx, TABLES)).await;
+    if !matches!(served, Ok(true)) {
+        return Ok(());
+    }
+    let (issuer, was) = (config.issuer(), config.issuer_before());
+    db.read(move |tx| address_check(tx, &issuer, was.as_deref())).await
+}
+
+fn look(text: &str, findings: &mut Findings) -> Option<Config> {
     let table: Table = match toml::from_str(text) {
         Ok(table) => table,
-        Err(e) => return findings.problems.push(format!("the file is not TOML: {}", e.to_string().trim())),
+        Err(e) => {
+            findings.problems.push(format!("the file is not TOML: {}", e.to_string().trim()));
+            return None;
+        }
     };
-    let usable = usable(&table, findings);
-    let Some(config) = usable else { return };
+    let config = usable(&table, findings)?;
     let mixed = config.refusals().into_iter().map(|e: ConfigError| e.to_string());
     findings.problems.extend(mixed);
     files(&config, &table, findings);
@@ -64,6 +91,7 @@ fn look(text: &str, findings: &mut Findings) {
         findings.problems.extend(stripe.secrets_look_wrong(config.is_sandbox()));
     }
     warn(&config, &table, findings);
+    Some(config).filter(|_| table.contains_key("public_url") && table.contains_key("database"))
 }
 
 /// The configuration with a stand-in for whatever is missing or wrong, so that the rest can be looked at.
@@ -127,8 +155,21 @@ fn try_one(stand_ins: &Table, key: &str, mut part: Value) -> Result<(), Vec<Stri
 fn into<T: DeserializeOwned>(table: &Table) -> Result<T, String> {
     Value::Table(table.clone()).try_into().map_err(|e: toml::de::Error| {
         // one line: the rest repeats where in the file it is, which is lost by now
-        e.message().lines().next().unwrap_or_default().to_owned()
+        with_example(e.message().lines().next().unwrap_or_default())
     })
+}
+
+/// The parser's words for a place, with something that would do there.
+fn with_example(said: &str) -> String {
+    let example = [
+        ("invalid socket address syntax", "write an address and a port, such as `127.0.0.1:8080`"),
+        ("expected u16", "write a whole number up to 65535, such as `587`"),
+        ("relative URL without a base", "write a whole address, such as `https://purser.example`"),
+        ("expected a boolean", "write `true` or `false`"),
+    ]
+    .into_iter()
+    .find(|(words, _)| said.contains(words));
+    example.map_or_else(|| said.to_owned(), |(_, example)| format!("{said}; {example}"))
 }
 
 fn unknown_field(why: &str) -> Option<&str> {
@@ -299,7 +340,7 @@ mod tests {
         let found = problems(&text);
         for part in [
             "`data` is missing",
-            "`listen`",
+            "`listen`: invalid socket address syntax; write an address and a port, such as `127.0.0.1:8080`",
             "`colour`",
             "`database`",
             "https",

@@ -16,6 +16,8 @@ pub const KNOWN: &str = "known";
 pub const AUTHORIZATION: &str = "authorization";
 /// The browser, for the forms before sign-in.
 pub const FORM: &str = "form";
+/// Why a company's answer was not taken, until the page that says so.
+pub const REFUSED: &str = "refused";
 
 fn name(front: &Front, short: &str) -> String {
     if front.is_https() { format!("__Host-purser-{short}") } else { format!("purser-{short}") }

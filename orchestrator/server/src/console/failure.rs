@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use http::{HeaderMap, StatusCode, header};
 use purser_http::Problem;
 use purser_values::error::{Kind, PublicError, advice};
+use serde::{Deserialize, Serialize};
 
 use super::page::{Page, PageContext};
 use super::prose::{Part, prose};
@@ -34,6 +35,25 @@ pub struct Refusal {
     for_programs: bool,
 }
 
+/// A refusal on its way to the page that shows it.
+#[derive(Debug, Serialize, Deserialize)]
+pub struct Kept {
+    status: u16,
+    code: String,
+    text: String,
+    hint: Option<String>,
+    for_programs: bool,
+}
+
+impl From<Kept> for Refusal {
+    fn from(kept: Kept) -> Self {
+        let Kept { status, code, text, hint, for_programs } = kept;
+        let status = StatusCode::from_u16(status).ok().filter(|status| status.is_client_error() || status.is_server_error());
+        let status = status.unwrap_or(StatusCode::BAD_REQUEST);
+        Self { status, code, text, hint, for_programs }
+    }
+}
+
 impl From<Problem> for Refusal {
     fn from(problem: Problem) -> Self {
         Self { status: problem.status, code: problem.code, text: problem.detail, hint: problem.hint, for_programs: true }
@@ -49,6 +69,18 @@ impl Refusal {
     #[must_use]
     pub const fn status(&self) -> StatusCode {
         self.status
+    }
+
+    /// As it is kept until another page shows it.
+    #[must_use]
+    pub fn kept(&self) -> Kept {
+        Kept {
+            status: self.status.as_u16(),
+            code: self.code.clone(),
+            text: self.text.clone(),
+            hint: self.hint.clone(),
+            for_programs: self.for_programs,
+        }
     }
 
     /// The message and the hint as a page shows them.

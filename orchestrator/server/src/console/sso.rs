@@ -3,6 +3,8 @@
 //! A person is sent there by a form of ours only, and comes back to an address that is that company's alone, in the browser that
 //! was sent. Where they came for something else than to sign in, the session must still be the one that asked.
 
+mod refused;
+
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Redirect, Response};
@@ -24,19 +26,19 @@ use purser_values::id::SessionId;
 use purser_values::name::ConnectionName;
 use serde::Deserialize;
 
-use super::failure::{PageError, Refusal};
+use super::failure::PageError;
 use super::form::{self, OpenForm, open_token};
 use super::named::capitalised;
 use super::page::{Page, PageContext};
-use super::prose::Part;
 use super::sign_in::{browser_name, let_in, put};
 use super::step_up::{self, Going};
 use super::tries::wrong_app_code;
 use super::{browser, cookie, next, script, session};
 use crate::front::Front;
-use crate::ops::metrics::RefusedCode;
 use crate::peer::Peer;
 use crate::sso::Account;
+
+pub use refused::get as refused;
 
 /// Longest code or state that is read, in bytes.
 const PARAMETER_BYTES: usize = 4_096;
@@ -64,20 +66,6 @@ struct ProvePage {
     pending: String,
     next: String,
     wrong: Option<String>,
-}
-
-#[derive(Template)]
-#[template(path = "sso_refused.html")]
-struct RefusedPage {
-    ctx: PageContext,
-    label: String,
-    name: String,
-    text: Vec<Part>,
-    hint: Vec<Part>,
-    code: String,
-    next: String,
-    /// The company's own page for signing out.
-    sign_out: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -165,7 +153,8 @@ pub async fn leave(
     Ok(response)
 }
 
-/// `/sign-in/sso/{name}/callback`: what the company's page sends the person back with.
+/// `/sign-in/sso/{name}/callback`: what the company's page sends the person back with. Whatever becomes of it, the browser goes on to
+/// an address without code and state, which would otherwise stay in its history and on its screen.
 pub async fn callback(
     State(front): State<Front>,
     Path(name): Path<ConnectionName>,
@@ -174,61 +163,51 @@ pub async fn callback(
     headers: HeaderMap,
 ) -> Result<Response, PageError> {
     let connection = front.realm.sso.find(&name).cloned().ok_or(SsoError::Unknown)?;
-    let answer = Parameters::parse(query.unwrap_or_default().as_bytes())?;
+    let mut on = String::from("/");
+    match came_back(&front, &connection, query.unwrap_or_default(), peer, &headers, &mut on).await {
+        Err(PageError::Refused(refusal)) if refusal.code() != "step_up_required" => Ok(refused::leave(&front, &connection, &on, refusal)),
+        came => came,
+    }
+}
+
+/// `on` becomes where the person wanted to go, as soon as it is known.
+async fn came_back(
+    front: &Front,
+    connection: &Connection,
+    query: String,
+    peer: String,
+    headers: &HeaderMap,
+    on: &mut String,
+) -> Result<Response, PageError> {
+    let name = connection.name.clone();
+    let answer = Parameters::parse(query.as_bytes())?;
     let short = |name: &str| answer.get(name).filter(|value| value.len() <= PARAMETER_BYTES);
     let state = Secret::new(short("state").ok_or(SsoError::Over)?.to_owned());
-    let here = browser::known(&front, &headers).ok_or(SsoError::Over)?;
+    let here = browser::known(front, headers).ok_or(SsoError::Over)?;
     let (realm, of) = (front.realm.clone(), name.clone());
     let returned = perform(&front.core, Attempt::new("sign_in", &Caller::Anonymous, name.as_str()), move |tx| {
         let permit = authorise::<SignIn>(&Caller::Anonymous, &Facts::new(realm.env.now(), of.as_str()))?;
         sso_return(tx, &realm, &permit, &of, state.expose(), &here)
     })
     .await?;
-    front.sso.check_issuer(&front.realm, &connection, answer.get("iss")).await?;
+    front.sso.check_issuer(&front.realm, connection, answer.get("iss")).await?;
     let code = match (short("code"), answer.get("error")) {
         (Some(code), None) => Secret::new(code.to_owned()),
         _ => return Err(SsoError::Refused.into()),
     };
-    let vouched = front.sso.vouched(&front.realm, &connection, &code, &returned).await;
+    let vouched = front.sso.vouched(&front.realm, connection, &code, &returned).await;
     let going: Going = serde_json::from_str(&returned.going).map_err(|_| SsoError::Over)?;
     match returned.purpose {
         Purpose::SignIn => {
-            let on = next::safe(Some(&going.next));
-            let came = match vouched {
-                Ok(vouched) => sign_in(&front, &headers, peer, connection.clone(), vouched, on).await,
-                Err(e) => Err(e.into()),
-            };
-            match came {
-                Err(PageError::Refused(refusal)) if ANOTHER_WOULD_DO.contains(&refusal.code()) => {
-                    Ok(refused(&front, &headers, &connection, on, &refusal).await)
-                }
-                came => came,
-            }
+            next::safe(Some(&going.next)).clone_into(on);
+            sign_in(front, headers, peer, connection.clone(), vouched?, on).await
         }
         Purpose::StepUp(id) => {
-            let session = same_session(&front, &headers, &id).await?;
-            step_up::by_company(&front, &session, &connection, vouched?, returned.began_at, &going).await
+            let session = same_session(front, headers, &id).await?;
+            step_up::by_company(front, &session, connection, vouched?, returned.began_at, &going).await
         }
-        Purpose::Link(id) => link(&front, same_session(&front, &headers, &id).await?, connection, vouched?).await,
+        Purpose::Link(id) => link(front, same_session(front, headers, &id).await?, connection.clone(), vouched?).await,
     }
-}
-
-/// Refusals of one account at a company, where the same person may have another one.
-const ANOTHER_WOULD_DO: [&str; 4] = ["sso_not_admitted", "sso_email_unverified", "sso_domain_refused", "sso_other_account"];
-
-/// The page for somebody who came with an account that does not do: with another one they may come in. Without it, the company
-/// would bring them back with the same account at once.
-async fn refused(front: &Front, headers: &HeaderMap, connection: &Connection, on: &str, refusal: &Refusal) -> Response {
-    let (mine, set) = form::browser(front, headers);
-    let mut ctx = PageContext::anonymous(front, "Not signed in");
-    ctx.csrf = open_token(front, &mine);
-    let sign_out = front.sso.sign_out_url(&front.realm, connection).await.map(String::from);
-    let ((text, hint), label, name) = (refusal.words(), connection.label.clone(), connection.name.to_string());
-    let page = RefusedPage { ctx, label, name, text, hint, code: refusal.code().to_owned(), next: on.to_owned(), sign_out };
-    let mut response = Page(refusal.status(), page).into_response();
-    put(&mut response, set);
-    response.extensions_mut().insert(RefusedCode(refusal.code().to_owned()));
-    response
 }
 
 /// The session that the person went away with.

@@ -16,7 +16,7 @@ pub fn optional(front: &Front, headers: &HeaderMap, path: &str) -> Result<Option
     let proof = match (found.next(), found.next()) {
         (None, _) => return Ok(None),
         (Some(proof), None) => proof.to_str().map_err(|_| ProofError::Missing)?,
-        (Some(_), Some(_)) => return Err(ProofError::Missing),
+        (Some(_), Some(_)) => return Err(ProofError::Several),
     };
     let proof = Proof::check(proof, "POST", &front.realm.url(path), None, front.realm.env.now())?;
     proof.check_nonce(&front.realm)?;

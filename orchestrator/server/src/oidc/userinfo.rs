@@ -63,8 +63,10 @@ fn token(headers: &HeaderMap) -> Result<(&str, bool), Option<SignOnTokenError>> 
 
 fn proof(front: &Front, method: &Method, headers: &HeaderMap, token: &str) -> Result<Proof, Option<SignOnTokenError>> {
     let mut found = headers.get_all("dpop").iter();
-    let (Some(proof), None) = (found.next().and_then(|v| v.to_str().ok()), found.next()) else {
-        return Err(Some(ProofError::Missing.into()));
+    let proof = match (found.next().and_then(|v| v.to_str().ok()), found.next()) {
+        (Some(proof), None) => proof,
+        (_, Some(_)) => return Err(Some(ProofError::Several.into())),
+        (None, None) => return Err(Some(ProofError::Missing.into())),
     };
     let checked = Proof::check(proof, method.as_str(), &front.realm.url(PATH), Some(token), front.realm.env.now());
     let proof = checked.map_err(|e| Some(e.into()))?;

@@ -10,6 +10,7 @@ pub mod helper;
 pub mod key;
 pub mod provider;
 pub mod publisher;
+pub mod purchase;
 pub mod scene;
 
 use std::collections::{BTreeMap, HashMap};
@@ -365,8 +366,14 @@ impl Browser {
         self.router = world.router.clone();
     }
 
+    /// A page. Where a company's answer was not taken, it is the one to which the browser is sent on, whose address has no code.
     pub async fn get(&mut self, path: &str) -> Answer {
-        self.send(Method::GET, path, None).await
+        let answer = self.send(Method::GET, path, None).await;
+        let on = answer.headers.get(header::LOCATION).and_then(|to| to.to_str().ok()).filter(|to| to.ends_with("/refused"));
+        match on.map(str::to_owned) {
+            Some(on) => self.send(Method::GET, &on, None).await,
+            None => answer,
+        }
     }
 
     pub async fn post(&mut self, path: &str, fields: &[(String, String)]) -> Answer {
@@ -434,7 +441,7 @@ impl Browser {
         self.submit(&page, 0, &[("code", code)], None).await
     }
 
-    async fn send(&mut self, method: Method, path: &str, body: Option<String>) -> Answer {
+    pub async fn send(&mut self, method: Method, path: &str, body: Option<String>) -> Answer {
         let mut request = Request::builder().method(method).uri(path);
         let cookies: Vec<_> = self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
         if !cookies.is_empty() {
