@@ -28,7 +28,7 @@ const SHAPES = [
   [/^\/v1\/payment_methods\/pm_\w+\/detach$/, []],
   [
     /^\/v1\/shared_payment\/issued_tokens$/,
-    ['payment_method', 'seller_details[network_business_profile]', 'usage_limits[currency]', 'usage_limits[max_amount]', 'usage_limits[expires_at]'],
+    ['payment_method', 'seller_details[network_business_profile]', 'usage_limits[currency]', 'usage_limits[max_amount]', 'usage_limits[expires_at]', 'shared_metadata[charge]'],
   ],
   [/^\/v1\/shared_payment\/issued_tokens\/spt_\w+\/revoke$/, []],
 ];
@@ -38,6 +38,7 @@ const keys = new Map(); // idempotency key -> what was asked and answered
 const sessions = new Map(); // Checkout sessions
 const onSession = new Map(); // payment intents that a person was sent to the bank for
 let tokens = false; // whether the account has shared payment tokens
+const issued = new Map(); // shared payment tokens, as the account that issued them sees them
 let down = 0; // how many of the next requests take effect and lose their answer
 
 const readBody = async (stream) => {
@@ -79,6 +80,44 @@ function wrong(request, path, fields) {
   return null;
 }
 
+// A shared payment token as its documentation shows one.
+function issue(id, fields) {
+  const limit = (name) => fields.get(`usage_limits[${name}]`);
+  return {
+    id,
+    object: 'shared_payment.issued_token',
+    livemode: false,
+    created: now(),
+    deactivated_at: null,
+    deactivated_reason: null,
+    payment_method: fields.get('payment_method'),
+    seller_details: { external_id: null, network_business_profile: fields.get('seller_details[network_business_profile]') },
+    setup_future_usage: null,
+    shared_metadata: { charge: fields.get('shared_metadata[charge]') },
+    status: 'active',
+    usage_details: { amount_captured: { value: 0, currency: limit('currency') } },
+    usage_limits: { currency: limit('currency'), expires_at: Number(limit('expires_at')), max_amount: Number(limit('max_amount')) },
+  };
+}
+
+const now = () => Math.floor(Date.now() / 1000);
+
+function end(token, reason) {
+  if (token.status !== 'active') return;
+  Object.assign(token, { status: 'deactivated', deactivated_at: now(), deactivated_reason: reason });
+}
+
+// What the seller's payment intent with the token comes to: the processor keeps its limits.
+function take(id, amount) {
+  const token = issued.get(id);
+  const captured = token?.usage_details.amount_captured;
+  const { max_amount, expires_at } = token?.usage_limits ?? {};
+  if (token?.status !== 'active' || expires_at <= now() || captured.value + amount > max_amount) return refuse(402, 'card_declined', 'not with this token');
+  captured.value += amount;
+  if (captured.value === max_amount) end(token, 'consumed');
+  return { status: 200, json: token };
+}
+
 // As Stripe shows an intent whose bank wants the person: an off-session one has failed, one with the person there has a page.
 function seen(origin, intent) {
   if (intent.status !== 'requires_action') return intent;
@@ -110,8 +149,16 @@ async function answer(origin, method, path, query, fields) {
     return { status: 200, json: { ...shown, url: null, setup_intent: intent.json } };
   }
   if (tokens && path.startsWith('/v1/shared_payment/')) {
-    const id = path.split('/')[4] ?? `spt_${asked.length}`;
-    return { status: 200, json: { id, object: 'shared_payment.issued_token', status: path.endsWith('/revoke') ? 'deactivated' : 'active' } };
+    const id = path.split('/')[4];
+    if (id === undefined) {
+      const made = issue(`spt_${issued.size + 1}`, fields);
+      issued.set(made.id, made);
+      return { status: 200, json: made };
+    }
+    const token = issued.get(id);
+    if (!token) return refuse(404, 'resource_missing', 'no such token');
+    if (path.endsWith('/revoke')) end(token, 'revoked');
+    return { status: 200, json: token };
   }
   const confirm = path.match(/^\/v1\/payment_intents\/(pi_\w+)\/confirm$/);
   if (confirm) {
@@ -161,6 +208,10 @@ const server = http.createServer(async (request, response) => {
   if (url.pathname === '/_tokens') {
     tokens = true;
     return send({ status: 200, json: {} });
+  }
+  if (url.pathname === '/_take') {
+    const taken = new URLSearchParams(body);
+    return send(take(taken.get('token'), Number(taken.get('amount'))));
   }
   if (url.pathname === '/_lose') {
     down = Number(body);

@@ -12,7 +12,7 @@ use purser_db::jobs::NewJob;
 use purser_db::{DbError, Tx};
 use purser_identity::agent::{self, FreezeError, Frozen, ThawError, Thawed};
 use purser_identity::grant::{self, Grant, RevokeError, Revoked};
-use purser_spend::freeze;
+use purser_spend::{freeze, seller};
 use purser_values::id::{AgentId, GrantId};
 use purser_values::name::ProviderName;
 use purser_values::{Env, Timestamp};
@@ -38,6 +38,7 @@ pub fn agent_freeze(tx: &mut Tx<'_>, env: &Env, caller: &Caller, id: &AgentId, d
     let permit = agent::permit::<AgentFreeze, FreezeError>(tx, caller, id, env.now())?;
     let mut done = agent::agent_freeze(tx, env, permit, dark)?;
     freeze::apply(tx, id, true, env.now())?;
+    done.jobs.extend(seller::look_again(tx, env, id)?);
     done.jobs.extend(tell_providers(tx, env, id, "disabled")?);
     done.jobs.extend(follow_below(tx, env, id)?);
     Ok(done)

@@ -9,6 +9,7 @@ use purser_values::id::{AgentId, OrganisationId};
 use purser_values::name::ProviderName;
 use url::Url;
 
+use crate::charges::Rails;
 use crate::core::Core;
 use crate::deploy::bundle::Bundles;
 use crate::gateway::Gateway;
@@ -27,6 +28,8 @@ pub struct App {
     pub public_url: Url,
     /// In a sandbox, the port of this machine at which any browser opens a site by its name.
     pub site_port: Option<u16>,
+    /// Where money moves, for purchases that a seller is paid for at the rail itself.
+    pub rails: Rails,
     locks: Locks,
     pub(crate) till: Till,
 }
@@ -40,7 +43,18 @@ impl App {
     #[must_use]
     pub fn new(core: Core, realm: Realm, gateway: Gateway, bundles: Bundles, public_url: Url) -> Self {
         let outgoing = gateway.fetcher().clone();
-        Self { core, realm, gateway, outgoing, bundles, public_url, site_port: None, locks: Locks::default(), till: Till::default() }
+        Self {
+            core,
+            realm,
+            gateway,
+            outgoing,
+            bundles,
+            public_url,
+            site_port: None,
+            rails: Rails::default(),
+            locks: Locks::default(),
+            till: Till::default(),
+        }
     }
 
     pub(crate) async fn lock_account(&self, organisation: &OrganisationId, provider: &ProviderName) -> tokio::sync::OwnedMutexGuard<()> {

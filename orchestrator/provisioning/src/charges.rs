@@ -8,6 +8,7 @@ use purser_db::DbError;
 use purser_db::jobs::{Job, JobFailure};
 use purser_spend::charge::{self, ChargeAsk, ChargeError, ChargeState, ChargeStep, ConfirmError, Receipt, Waiting};
 use purser_spend::rail::{Confirmation, Rail, RailError, RailOrder, RailOutcome};
+use purser_spend::seller::{self, SellerError};
 use purser_values::Secret;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::ChargeId;
@@ -16,7 +17,7 @@ use purser_wire::charge::{ChargeRequest, ChargeResponse, ChargeStatus};
 
 use crate::app::App;
 use crate::core::Core;
-use crate::{notice, perform};
+use crate::{notice, perform, seller_token};
 
 #[derive(Debug, thiserror::Error)]
 pub enum ChargingError {
@@ -24,6 +25,8 @@ pub enum ChargingError {
     Charge(#[from] ChargeError),
     #[error(transparent)]
     Confirm(#[from] ConfirmError),
+    #[error(transparent)]
+    Seller(#[from] SellerError),
     #[error("the payment rail gave no answer yet; repeat with the same `Idempotency-Key`")]
     Rail,
     #[error("this installation has no payment rail `{0}`")]
@@ -35,6 +38,7 @@ impl PublicError for ChargingError {
         match self {
             Self::Charge(e) => e.code(),
             Self::Confirm(e) => e.code(),
+            Self::Seller(e) => e.code(),
             Self::Rail => "rail_unavailable",
             Self::RailUnknown(_) => "rail_unknown",
         }
@@ -43,6 +47,7 @@ impl PublicError for ChargingError {
         match self {
             Self::Charge(e) => e.kind(),
             Self::Confirm(e) => e.kind(),
+            Self::Seller(e) => e.kind(),
             Self::Rail => Kind::Unavailable,
             Self::RailUnknown(_) => Kind::Internal,
         }
@@ -51,7 +56,7 @@ impl PublicError for ChargingError {
         match self {
             Self::Charge(e) => e.hint(),
             Self::Confirm(e) => e.hint(),
-            Self::Rail | Self::RailUnknown(_) => None,
+            Self::Seller(_) | Self::Rail | Self::RailUnknown(_) => None,
         }
     }
 }
@@ -114,11 +119,16 @@ async fn finish(core: &Core, order: &RailOrder, outcome: RailOutcome) -> Result<
 /// # Errors
 /// When the rail gives no answer.
 pub async fn charge_settle(core: &Core, rails: &Rails, id: &ChargeId) -> Result<Option<ChargeState>, ChargingError> {
-    let (of, now) = (id.clone(), core.env.now());
+    let (of, env) = (id.clone(), core.env.clone());
     let read = core.db.read::<_, DbError, _>(move |tx| {
-        Ok((charge::find(tx, &of)?.map(|found| found.state), charge::order(tx, &of)?, charge::waits_until(tx, &of)?))
+        let state = charge::find(tx, &of)?.map(|found| found.state);
+        Ok((state, charge::order(tx, &of)?, charge::waits_until(tx, &of)?, seller::of_charge(tx, &env, &of)?))
     });
-    let (state, order, until) = read.await.map_err(ChargeError::from)?;
+    let (state, order, until, at_seller) = read.await.map_err(ChargeError::from)?;
+    if let Some(out) = at_seller {
+        return seller_token::settle(core, rails, &out).await.map(Some);
+    }
+    let now = core.env.now();
     let Some(order) = order else { return Ok(state) };
     let receipt = if until.is_some_and(|until| until <= now) {
         let outcome = rails.of(&order)?.cancel(&order).await.map_err(|e| no_answer(&order, &e))?;
@@ -154,6 +164,7 @@ pub async fn resume(app: App, rails: Rails, id: ChargeId) -> Result<(), JobFailu
     let again = |why: String| JobFailure::Again { why, limit: None };
     match charge_settle(&app.core, &rails, &id).await {
         Ok(Some(ChargeState::RequiresAction)) => Err(again("it waits for its person".to_owned())),
+        Ok(Some(ChargeState::Begun)) => Err(again("its seller may still take the money".to_owned())),
         Ok(_) => Ok(()),
         Err(e) => Err(again(e.to_string())),
     }
@@ -198,7 +209,11 @@ impl Rails {
     }
 
     fn of(&self, order: &RailOrder) -> Result<Arc<dyn Rail>, ChargingError> {
-        self.find(&order.rail).ok_or_else(|| ChargingError::RailUnknown(order.rail.clone()))
+        self.named(&order.rail)
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Result<Arc<dyn Rail>, ChargingError> {
+        self.find(name).ok_or_else(|| ChargingError::RailUnknown(name.to_owned()))
     }
 
     /// Where new payment methods are set up.

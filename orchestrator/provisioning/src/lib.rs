@@ -33,6 +33,7 @@ pub mod provider_events;
 pub mod rail_events;
 pub mod refunds;
 pub mod resource;
+mod seller_token;
 mod signing_keys;
 mod sso;
 pub mod status;

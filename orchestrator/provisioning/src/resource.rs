@@ -3,7 +3,7 @@
 pub mod add;
 pub(crate) mod add_saga;
 mod afford;
-mod bought;
+pub(crate) mod bought;
 pub(crate) mod check;
 pub mod end;
 pub mod preflight;

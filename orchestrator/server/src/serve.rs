@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use axum::Router;
 use http::{HeaderName, HeaderValue};
+use purser_authority::{Attempt, Caller};
 use purser_client::{ClientDocument, Identity};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbConfig, DbError, Migrations};
@@ -17,13 +18,14 @@ use purser_http::harden::Dress;
 use purser_http::listen::{self, Limits};
 use purser_http::log::{LogFormat, announce};
 use purser_http::{Fetcher, Origin};
+use purser_identity::address::address_settle;
 use purser_identity::bootstrap::BootstrapError;
 use purser_identity::keys::Es256;
 use purser_identity::{Keys, NonceRule, Realm, SignUp};
 use purser_notify::{MailConfig, Transport};
 use purser_provisioning::charges::Rails;
 use purser_provisioning::deploy::bundle::Bundles;
-use purser_provisioning::{App, Configured, Core, Gateway};
+use purser_provisioning::{App, Configured, Core, Gateway, perform_beside};
 use purser_spend::rail::Rail;
 use purser_spend::rail::sandbox::SandboxRail;
 use purser_stripe::StripeRail;
@@ -38,6 +40,7 @@ use crate::front::{self, Front};
 use crate::oidc::{Clients, Decisions, Introspected, Registration, Rules};
 use crate::ops::Ops;
 use crate::ops::drain::Patience;
+use crate::ops::one_host::OneHost;
 use crate::ops::request_id::AcceptRequestId;
 use crate::sso::Sso;
 use crate::{api, console, oidc, operator, unknown};
@@ -111,7 +114,7 @@ pub async fn serve(config: Config, env: Env, stop: impl Future<Output = ()> + Se
     let state = Api::new(api::Parts { app, engine, rails, clients });
     let ops = Ops::new(core.clone()).map_err(|e| part("metrics")(&e))?;
     let mark = config.is_sandbox().then_some((PROFILE, SANDBOX));
-    let outermost = (AcceptRequestId::new(config.trusted_proxies.clone()), Dress::new(env.clone()).marking(mark));
+    let outermost = (AcceptRequestId::new(config.trusted_proxies.clone()), (Dress::new(env.clone()).marking(mark), OneHost));
     let router = surface(front, state, &ops, outermost);
     let listener = bind(config.listen).await?;
     // Not before we can be asked: a provider fetches our keys when it is first called.
@@ -203,6 +206,7 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let sso = config.sign_in.sso.iter().map(SsoConfig::connection).collect();
     let credit_approvers = config.credits.approvers.clone().into();
     let realm = Realm { proof_nonces, sso, credit_approvers, ..realm };
+    stay(config, &db, &realm).await?;
     let audit = purser_audit::Log::start(db.clone(), env.clone(), config.data.join("audit"), Arc::new(keys.clone())).await?;
     let core = Core { db: db.clone(), env: env.clone(), keyring, audit, jobs: Arc::new(Notify::new()) };
     let fetcher = Fetcher::new(config.fetch_allow.clone()).map_err(|e| part("fetch_allow")(&e))?;
@@ -224,7 +228,16 @@ async fn open(config: &Config, env: &Env) -> Result<(App, Rails, Transport), Ser
     let mut app = App::new(core, realm, gateway, bundles, config.public_url.clone());
     app.site_port = config.sandbox.site_port;
     app.outgoing = strangers(config)?;
+    app.rails = rails.clone();
     Ok((app, rails, transport(config)?))
+}
+
+/// Keeps the address at which this installation is known, or refuses another one.
+async fn stay(config: &Config, db: &Db, realm: &Realm) -> Result<(), ServeError> {
+    let (of, was) = (realm.clone(), config.issuer_before());
+    let attempt = Attempt::new("address_settle", &Caller::Operator, &*realm.issuer);
+    let settled = perform_beside(db, &realm.env, attempt, move |tx| address_settle(tx, &of, was.as_deref()));
+    settled.await.map_err(|e| part("public_url")(&e))
 }
 
 /// How money moves here.

@@ -42,6 +42,7 @@ pub mod refund;
 pub mod renewal;
 pub mod report;
 mod room;
+pub mod seller;
 mod share;
 mod spender;
 pub mod statement;

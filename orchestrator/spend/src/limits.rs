@@ -61,6 +61,9 @@ pub const BATCH: i64 = 100;
 pub const TEXT_CHARS: usize = 300;
 /// How long a charge waits for its person to confirm it with their bank, in seconds; its money stays set aside as long.
 pub const CONFIRM_PATIENCE_S: i64 = 86_400;
+/// How long after a seller's token ended an authorisation that was made with it can still be captured, in seconds: card networks let
+/// one live for seven days.
+pub const SELLER_AUTHORISATION_S: i64 = 7 * 86_400;
 /// How long a person has to set a payment method up, in seconds.
 pub const SETUP_LIFE_S: i64 = 86_400;
 /// Most setups that an organisation may have open.

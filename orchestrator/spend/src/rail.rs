@@ -77,9 +77,10 @@ pub enum Confirmation {
 }
 
 /// A token of the rail's own for one seller, within a payment token of ours.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SellerTokenOrder {
-    /// Also the idempotency key.
+    /// The charge that waits for what is taken with it; goes along, so that the rail's messages name it. Also the idempotency key.
+    pub charge: ChargeId,
     pub token: PaymentTokenId,
     pub rail: String,
     pub method: String,
@@ -99,6 +100,17 @@ pub enum SellerToken {
     },
     /// The rail, or our account there, has no such tokens: the seller charges ours.
     NotOffered,
+    /// The rail will not make this one, now or later.
+    Refused { code: String, message: String },
+}
+
+/// What became of a seller's token so far.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SellerTokenUse {
+    /// All that was taken with it.
+    pub captured: Money,
+    /// When it ended, if it has: used up, run out or revoked.
+    pub ended_at: Option<Timestamp>,
 }
 
 /// Gives back what one capture took, or a part. Its refund id is the idempotency key at the rail.
@@ -162,11 +174,17 @@ pub trait Rail: Send + Sync {
     /// Gives the money back, once for each refund id.
     fn refund<'a>(&'a self, order: &'a RefundOrder) -> RailFuture<'a, RefundOutcome>;
 
-    /// Issues a token that one seller redeems at the rail, once for each payment token.
+    /// Whether sellers can redeem tokens at this rail at all.
+    fn has_seller_tokens(&self) -> bool;
+
+    /// Issues a token that one seller redeems at the rail, once for each charge.
     fn seller_token<'a>(&'a self, order: &'a SellerTokenOrder) -> RailFuture<'a, SellerToken>;
 
     /// Ends it. Ending it again does nothing.
     fn seller_token_revoke<'a>(&'a self, reference: &'a str) -> RailFuture<'a, ()>;
+
+    /// What was taken with it, and whether more can be.
+    fn seller_token_use<'a>(&'a self, reference: &'a str) -> RailFuture<'a, SellerTokenUse>;
 
     /// Reads a message from the rail and checks who signed it and when. Nothing is done yet: see [`take`].
     ///

@@ -5,6 +5,7 @@ mod closing;
 mod credits;
 mod marks;
 mod rates;
+mod seller;
 
 use purser_db::Migrations;
 
@@ -251,5 +252,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         budgets::BUDGETS_LOOKED_AT,
         ALONE,
         closing::CLOSING,
+        seller::SELLER,
     ],
 };

@@ -67,12 +67,16 @@ impl Client {
     }
 
     pub async fn get<T: DeserializeOwned>(&self, path: &str, query: &Form) -> Result<T, StripeError> {
+        self.get_as(VERSION, path, query).await
+    }
+
+    pub async fn get_as<T: DeserializeOwned>(&self, version: &'static str, path: &str, query: &Form) -> Result<T, StripeError> {
         let mut url = self.at(path)?;
         let query = query.encode();
         if !query.is_empty() {
             url.set_query(Some(&String::from_utf8_lossy(&query)));
         }
-        self.send(Method::GET, url, self.headers(VERSION, None)?, Bytes::new()).await
+        self.send(Method::GET, url, self.headers(version, None)?, Bytes::new()).await
     }
 
     /// `key` makes a repetition of the same form one request.

@@ -98,6 +98,26 @@ pub struct Refund {
 #[derive(Debug, Deserialize)]
 pub struct IssuedToken {
     pub id: String,
+    /// `active`, `requires_action` or `deactivated`.
+    #[serde(default)]
+    pub status: Option<String>,
+    /// In seconds.
+    #[serde(default)]
+    pub deactivated_at: Option<i64>,
+    #[serde(default)]
+    pub usage_details: Option<UsageDetails>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct UsageDetails {
+    #[serde(default)]
+    pub amount_captured: Option<AmountCaptured>,
+}
+
+#[derive(Debug, Deserialize)]
+pub struct AmountCaptured {
+    pub value: i64,
+    pub currency: String,
 }
 
 #[derive(Debug, Deserialize)]

@@ -7,8 +7,8 @@ mod token;
 
 use purser_db::Db;
 use purser_spend::rail::{
-    Confirmation, Rail, RailError, RailEvent, RailFuture, RailOrder, RefundOrder, RefundOutcome, SellerToken, SellerTokenOrder, SetupOrder,
-    SetupOutcome, SetupPage, WebhookError,
+    Confirmation, Rail, RailError, RailEvent, RailFuture, RailOrder, RefundOrder, RefundOutcome, SellerToken, SellerTokenOrder,
+    SellerTokenUse, SetupOrder, SetupOutcome, SetupPage, WebhookError,
 };
 use purser_values::{Env, Secret, Timestamp};
 
@@ -71,12 +71,20 @@ impl Rail for StripeRail {
         Box::pin(refund::refund(self, order))
     }
 
+    fn has_seller_tokens(&self) -> bool {
+        self.tokens == Tokens::Auto
+    }
+
     fn seller_token<'a>(&'a self, order: &'a SellerTokenOrder) -> RailFuture<'a, SellerToken> {
         Box::pin(token::issue(self, order))
     }
 
     fn seller_token_revoke<'a>(&'a self, reference: &'a str) -> RailFuture<'a, ()> {
         Box::pin(token::revoke(self, reference))
+    }
+
+    fn seller_token_use<'a>(&'a self, reference: &'a str) -> RailFuture<'a, SellerTokenUse> {
+        Box::pin(token::usage(self, reference))
     }
 
     fn receive(&self, signature: &str, body: &[u8], now: Timestamp) -> Result<Option<RailEvent>, WebhookError> {

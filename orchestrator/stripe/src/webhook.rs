@@ -61,6 +61,10 @@ fn news(event: &Event) -> Result<Option<RailNews>, WebhookError> {
     Ok(match event.kind.as_str() {
         kind if kind.starts_with("payment_intent.") => ours(object, "charge").map(RailNews::Charge),
         kind if kind.starts_with("checkout.session.") || kind.starts_with("setup_intent.") => ours(object, "setup").map(RailNews::Setup),
+        // The seller took something with a token of ours, or it ended.
+        kind if kind.starts_with("shared_payment.issued_token.") => {
+            object["shared_metadata"]["charge"].as_str().and_then(|id| id.parse().ok()).map(RailNews::Charge)
+        }
         kind if kind.starts_with("charge.dispute.") => chargeback(read(object)?).map(RailNews::Chargeback),
         _ => None,
     })

@@ -43,7 +43,14 @@ pub struct Manifest {
     pub credit_programmes: Vec<Programme>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub llm_context: Option<Url>,
+    /// The provider's own profile at Stripe: it takes shared payment tokens that are issued to it, and needs no charges through the
+    /// orchestrator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stripe_profile: Option<String>,
 }
+
+/// Longest profile of a seller, in characters.
+const PROFILE_CHARS: usize = 255;
 
 /// One text that a person accepts before the provider may be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,6 +98,16 @@ open_enum! {
 }
 
 impl Manifest {
+    /// The profile to which a shared payment token can be issued, for a provider that does not charge through the orchestrator.
+    ///
+    /// One that does both would have two ways to the same money, and gets the orchestrator's alone.
+    #[must_use]
+    pub fn sells_for_itself(&self) -> Option<&str> {
+        let profile = self.stripe_profile.as_deref().filter(|_| !self.speaks(&Extension::Charges))?;
+        let plain = profile.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_');
+        (plain && profile.starts_with("profile_") && profile.len() <= PROFILE_CHARS).then_some(profile)
+    }
+
     #[must_use]
     pub fn speaks(&self, extension: &Extension) -> bool {
         self.extensions.contains(extension)

@@ -4,6 +4,8 @@
 //! the idempotency key of the call, so that a repeat after a crash is the same refund. A charge is given back whole and once: the key on
 //! the charge holds it.
 
+use std::str::FromStr;
+
 use purser_db::jobs::{NewJob, enqueue};
 use purser_db::{DbError, Row, Tx, params};
 use purser_values::id::{ChargeId, CloudResourceId, RefundId};
@@ -38,12 +40,22 @@ pub enum RefundState {
 }
 
 impl RefundState {
-    const fn as_str(self) -> &'static str {
+    const ALL: [Self; 3] = [Self::Intended, Self::Succeeded, Self::Refused];
+
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
         match self {
             Self::Intended => "intended",
             Self::Succeeded => "succeeded",
             Self::Refused => "refused",
         }
+    }
+}
+
+impl FromStr for RefundState {
+    type Err = String;
+    fn from_str(s: &str) -> Result<Self, String> {
+        Self::ALL.into_iter().find(|state| state.as_str() == s).ok_or_else(|| format!("`{s}` is no state of a refund"))
     }
 }
 
@@ -128,12 +140,6 @@ fn job(env: &Env, id: &RefundId, again: String) -> NewJob {
 }
 
 fn read(row: &Row) -> Result<Refund, DbError> {
-    let state = match row.get::<String>("state")?.as_str() {
-        "intended" => RefundState::Intended,
-        "succeeded" => RefundState::Succeeded,
-        "refused" => RefundState::Refused,
-        other => return Err(DbError::Corrupt(format!("`{other}` is no state of a refund"))),
-    };
     Ok(Refund {
         id: row.parse("id")?,
         charge: row.parse("charge")?,
@@ -141,6 +147,6 @@ fn read(row: &Row) -> Result<Refund, DbError> {
         orchestrator_charge: row.get("orchestrator_charge")?,
         amount: Money::from_minor(row.get("amount_minor")?, row.parse("currency")?),
         reason: row.get::<String>("reason")?.into(),
-        state,
+        state: row.parse("state")?,
     })
 }

@@ -10,6 +10,7 @@ use purser_values::id::{ChargeId, CloudAccountId, CloudResourceId, RefundId};
 use purser_values::{Env, Money};
 use serde_json::json;
 use slipway_accounts::refund::RefundOutcome;
+pub use slipway_accounts::refund::RefundState;
 
 use crate::charge::{self, Charge, ChargeState, Purpose};
 use crate::credit::spend;
@@ -33,14 +34,6 @@ pub struct Refund {
     pub reason: String,
     pub lines: Vec<Line>,
     pub state: RefundState,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RefundState {
-    Intended,
-    Succeeded,
-    /// No for good: it stays owed, and a person must look.
-    Refused,
 }
 
 /// So much is to be given back of what was paid for the resource, for the reasons in `lines`, which add up to it.
@@ -127,9 +120,9 @@ pub fn ask(tx: &mut Tx<'_>, id: &RefundId) -> Result<Option<RefundAsk>, DbError>
 /// # Errors
 /// When the store fails.
 pub fn settle(tx: &mut Tx<'_>, env: &Env, id: &RefundId, outcome: &RefundOutcome) -> Result<RefundState, DbError> {
-    let state = if outcome.succeeded { "succeeded" } else { "refused" };
+    let state = if outcome.succeeded { RefundState::Succeeded } else { RefundState::Refused };
     let update = "update bill_refund set state = $2, code = $3, message = $4, settled_at = $5 where id = $1 and state = 'intended'";
-    let first = tx.execute(update, params![id, state, outcome.code, outcome.message, env.now()])? == 1;
+    let first = tx.execute(update, params![id, state.as_str(), outcome.code, outcome.message, env.now()])? == 1;
     let refund = get(tx, id)?.ok_or(DbError::NoRow)?;
     if first && refund.state == RefundState::Succeeded {
         spend::give_back(tx, env, refund.charge.as_str(), refund.credit.minor())?;
@@ -205,12 +198,6 @@ fn get(tx: &mut Tx<'_>, id: &RefundId) -> Result<Option<Refund>, DbError> {
 }
 
 fn read(row: &Row) -> Result<Refund, DbError> {
-    let state = match row.get::<String>("state")?.as_str() {
-        "intended" => RefundState::Intended,
-        "succeeded" => RefundState::Succeeded,
-        "refused" => RefundState::Refused,
-        other => return Err(DbError::Corrupt(format!("`{other}` is no state of a refund"))),
-    };
     Ok(Refund {
         id: row.parse("id")?,
         charge: row.parse("charge")?,
@@ -220,6 +207,6 @@ fn read(row: &Row) -> Result<Refund, DbError> {
         credit: Money::from_minor(row.get("credit_minor")?, row.parse("currency")?),
         reason: row.get("reason")?,
         lines: row.json("description")?,
-        state,
+        state: row.parse("state")?,
     })
 }

@@ -86,6 +86,15 @@ impl Front {
         self.http.post(format!("{}_tokens", self.url)).send().await.unwrap();
     }
 
+    /// A seller takes money with its token, at the processor and past everybody else. Answers the token as its issuer sees it.
+    pub async fn take(&self, token: &str, minor: i64) -> Result<Value, Value> {
+        let form = [("token", token.to_owned()), ("amount", minor.to_string())];
+        let answer = self.http.post(format!("{}_take", self.url)).form(&form).send().await.unwrap();
+        let taken = answer.status().is_success();
+        let told = answer.json().await.unwrap();
+        if taken { Ok(told) } else { Err(told) }
+    }
+
     /// Every request that the orchestrator made.
     pub async fn asked(&self) -> Vec<Value> {
         self.http.get(format!("{}_asked", self.url)).send().await.unwrap().json().await.unwrap()

@@ -7,15 +7,16 @@ use purser_spend::rail::{Rail as _, SellerToken, SellerTokenOrder};
 use purser_stripe::{Settings, StripeRail, Tokens};
 use purser_tests::processes::until;
 use purser_tests::{Agent, Ask, Choice, Person, store};
-use purser_values::id::PaymentTokenId;
+use purser_values::id::{ChargeId, PaymentTokenId};
 use purser_values::{Currency, Env, Money, Secret};
+use purser_wire::catalog::Period;
 use purser_wire::charge::{ChargeResponse, ChargeStatus};
 use purser_wire::refund::RefundStatus;
 use serde_json::{Value, json};
 
 use crate::alone::{Alone, STRIPE_KEY, STRIPE_WEBHOOK_SECRET};
 use crate::front::{Front, no_card_number};
-use crate::market::{GOLD, Market, Sold};
+use crate::market::{GOLD, Market, PROFILE, Quoted, STAND, Sold};
 
 const LIFE_S: i64 = 3_600;
 
@@ -28,8 +29,12 @@ struct Scene {
 
 impl Scene {
     async fn start() -> Option<Self> {
+        Self::with("shop").await
+    }
+
+    async fn with(market: &'static str) -> Option<Self> {
         let front = Front::start().await?;
-        let (alone, mut markets) = Alone::among_paid_through(&["shop"], LIFE_S, &front.rail()).await?;
+        let (alone, mut markets) = Alone::among_paid_through(&[market], LIFE_S, &front.rail()).await?;
         front.tell(&alone.url, STRIPE_WEBHOOK_SECRET).await;
         let ada = alone.person("ada");
         Some(Self { front, alone, shop: markets.remove(0), ada })
@@ -54,7 +59,7 @@ impl Scene {
     }
 
     async fn buy(&self, agent: &Agent, name: &str) -> Sold {
-        agent.must(&["add", "shop/gold", "--name", name]).await;
+        agent.must(&["add", &format!("{}/gold", self.shop.name), "--name", name]).await;
         self.shop.sold.lock().unwrap().last().unwrap().clone()
     }
 
@@ -256,6 +261,7 @@ async fn a_sellers_token_is_issued_within_its_limits_where_the_account_has_them_
     };
     let rail = StripeRail::new(db.clone(), env.clone(), settings(Tokens::Auto)).unwrap();
     let order = SellerTokenOrder {
+        charge: ChargeId::mint(&env),
         token: PaymentTokenId::mint(&env),
         rail: "stripe".to_owned(),
         method: "cus_1/pm_1".to_owned(),
@@ -263,7 +269,7 @@ async fn a_sellers_token_is_issued_within_its_limits_where_the_account_has_them_
         most: Money::from_minor(GOLD, Currency::USD),
         expires_at: env.now().plus_secs(60),
     };
-    let before = SellerTokenOrder { token: PaymentTokenId::mint(&env), ..order.clone() };
+    let before = SellerTokenOrder { charge: ChargeId::mint(&env), ..order.clone() };
     assert!(matches!(rail.seller_token(&before).await.unwrap(), SellerToken::NotOffered), "localstripe has no such tokens");
     front.has_tokens().await;
     let SellerToken::Issued { reference, plain } = rail.seller_token(&order).await.unwrap() else { panic!("it has them now") };
@@ -272,12 +278,67 @@ async fn a_sellers_token_is_issued_within_its_limits_where_the_account_has_them_
     let asked = front.asked().await;
     let body = format!(
         "payment_method=pm_1&seller_details%5Bnetwork_business_profile%5D=profile_1&usage_limits%5Bcurrency%5D=usd\
-         &usage_limits%5Bmax_amount%5D={GOLD}&usage_limits%5Bexpires_at%5D={}",
-        order.expires_at.as_secs()
+         &usage_limits%5Bmax_amount%5D={GOLD}&usage_limits%5Bexpires_at%5D={}&shared_metadata%5Bcharge%5D={}",
+        order.expires_at.as_secs(),
+        order.charge
     );
-    assert_eq!((asked[1]["body"].as_str(), asked[1]["key"].as_str()), (Some(body.as_str()), Some(order.token.as_str())));
+    assert_eq!((asked[1]["body"].as_str(), asked[1]["key"].as_str()), (Some(body.as_str()), Some(order.charge.as_str())));
     assert_eq!(asked[2]["path"], format!("/v1/shared_payment/issued_tokens/{reference}/revoke"));
     let never = StripeRail::new(db, env, settings(Tokens::Off)).unwrap();
     assert!(matches!(never.seller_token(&order).await.unwrap(), SellerToken::NotOffered));
     assert_eq!(front.asked().await.len(), 3, "an operator who wants none asks for none");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_provider_that_sells_for_itself_takes_what_is_held_for_it_at_the_processor_and_no_more() {
+    let Some(mut scene) = Scene::with(STAND).await else { return };
+    scene.front.has_tokens().await;
+    *scene.shop.quoted.lock().unwrap() = Quoted { period: Period::Once, ..Quoted::default() };
+    scene.card("4242424242424242").await;
+    let agent = scene.customer("buyer").await;
+    let sold = scene.buy(&agent, "first").await;
+    let token = sold.token.expose().clone();
+    let asked = scene.front.asked().await;
+    let order = asked.iter().find(|one| one["path"] == "/v1/shared_payment/issued_tokens").unwrap();
+    let body = order["body"].as_str().unwrap();
+    for part in [format!("profile%5D={PROFILE}&"), "max_amount%5D=500&".to_owned(), "currency%5D=usd&".to_owned()] {
+        assert!(body.contains(&part), "{body}");
+    }
+    let spent = async |agent: &Agent| {
+        let read = agent.must(&["spend"]).await;
+        let position = &read["providers"][0];
+        (position["captured"]["amount_minor"].as_i64(), position["held"]["amount_minor"].as_i64())
+    };
+    assert_eq!(spent(&agent).await, (Some(0), Some(GOLD)), "it is held until the processor says what was taken");
+    // The token is the processor's: with us it is worth nothing. And the processor gives no more than is held.
+    let refused = scene.shop.charge(&sold, "k1").await;
+    assert_eq!((refused.status, refused.code.as_deref()), (ChargeStatus::Refused, Some("payment_token_unknown")));
+    assert!(scene.front.take(&token, GOLD + 1).await.is_err());
+    let taken = scene.front.take(&token, GOLD).await.unwrap();
+    assert!(scene.front.take(&token, 1).await.is_err());
+
+    let event = |id: &str, object: &Value| {
+        json!({"id": id, "object": "event", "type": "shared_payment.issued_token.used", "data": {"object": object}}).to_string()
+    };
+    let body = event("evt_1", &taken);
+    let header = scene.front.sign(STRIPE_WEBHOOK_SECRET, &body, None).await;
+    assert_eq!(scene.webhook(&header, &body.replace("evt_1", "evt_2")).await, 401, "a changed message");
+    assert_eq!(spent(&agent).await, (Some(0), Some(GOLD)));
+    for _ in 0..2 {
+        assert_eq!(scene.webhook(&header, &body).await, 204);
+    }
+    until("the charge", Duration::from_secs(20), async || (spent(&agent).await == (Some(GOLD), Some(0))).then_some(())).await;
+
+    // What was not taken when the agent is frozen never is.
+    let second = scene.buy(&agent, "second").await;
+    let page = scene.ada.open("/agents").await;
+    let freeze = purser_tests::form::Form::all(&page.body).into_iter().find(|form| form.action.ends_with("/freeze")).unwrap();
+    scene.ada.browser.press(&freeze, "").await;
+    until("the token to be revoked", Duration::from_secs(20), async || {
+        let path = format!("/v1/shared_payment/issued_tokens/{}/revoke", second.token.expose());
+        (scene.front.posts(&path).await > 0).then_some(())
+    })
+    .await;
+    assert!(scene.front.take(second.token.expose(), GOLD).await.is_err(), "a revoked token pays");
+    scene.is_sound().await;
 }

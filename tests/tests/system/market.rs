@@ -42,6 +42,10 @@ pub const PLATINUM: i64 = 900;
 pub const FOG: &str = "from about $5, <b>ask us</b>";
 /// A market of this name quotes nothing.
 pub const VAGUE: &str = "vague";
+/// A market of this name takes the money at the processor itself.
+pub const STAND: &str = "stand";
+/// What the processor knows it by.
+pub const PROFILE: &str = "profile_test_stand";
 
 /// What was sold: who may be charged for it, and how.
 #[derive(Clone)]
@@ -227,13 +231,12 @@ impl Provider for Stall {
         let foreign = self.0.foreign_keys.lock().unwrap();
         manifest.keys = foreign.iter().chain([&self.0.key]).map(|key| serde_json::to_value(key.public()).unwrap()).collect();
         manifest.extensions = if self.0.name == VAGUE { Vec::new() } else { vec![Extension::Quotes] };
-        manifest.extensions.extend([
-            Extension::IdentityAssertion,
-            Extension::Price,
-            Extension::Charges,
-            Extension::AgentCredentials,
-            Extension::AccountFreeze,
-        ]);
+        manifest.extensions.extend([Extension::IdentityAssertion, Extension::Price, Extension::AgentCredentials, Extension::AccountFreeze]);
+        if self.0.name == STAND {
+            manifest.stripe_profile = Some(PROFILE.to_owned());
+        } else {
+            manifest.extensions.push(Extension::Charges);
+        }
         manifest.terms = serde_json::from_value(json!([{"id": "tos", "title": "Terms", "url": self.0.base_url.join("terms").unwrap(),
             "version": "1", "sha256": Sha256Digest::of(TERMS)}]))
         .unwrap();

@@ -112,6 +112,40 @@ async fn an_upgrade_sets_the_difference_aside_once_whatever_is_lost_on_the_way()
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_person_approves_one_upgrade_that_a_spent_budget_stops() {
+    let Some(world) = World::start().await else { return };
+    let (mut ada, agent) = (world.person("ada"), world.agent("shop"));
+    agent.login(&mut ada, Ask::ALL, &Choice::USUAL).await;
+    let shell = agent.person_shell(&mut ada).await;
+    agent.must(&["init", "shop"]).await;
+    agent.must(&["add", "slipway/workers:free", "--name", "plan"]).await;
+    let set = agent.run_with(&["budget", "set", "1.00", "--project", "shop", "--action", "require-approval", "--no-unusual"], &shell).await;
+    assert!(set.ok(), "{} {}", set.stdout, set.stderr);
+    assert_eq!(agent.refused(&["upgrade", "plan", "workers:paid"]).await, "budget_approval_required");
+    let change = ["approval", "ask", "workers:paid", "--change", "plan", "--reason", "more visitors", "--timeout", "60"];
+    assert_eq!(agent.refused(&["approval", "ask", "workers:free", "--change", "plan", "--reason", "x"]).await, "invalid_request");
+    let deciding = async {
+        let id = processes::until("the request", Duration::from_secs(20), async || {
+            agent.run(&["approval", "list"]).await.data()["approvals"][0]["id"].as_str().map(str::to_owned)
+        })
+        .await;
+        let page = ada.open(&format!("/approvals/{id}")).await;
+        assert!(page.text().contains("workers:paid") && page.text().contains("USD 5.00"), "{}", page.text());
+        ada.browser.press(&page.form(&format!("/approvals/{id}")), "approve").await;
+        id
+    };
+    let (asked, id) = tokio::join!(agent.run(&change), deciding);
+    assert!(asked.ok(), "{} {}", asked.stdout, asked.stderr);
+    // It is for this change of this resource, and not for a new one of the same service.
+    assert_eq!(agent.refused(&["add", "slipway/workers:paid", "--name", "other", "--approval", &id]).await, "approval_mismatch");
+    let paid = agent.must(&["upgrade", "plan", "workers:paid", "--approval", &id]).await;
+    assert_eq!(paid["resource"]["service"], "slipway/workers:paid", "{paid}");
+    assert_eq!(position(&agent).await, (500, 0));
+    agent.must(&["downgrade", "plan", "workers:free"]).await;
+    assert_eq!(agent.refused(&["upgrade", "plan", "workers:paid", "--approval", &id]).await, "approval_used");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_freeze_in_the_middle_of_an_upgrade_gives_the_money_back_and_leaves_the_plan() {
     let Some((alone, markets)) = Alone::among(&["shop"], LIFE_S).await else { return };
     let shop = &markets[0];

@@ -10,9 +10,9 @@ use purser_authority::{Attempt, Caller, Delegator, Denied, Done, Event, Outcome}
 use purser_catalogue::Price;
 use purser_db::{DbError, Tx};
 use purser_flow::{Definition, Step, StepCx, StepError};
-use purser_spend::hold;
 use purser_spend::limits::REFUND_PATIENCE_S;
 use purser_spend::refund::due;
+use purser_spend::{hold, seller};
 use purser_values::error::Kind;
 use purser_values::id::{AccountId, AgentId, ApprovalId, GrantId, HoldId, OrganisationId, PersonId, ResourceId};
 use purser_values::{Env, Secret};
@@ -32,9 +32,9 @@ use crate::app::App;
 use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent, refused};
 use crate::gateway::Provider;
-use crate::perform;
 use crate::store::payment;
 use crate::store::resource::{self, Resource, State};
+use crate::{perform, seller_token};
 
 pub const KIND: &str = "resource_add";
 
@@ -173,17 +173,22 @@ async fn get_quote(app: App, cx: StepCx, mut state: AddState) -> Result<AddState
 /// Sets the money aside and makes the provider's permission to take it, in one write.
 async fn pay(app: App, _: StepCx, mut state: AddState) -> Result<AddState, StepError> {
     let Some(quote) = state.quote.clone() else { return Ok(state) };
-    let (row, _) = parts(&app, &state).await?;
+    let (row, provider) = parts(&app, &state).await?;
     let bought = Bought {
         app: app.clone(),
         caller: state.caller(),
-        row,
+        row: row.clone(),
         quote,
         key: state.resource.to_string(),
         approval: state.approval.clone(),
         categories: state.categories.clone(),
     };
     let (hold, sealed) = bought.pay().await?;
+    let seller = provider.manifest.sells_for_itself();
+    let sealed = match seller_token::instead(&app, &state.caller(), &row, &hold, seller).await? {
+        Some(of_the_rail) => of_the_rail,
+        None => sealed,
+    };
     state.hold = Some(hold);
     state.payment_token = Some(sealed);
     Ok(state)
@@ -433,7 +438,9 @@ async fn settle(app: App, _: StepCx, mut state: AddState) -> Result<AddState, St
         if let Some(hold) = &state.hold {
             // A provider that quotes nothing may charge when it has delivered; what it has not by the end of the hold, it never will.
             let later = |line: &QuoteLine| line.period != Period::Once || line.id.as_str() == APPROVED_LINE;
-            if !state.quote.as_ref().is_some_and(|q| q.lines.iter().any(later)) {
+            // A seller that takes the money itself may do so until the hold ends; what it did is asked of the rail.
+            let at_seller = seller::is_out(tx, hold)?;
+            if !at_seller && !state.quote.as_ref().is_some_and(|q| q.lines.iter().any(later)) {
                 let part = hold::release(tx, &app.core.env, &Caller::System, hold)?;
                 done.absorb(part);
             }

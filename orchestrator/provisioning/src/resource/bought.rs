@@ -147,6 +147,6 @@ pub async fn for_the_bank(app: &App, hold: &HoldId, row: &Resource) -> Result<Op
 }
 
 /// What the sealed token is bound to.
-fn token_aad(resource: &ResourceId) -> String {
+pub fn token_aad(resource: &ResourceId) -> String {
     format!("payment_token/{resource}")
 }

@@ -15,7 +15,7 @@ use serde_json::json;
 
 use super::{Charge, ChargeError, ChargeState, RESUME_JOB, Receipt, read};
 use crate::hold::{self, HeldLine, Hold};
-use crate::limits;
+use crate::{limits, seller};
 
 /// The kind of job that tells people that a payment waits for them; its payload is a [`Waiting`].
 pub const CONFIRM_JOB: &str = "charge_confirmation";
@@ -120,6 +120,9 @@ fn give_up_but(tx: &mut Tx<'_>, env: &Env, hold: &HoldId, periods: &[String]) ->
         tx.execute(update, params![charge.id, env.now()])?;
         let over = NewJob { dedupe: Some(format!("{RESUME_JOB}_given_up:{}", charge.id)), ..resume(env, &charge.id) };
         done = done.and_job(over);
+    }
+    if let Some(look) = seller::look_again_at(tx, env, hold)? {
+        done = done.and_job(look);
     }
     Ok(done)
 }

@@ -60,7 +60,9 @@ pub fn order(tx: &mut Tx<'_>, id: &ChargeId) -> Result<Option<RailOrder>, DbErro
 /// # Errors
 /// When the store fails.
 pub fn unfinished(tx: &mut Tx<'_>, before: Timestamp) -> Result<Vec<ChargeId>, DbError> {
-    let select = "select id from spend_charge where state = 'begun' and begun_at < $1 order by begun_at limit $2";
+    // What a seller takes at the rail itself is looked at by its own job, for as long as it can be.
+    let select = "select id from spend_charge c where state = 'begun' and begun_at < $1
+                  and not exists (select 1 from spend_seller_token s where s.charge = c.id) order by begun_at limit $2";
     tx.query(select, params![before, limits::BATCH])?.iter().map(|row| row.parse("id")).collect()
 }
 

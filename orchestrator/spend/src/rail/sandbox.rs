@@ -14,7 +14,7 @@ use purser_values::{Env, Timestamp};
 use super::event::{Chargeback, ChargebackState, RailEvent, RailNews, take};
 use super::{
     Confirmation, Rail, RailError, RailFuture, RailOrder, RailOutcome, RefundOrder, RefundOutcome, SellerToken, SellerTokenOrder,
-    SetupOrder, SetupOutcome, SetupPage, WebhookError,
+    SellerTokenUse, SetupOrder, SetupOutcome, SetupPage, WebhookError,
 };
 use crate::limits::SANDBOX_DISPUTE_AFTER_S;
 use crate::method::RailMethod;
@@ -148,8 +148,16 @@ impl Rail for SandboxRail {
         Box::pin(self.write(move |tx| refund::give_back(tx, &order)))
     }
 
+    fn has_seller_tokens(&self) -> bool {
+        false
+    }
+
     fn seller_token<'a>(&'a self, _: &'a SellerTokenOrder) -> RailFuture<'a, SellerToken> {
         Box::pin(async { Ok(SellerToken::NotOffered) })
+    }
+
+    fn seller_token_use<'a>(&'a self, _: &'a str) -> RailFuture<'a, SellerTokenUse> {
+        Box::pin(async { Err(RailError("the sandbox has no tokens of sellers".to_owned())) })
     }
 
     fn seller_token_revoke<'a>(&'a self, _: &'a str) -> RailFuture<'a, ()> {

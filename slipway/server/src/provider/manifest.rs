@@ -63,6 +63,7 @@ pub fn manifest(public_url: &Url, key: &Jwk, terms: &Terms, offers: &[Offer]) ->
         capabilities: vec!["resources:deprovision".to_owned()],
         credit_programmes: offers.iter().map(|offer| offer.programme.clone()).collect(),
         llm_context: None,
+        stripe_profile: None,
     })
 }
 
