@@ -321,6 +321,9 @@ pub struct Update {
     /// Its new configuration, as a JSON object
     #[arg(long, value_name = "JSON")]
     pub config: Option<String>,
+    /// A person's yes to exactly this
+    #[arg(long, value_name = "ID")]
+    pub approval: Option<String>,
     /// How long to wait for the end of it
     #[arg(long, value_name = "SECONDS", default_value_t = 120)]
     pub timeout: u64,

@@ -108,7 +108,7 @@ impl Context {
         let signer = match who {
             Who::Agent => self.agent()?,
             Who::Person => self.person()?,
-            Who::Either => self.agent().or_else(|error| self.person().map_err(|_| error))?,
+            Who::Either => self.person().or_else(|_| self.agent())?,
             Who::Machine => return Err(Failure::new(Kind::Internal, "INTERNAL", "this command has nobody to sign as")),
         };
         Api::new(self, self.orchestrator()?, signer)

@@ -12,7 +12,7 @@ pub enum Who {
     Agent,
     /// A person's ten-minute token from the environment.
     Person,
-    /// The agent's session, or a person's token where there is no agent.
+    /// A person's token where one signed in to this shell, or else the agent's session.
     Either,
     /// Nobody: it needs no orchestrator.
     Machine,

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 
 #[derive(Debug, Subcommand)]
 pub enum Approval {
-    /// Ask a person's yes to adding one service, and wait for it
+    /// Ask a person's yes to adding one service, or to turning a resource into it, and wait for it
     Ask(ApprovalAsk),
     /// How a request stands
     Show(ApprovalShow),
@@ -26,6 +26,9 @@ pub struct ApprovalAsk {
     /// The resource's name in this project
     #[arg(long = "name", value_name = "NAME")]
     pub resource_name: Option<String>,
+    /// Which resource is to become that, as in `purser update`
+    #[arg(long, value_name = "RESOURCE", conflicts_with = "resource_name")]
+    pub change: Option<String>,
     /// Why it is needed; the person reads it
     #[arg(long, value_name = "TEXT")]
     pub reason: String,

@@ -58,7 +58,7 @@ pub struct RateSet {
 }
 
 /// What a limit or a budget is over. Nothing is the whole organisation; `--environment` is one of the project's.
-#[derive(Debug, Default, Args)]
+#[derive(Clone, Debug, Default, Args)]
 pub struct Over {
     /// Purchases at this provider
     #[arg(long, value_name = "NAME")]
@@ -66,8 +66,8 @@ pub struct Over {
     /// Purchases in this project; with `--environment`, in that part of it
     #[arg(long, value_name = "NAME")]
     pub project: Option<String>,
-    /// Purchases of this agent, and of those that it let in
-    #[arg(long, value_name = "ID")]
+    /// Purchases of this agent, by its name or id, and of those that it let in
+    #[arg(long, value_name = "AGENT")]
     pub agent: Option<String>,
     /// Purchases under this grant, and those derived from it
     #[arg(long, value_name = "ID")]

@@ -66,7 +66,7 @@ pub(super) fn thaw(context: &Context, arguments: &Thaw) -> Result<Success, Failu
 }
 
 /// The agent that is typed by its id, or by a name that one agent alone has.
-async fn named(api: &Api<'_>, typed: &str) -> Result<AgentId, Failure> {
+pub(super) async fn named(api: &Api<'_>, typed: &str) -> Result<AgentId, Failure> {
     if typed.starts_with("agt_") {
         return id(typed);
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::{list, text};
+use super::{list, text, when};
 use crate::context::Context;
 use crate::operation::Who;
 use crate::outcome::{Failure, Success};
@@ -19,5 +19,5 @@ fn row(alert: &Value) -> Vec<String> {
     let mails = list(alert, "mails").iter().filter_map(Value::as_str).map(|email| format!("mail {email}"));
     let webhooks = list(alert, "webhooks").iter().map(|webhook| format!("webhook {}", text(webhook, "state")));
     let went: Vec<String> = mails.chain(webhooks).collect();
-    vec![text(alert, "at"), text(alert, "text"), text(alert, "agent_name"), went.join(", "), text(alert, "id")]
+    vec![when(alert, "at"), text(alert, "text"), text(alert, "agent_name"), went.join(", "), text(alert, "id")]
 }

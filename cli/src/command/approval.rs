@@ -18,9 +18,21 @@ use crate::screen;
 const HELD_S: u64 = 20;
 
 pub(super) async fn ask(context: &Context, arguments: &ApprovalAsk) -> Result<Success, Failure> {
-    let request = super::add::request(context, &arguments.service, arguments.config.as_deref(), arguments.resource_name.as_deref())?;
-    let body = json!({ "request": request, "reason": arguments.reason, "second_person": arguments.second_person });
     let api = context.api(Who::Agent)?;
+    let mut body = json!({ "reason": arguments.reason, "second_person": arguments.second_person });
+    match &arguments.change {
+        Some(typed) => {
+            let named = super::status::resource(context, &api, typed).await?;
+            body["change"] = json!({ "resource": named.id, "service": super::update::service(&arguments.service, &named.service)? });
+            if let Some(typed) = &arguments.config {
+                body["change"]["configuration"] = super::add::configuration(Some(typed))?;
+            }
+        }
+        None => {
+            let name = arguments.resource_name.as_deref();
+            body["request"] = json!(super::add::request(context, &arguments.service, arguments.config.as_deref(), name)?);
+        }
+    }
     let asked = api.post(&["v1", "approvals"], &[], &body).await?;
     let id: ApprovalId = text(&asked, "id").parse().map_err(|e| Failure::invalid(format!("{e}")))?;
     screen::note(&format!("open {}", text(&asked, "url")));
@@ -101,8 +113,11 @@ async fn settle(api: &Api<'_>, id: &ApprovalId, wait_s: u64) -> Result<Success, 
             Some("expired") => return refused("approval_expired", "nobody decided in time, or it was not used in time"),
             _ => {
                 let words = describe(&found);
-                let success = Success::new(found, words);
-                return Ok(success.next(format!("purser add SERVICE --approval {id}")));
+                let next = match found["request"]["verb"].as_str() {
+                    Some("resource_update") => format!("purser update NAME SERVICE --approval {id}"),
+                    _ => format!("purser add SERVICE --approval {id}"),
+                };
+                return Ok(Success::new(found, words).next(next));
             }
         }
     }

@@ -91,6 +91,15 @@ pub(super) struct Target {
     pub subject: String,
 }
 
+/// What was typed, with a person's agent by its id: an agent that asks knows no other's name.
+pub(super) async fn with_agent(context: &Context, over: &Over) -> Result<Over, Failure> {
+    let mut over = over.clone();
+    if let Some(typed) = over.agent.as_deref().filter(|_| !is_agents()) {
+        over.agent = Some(super::agent::named(&context.api(Who::Person)?, typed).await?.to_string());
+    }
+    Ok(over)
+}
+
 /// The one thing that was named; nothing is the organisation.
 ///
 /// # Errors
@@ -133,7 +142,8 @@ pub(super) async fn update(context: &Context, arguments: &BillingUpdate) -> Resu
     if let Some(zone) = &arguments.zone {
         return set_zone(context, zone, is_person).await;
     }
-    let wanted = Wanted::read(context, arguments, limit, currency, is_person)?;
+    let over = with_agent(context, &arguments.over).await?;
+    let wanted = Wanted::read(context, arguments, &over, limit, currency, is_person)?;
     if !is_person {
         let attempt =
             Attempt { route: wanted.route, page: wanted.page(), code: "BROWSER_AUTH_REQUIRED", what: "changes a limit", body: wanted.body };
@@ -176,11 +186,11 @@ impl Wanted {
     fn read(
         context: &Context,
         arguments: &BillingUpdate,
+        over: &Over,
         limit: Option<Money>,
         currency: Currency,
         is_person: bool,
     ) -> Result<Self, Failure> {
-        let over = &arguments.over;
         let amount = limit.map(|limit| limit.decimal()).unwrap_or_default();
         let plain = over.project.is_none() && over.grant.is_none() && over.category.is_none() && context.typed_environment().is_none();
         let named_cap = over.agent.is_some() && (over.provider.is_some() || arguments.each_provider);

@@ -3,7 +3,7 @@
 use purser_values::{Currency, Money};
 use serde_json::{Number, Value, json};
 
-use super::billing::{Attempt, Target, is_agents, over, refused_by, target};
+use super::billing::{Attempt, Target, is_agents, over, refused_by, target, with_agent};
 use super::{list, money, text};
 use crate::arguments::{BudgetRemove, BudgetSet};
 use crate::bars::Style;
@@ -45,7 +45,7 @@ pub(super) async fn set(context: &Context, arguments: &BudgetSet) -> Result<Succ
     let currency: Currency = arguments.currency.parse().map_err(|e| Failure::invalid(format!("{e}")))?;
     let amount = Money::parse_decimal(&arguments.amount, currency);
     let amount = amount.map_err(|e| Failure::invalid(e.to_string()).hint("write it as `25` or `25.00`"))?;
-    let Target { scope, subject } = target(context, &arguments.over)?;
+    let Target { scope, subject } = target(context, &with_agent(context, &arguments.over).await?)?;
     let mut body = json!({
         "scope": scope, "subject": subject, "period": arguments.period, "amount_minor": amount.minor(), "currency": currency,
         "action": arguments.action.replace('-', "_"), "act_at": arguments.act_at, "unusual": !arguments.no_unusual,

@@ -46,8 +46,8 @@ pub(super) async fn list_all(context: &Context) -> Result<Success, Failure> {
 
 fn row(request: &Value) -> Vec<String> {
     let amount = if request["amount"].is_null() { "-".to_owned() } else { money(&request["amount"]) };
-    let until = if request["deadline"].is_null() { "-".to_owned() } else { text(request, "deadline") };
-    let mut row = ["asked_at", "provider"].map(|name| text(request, name)).to_vec();
+    let until = if request["deadline"].is_null() { "-".to_owned() } else { when(request, "deadline") };
+    let mut row = vec![when(request, "asked_at"), text(request, "provider")];
     row.extend([text(request, "state").replace('_', " "), amount, until, text(request, "resource"), text(request, "reason")]);
     row
 }

@@ -4,7 +4,7 @@
 use purser_values::Money;
 use serde_json::Value;
 
-use super::{list, money, text};
+use super::{list, money, text, when};
 use crate::arguments::Spend;
 use crate::bars::Style;
 use crate::context::Context;
@@ -125,19 +125,19 @@ fn charge(charge: &Value) -> Vec<String> {
     let amount = if charge["amount"].is_null() { money(charge) } else { money(&charge["amount"]) };
     let mark = if charge["irreversible"] == true { " (cannot be undone)" } else { "" };
     let description = format!("{}{mark}", text(charge, "description"));
-    vec![text(charge, "at"), text(charge, "provider"), amount, text(charge, "state"), description, text(charge, "id")]
+    vec![when(charge, "at"), text(charge, "provider"), amount, text(charge, "state"), description, text(charge, "id")]
 }
 
 fn refund(refund: &Value) -> Vec<String> {
     let said = if refund["code"].is_null() { text(refund, "reason") } else { text(refund, "code") };
-    let mut row = ["at", "provider"].map(|name| text(refund, name)).to_vec();
+    let mut row = vec![when(refund, "at"), text(refund, "provider")];
     row.extend([money(&refund["amount"]), text(refund, "state"), said, text(refund, "charge"), text(refund, "id")]);
     row
 }
 
 fn owed(due: &Value) -> Vec<String> {
-    let by = format!("by {}", text(due, "until"));
-    let mut row = vec![text(due, "since"), by, text(due, "provider"), money(&due["amount"])];
+    let by = format!("by {}", when(due, "until"));
+    let mut row = vec![when(due, "since"), by, text(due, "provider"), money(&due["amount"])];
     row.extend(["state", "reason", "resource", "charge"].map(|name| text(due, name)));
     row
 }

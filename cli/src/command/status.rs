@@ -26,6 +26,7 @@ pub(super) async fn run(context: &Context) -> Result<Success, Failure> {
     let nothing = parts.len() == 1;
     parts.extend(list(&data, "accounts").iter().filter(|account| account["waits_for"].is_object()).map(waiting));
     parts.extend(list(&data, "resources").iter().filter(|resource| resource["waits_for"].is_object()).map(at_the_bank));
+    parts.extend(list(&data, "resources").iter().filter(|resource| resource["ends_at"].is_string()).map(ending));
     if data["frozen"] == true {
         parts.push("This agent is frozen: only a person can thaw it.".to_owned());
     }
@@ -46,6 +47,11 @@ fn at_the_bank(resource: &Value) -> String {
     let on = &resource["waits_for"];
     let (name, person, until, url) = (text(resource, "name"), text(on, "person"), when(on, "until"), text(on, "url"));
     format!("The payment for {name} waits for {person} at their bank until {until}:\n  {url}")
+}
+
+/// What was ended and runs on to the end of what is paid.
+fn ending(resource: &Value) -> String {
+    format!("{} ends at {}; nothing more is paid for it.", text(resource, "name"), when(resource, "ends_at"))
 }
 
 /// What a section shows: the name of a column and the member that it holds.

@@ -23,6 +23,9 @@ pub(super) async fn run(context: &Context, arguments: &Update, direction: &str) 
     if let Some(typed) = &arguments.config {
         body["configuration"] = super::add::configuration(Some(typed))?;
     }
+    if let Some(approval) = &arguments.approval {
+        body["approval"] = json!(approval);
+    }
     let patience = Patience::new(arguments.timeout, context.global.wait);
     let answer = api.post(&["v1", "resources", &named.id, "update"], &[("wait", &patience.ask())], &body).await?;
     match follow(&api, answer, &patience).await? {
@@ -42,7 +45,7 @@ pub(super) async fn run(context: &Context, arguments: &Update, direction: &str) 
 }
 
 /// What was typed; a service alone is one of the provider that the resource is at.
-fn service(typed: &str, at: &str) -> Result<ServiceRef, Failure> {
+pub(super) fn service(typed: &str, at: &str) -> Result<ServiceRef, Failure> {
     let bad = |e: &dyn std::fmt::Display| Failure::invalid(e.to_string()).next("purser catalog");
     if typed.contains('/') {
         return typed.parse().map_err(|e| bad(&e));

@@ -55,6 +55,27 @@ fn a_person_signs_in_for_one_shell_and_freezes() {
 }
 
 #[test]
+fn what_is_looked_at_in_a_persons_shell_is_the_persons_and_an_agent_is_named_by_its_name() {
+    let world = World::ready();
+    world.orchestrator.decide("granted");
+    let signed_in = world.run(&["login", "--person"]);
+    let read = |name: &str| signed_in.stdout.split_once(&format!("{name}=")).unwrap().1.split([';', '\n']).next().unwrap().to_owned();
+    let shell = ["PURSER_PERSON_TOKEN", "PURSER_PERSON_KEY"].map(|name| (name, read(name)));
+    let as_person = |arguments: &[&str]| Ran::of(&world.command(arguments).envs(shell.clone()).output().unwrap());
+    world.orchestrator.answer("GET /v1/billing", 200, &json!({ "caps": [], "ceilings": [], "budgets": [] }));
+    assert_eq!(as_person(&["billing", "show", "--json"]).code, 0);
+    let asked = world.orchestrator.requests("GET /v1/billing");
+    assert_eq!(asked[0].headers["authorization"], format!("DPoP {}", shell[0].1), "the agent of the same home asked");
+
+    let id = "agt_00000000000000000000000000";
+    world.orchestrator.answer("GET /v1/agents", 200, &json!({ "agents": [{ "id": id, "name": "bot" }] }));
+    world.orchestrator.answer("PUT /v1/budgets", 200, &json!({ "budget": { "id": "bdg_1" } }));
+    let ran = as_person(&["budget", "set", "5", "--agent", "bot", "--json"]);
+    assert_eq!(ran.code, 0, "{}", ran.stdout);
+    assert_eq!(world.orchestrator.requests("PUT /v1/budgets")[0].json()["subject"], id);
+}
+
+#[test]
 fn a_persons_token_goes_into_no_envelope() {
     let world = World::new();
     world.orchestrator.decide("granted");

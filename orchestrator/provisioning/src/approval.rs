@@ -4,7 +4,7 @@
 //! used, from the request and from what is true then: the price, the payer, the agent and its grant. What has changed in
 //! between is another request.
 
-use purser_authority::action::{ApprovalRequest, ResourceAdd};
+use purser_authority::action::{ApprovalRequest, ResourceAdd, ResourceUpdate};
 use purser_authority::{Attempt, Caller, Denied, authorise};
 use purser_catalogue::{Listing, Period, Price};
 use purser_db::{DbError, Tx};
@@ -13,7 +13,7 @@ use purser_identity::{CallContext, CallerError, standing};
 use purser_spend::{Spender, cap, method};
 use purser_values::Timestamp;
 use purser_values::error::{Kind, PublicError};
-use purser_values::id::ApprovalId;
+use purser_values::id::{ApprovalId, ResourceId};
 use serde_json::{Value, json};
 
 use crate::app::App;
@@ -21,10 +21,15 @@ use crate::error::OpError;
 use crate::perform;
 use crate::resource::add::AddRequest;
 use crate::resource::check::{by_approval, check, facts};
+use crate::resource::update::{Change, UpdateRequest, change};
+use crate::resource::{own, permit_on};
 use crate::store::project;
+use crate::store::resource::Resource;
 
 /// The verb of an approval to add a resource.
 pub const ADD: &str = "resource_add";
+/// The verb of an approval to turn one into another service.
+pub const UPDATE: &str = "resource_update";
 
 #[derive(Debug, thiserror::Error)]
 pub enum ApprovalAskError {
@@ -113,6 +118,56 @@ pub async fn approval_ask(
         Ok(approval::approval_request(tx, realm, &permit, &ask)?)
     })
     .await
+}
+
+/// Asks for a yes to turning a resource into something dearer. What no approval clears is said first.
+///
+/// # Errors
+/// As [`approval_ask`].
+pub async fn approval_ask_change(
+    app: &App,
+    caller: &Caller,
+    id: ResourceId,
+    request: UpdateRequest,
+    reason: String,
+    second_person: bool,
+) -> Result<Approval, ApprovalAskError> {
+    let (app_in, caller_in) = (app.clone(), caller.clone());
+    perform(&app.core, Attempt::new("approval_request", caller, id.as_str()), move |tx| {
+        let (app, caller, now) = (&app_in, &caller_in, app_in.core.env.now());
+        let row = own(tx, caller, &id)?;
+        let standing = standing(tx, now, caller)?;
+        let permit = permit_on::<ApprovalRequest>(&standing, &row, now)?;
+        permit_on::<ResourceUpdate>(&standing, &row, now).map(drop)?;
+        // As with the yes that is asked for here.
+        let with_yes = UpdateRequest { approval: Some(ApprovalId::mint(&app.core.env)), ..request.clone() };
+        let change = change(tx, app, &standing, &row, &with_yes)?;
+        if !change.dearer {
+            return Err(OpError::Invalid(format!("turning `{}` into {} needs no approval", row.name, change.listing.service)).into());
+        }
+        let to = &change.listing;
+        let ask = Ask {
+            verb: UPDATE.to_owned(),
+            request: change_request(tx, &standing, &row, &change)?,
+            summary: format!("turn {} ({}) into {}: {}", row.name, row.service_ref(), to.service, price(&to.price)),
+            facts: room(tx, caller, &change.as_add, now)?,
+            reason: reason.clone(),
+            second_person,
+            open_price: false,
+        };
+        Ok(approval::approval_request(tx, &app.realm, &permit, &ask)?)
+    })
+    .await
+}
+
+/// The canonical text of changing a resource: that of adding what it becomes, and what it is now.
+pub(crate) fn change_request(tx: &mut Tx<'_>, standing: &CallContext, row: &Resource, change: &Change) -> Result<String, OpError> {
+    let mut text: Value =
+        serde_json::from_str(&add_request(tx, standing, &change.as_add, &change.listing)?).map_err(|e| OpError::Invalid(e.to_string()))?;
+    text["verb"] = json!(UPDATE);
+    text["resource"] = json!(row.id);
+    text["from"] = json!(row.service_ref());
+    Ok(purser_wire::canonical::json(&text))
 }
 
 /// The canonical text of adding a resource: every fact that a person says yes to.

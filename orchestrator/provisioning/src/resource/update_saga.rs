@@ -10,7 +10,7 @@ use purser_catalogue::{Listing, Price};
 use purser_flow::{Definition, Step, StepCx, StepError};
 use purser_spend::{charge, hold, renewal};
 use purser_values::error::Kind;
-use purser_values::id::{HoldId, ResourceId};
+use purser_values::id::{ApprovalId, HoldId, ResourceId};
 use purser_values::name::ServiceName;
 use purser_wire::quote::{Parties, Quote, QuoteRequest};
 use purser_wire::resource::{ResourceEnvelope, ResourceState, UpdateResource};
@@ -48,6 +48,9 @@ pub struct UpdateState {
     /// Whether it costs nothing any more once it has changed.
     free: bool,
     categories: Vec<String>,
+    /// The approval that was used for it.
+    #[serde(default)]
+    approval: Option<ApprovalId>,
     quote: Option<Quote>,
     hold: Option<HoldId>,
     /// The payment token, sealed for this resource.
@@ -67,6 +70,7 @@ impl UpdateState {
             price: dearer.then(|| to.price.clone()),
             free: matches!(to.price, Price::Free | Price::Included),
             categories: to.categories.clone(),
+            approval: request.approval.clone(),
             quote: None,
             hold: None,
             payment_token: None,
@@ -147,7 +151,7 @@ async fn pay(app: App, cx: StepCx, mut state: UpdateState) -> Result<UpdateState
         row: state.after(&row),
         quote,
         key: cx.key(),
-        approval: None,
+        approval: state.approval.clone(),
         categories: state.categories.clone(),
     };
     let (hold, sealed) = bought.pay().await?;

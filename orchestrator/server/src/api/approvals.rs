@@ -10,13 +10,15 @@ use purser_http::Problem;
 use purser_http::extract::Json as Body;
 use purser_http::extract::Query;
 use purser_identity::approval::{self, Answer, Approval, ApprovalError, ApprovalState, Most, Parties, Reader, approval_decide};
-use purser_provisioning::approval::approval_ask;
+use purser_provisioning::approval::{approval_ask, approval_ask_change};
 use purser_provisioning::perform;
 use purser_provisioning::resource::add::AddRequest;
+use purser_provisioning::resource::update::UpdateRequest;
 use purser_values::Sha256Digest;
-use purser_values::id::ApprovalId;
+use purser_values::id::{ApprovalId, ResourceId};
+use purser_values::name::ServiceRef;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use tokio::time::Instant;
 
 use super::Api;
@@ -32,14 +34,36 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 #[serde(deny_unknown_fields)]
 pub struct Ask {
     /// What `POST /v1/resources` would be sent.
-    request: AddRequest,
+    request: Option<AddRequest>,
+    /// Or which resource is to become what.
+    change: Option<ChangeAsk>,
     reason: String,
     #[serde(default)]
     second_person: bool,
 }
 
+/// What `POST /v1/resources/{id}/update` would be sent, and for which resource.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ChangeAsk {
+    resource: ResourceId,
+    #[serde(default)]
+    service: Option<ServiceRef>,
+    #[serde(default)]
+    configuration: Option<Map<String, Value>>,
+}
+
 pub async fn request(State(api): State<Api>, called: Called, Body(ask): Body<Ask>) -> Result<Json<Value>, Problem> {
-    let asked = approval_ask(&api.app, called.caller(), ask.request, ask.reason, ask.second_person).await?;
+    let Ask { request, change, reason, second_person } = ask;
+    let (app, caller) = (&api.app, called.caller());
+    let asked = match (request, change) {
+        (Some(request), None) => approval_ask(app, caller, request, reason, second_person).await?,
+        (None, Some(ChangeAsk { resource, service, configuration })) => {
+            let request = UpdateRequest { service, configuration, ..UpdateRequest::default() };
+            approval_ask_change(app, caller, resource, request, reason, second_person).await?
+        }
+        _ => return Err(Problem::invalid("send `request` for something new, or `change` for something that is there")),
+    };
     Ok(Json(shown(&api, asked).await?))
 }
 

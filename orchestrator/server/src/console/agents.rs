@@ -46,6 +46,8 @@ struct AgentView {
     stopped_with: Option<AboveView>,
     since: String,
     frozen_at: Option<String>,
+    /// Whether a budget that is spent did it, and no person.
+    by_budget: bool,
     dark: bool,
     /// What providers were told of it.
     told: Vec<ToldView>,
@@ -129,9 +131,9 @@ fn back() -> Response {
 
 fn agent_view(of: &AgentGrants, told: &[Control], now: Timestamp) -> AgentView {
     let agent = &of.agent;
-    let (frozen_at, dark) = match &agent.standing {
-        Standing::Active => (None, false),
-        Standing::Frozen { at, dark, .. } => (Some(at.for_people()), *dark),
+    let (frozen_at, dark, by_budget) = match &agent.standing {
+        Standing::Active => (None, false, false),
+        Standing::Frozen { at, dark, alert, .. } => (Some(at.for_people()), *dark, alert.is_some()),
     };
     AgentView {
         id: agent.id.to_string(),
@@ -141,6 +143,7 @@ fn agent_view(of: &AgentGrants, told: &[Control], now: Timestamp) -> AgentView {
         stopped_with: of.stopped_with.as_ref().map(above_view),
         since: agent.created_at.for_people(),
         frozen_at,
+        by_budget,
         dark,
         told: told
             .iter()

@@ -248,7 +248,11 @@ fn room(facts: &Value) -> Option<String> {
 }
 
 fn words(verb: &str) -> &str {
-    if verb == purser_provisioning::approval::ADD { "add" } else { verb }
+    match verb {
+        purser_provisioning::approval::ADD => "add",
+        purser_provisioning::approval::UPDATE => "change into",
+        other => other,
+    }
 }
 
 fn text(value: &Value) -> String {
