@@ -39,6 +39,10 @@ use serde_json::{Map, Value, json};
 use crate::counter::{Counter, Records};
 use crate::load::{CALLERS, Measured};
 
+/// As the programs that are measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Purchases that an account has behind it, for the question whether a decision slows with them.
 const FEW: usize = 1_000;
 const MANY: usize = 1_000_000;

@@ -33,6 +33,10 @@ use serde_json::{Value, json};
 use crate::load::{Kind, Measured, Side};
 use crate::servers::Servers;
 
+/// As the programs that are measured.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 const CONNECTIONS: usize = 16;
 /// One round: the two sides take turns.
 const TURNS: [(Kind, Side); 8] = [

@@ -11,6 +11,9 @@ use slipway::config::{Config, ConfigError, check};
 use slipway::registry::{self, RegistryError};
 use slipway::serve;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Longest secret that is handed over, in bytes.
 const HANDED_BYTES: u64 = 256;
 /// What a configuration ends with that cannot be served, as `purser check-config` does.
