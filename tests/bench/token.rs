@@ -22,6 +22,8 @@ mod cpu;
 mod disk;
 #[path = "token/load.rs"]
 mod load;
+#[path = "token/machine.rs"]
+mod machine;
 #[path = "token/servers.rs"]
 mod servers;
 
@@ -84,8 +86,14 @@ fn main() {
 }
 
 /// An answer on its way would wake this program, and stop the server that is working on the next one: a fifth of the server's time. From now
-/// on this program waits until a core is free. Its children were started before, and keep the usual policy.
+/// on this program waits until a core is free. Its children were started before, and keep the usual policy. Where other programs want
+/// the cores as well it would wait for those, too, so there everything stays as usual.
 fn yield_to_servers() {
+    let busy = machine::busy_percent(Duration::from_millis(500));
+    if busy > machine::QUIET_PERCENT {
+        eprintln!("others use {busy} % of the machine: answers interrupt the servers, and ratios say less");
+        return;
+    }
     let me = std::process::id().to_string();
     let said = std::process::Command::new("chrt").args(["--all-tasks", "--batch", "--pid", "0", &me]).output();
     if !said.is_ok_and(|output| output.status.success()) {
