@@ -36,6 +36,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let mail_server = peers::mail_server(house)?;
     let referees = peers::referees(house)?;
     let processor = peers::processor(house)?;
+    let registrar_client = peers::registrar_client(house)?;
     // one command for binaries and tests: with a package at a time, cargo would build shared crates twice
     progress::step("build the workspace, its binaries and its tests", || {
         process::loud(process::cargo().args(["build", "--workspace", "--all-targets"]).current_dir(house.root()), "building")
@@ -61,6 +62,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         .env("PURSER_PYTHONPATH", &referees.python)
         .env("PURSER_CHROMIUM", &referees.chromium)
         .env("PURSER_LOCALSTRIPE", &processor.python)
+        .env("PURSER_NET_EPP", &registrar_client)
         .env("PURSER_STRIPE_SDK", &processor.modules)
         .env("PURSER_WRANGLER_NEW", &wranglers.new)
         .env("PURSER_WRANGLER_OLD", &wranglers.old)
