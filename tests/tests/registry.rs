@@ -3,7 +3,11 @@
 
 #[path = "registry/domains.rs"]
 mod domains;
+#[path = "registry/foreign.rs"]
+mod foreign;
 #[path = "registry/support.rs"]
 mod support;
+#[path = "registry/tls.rs"]
+mod tls;
 #[path = "registry/upkeep.rs"]
 mod upkeep;

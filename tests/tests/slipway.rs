@@ -17,6 +17,8 @@ mod linking;
 mod orders;
 #[path = "slipway/refunds.rs"]
 mod refunds;
+#[path = "slipway/registrar.rs"]
+mod registrar;
 #[path = "slipway/restart.rs"]
 mod restart;
 #[path = "slipway/slow.rs"]

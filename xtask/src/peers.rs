@@ -6,6 +6,7 @@
 mod chromium;
 mod debian;
 pub mod dns;
+mod epp;
 mod npm;
 pub mod postgres;
 mod python;
@@ -35,6 +36,11 @@ pub fn name_servers(house: &House) -> Outcome<PathBuf> {
 /// A mail server of somebody else's: the folder for its `PYTHONPATH`.
 pub fn mail_server(house: &House) -> Outcome<PathBuf> {
     python::install(house, "mail")
+}
+
+/// A registrar's client of somebody else's: a Perl module's file, in a folder of unpacked packages.
+pub fn registrar_client(house: &House) -> Outcome<PathBuf> {
+    epp::install(house)
 }
 
 /// A payment processor of somebody else's, and the real one's own client.

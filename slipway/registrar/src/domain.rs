@@ -1,6 +1,7 @@
 //! A domain that an account holds, and what can be done with it.
 
 pub mod change;
+pub mod check;
 pub mod get;
 pub mod quote;
 pub mod register;
@@ -120,7 +121,9 @@ fn refusal(e: RegistryError) -> Result<Refusal, String> {
 
 /// Exactly one label before a suffix that the registry keeps. Nothing is ever added, cut or replaced: the name that was asked for
 /// is the name that is bought.
-fn exact(name: &DomainName, suffixes: &[String]) -> Result<(), Refusal> {
+/// # Errors
+/// When it cannot be bought here.
+pub fn exact(name: &DomainName, suffixes: &[String]) -> Result<(), Refusal> {
     let below = |suffix: &String| name.as_str().strip_suffix(suffix.as_str()).and_then(|rest| rest.strip_suffix('.'));
     match suffixes.iter().find_map(below) {
         None => Err(Refusal::UnsupportedSuffix),

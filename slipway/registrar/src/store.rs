@@ -66,6 +66,11 @@ pub(crate) fn live_of_account(tx: &mut Tx<'_>, account: &CloudAccountId) -> Resu
     rows.iter().map(read).collect()
 }
 
+pub(crate) fn refused(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainName) -> Result<Option<Domain>, DbError> {
+    let select = "select * from domain where account = $1 and name = $2 and state = 'refused' order by created_at desc limit 1";
+    tx.query_opt(select, params![account, name])?.map(|row| read(&row)).transpose()
+}
+
 pub(crate) fn pending(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<Domain>, DbError> {
     let rows = tx.query("select * from domain where state = 'pending' order by created_at limit $1", params![limit])?;
     rows.iter().map(read).collect()

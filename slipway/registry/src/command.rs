@@ -173,6 +173,10 @@ impl Call<'_> {
         match all.len() {
             0 => Err(refused(Code::Missing, format!("`{name}` is missing"))),
             n if n > crate::limits::CHECKED => Err(refused(Code::Policy, format!("at most {} at a time", crate::limits::CHECKED))),
+            // An answer repeats what was asked, and must itself be one that the schema takes (labelType).
+            _ if all.iter().any(|it| !(1..=255).contains(&it.chars().count())) => {
+                Err(refused(Code::Value, format!("`{name}` has 1 to 255 characters")))
+            }
             _ => Ok(all),
         }
     }

@@ -112,6 +112,9 @@ impl Config {
         {
             return Err(ConfigError::Value("zones", "name suffixes in small letters, without a leading dot".to_owned()));
         }
+        if !(3..=64).contains(&self.server.chars().count()) {
+            return Err(ConfigError::Value("server", "a name of 3 to 64 characters".to_owned()));
+        }
         let rules = Rules {
             server: self.server.clone(),
             zones: self.zones.clone(),
@@ -204,4 +207,41 @@ fn write(path: &Path, bytes: &[u8], mode: u32) -> Result<(), ConfigError> {
     let mut out = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part).map_err(|e| file(&part, e))?;
     out.write_all(bytes).and_then(|()| out.sync_all()).map_err(|e| file(&part, e))?;
     fs::rename(&part, path).map_err(|e| file(path, e))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_registry_opens_with_what_it_makes_itself_and_refuses_a_password_that_others_read() {
+        let folder = tempfile::tempdir().unwrap();
+        let at = |name: &str| folder.path().join(name);
+        fs::write(at("password"), "secret-99").unwrap();
+        fs::set_permissions(at("password"), fs::Permissions::from_mode(0o600)).unwrap();
+        let config = Config {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            database: format!("sqlite:{}", at("registry.db").display()),
+            keys: at("keys"),
+            server: "Registry".to_owned(),
+            host: host(),
+            zones: vec!["test".to_owned()],
+            yearly: yearly(),
+            premium_yearly: premium_yearly(),
+            premium: Vec::new(),
+            certificate: None,
+            certificate_required: false,
+            registrars: vec![Registrar { id: "alpha".to_owned(), password_file: at("password"), certificate: None }],
+        };
+        let env = Env::system();
+        for _ in 0..2 {
+            config.open(&env).await.unwrap();
+        }
+        for secret in [KEY_FILE, PEPPER_FILE] {
+            assert_eq!(fs::metadata(at("keys").join(secret)).unwrap().permissions().mode() & 0o077, 0, "`{secret}` is readable by others");
+        }
+        fs::set_permissions(at("password"), fs::Permissions::from_mode(0o644)).unwrap();
+        assert!(matches!(config.open(&env).await, Err(ConfigError::Open(_))));
+        assert!(matches!(Config { zones: vec!["Test".to_owned()], ..config }.open(&env).await, Err(ConfigError::Value("zones", _))));
+    }
 }

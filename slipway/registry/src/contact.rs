@@ -141,6 +141,10 @@ fn read_postal(kind: &str, element: &Element, old: Option<&Postal>) -> Outcome<P
     if street.len() > 3 {
         return Err(refused(Code::Policy, "`street` has three lines at most"));
     }
+    let postcode = of(addr, "pc")?.or_else(|| kept.and_then(|it| it.postcode.clone()));
+    if postcode.as_ref().is_some_and(|it| it.chars().count() > 16) {
+        return Err(refused(Code::Value, "`pc` has 16 characters at most"));
+    }
     Ok(Postal {
         kind: kind.to_owned(),
         name: of(Some(element), "name")?
@@ -151,7 +155,7 @@ fn read_postal(kind: &str, element: &Element, old: Option<&Postal>) -> Outcome<P
         street: kept.map_or(street, |it| it.street.clone()),
         city: of(addr, "city")?.or_else(|| kept.map(|it| it.city.clone())).filter(|it| !it.is_empty()).ok_or_else(|| missing("city"))?,
         province: of(addr, "sp")?.or_else(|| kept.and_then(|it| it.province.clone())),
-        postcode: of(addr, "pc")?.or_else(|| kept.and_then(|it| it.postcode.clone())),
+        postcode,
         country,
     })
 }

@@ -22,6 +22,7 @@ mod lifecycle;
 pub mod limits;
 mod names;
 mod poll;
+pub mod rdap;
 pub mod registry;
 mod reply;
 pub mod rules;

@@ -14,6 +14,7 @@ mod dns_records;
 mod dnssec;
 mod domains;
 mod empty;
+mod registrar;
 mod render;
 mod scripts;
 mod secrets;
@@ -106,7 +107,7 @@ purser_http::routes! { Shared;
 
 /// The router, to be nested below `/client/v4`.
 pub fn router(cloud: Shared) -> Router {
-    table().fallback(unknown).method_not_allowed_fallback(unknown).with_state(cloud)
+    table().merge(registrar::routes()).fallback(unknown).method_not_allowed_fallback(unknown).with_state(cloud)
 }
 
 async fn unknown(OriginalUri(uri): OriginalUri) -> Failure {

@@ -11,6 +11,7 @@ pub mod config;
 pub mod keys;
 pub mod pages;
 pub mod provider;
+mod rdap;
 pub mod registry;
 pub mod serve;
 

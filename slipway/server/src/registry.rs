@@ -42,3 +42,15 @@ pub async fn run(file: &Path, stop: impl Future<Output = ()> + Send) -> Result<(
     serve::listen(registry, listener, tls, stop).await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_documented_example_is_usable() {
+        let example = include_str!(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/examples/registry.toml"));
+        let config: Config = toml::from_str(example).unwrap();
+        assert_eq!((config.zones.as_slice(), config.registrars.len()), (&["test".to_owned()][..], 1));
+    }
+}

@@ -42,7 +42,7 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{api, events, housekeeping, refunds, unknown};
+use crate::{api, events, housekeeping, rdap, refunds, unknown};
 
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "slipway@localhost";
@@ -207,7 +207,12 @@ fn app(cloud: &Shared, sdk: Sdk) -> Router {
     let provider = purser_provider::router(Arc::new(Slipway(cloud.clone())), store, sdk);
     let pages = pages::router(cloud.clone());
     let public = table().with_state(cloud.clone());
-    let app = public.merge(pages).merge(provider).nest("/client/v4", api::router(cloud.clone())).merge(unknown::router(cloud.clone()));
+    let app = public
+        .merge(pages)
+        .merge(rdap::router(cloud.clone()))
+        .merge(provider)
+        .nest("/client/v4", api::router(cloud.clone()))
+        .merge(unknown::router(cloud.clone()));
     let app = app.method_not_allowed_fallback(unknown::method_of_a_program);
     harden::harden(app, cloud.env.clone())
 }

@@ -79,6 +79,7 @@ async fn several_names_are_asked_for_at_once_with_their_prices() {
         let premium = Money::from_minor(1_500_00, YEARLY.currency());
         assert_eq!(answers, [Availability::Free { yearly: YEARLY }, Availability::Taken, Availability::Premium { yearly: premium }]);
         let dear = Order { price: Money::from_minor(1, YEARLY.currency()), ..order(&w, "free.test") };
+        assert_eq!(w.registry.register(&order(&w, "sniped-it.test")).await, Err(RegistryError::Taken), "taken, and nobody is told by whom");
         assert!(matches!(w.registry.register(&dear).await, Err(RegistryError::Invalid(_))), "a name was sold at another price");
     })
     .await;

@@ -25,7 +25,7 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slipway/who-may
 const CALLERS: [&str; 8] = ["anonymous", "forged", "stranger", "stopped", "session", "signature", "agent", "both"];
 
 /// What is there for everybody.
-const OPEN: [&str; 8] = [
+const OPEN: [&str; 10] = [
     "/",
     "/style.css",
     "/terms/terms-1.0.txt",
@@ -34,6 +34,8 @@ const OPEN: [&str; 8] = [
     "/sign-in/code",
     "/.well-known/agentic-provider.json",
     "/.well-known/oauth-authorization-server",
+    "/rdap/help",
+    "/rdap/entity/{handle}",
 ];
 
 /// A route as method and path.
@@ -109,6 +111,11 @@ fn body(method: &str, route: &str) -> (String, Vec<u8>) {
         r if r.contains("/credentials/") => agent,
         r if r.ends_with("/dns_records") => json!({"name": "www", "type": "A", "content": "192.0.2.1"}),
         r if r.ends_with("/dns_records/{record}") => json!({"name": "api", "type": "A", "content": "192.0.2.2"}),
+        r if r.ends_with("/domain-check") => json!({"domains": ["free.test"]}),
+        r if r.ends_with("/domain-transfer-check") => json!({"domains": [{"domain_name": "free.test"}]}),
+        r if r.ends_with("/registrations") => json!({"domain_name": "hers.test"}),
+        r if r.ends_with("/registrations/{domain}") => json!({"auto_renew": false}),
+        r if r.ends_with("/registrar/domains/{domain}") => json!({"locked": true}),
         "/provisioning/quotes" => json!({"service_id": "workers:paid", "configuration": {}}),
         "/provisioning/resources" => json!({"service_id": "workers:free", "configuration": {}, "agent": agent["agent"]}),
         _ => json!({}),
@@ -134,6 +141,8 @@ impl Scene {
             ("{script}", "hers"),
             ("{secret}", "KEY"),
             ("{domain}", "hers.test"),
+            ("{extension}", "test"),
+            ("{handle}", "slipway"),
             ("{name}", "IN-1"),
             ("{*rest}", "nothing"),
             ("{id}", id),

@@ -190,6 +190,17 @@ fn read(row: &Row) -> Result<Wish, DbError> {
     Ok(Wish { id: row.get("id")?, domain: row.parse("domain")?, name: row.parse("name")?, change: row.json("body")? })
 }
 
+/// Whether a name is locked against transfers, as it was last wished and not refused.
+///
+/// # Errors
+/// When the store fails.
+pub fn locked(tx: &mut Tx<'_>, domain: &DomainId) -> Result<bool, DbError> {
+    let select =
+        "select body from domain_change where domain = $1 and kind = 'lock' and state in ('open', 'done') order by id desc limit 1";
+    let last = tx.query_opt(select, params![domain])?.map(|row| row.json::<Change>("body")).transpose()?;
+    Ok(last == Some(Change::Lock(true)))
+}
+
 /// The table of wishes; [`crate::store`] makes it.
 pub(crate) const TABLE: &str = "create table domain_change (
         id {int} primary key,

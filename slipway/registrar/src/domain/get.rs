@@ -24,3 +24,19 @@ pub fn domain_list(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<Doma
     all.retain(|domain| matches!(domain.state, State::Registered { .. }));
     Ok(all)
 }
+
+/// The names of all that the account holds, attached or not.
+///
+/// # Errors
+/// When the store fails.
+pub fn domain_names(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<DomainName>, DbError> {
+    Ok(store::live_of_account(tx, account)?.into_iter().map(|domain| domain.name).collect())
+}
+
+/// The account's last attempt at a name that the registry refused.
+///
+/// # Errors
+/// When the store fails.
+pub fn domain_refused(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainName) -> Result<Option<Domain>, DbError> {
+    store::refused(tx, account, name)
+}

@@ -185,9 +185,8 @@ impl Registry for EppRegistry {
                     // Taken, but by whom? An order of ours whose answer was lost knows its own secret.
                     match self.look(&order.name, Some(&self.auth_info(&order.transaction))).await {
                         Ok(Some(ours)) => Ok(ours),
-                        // Free again in between: the same order is to be repeated.
-                        Ok(None) => Err(RegistryError::Transient("the registry contradicts itself".to_owned())),
-                        Err(RegistryError::Invalid(_)) => Err(RegistryError::Taken),
+                        // Kept back by the registry, or another's: what has no such secret was not made by this order.
+                        Ok(None) | Err(RegistryError::Invalid(_)) => Err(RegistryError::Taken),
                         Err(e) => Err(e),
                     }
                 }

@@ -14,7 +14,10 @@ pub(crate) fn check(tx: &mut Tx<'_>, call: &Call<'_>) -> Outcome {
     let mut w = Writer::default();
     w.open("contact:chkData", &[("xmlns:contact", CONTACT)]);
     for asked in call.asked("id")? {
-        let reason = if ID.contains(&asked.chars().count()) { find(tx, &asked)?.map(|_| "in use") } else { Some("3 to 16 characters") };
+        if !ID.contains(&asked.chars().count()) {
+            return Err(refused(Code::Value, "an id has 3 to 16 characters"));
+        }
+        let reason = find(tx, &asked)?.map(|_| "in use");
         w.open("contact:cd", &[]).leaf_with("contact:id", &[("avail", if reason.is_none() { "1" } else { "0" })], &asked);
         if let Some(reason) = reason {
             w.leaf("contact:reason", reason);

@@ -155,6 +155,13 @@ pub fn page(items: &[Value], page: Page) -> Response {
     reply(StatusCode::OK, &json!({"success": true, "errors": [], "messages": [], "result": shown, "result_info": info}))
 }
 
+/// One page of a list that is walked by a cursor; without one, it was the last.
+#[must_use]
+pub fn by_cursor(items: &[Value], next: Option<String>) -> Response {
+    let info = json!({"count": items.len(), "cursor": next.unwrap_or_default()});
+    reply(StatusCode::OK, &json!({"success": true, "errors": [], "messages": [], "result": items, "result_info": info}))
+}
+
 /// Which page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {
