@@ -37,6 +37,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let referees = peers::referees(house)?;
     let processor = peers::processor(house)?;
     let name_servers = peers::name_servers(house)?;
+    let edge_testers = peers::edge_testers(house)?;
     // one command for binaries and tests: with a package at a time, cargo would build shared crates twice
     progress::step("build the workspace, its binaries and its tests", || {
         process::loud(process::cargo().args(["build", "--workspace", "--all-targets"]).current_dir(house.root()), "building")
@@ -64,6 +65,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         .env("PURSER_DNS_PEERS", &name_servers)
         .env("PURSER_LOCALSTRIPE", &processor.python)
         .env("PURSER_STRIPE_SDK", &processor.modules)
+        .env("PURSER_EDGE_PEERS", &edge_testers)
         .env("PURSER_WRANGLER_NEW", &wranglers.new)
         .env("PURSER_WRANGLER_OLD", &wranglers.old)
         .env("PURSER_BIN", house.binary(Profile::Development, "purser"))
