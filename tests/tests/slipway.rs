@@ -5,6 +5,8 @@
 mod api;
 #[path = "slipway/billing.rs"]
 mod billing;
+#[path = "slipway/certificates.rs"]
+mod certificates;
 #[path = "slipway/conformance.rs"]
 mod conformance;
 #[path = "slipway/credits.rs"]

@@ -7,6 +7,7 @@ mod chromium;
 mod debian;
 pub mod dns;
 mod epp;
+mod edge;
 mod npm;
 pub mod postgres;
 mod python;
@@ -31,6 +32,16 @@ pub fn wranglers(house: &House) -> Outcome<wrangler::Wranglers> {
 /// Name servers, resolvers and judges of zones: the folder for [`dns::program`].
 pub fn name_servers(house: &House) -> Outcome<PathBuf> {
     dns::install(house)
+}
+
+/// Who judges the edge: a folder with one command for each.
+pub fn edge_testers(house: &House) -> Outcome<PathBuf> {
+    edge::testers(house)
+}
+
+/// A load generator and another proxy, for the measurement of the edge.
+pub fn edge_rivals(house: &House) -> Outcome<PathBuf> {
+    edge::rivals(house)
 }
 
 /// A mail server of somebody else's: the folder for its `PYTHONPATH`.

@@ -38,6 +38,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let processor = peers::processor(house)?;
     let name_servers = peers::name_servers(house)?;
     let registrar_client = peers::registrar_client(house)?;
+    let edge_testers = peers::edge_testers(house)?;
     // one command for binaries and tests: with a package at a time, cargo would build shared crates twice
     progress::step("build the workspace, its binaries and its tests", || {
         process::loud(process::cargo().args(["build", "--workspace", "--all-targets"]).current_dir(house.root()), "building")
@@ -66,6 +67,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         .env("PURSER_LOCALSTRIPE", &processor.python)
         .env("PURSER_NET_EPP", &registrar_client)
         .env("PURSER_STRIPE_SDK", &processor.modules)
+        .env("PURSER_EDGE_PEERS", &edge_testers)
         .env("PURSER_WRANGLER_NEW", &wranglers.new)
         .env("PURSER_WRANGLER_OLD", &wranglers.old)
         .env("PURSER_BIN", house.binary(Profile::Development, "purser"))

@@ -145,15 +145,26 @@ impl Fetcher {
         Self::asking(resolver::system(), allow)
     }
 
-    /// With a look-up of its own for the names of strangers.
-    fn asking(names: LookUp, allow: Vec<Origin>) -> Result<Self, FetchError> {
-        Self::of(client().https_only(true).dns_resolver(Arc::new(PublicOnly(names))), allow)
+    /// One that checks the certificates of others with these, too: PEM, of an authority that the operator runs.
+    ///
+    /// # Errors
+    /// When they are not PEM, or the TLS stack cannot be set up.
+    pub fn with_authorities(allow: Vec<Origin>, pem: &[u8]) -> Result<Self, FetchError> {
+        let authorities = reqwest::Certificate::from_pem_bundle(pem).map_err(|e| FetchError::Setup(cause(&e)))?;
+        let own = || client().tls_certs_merge(authorities.clone());
+        let public = own().https_only(true).dns_resolver(Arc::new(PublicOnly(resolver::system())));
+        Self::of(public, own(), allow)
     }
 
-    /// With a client of its own for strangers.
-    fn of(public: reqwest::ClientBuilder, allow: Vec<Origin>) -> Result<Self, FetchError> {
+    /// With a look-up of its own for the names of strangers.
+    fn asking(names: LookUp, allow: Vec<Origin>) -> Result<Self, FetchError> {
+        Self::of(client().https_only(true).dns_resolver(Arc::new(PublicOnly(names))), client(), allow)
+    }
+
+    /// With clients of its own for strangers and for origins that the operator trusts.
+    fn of(public: reqwest::ClientBuilder, trusted: reqwest::ClientBuilder, allow: Vec<Origin>) -> Result<Self, FetchError> {
         let build = |builder: reqwest::ClientBuilder| builder.build().map_err(|e| FetchError::Setup(cause(&e)));
-        Ok(Self(Arc::new(Inner { allow, public: build(public)?, trusted: build(client())? })))
+        Ok(Self(Arc::new(Inner { allow, public: build(public)?, trusted: build(trusted)? })))
     }
 
     /// Whether the operator listed the exact origin of this URL.

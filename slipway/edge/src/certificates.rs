@@ -14,6 +14,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::{CertifiedKey, SigningKey};
 
+use crate::acme::Issuer;
 use crate::ca::LocalCa;
 use crate::edge::EdgeError;
 use crate::limits;
@@ -31,6 +32,8 @@ pub enum Source {
     Authority { ca: LocalCa, key: Arc<dyn SigningKey>, env: Env, made: Mutex<HashMap<HostName, Made>> },
     /// The operator's.
     Fixed(Arc<CertifiedKey>),
+    /// An authority's, and the operator's for names that have none yet.
+    Issued { issuer: Arc<dyn Issuer>, meanwhile: Option<Arc<CertifiedKey>> },
 }
 
 /// A certificate and when to make the next one.
@@ -47,24 +50,10 @@ impl Source {
         Ok(Self::Authority { ca, key, env, made: Mutex::default() })
     }
 
-    /// # Errors
-    /// When a file is not the PEM it should be, or the key is not the certificate's.
-    pub fn files(chain: &Path, key: &Path) -> Result<Self, EdgeError> {
-        let bad = |path: &Path, why: &dyn fmt::Display| EdgeError::Certificate { path: path.to_owned(), why: why.to_string() };
-        let certificates: Vec<_> = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect).map_err(|e| bad(chain, &e))?;
-        if certificates.is_empty() {
-            return Err(bad(chain, &"it holds no certificate"));
-        }
-        let private = PrivateKeyDer::from_pem_file(key).map_err(|e| bad(key, &e))?;
-        let signing = any_supported_type(&private).map_err(|e| bad(key, &e))?;
-        let pair = CertifiedKey::new(certificates, signing);
-        pair.keys_match().map_err(|e| bad(key, &e))?;
-        Ok(Self::Fixed(Arc::new(pair)))
-    }
-
     fn certificate(&self, host: &HostName) -> Option<Arc<CertifiedKey>> {
         let (ca, key, env, made) = match self {
             Self::Fixed(pair) => return Some(pair.clone()),
+            Self::Issued { issuer, meanwhile } => return issuer.certificate(host).or_else(|| meanwhile.clone()),
             Self::Authority { ca, key, env, made } => (ca, key, env, made),
         };
         let mut made = made.lock().unwrap_or_else(PoisonError::into_inner);
@@ -87,6 +76,23 @@ impl Source {
             }
         }
     }
+}
+
+/// The operator's pair.
+///
+/// # Errors
+/// When a file is not the PEM it should be, or the key is not the certificate's.
+pub fn files(chain: &Path, key: &Path) -> Result<Arc<CertifiedKey>, EdgeError> {
+    let bad = |path: &Path, why: &dyn fmt::Display| EdgeError::Certificate { path: path.to_owned(), why: why.to_string() };
+    let certificates: Vec<_> = CertificateDer::pem_file_iter(chain).and_then(Iterator::collect).map_err(|e| bad(chain, &e))?;
+    if certificates.is_empty() {
+        return Err(bad(chain, &"it holds no certificate"));
+    }
+    let private = PrivateKeyDer::from_pem_file(key).map_err(|e| bad(key, &e))?;
+    let signing = any_supported_type(&private).map_err(|e| bad(key, &e))?;
+    let pair = CertifiedKey::new(certificates, signing);
+    pair.keys_match().map_err(|e| bad(key, &e))?;
+    Ok(Arc::new(pair))
 }
 
 impl Resolver {

@@ -12,8 +12,9 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
+use crate::acme::Issuer;
 use crate::ca::{CaError, LocalCa};
-use crate::certificates::{Resolver, Source};
+use crate::certificates::{Resolver, Source, files};
 use crate::limits;
 use crate::listen::{self, Listener};
 use crate::pool::Pool;
@@ -38,6 +39,8 @@ pub enum Certificates {
     /// The operator's own: one PEM file with the certificate and its chain, one with its key. Read on start; every name that
     /// routes is answered with it.
     Files { chain: PathBuf, key: PathBuf },
+    /// An authority's, and the operator's own for names that have none yet.
+    Issued { issuer: Arc<dyn Issuer>, meanwhile: Option<(PathBuf, PathBuf)> },
 }
 
 /// The edge.
@@ -75,6 +78,10 @@ impl Edge {
         let http = bind(config.listen_http).await?;
         let addr = |l: &TcpListener, addr| l.local_addr().map_err(|source| EdgeError::Listen { addr, source });
         let (https_addr, http_addr) = (addr(&https, config.listen_https)?, addr(&http, config.listen_http)?);
+        let issuer = match &config.certificates {
+            Certificates::Issued { issuer, .. } => Some(issuer.clone()),
+            Certificates::LocalCa { .. } | Certificates::Files { .. } => None,
+        };
         let tls = tls(config.certificates, router.clone(), &env)?;
         let shared = Arc::new(Shared {
             router,
@@ -82,6 +89,7 @@ impl Edge {
             traffic: Arc::new(Traffic::default()),
             env,
             https_port: https_addr.port(),
+            issuer,
         });
         let (stop, stopped) = watch::channel(false);
         let places = Arc::new(tokio::sync::Semaphore::new(limits::CONNECTIONS));
@@ -134,7 +142,7 @@ impl Drop for EdgeHandle {
 /// # Errors
 /// When a file is not the PEM it should be, or the key is not the certificate's.
 pub fn check_certificate(chain: &Path, key: &Path) -> Result<(), EdgeError> {
-    Source::files(chain, key).map(drop)
+    files(chain, key).map(drop)
 }
 
 async fn bind(addr: SocketAddr) -> Result<TcpListener, EdgeError> {
@@ -144,7 +152,10 @@ async fn bind(addr: SocketAddr) -> Result<TcpListener, EdgeError> {
 fn tls(certificates: Certificates, router: Arc<dyn Router>, env: &Env) -> Result<TlsAcceptor, EdgeError> {
     let source = match certificates {
         Certificates::LocalCa { keys, public } => Source::authority(LocalCa::open(&keys, &public, env)?, env.clone())?,
-        Certificates::Files { chain, key } => Source::files(&chain, &key)?,
+        Certificates::Files { chain, key } => Source::Fixed(files(&chain, &key)?),
+        Certificates::Issued { issuer, meanwhile } => {
+            Source::Issued { issuer, meanwhile: meanwhile.map(|(chain, key)| files(&chain, &key)).transpose()? }
+        }
     };
     let resolver = Resolver::new(source, router);
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());

@@ -34,5 +34,19 @@ pub const KEPT: usize = 64;
 pub const KEPT_FOR: Duration = Duration::from_secs(3);
 /// Certificates in memory.
 pub const CERTIFICATES: usize = 4_096;
+/// Names that wait to be written down because a visitor asked for their certificate; more ask again.
+pub const WANTED_CERTIFICATES: usize = 256;
+/// Orders at the certificate authority under way at a time.
+pub const ORDERS: usize = 8;
+/// Time for one order, its proofs included.
+pub const ORDER_TIME: Duration = Duration::from_secs(180);
+/// Longest and shortest time between two looks at which certificates are due.
+pub const ORDER_LOOK: Duration = Duration::from_secs(60);
+pub const ORDER_PAUSE: Duration = Duration::from_millis(100);
+/// Time for one answer of the authority.
+pub const AUTHORITY_ANSWERS: Duration = Duration::from_secs(20);
+/// How long an authority that is busy is left alone if it does not say, and at most, in seconds.
+pub const AUTHORITY_QUIET_S: i64 = 60;
+pub const AUTHORITY_QUIET_MOST_S: i64 = 24 * 3600;
 /// Time that requests under way get when the edge stops.
 pub const DRAIN: Duration = Duration::from_secs(5);

@@ -10,6 +10,7 @@ use hyper::body::Incoming;
 use purser_values::env::Env;
 use tokio::time::Instant;
 
+use crate::acme::Issuer;
 use crate::body::{Payload, Progress, Upload};
 use crate::headers::{self, Facts};
 use crate::host::{self, Entrance, Target};
@@ -28,7 +29,12 @@ pub struct Shared {
     pub env: Env,
     /// The port that plain HTTP sends visitors to.
     pub https_port: u16,
+    /// Who answers the authority's questions, where there is one.
+    pub issuer: Option<Arc<dyn Issuer>>,
 }
+
+/// Where an authority looks for proofs.
+const PROOF: &str = "/.well-known/acme-challenge/";
 
 type Reply = Response<Payload>;
 
@@ -72,6 +78,9 @@ async fn answer(shared: &Shared, entrance: &Entrance, visit: &mut Visit, parts: 
         RouteTarget::Suspended => return Err(Page::SUSPENDED),
         RouteTarget::Site(site) => site,
     };
+    if let Some(proof) = proof(shared, entrance, &parts, &target) {
+        return Ok(proof.map(Payload::Own));
+    }
     if let Some(redirect) = to_https(&parts, entrance, &target, shared.https_port) {
         return Ok(redirect.map(Payload::Own));
     }
@@ -81,6 +90,15 @@ async fn answer(shared: &Shared, entrance: &Entrance, visit: &mut Visit, parts: 
         return Err(Page::TOO_LARGE);
     }
     ask(shared, entrance, visit, site.as_ref(), parts, body).await
+}
+
+/// What the certificate authority looks for over plain HTTP (RFC 8555, 8.3). Any other path below, and any other token, is the site's.
+fn proof(shared: &Shared, entrance: &Entrance, parts: &request::Parts, target: &Target) -> Option<Response<Body>> {
+    let issuer = shared.issuer.as_ref().filter(|_| matches!(entrance, Entrance::Http) && parts.method == Method::GET)?;
+    let answer = issuer.answer(&target.name, parts.uri.path().strip_prefix(PROOF)?)?;
+    let mut response = Response::new(crate::page::whole(answer));
+    response.headers_mut().insert(http::header::CONTENT_TYPE, HeaderValue::from_static("application/octet-stream"));
+    Some(response)
 }
 
 /// Plain HTTP serves nothing but `NAME.test.localhost`; other names are sent to HTTPS.

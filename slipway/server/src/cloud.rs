@@ -15,6 +15,7 @@ use slipway_accounts::realm::Realm;
 use slipway_billing::credit::programme::Offer;
 use slipway_billing::driver::Billing;
 use slipway_dns::server::Nameserver;
+use slipway_edge::acme::Acme;
 use slipway_registrar::registrar::Registrar;
 use slipway_workers::Workers;
 use tokio::sync::Notify;
@@ -32,6 +33,8 @@ pub struct Cloud {
     /// Nothing where no registry is connected; then no domain is sold.
     pub registrar: Option<Registrar>,
     pub nameserver: Arc<Nameserver>,
+    /// Who gets certificates, where an authority issues them.
+    pub acme: Option<Acme>,
     pub orchestrator: OrchestratorClient,
     pub billing: Billing,
     pub jobs: Runner,

@@ -6,6 +6,7 @@
 
 pub mod api;
 pub mod billing;
+pub mod certificates;
 pub mod cloud;
 pub mod config;
 pub mod keys;

@@ -23,6 +23,7 @@ use purser_values::name::ParseNameError;
 use slipway_accounts::realm::Realm;
 use slipway_billing::driver::Billing;
 use slipway_dns::server::{ANSWERS_PER_SECOND, DnsConfig, DnsError, Nameserver};
+use slipway_edge::acme::Acme;
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
 use slipway_edge::workers::WorkersRouter;
 use slipway_workers::runtime::confinement::Confinement;
@@ -34,6 +35,7 @@ use url::Url;
 use crate::billing::meter::EdgeMeter;
 use crate::billing::standing;
 use crate::billing::till::OrchestratorTill;
+use crate::certificates::authority;
 use crate::cloud::{Cloud, Shared};
 use crate::config::{Config, ConfigError, Sandbox};
 use crate::keys::{Keys, KeysError, secret_text};
@@ -61,6 +63,7 @@ const MIGRATIONS: &[Migrations] = &[
     slipway_registry::store::MIGRATIONS,
     slipway_dns::store::MIGRATIONS,
     slipway_workers::store::MIGRATIONS,
+    slipway_edge::acme::store::MIGRATIONS,
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -77,6 +80,8 @@ pub enum ServeError {
     Edge(#[from] EdgeError),
     #[error("the runtime does not start: {0}")]
     Workers(#[from] WorkersError),
+    #[error("`acme.external_account.key_file` holds no key in base64url")]
+    ExternalAccount,
     #[error("the orchestrator's address cannot be used: {0}")]
     Fetch(#[from] FetchError),
     #[error(transparent)]
@@ -139,8 +144,12 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         tracing::error!(why, "Workers do not run on this host; static sites do");
     }
     let table = workers.clone();
-    let router = WorkersRouter::new(move |host| table.route(host));
-    let edge = Edge::start(edge(config)?, Arc::new(router), env.clone()).await?;
+    let router = Arc::new(WorkersRouter::new(move |host| table.route(host)));
+    let acme = match &config.acme {
+        Some(table) => Some(authority(table, (db.clone(), keys.keyring.clone(), env.clone()), router.clone(), nameserver.clone()).await?),
+        None => None,
+    };
+    let edge = Edge::start(edge(config, acme.clone())?, router, env.clone()).await?;
     let fetcher = Fetcher::new(origin(&config.orchestrator.url))?;
     let orchestrator = OrchestratorClient::new(fetcher.clone(), config.orchestrator.url.clone(), keys.signing.clone(), env.clone());
     let document = Terms::current(&config.public_url)?;
@@ -176,6 +185,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         db,
         workers,
         nameserver,
+        acme,
     });
     let mut sdk = Sdk::new(env, secret, keys.keyring);
     sdk.orchestrator = Some(OrchestratorKeys::fetched(fetcher, &config.orchestrator.url)?);
@@ -266,9 +276,14 @@ fn runtime(config: &Config) -> WorkersConfig {
     }
 }
 
-fn edge(config: &Config) -> Result<EdgeConfig, ConfigError> {
-    let certificates = match (&config.certificate, config.sandbox) {
-        (Some(own), _) => Certificates::Files { chain: own.chain.clone(), key: own.key.clone() },
+fn edge(config: &Config, acme: Option<Acme>) -> Result<EdgeConfig, ConfigError> {
+    let own = config.certificate.as_ref().map(|own| (own.chain.clone(), own.key.clone()));
+    if let Some(acme) = acme {
+        let certificates = Certificates::Issued { issuer: Arc::new(acme), meanwhile: own };
+        return Ok(EdgeConfig { listen_https: config.listen_edge_https, listen_http: config.listen_edge_http, certificates });
+    }
+    let certificates = match (own, config.sandbox) {
+        (Some((chain, key)), _) => Certificates::Files { chain, key },
         (None, Some(Sandbox { local_ca: true, .. })) => {
             Certificates::LocalCa { keys: config.keys.clone(), public: config.data.join(CA_FILE) }
         }

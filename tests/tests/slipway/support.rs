@@ -52,6 +52,7 @@ pub struct World {
     pub app: Router,
     pub client: ProviderClient,
     pub edge_http: SocketAddr,
+    pub edge_https: SocketAddr,
     /// Held for its drop.
     running: Option<slipway_edge::edge::EdgeHandle>,
     server: JoinHandle<()>,
@@ -73,11 +74,17 @@ pub struct Workers {
 impl World {
     /// Nothing when there is no workerd to test with, and it says so.
     pub async fn start() -> Option<Self> {
+        Self::configured(|_| {}).await
+    }
+
+    /// With a configuration that differs from the usual one.
+    pub async fn configured(change: impl FnOnce(&mut Config)) -> Option<Self> {
         let (workerd, jail) = (need("PURSER_WORKERD")?, need("SLIPWAY_BIN")?);
         let env = Env::system();
         let stub = Arc::new(StubOrchestrator::start(env, SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).await.unwrap());
         let folder = tempfile::tempdir().unwrap();
-        let config = configure(folder.path(), workerd, jail, stub.url());
+        let mut config = configure(folder.path(), workerd, jail, stub.url());
+        change(&mut config);
         Some(Self::run(folder, config, stub).await)
     }
 
@@ -96,8 +103,8 @@ impl World {
             env: Env::system(),
         };
         let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&cloud.manifest), signer);
-        let edge_http = edge.http_addr;
-        Self { folder, config, stub, cloud, app, client, edge_http, running: Some(edge), server }
+        let (edge_http, edge_https) = (edge.http_addr, edge.https_addr);
+        Self { folder, config, stub, cloud, app, client, edge_http, edge_https, running: Some(edge), server }
     }
 
     /// Stops everything but the orchestrator and starts it again over the same data.

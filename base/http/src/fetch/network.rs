@@ -37,7 +37,8 @@ impl Fetcher {
         });
         let certificate = reqwest::Certificate::from_der(&authority).map_err(|e| FetchError::Setup(e.to_string()))?;
         let client = super::client().tls_certs_only([certificate]);
-        Self::of(client.https_only(true).dns_resolver(Arc::new(Led { checked: PublicOnly(look_up), leads_to: Arc::new(leads_to) })), allow)
+        let led = Led { checked: PublicOnly(look_up), leads_to: Arc::new(leads_to) };
+        Self::of(client.https_only(true).dns_resolver(Arc::new(led)), super::client(), allow)
     }
 }
 

@@ -95,6 +95,9 @@ pub async fn records(
     domain::point_hosts(&cloud, account, &owned, body.override_existing_dns_record, caller.standing()).await?;
     let connected = caller.workers(&cloud).domain_put(account, &name, &owned, body.override_existing_origin, body.override_scope).await?;
     domain::forget_hosts(&cloud, account, &before).await?;
+    if let Some(acme) = &cloud.acme {
+        connected.iter().for_each(|domain| acme.want(&domain.hostname));
+    }
     events::deployed(&cloud, account, &name);
     let shown: Vec<Value> = connected.iter().map(render::domain).collect();
     Ok(ok(&json!(shown)))

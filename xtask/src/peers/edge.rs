@@ -1,0 +1,89 @@
+//! Who judges the edge: a certificate authority, load generators, a slow client, testers of TLS, and another proxy. Each is the machine's
+//! own program or Debian's package unpacked under `target/`, as one command in one folder.
+
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use super::debian;
+use crate::fail::{Context, Failure, Outcome};
+use crate::house::House;
+use crate::{process, progress};
+
+/// A program: its name, its packages, the file in them, and what it is asked to show that it starts.
+struct Peer {
+    name: &'static str,
+    packages: &'static [&'static str],
+    binary: &'static str,
+    asked: &'static str,
+}
+
+const TESTERS: [Peer; 4] = [
+    Peer { name: "pebble", packages: &["pebble"], binary: "usr/bin/pebble", asked: "-h" },
+    Peer { name: "h2load", packages: &["nghttp2-client"], binary: "usr/bin/h2load", asked: "--version" },
+    Peer { name: "slowhttptest", packages: &["slowhttptest"], binary: "usr/bin/slowhttptest", asked: "-h" },
+    Peer { name: "sslscan", packages: &["sslscan"], binary: "usr/bin/sslscan", asked: "--version" },
+];
+const RIVALS: [Peer; 2] = [
+    Peer { name: "wrk", packages: &["wrk"], binary: "usr/bin/wrk", asked: "-v" },
+    Peer { name: "nginx", packages: &["nginx-light", "nginx"], binary: "usr/sbin/nginx", asked: "-v" },
+];
+
+/// A folder with one command for each tester.
+pub fn testers(house: &House) -> Outcome<PathBuf> {
+    install(house, "edge", &TESTERS)
+}
+
+/// A folder with a load generator and the proxy that ours is measured beside.
+pub fn rivals(house: &House) -> Outcome<PathBuf> {
+    install(house, "edge-bench", &RIVALS)
+}
+
+fn install(house: &House, name: &str, peers: &[Peer]) -> Outcome<PathBuf> {
+    let folder = house.peers().join(name);
+    let bin = folder.join("bin");
+    let missing: Vec<&Peer> = peers.iter().filter(|peer| !starts(&bin.join(peer.name), peer.asked)).collect();
+    if missing.is_empty() {
+        return Ok(bin);
+    }
+    fs::create_dir_all(&bin).context(|| format!("creating `{}`", bin.display()))?;
+    for peer in missing {
+        let command = bin.join(peer.name);
+        if let Some(own) = process::on_path(peer.name) {
+            script(&command, &own, &[])?;
+        } else if let Some(tool) = debian::missing_tool() {
+            return Err(absent(peer, &format!("`{tool}` is not here to fetch Debian's package either")));
+        } else {
+            progress::step(&format!("unpack Debian's {} under target/ (nothing is installed)", peer.packages[0]), || {
+                let unpacked = folder.join(peer.name);
+                debian::unpack(&unpacked, peer.packages, peer.binary)?;
+                script(&command, &unpacked.join("root").join(peer.binary), &debian::libraries(&unpacked))
+            })?;
+        }
+        if !starts(&command, peer.asked) {
+            return Err(absent(peer, "the one that was found does not start"));
+        }
+    }
+    Ok(bin)
+}
+
+/// Whether it can be run at all: some of these say how they are used with an exit code of their own.
+fn starts(path: &Path, asked: &str) -> bool {
+    let mut command = Command::new(path);
+    let quiet = command.arg(asked).stdout(std::process::Stdio::null()).stderr(std::process::Stdio::null());
+    path.is_file() && quiet.status().is_ok_and(|status| status.code().is_some_and(|code| code != 126 && code != 127))
+}
+
+fn absent(peer: &Peer, why: &str) -> Failure {
+    Failure::new(format!("no `{}` on this machine, and {why}", peer.name))
+        .advise(format!("install Debian's package `{}`", peer.packages[0]))
+}
+
+fn script(command: &Path, program: &Path, libraries: &[PathBuf]) -> Outcome<()> {
+    let libraries = std::env::join_paths(libraries).map_err(|e| Failure::new(format!("a folder cannot be on a path: {e}")))?;
+    let find = if libraries.is_empty() { String::new() } else { format!("export LD_LIBRARY_PATH='{}'\n", libraries.to_string_lossy()) };
+    fs::write(command, format!("#!/bin/sh\n{find}exec '{}' \"$@\"\n", program.display()))
+        .context(|| format!("writing `{}`", command.display()))?;
+    fs::set_permissions(command, fs::Permissions::from_mode(0o755)).context(|| format!("making `{}` executable", command.display()))
+}
