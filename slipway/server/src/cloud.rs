@@ -16,6 +16,7 @@ use slipway_billing::credit::programme::Offer;
 use slipway_billing::driver::Billing;
 use slipway_dns::server::Nameserver;
 use slipway_registrar::registrar::Registrar;
+use slipway_stores::Stores;
 use slipway_workers::Workers;
 use tokio::sync::Notify;
 use url::Url;
@@ -29,6 +30,8 @@ pub struct Cloud {
     pub db: Db,
     pub keyring: Keyring,
     pub workers: Workers,
+    /// What Workers keep.
+    pub stores: Stores,
     /// Nothing where no registry is connected; then no domain is sold.
     pub registrar: Option<Registrar>,
     pub nameserver: Arc<Nameserver>,
