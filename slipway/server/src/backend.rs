@@ -8,7 +8,7 @@ use http::{Request, Response};
 use purser_db::Tx;
 use purser_values::id::CloudAccountId;
 use slipway_stores::error::Kind;
-use slipway_stores::{StoreError, Stores, kv, r2};
+use slipway_stores::{StoreError, Stores, d1, kv, r2};
 use slipway_workers::WorkersError;
 use slipway_workers::binding::Binding;
 use slipway_workers::runtime::backend::{Asked, Backend, Body, Nothing, Pending, Resource};
@@ -24,6 +24,7 @@ impl Backend for StoresBackend {
             match &asked.resource {
                 Resource::Kv(id) => kv::binding::answer(stores, account, id.as_str(), request).await,
                 Resource::R2(name) => r2::binding::answer(stores, account, name.as_str(), request).await,
+                Resource::D1(id) => d1::binding::answer(stores, account, id.as_str(), request).await,
                 _ => Nothing.call(asked, request).await,
             }
         })
@@ -41,6 +42,7 @@ fn bound_exists(tx: &mut Tx<'_>, account: &CloudAccountId, binding: &Binding) ->
     let found = match binding {
         Binding::KvNamespace { namespace_id, .. } => kv::namespace::find(tx, account, namespace_id.as_str()).map(drop),
         Binding::R2Bucket { bucket_name, .. } => r2::bucket::find(tx, account, bucket_name.as_str()).map(drop),
+        Binding::D1 { id, .. } => d1::database::find(tx, account, id.as_str()).map(drop),
         other => return Err(not_here(other)),
     };
     found.map_err(|e| match e.kind() {

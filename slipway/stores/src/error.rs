@@ -12,6 +12,8 @@ pub enum Thing {
     Bucket,
     Object,
     Upload,
+    Database,
+    Transfer,
 }
 
 impl fmt::Display for Thing {
@@ -22,6 +24,8 @@ impl fmt::Display for Thing {
             Self::Bucket => "bucket",
             Self::Object => "object",
             Self::Upload => "multipart upload",
+            Self::Database => "database",
+            Self::Transfer => "upload or export",
         })
     }
 }
@@ -40,6 +44,9 @@ pub enum StoreError {
     /// A refusal that clients know by its number.
     #[error("{1}")]
     Refused(u32, String),
+    /// SQL that cannot be run; the text is for its author.
+    #[error("{0}")]
+    Sql(String),
     #[error("at least one of the pre-conditions you specified did not hold")]
     Precondition,
     #[error("the requested range is not satisfiable")]
@@ -84,6 +91,9 @@ impl StoreError {
             Self::NotFound(Thing::Bucket) => 10_006,
             Self::NotFound(Thing::Object) => 10_007,
             Self::NotFound(Thing::Upload) => 10_024,
+            Self::NotFound(Thing::Database | Thing::Transfer) => 7_404,
+            Self::Taken(Thing::Database) => 7_502,
+            Self::Sql(_) => 7_500,
             Self::Refused(code, _) => *code,
             Self::Precondition => 10_031,
             Self::Range => 10_039,
@@ -106,7 +116,7 @@ impl StoreError {
             Self::Taken(_) | Self::NotEmpty(_) => Kind::Conflict,
             Self::Precondition => Kind::Precondition,
             Self::Range => Kind::Range,
-            Self::Refused(..) | Self::Invalid(_) | Self::Broken | Self::TooMany(..) => Kind::Invalid,
+            Self::Refused(..) | Self::Sql(_) | Self::Invalid(_) | Self::Broken | Self::TooMany(..) => Kind::Invalid,
             Self::TooLarge(_) => Kind::TooLarge,
             Self::Full(_) | Self::Stopped => Kind::Forbidden,
             Self::Internal(_) => Kind::Internal,

@@ -47,6 +47,42 @@ pub const R2_UPLOAD_LIFE_S: i64 = 7 * 24 * 3600;
 /// Largest JSON that a binding puts before the bytes, in bytes.
 pub const R2_ASK_BYTES: usize = 2 * 1024 * 1024;
 
+/// Databases of an account.
+pub const D1_DATABASES: i64 = 200;
+/// Longest name of a database, in bytes.
+pub const D1_NAME_BYTES: usize = 256;
+/// Largest database, in bytes.
+pub const D1_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Largest value or row, in bytes; columns of a table; parameters of a statement.
+pub const D1_VALUE_BYTES: i32 = 2_000_000;
+pub const D1_COLUMNS: i32 = 100;
+pub const D1_PARAMETERS: i32 = 100;
+/// Longest SQL of a call, and of a file that is imported, in bytes.
+pub const D1_SQL_BYTES: usize = 100_000;
+pub const D1_IMPORT_BYTES: usize = 64 * 1024 * 1024;
+/// Statements of one call.
+pub const D1_STATEMENTS: usize = 1_000;
+/// What a call answers at most, counted as text, in bytes.
+pub const D1_RESULT_BYTES: usize = 10 * 1024 * 1024;
+/// Time that one call may take, in milliseconds; and an import.
+pub const D1_TIME_MS: u64 = 30_000;
+pub const D1_IMPORT_TIME_MS: u64 = 120_000;
+/// Calls that run at a time, of everybody and of one account; a thread each.
+pub const D1_AT_A_TIME: usize = 8;
+pub const D1_AT_A_TIME_EACH: usize = 2;
+/// Databases that stay open when nobody asks.
+pub const D1_OPEN: usize = 200;
+/// Memory for the pages of one open database, in KiB.
+pub const D1_CACHE_KIB: u32 = 2_048;
+/// How far back a database's past goes, in seconds, and how much of it there is, in bytes.
+pub const D1_PAST_S: i64 = 30 * 24 * 3600;
+pub const D1_PAST_BYTES: u64 = 512 * 1024 * 1024;
+/// The log that becomes a segment of the past, and the segments after which the whole file is kept, in bytes.
+pub const D1_SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
+pub const D1_BASE_BYTES: u64 = 64 * 1024 * 1024;
+/// Time that the address of an upload or of an export is good, in seconds.
+pub const D1_TRANSFER_LIFE_S: i64 = 3_600;
+
 /// Time after which an upload that nobody finished is removed, in seconds.
 pub const UPLOAD_LIFE_S: i64 = 24 * 3600;
 /// Time that bytes stay when nothing refers to them any more, in seconds: whoever reads them now reads to the end.

@@ -4,7 +4,7 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "stores", steps: &[OBJECTS, KV, R2] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "stores", steps: &[OBJECTS, KV, R2, D1] };
 
 /// What lies behind the trait for objects. `state` is `writing`, `kept` or `doomed`; a row is there before the bytes are, and goes after them.
 /// `store_gone` is what was deleted and is not yet cleared away.
@@ -50,4 +50,18 @@ create table r2_part (
     upload {text} not null, number {int} not null, object {text} not null, size {int} not null, etag {text} not null,
     primary key (upload, number)
 ){strict};
+";
+
+/// `past` are the bytes of what a database was. A transfer is a file of SQL on its way in or out, under an address that is its own key.
+const D1: &str = "
+create table d1_database (
+    id {text} primary key, account {text} not null, name {text} not null, bytes {int} not null, past {int} not null default 0,
+    tables {int} not null, created_at {int} not null, unique (account, name)
+){strict};
+create table d1_transfer (
+    token {text} primary key, database {text} not null, account {text} not null, kind {text} not null, name {text} not null,
+    etag {text}, object {text}, length {int}, outcome {text}, expires_at {int} not null
+){strict};
+create index d1_transfer_by_expiry on d1_transfer (expires_at);
+create index d1_transfer_by_database on d1_transfer (database);
 ";

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use purser_db::{Db, Tx};
 use purser_values::Env;
 
+use crate::d1::engine::Engine;
 use crate::error::StoreError;
 use crate::objects::Objects;
 use crate::objects::local::LocalObjects;
@@ -32,6 +33,7 @@ pub(crate) struct Inner {
     pub db: Db,
     pub env: Env,
     pub objects: Arc<dyn Objects>,
+    pub d1: Engine,
 }
 
 impl Stores {
@@ -42,7 +44,8 @@ impl Stores {
             Some(s3) => Arc::new(S3Objects::open(s3)?),
             None => Arc::new(LocalObjects::open(&config.data.join("objects"), env.clone())?),
         };
-        Ok(Self(Arc::new(Inner { db, env, objects }), None))
+        let d1 = Engine::open(&config.data.join("d1"), env.clone())?;
+        Ok(Self(Arc::new(Inner { db, env, objects, d1 }), None))
     }
 
     /// The same for a caller whose right to change anything can end meanwhile.
@@ -59,6 +62,10 @@ impl Stores {
     /// When the store fails.
     pub async fn stored(&self) -> Result<Vec<Stored>, StoreError> {
         Ok(self.0.db.read(room::stored).await?)
+    }
+
+    pub(crate) fn condition(&self) -> Option<Condition> {
+        self.1.clone()
     }
 
     pub(crate) fn inner(&self) -> &Inner {

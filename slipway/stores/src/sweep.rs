@@ -7,7 +7,7 @@ use purser_values::Timestamp;
 use crate::error::StoreError;
 use crate::objects::Key;
 use crate::stores::Stores;
-use crate::{kept, kv, limits, r2};
+use crate::{d1, kept, kv, limits, r2};
 
 impl Stores {
     /// One round; how much it removed.
@@ -28,7 +28,7 @@ impl Stores {
             let some = self.sweep_objects().await?;
             removed += some;
             if some == 0 {
-                return Ok(removed);
+                return Ok(removed + self.d1_sweep().await?);
             }
         }
     }
@@ -49,7 +49,7 @@ impl Stores {
 }
 
 fn rows(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
-    Ok(kv::sweep::expired(tx, now)? + kv::sweep::gone(tx, now)? + r2::multipart::stale(tx, now)?)
+    Ok(kv::sweep::expired(tx, now)? + kv::sweep::gone(tx, now)? + r2::multipart::stale(tx, now)? + d1::transfer::stale(tx, now)?)
 }
 
 /// Objects to remove. An upload that took too long is doomed at once: whoever still writes it is refused at its end.
