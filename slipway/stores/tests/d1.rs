@@ -161,12 +161,16 @@ async fn every_moment_of_the_past_comes_back_and_so_does_what_it_replaced() {
     let mut stores = world.stores.clone();
     for pick in [30, 17, 5, 0, 29, 12] {
         let (n, bookmark, at) = &marks[pick];
+        world.clock.advance_secs(60);
         let back = stores.d1_restore(account, id, To::Bookmark(bookmark.clone())).await.unwrap();
         assert_eq!(count(&stores).await, (json!(n), json!(n)), "bookmark of {n}");
         let undone = stores.d1_restore(account, id, To::Bookmark(back.previous)).await.unwrap();
         assert!(undone.bookmark > back.bookmark);
         if pick == 30 {
             assert_eq!(count(&stores).await.0, json!(30));
+        }
+        // times keep meaning what they meant
+        if *n > 0 {
             assert_eq!(stores.d1_bookmark(account, id, Some(*at)).await.unwrap(), *bookmark);
         }
         // what a new process finds is the same
@@ -204,7 +208,8 @@ async fn an_export_makes_the_same_database_again() {
     assert_eq!(world.stores.d1_upload(&upload.token, Incoming::of(sql.clone())).await.unwrap(), md5);
     let done = world.stores.d1_import(&world.account, &copy, &upload.name).await.unwrap();
     assert!(done.statements > 8, "{done:?}");
-    assert_eq!(world.stores.d1_import(&world.account, &copy, &upload.name).await.unwrap(), done, "a repeated call runs nothing again");
+    let repeated = world.stores.d1_import(&world.account, &copy, &upload.name).await.unwrap();
+    assert_eq!((repeated.statements, &repeated.bookmark), (done.statements, &done.bookmark), "a repeated call runs nothing again");
     let again = world.stores.d1_export(&world.account, &copy, Options::default()).await.unwrap();
     let again = world.stores.d1_download(&again.token).await.unwrap().whole().await.unwrap();
     assert_eq!(String::from_utf8(again.to_vec()).unwrap(), String::from_utf8(sql.to_vec()).unwrap());
