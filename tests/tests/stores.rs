@@ -46,5 +46,8 @@ impl Desk<'_> {
 
 /// Both wranglers, as far as they are here.
 fn wranglers() -> Vec<(&'static str, PathBuf)> {
-    [("new", "PURSER_WRANGLER_NEW"), ("old", "PURSER_WRANGLER_OLD")].into_iter().filter_map(|(name, var)| Some((name, need(var)?))).collect()
+    [("new", "PURSER_WRANGLER_NEW"), ("old", "PURSER_WRANGLER_OLD")]
+        .into_iter()
+        .filter_map(|(name, var)| Some((name, need(var)?)))
+        .collect()
 }

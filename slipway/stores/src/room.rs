@@ -40,7 +40,9 @@ const STORED: &str = "select account, cast(sum(kv) as bigint) as kv, cast(sum(r2
 pub fn stored(tx: &mut Tx<'_>) -> Result<Vec<Stored>, DbError> {
     let bytes = |row: &purser_db::Row, column| Ok::<_, DbError>(u64::try_from(row.get::<i64>(column)?).unwrap_or(0));
     let rows = tx.query(STORED, params![])?;
-    rows.iter().map(|row| Ok(Stored { account: row.parse("account")?, kv: bytes(row, "kv")?, r2: bytes(row, "r2")?, d1: bytes(row, "d1")? })).collect()
+    rows.iter()
+        .map(|row| Ok(Stored { account: row.parse("account")?, kv: bytes(row, "kv")?, r2: bytes(row, "r2")?, d1: bytes(row, "d1")? }))
+        .collect()
 }
 
 /// How much more the account may keep.

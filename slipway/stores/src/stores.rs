@@ -96,4 +96,3 @@ impl Stores {
         self.0.db.read(read).await
     }
 }
-

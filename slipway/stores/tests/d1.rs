@@ -56,7 +56,8 @@ impl World {
 #[tokio::test]
 async fn a_call_is_one_transaction_and_tells_what_it_did() {
     let world = World::new().await;
-    let answers = world.run("create table t (a integer primary key, b text); insert into t (b) values ('x'), ('y'); select * from t").await.unwrap();
+    let answers =
+        world.run("create table t (a integer primary key, b text); insert into t (b) values ('x'), ('y'); select * from t").await.unwrap();
     assert_eq!(answers.len(), 3);
     assert_eq!((answers[1].meta.changes, answers[1].meta.last_row_id, answers[1].meta.changed_db), (2, 2, true));
     assert!(answers[1].meta.size_after > 0 && !answers[2].meta.changed_db && answers[2].meta.rows_read >= 2);
@@ -64,7 +65,12 @@ async fn a_call_is_one_transaction_and_tells_what_it_did() {
     let query = Query { sql: "select ? as a, ? as b, ? as c, ? as d".into(), params };
     let answer = world.stores.d1_run(&world.account, &world.id, vec![query], Bounds::QUERY).await.unwrap().answers.pop().unwrap();
     assert_eq!(answer.shown(Form::Columns)["results"], json!({"columns": ["a", "b", "c", "d"], "rows": [["z", 1.5, null, [1, 255]]]}));
-    for fails in ["insert into t (b) values ('z'); select * from none", "insert into t (b) values ('z'); insert into t (a) values (1)", "select ?", ""] {
+    for fails in [
+        "insert into t (b) values ('z'); select * from none",
+        "insert into t (b) values ('z'); insert into t (a) values (1)",
+        "select ?",
+        "",
+    ] {
         assert!(matches!(world.run(fails).await, Err(StoreError::Sql(_))), "{fails}");
     }
     assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 2}]), "what failed left something");
@@ -117,7 +123,15 @@ async fn a_strangers_sql_reaches_nothing_but_its_own_rows() {
         assert!(world.run(&bad).await.is_err(), "`{bad}` was taken");
         assert!(!elsewhere.exists());
     }
-    for good in ["pragma table_info(t)", "select * from pragma_table_info('t')", "create virtual table f using fts5(a)", "pragma foreign_keys", "analyze", "pragma optimize", "explain query plan select * from t"] {
+    for good in [
+        "pragma table_info(t)",
+        "select * from pragma_table_info('t')",
+        "create virtual table f using fts5(a)",
+        "pragma foreign_keys",
+        "analyze",
+        "pragma optimize",
+        "explain query plan select * from t",
+    ] {
         assert!(world.run(good).await.is_ok(), "`{good}` was refused: {:?}", world.run(good).await.err());
     }
 }
@@ -201,7 +215,10 @@ async fn an_export_makes_the_same_database_again() {
     assert!(world.stores.d1_download("guess").await.is_err());
     let sql = world.stores.d1_download(&export.token).await.unwrap().whole().await.unwrap();
     let copy = world.stores.d1_create(&world.account, "copy".into()).await.unwrap().id;
-    let md5 = { use md5::Digest as _; hex::encode(md5::Md5::digest(&sql)) };
+    let md5 = {
+        use md5::Digest as _;
+        hex::encode(md5::Md5::digest(&sql))
+    };
     let wrong = world.stores.d1_import_begin(&world.account, &copy, &"0".repeat(32)).await.unwrap();
     assert!(world.stores.d1_upload(&wrong.token, Incoming::of(sql.clone())).await.is_err(), "another file than was announced");
     let upload = world.stores.d1_import_begin(&world.account, &copy, &md5).await.unwrap();

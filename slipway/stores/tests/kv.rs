@@ -65,7 +65,14 @@ impl World {
         count(self.folder.path())
     }
 
-    async fn ask(&self, namespace: &str, method: Method, uri: &str, body: &[u8], headers: &[(&str, &str)]) -> (u16, http::HeaderMap, Bytes) {
+    async fn ask(
+        &self,
+        namespace: &str,
+        method: Method,
+        uri: &str,
+        body: &[u8],
+        headers: &[(&str, &str)],
+    ) -> (u16, http::HeaderMap, Bytes) {
         let body: Body = Full::new(Bytes::copy_from_slice(body)).map_err(|never| match never {}).boxed_unsync();
         let mut request = Request::builder().method(method).uri(uri);
         for (name, value) in headers {
@@ -133,7 +140,8 @@ async fn lists_are_in_the_order_of_bytes_and_pages_miss_and_repeat_nothing() {
     each_engine(&[MIGRATIONS], |db| async move {
         let world = world(db);
         let id = world.stores.kv_namespace_create(&world.account, "list".into()).await.unwrap().id;
-        let mut names: Vec<String> = ["B", "a", "a b", "a/", "a/x", "ä", "ab", "Z", "b", "\u{10ffff}", "\u{1F600}"].map(str::to_owned).to_vec();
+        let mut names: Vec<String> =
+            ["B", "a", "a b", "a/", "a/x", "ä", "ab", "Z", "b", "\u{10ffff}", "\u{1F600}"].map(str::to_owned).to_vec();
         let pairs = names.iter().map(|n| Pair { name: key(n), options: Options::default(), value: Bytes::from_static(b"v") }).collect();
         world.stores.kv_bulk_put(&world.account, &id, pairs).await.unwrap();
         names.sort();

@@ -80,7 +80,8 @@ async fn wrangler_and_workers_share_a_bucket() {
 
         let big = vec![9_u8; 3_000_000];
         std::fs::write(desk.at.join("file.bin"), &big).unwrap();
-        desk.wrangler(&["r2", "object", "put", "things/up/file.bin", "--file", "file.bin", "--content-type", "image/png", "--remote"]).await;
+        desk.wrangler(&["r2", "object", "put", "things/up/file.bin", "--file", "file.bin", "--content-type", "image/png", "--remote"])
+            .await;
         desk.wrangler(&["r2", "object", "get", "things/up/file.bin", "--file", "back.bin", "--remote"]).await;
         assert_eq!(std::fs::read(desk.at.join("back.bin")).unwrap(), big);
         assert!(desk.refused(&["r2", "bucket", "delete", "things"]).await.contains("not empty"));

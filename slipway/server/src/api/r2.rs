@@ -83,7 +83,8 @@ pub async fn class(
 ) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     anywhere(&headers)?;
-    let class = objects::text(&headers, objects::STORAGE_CLASS).ok_or_else(|| Failure::body("the header `cf-r2-storage-class` is missing"))?;
+    let class =
+        objects::text(&headers, objects::STORAGE_CLASS).ok_or_else(|| Failure::body("the header `cf-r2-storage-class` is missing"))?;
     Ok(ok(&bucket(&caller.stores(&cloud).r2_bucket_class(account, &name, Some(class)).await?)))
 }
 

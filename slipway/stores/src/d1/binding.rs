@@ -62,7 +62,8 @@ async fn run(
     body: Body,
 ) -> Result<(Vec<super::query::Answer>, String), StoreError> {
     let bytes = Incoming::from_body(body).whole(BATCH_BYTES).await?;
-    let asked = serde_json::from_slice(&bytes).map_err(|_| StoreError::Sql("the query is not one: JSON of `sql` and `params` is needed".to_owned()))?;
+    let asked = serde_json::from_slice(&bytes)
+        .map_err(|_| StoreError::Sql("the query is not one: JSON of `sql` and `params` is needed".to_owned()))?;
     let queries = match asked {
         Asked::One(query) => vec![query],
         Asked::Several(queries) => queries,

@@ -62,7 +62,8 @@ impl Stores {
     pub async fn d1_get(&self, account: &CloudAccountId, id_or_name: &str) -> Result<Database, StoreError> {
         let (account, id) = (account.clone(), id_or_name.to_owned());
         self.look(move |tx| {
-            let select = "select * from d1_database where account = $1 and (id = $2 or name = $2) order by case when id = $2 then 0 else 1 end";
+            let select =
+                "select * from d1_database where account = $1 and (id = $2 or name = $2) order by case when id = $2 then 0 else 1 end";
             let row = tx.query_opt(select, params![account, id])?.ok_or(StoreError::NotFound(Thing::Database))?;
             Ok(database(&row)?)
         })

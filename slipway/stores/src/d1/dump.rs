@@ -48,7 +48,8 @@ fn lines(connection: &Connection, options: &Options, out: &mut dyn FnMut(String)
         }
     }
     if !options.no_schema {
-        let rest = "select name, sql from sqlite_schema where sql not null and type in ('index', 'trigger', 'view') order by type collate nocase";
+        let rest =
+            "select name, sql from sqlite_schema where sql not null and type in ('index', 'trigger', 'view') order by type collate nocase";
         for (name, sql) in pairs(connection, rest)? {
             if wanted(&name) {
                 out(format!("{sql};"))?;
@@ -59,7 +60,8 @@ fn lines(connection: &Connection, options: &Options, out: &mut dyn FnMut(String)
 }
 
 fn rows(connection: &Connection, table: &str, out: &mut dyn FnMut(String) -> Result<(), StoreError>) -> Result<(), StoreError> {
-    let names: Vec<String> = pairs(connection, &format!("select name, '' from pragma_table_info({})", text(table)))?.into_iter().map(|p| p.0).collect();
+    let names: Vec<String> =
+        pairs(connection, &format!("select name, '' from pragma_table_info({})", text(table)))?.into_iter().map(|p| p.0).collect();
     let columns = names.iter().map(|name| identifier(name)).collect::<Vec<_>>().join(",");
     let mut statement = connection.prepare(&format!("select {columns} from {}", identifier(table))).map_err(StoreError::internal)?;
     let mut rows = statement.query([]).map_err(StoreError::internal)?;

@@ -45,8 +45,12 @@ pub struct Done {
 
 impl Bounds {
     /// Those of a query.
-    pub const QUERY: Self =
-        Self { sql_bytes: limits::D1_SQL_BYTES, statements: limits::D1_STATEMENTS, time: Duration::from_millis(limits::D1_TIME_MS), rows: true };
+    pub const QUERY: Self = Self {
+        sql_bytes: limits::D1_SQL_BYTES,
+        statements: limits::D1_STATEMENTS,
+        time: Duration::from_millis(limits::D1_TIME_MS),
+        rows: true,
+    };
     /// Those of a file.
     pub const IMPORT: Self = Self {
         sql_bytes: limits::D1_IMPORT_BYTES,
@@ -204,7 +208,9 @@ fn one(
         if bounds.rows {
             let values = (0..count).map(|i| row.get_ref(i).map(value)).collect::<Result<Vec<_>, _>>().map_err(|e| refused(&e))?;
             let taken: usize = values.iter().map(weight).sum();
-            *room = room.checked_sub(taken).ok_or_else(|| StoreError::Sql(format!("the answer is larger than {} bytes", limits::D1_RESULT_BYTES)))?;
+            *room = room
+                .checked_sub(taken)
+                .ok_or_else(|| StoreError::Sql(format!("the answer is larger than {} bytes", limits::D1_RESULT_BYTES)))?;
             told.push(values);
         }
     }
@@ -283,7 +289,9 @@ fn refused(e: &rusqlite::Error) -> StoreError {
         ErrorCode::DiskFull => StoreError::Sql("the database or the account is full: SQLITE_FULL".to_owned()),
         ErrorCode::ConstraintViolation => StoreError::Sql(format!("{said}: SQLITE_CONSTRAINT")),
         ErrorCode::TooBig => StoreError::Sql(format!("{said}: SQLITE_TOOBIG")),
-        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => StoreError::internal(said),
+        ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase => {
+            StoreError::internal(said)
+        }
         _ => StoreError::Sql(format!("{said}: SQLITE_ERROR")),
     }
 }

@@ -80,7 +80,8 @@ impl Stores {
         let (token, now) = (digest(token), self.inner().env.now());
         let sought = token.clone();
         let row = self.look(move |tx| {
-            let select = "select account, etag from d1_transfer where token = $1 and kind = 'import' and outcome is null and expires_at > $2";
+            let select =
+                "select account, etag from d1_transfer where token = $1 and kind = 'import' and outcome is null and expires_at > $2";
             tx.query_opt(select, params![sought, now])?.ok_or(StoreError::NotFound(Thing::Transfer))
         });
         let row = row.await?;

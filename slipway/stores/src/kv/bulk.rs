@@ -44,8 +44,10 @@ impl Stores {
                 let content = self.kv_content(account, namespace, Incoming::of(pair.value)).await?;
                 ready.push((pair.name, pair.options, content));
             }
-            let written: Vec<_> =
-                ready.iter().filter_map(|(_, _, content)| if let Content::Object(w) = content { Some(w.key.clone()) } else { None }).collect();
+            let written: Vec<_> = ready
+                .iter()
+                .filter_map(|(_, _, content)| if let Content::Object(w) = content { Some(w.key.clone()) } else { None })
+                .collect();
             let (of, id, now) = (account.clone(), namespace.to_owned(), self.inner().env.now());
             let put = self.change(move |tx| {
                 ready.iter().try_for_each(|(name, options, content)| entry_put(tx, &of, &id, name, options, content, now))

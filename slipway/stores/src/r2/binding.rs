@@ -159,7 +159,8 @@ async fn respond(stores: &Stores, account: &CloudAccountId, bucket: &str, reques
         Method::PUT => split(&parts.headers, Incoming::from_body(body)).await?,
         _ => return Err(invalid("a binding has no such call").into()),
     };
-    let no_key = |ssec: &Option<Value>| if ssec.is_some() { Err(invalid("objects under a customer's key do not exist here")) } else { Ok(()) };
+    let no_key =
+        |ssec: &Option<Value>| if ssec.is_some() { Err(invalid("objects under a customer's key do not exist here")) } else { Ok(()) };
     match (&parts.method, ask) {
         (&Method::GET, Ask::Head { object }) => {
             let object = stores.r2_head(account, bucket, &object).await?;
@@ -183,7 +184,10 @@ async fn respond(stores: &Stores, account: &CloudAccountId, bucket: &str, reques
             let query = Query { prefix: prefix.unwrap_or_default(), delimiter, cursor, start_after, limit };
             Ok(described(&listed(stores.r2_list(account, bucket, query).await?, &include)))
         }
-        (&Method::PUT, Ask::Put { object, custom_fields, http_fields, only_if, md5, sha1, sha256, sha384, sha512, storage_class, ssec }) => {
+        (
+            &Method::PUT,
+            Ask::Put { object, custom_fields, http_fields, only_if, md5, sha1, sha256, sha384, sha512, storage_class, ssec },
+        ) => {
             no_key(&ssec)?;
             let md5 = md5.map(|text| BASE64.decode(text).map(hex::encode)).transpose().map_err(|_| invalid("the MD5 is not base64"))?;
             let expected = Checksums { md5, sha1, sha256, sha384, sha512 };

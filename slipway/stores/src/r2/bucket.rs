@@ -45,7 +45,8 @@ impl Stores {
             let insert = "insert into r2_bucket (id, account, name, location, storage_class, bytes, objects, created_at)
                 values ($1, $2, $3, $4, $5, 0, 0, $6)";
             let values = params![made.id, account, made.name, made.location, made.storage_class, made.created_at];
-            tx.execute(insert, values).map_err(|e| if matches!(e, DbError::Unique(_)) { StoreError::Taken(Thing::Bucket) } else { e.into() })?;
+            tx.execute(insert, values)
+                .map_err(|e| if matches!(e, DbError::Unique(_)) { StoreError::Taken(Thing::Bucket) } else { e.into() })?;
             Ok(made.clone())
         })
         .await

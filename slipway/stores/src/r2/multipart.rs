@@ -51,7 +51,8 @@ impl Stores {
             if open >= limits::R2_UPLOADS {
                 return Err(StoreError::TooMany(Thing::Upload, limits::R2_UPLOADS));
             }
-            let insert = "insert into r2_upload (id, bucket, name, http, custom, storage_class, created_at) values ($1, $2, $3, $4, $5, $6, $7)";
+            let insert =
+                "insert into r2_upload (id, bucket, name, http, custom, storage_class, created_at) values ($1, $2, $3, $4, $5, $6, $7)";
             let class = storage_class.as_ref().unwrap_or(&bucket.storage_class);
             tx.execute(insert, params![id, bucket.id, name.as_bytes(), http, custom, class, now])?;
             Ok(id.clone())

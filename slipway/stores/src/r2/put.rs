@@ -127,7 +127,8 @@ pub(super) fn object_put(
     let size = i64::try_from(object.size).map_err(StoreError::internal)?;
     let bytes = size + i64::try_from(described).map_err(StoreError::internal)?;
     room::claim(tx, account, bytes - freed)?;
-    let insert = "insert into r2_object (bucket, name, version, etag, size, uploaded_at, http, custom, checksums, storage_class, parts, bytes)
+    let insert =
+        "insert into r2_object (bucket, name, version, etag, size, uploaded_at, http, custom, checksums, storage_class, parts, bytes)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
     let parts = json(&object.parts)?;
     let values = params![

@@ -74,7 +74,9 @@ pub async fn export(State(cloud): State<Shared>, Path((account, id)): Names, cal
     let DumpOptions { no_schema, no_data, tables } = asked.dump_options;
     let made = caller.stores(&cloud).d1_export(account, &id, Options { no_schema, no_data, tables }).await?;
     let result = json!({"filename": made.name, "signed_url": address(&cloud, &made.token)?});
-    Ok(ok(&json!({"success": true, "type": "export", "status": "complete", "at_bookmark": made.bookmark, "messages": [], "result": result})))
+    Ok(ok(
+        &json!({"success": true, "type": "export", "status": "complete", "at_bookmark": made.bookmark, "messages": [], "result": result}),
+    ))
 }
 
 /// Takes a file from whoever has its address.

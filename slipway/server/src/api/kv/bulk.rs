@@ -46,7 +46,8 @@ pub async fn put(State(cloud): State<Shared>, Path((account, namespace)): Names,
         let seconds = |at: Option<i64>| at.map(|at| at.to_string());
         let metadata = pair.metadata.filter(|metadata| !metadata.is_null()).map(|metadata| metadata.to_string());
         let options = Options::checked(now, seconds(pair.expiration_ttl).as_deref(), seconds(pair.expiration).as_deref(), metadata)?;
-        let value = if pair.base64 { STANDARD.decode(pair.value.as_bytes()).map_err(|_| not_base64(&pair.key))? } else { pair.value.into() };
+        let value =
+            if pair.base64 { STANDARD.decode(pair.value.as_bytes()).map_err(|_| not_base64(&pair.key))? } else { pair.value.into() };
         pairs.push(Pair { name: KeyName::try_from(pair.key)?, options, value: Bytes::from(value) });
     }
     let count = caller.stores(&cloud).kv_bulk_put(account, &namespace, pairs).await?;
@@ -99,7 +100,9 @@ pub async fn get(State(cloud): State<Shared>, Path((account, namespace)): Names,
             None => Value::Null,
             Some(found) => {
                 let value = match asked.kind.as_deref() {
-                    Some("json") => serde_json::from_str(&found.value).map_err(|_| Failure::body("a value that was asked for is not JSON"))?,
+                    Some("json") => {
+                        serde_json::from_str(&found.value).map_err(|_| Failure::body("a value that was asked for is not JSON"))?
+                    }
                     _ => json!(found.value),
                 };
                 if asked.with_metadata { json!({"value": value, "metadata": metadata_value(found.metadata.as_deref())}) } else { value }
