@@ -17,6 +17,7 @@ use slipway_billing::driver::Billing;
 use slipway_dns::server::Nameserver;
 use slipway_edge::acme::Acme;
 use slipway_registrar::registrar::Registrar;
+use slipway_stores::Stores;
 use slipway_workers::Workers;
 use tokio::sync::Notify;
 use url::Url;
@@ -30,6 +31,8 @@ pub struct Cloud {
     pub db: Db,
     pub keyring: Keyring,
     pub workers: Workers,
+    /// What Workers keep.
+    pub stores: Stores,
     /// Nothing where no registry is connected; then no domain is sold.
     pub registrar: Option<Registrar>,
     pub nameserver: Arc<Nameserver>,

@@ -83,6 +83,9 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
 }
 
 async fn sweep(cloud: &Shared) {
+    if let Err(e) = cloud.stores.sweep().await {
+        tracing::error!(error = ?e, "what is over in the stores was not cleared away");
+    }
     match cloud.workers.blob_sweep().await {
         Ok(swept) if swept == Swept::default() => {}
         Ok(swept) => tracing::info!(let_go = swept.let_go, files = swept.files, "files that no Worker needs were removed"),

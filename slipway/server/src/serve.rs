@@ -26,8 +26,9 @@ use slipway_dns::server::{ANSWERS_PER_SECOND, DnsConfig, DnsError, Nameserver};
 use slipway_edge::acme::Acme;
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
 use slipway_edge::workers::WorkersRouter;
+use slipway_stores::{StoreError, Stores, StoresConfig};
 use slipway_workers::runtime::confinement::Confinement;
-use slipway_workers::{Seams, Workers, WorkersConfig, WorkersError};
+use slipway_workers::{Workers, WorkersConfig, WorkersError};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use url::Url;
@@ -44,13 +45,15 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{api, events, housekeeping, rdap, refunds, unknown};
+use crate::{api, backend, events, housekeeping, rdap, refunds, unknown};
 
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "slipway@localhost";
 /// Certificate of the local authority, below the data folder.
 const CA_FILE: &str = "ca.pem";
 
+/// What Workers keep, below the data folder.
+const STORES_FOLDER: &str = "stores";
 /// Uploads in memory at a time, each as large as the largest body; and those of one account.
 const UPLOADS: usize = 4;
 const UPLOADS_EACH: usize = 2;
@@ -64,6 +67,7 @@ const MIGRATIONS: &[Migrations] = &[
     slipway_dns::store::MIGRATIONS,
     slipway_workers::store::MIGRATIONS,
     slipway_edge::acme::store::MIGRATIONS,
+    slipway_stores::store::MIGRATIONS,
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -82,6 +86,8 @@ pub enum ServeError {
     Workers(#[from] WorkersError),
     #[error("`acme.external_account.key_file` holds no key in base64url")]
     ExternalAccount,
+    #[error("the stores do not start: {0:?}")]
+    Stores(#[from] StoreError),
     #[error("the orchestrator's address cannot be used: {0}")]
     Fetch(#[from] FetchError),
     #[error(transparent)]
@@ -139,7 +145,9 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let db = Db::open(&config.database).await?;
     db.migrate(&env, MIGRATIONS).await?;
     let nameserver = Arc::new(Nameserver::start(dns(config), db.clone(), env.clone(), keys.keyring.clone()).await?);
-    let workers = Workers::open(runtime(config), Seams::default(), db.clone(), keys.keyring.clone(), env.clone()).await?;
+    let stores = Stores::open(&StoresConfig { data: config.data.join(STORES_FOLDER), s3: None }, db.clone(), env.clone())?;
+    let seams = backend::seams(&stores);
+    let workers = Workers::open(runtime(config), seams, db.clone(), keys.keyring.clone(), env.clone()).await?;
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");
     }
@@ -184,6 +192,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         env: env.clone(),
         db,
         workers,
+        stores,
         nameserver,
         acme,
     });

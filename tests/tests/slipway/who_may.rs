@@ -50,6 +50,8 @@ struct Scene {
     version: String,
     deployment: String,
     subscription: String,
+    /// Ids of what Workers keep, by the names in routes.
+    stores: Vec<(&'static str, String)>,
     access: String,
     stranger: String,
     stopped: String,
@@ -75,6 +77,7 @@ async fn scene() -> Option<Scene> {
     let version = text(&get(&format!("{script}/versions")).await["items"][0]["id"]);
     let deployment = text(&get(&format!("{script}/deployments")).await["deployments"][0]["id"]);
     let subscription = text(&get(&format!("{account}/subscriptions")).await[0]["id"]);
+    let stores = stores(&world, &own).await;
     let mut person = world.person("ada");
     let page = person.open("/connections").await;
     assert_eq!(page.status, 200, "{}", page.text());
@@ -86,12 +89,30 @@ async fn scene() -> Option<Scene> {
         version,
         deployment,
         subscription,
+        stores,
         access,
         stranger: other.token,
         stopped: stopped.token,
         cookies,
         own,
     })
+}
+
+/// One of each thing that Workers keep.
+async fn stores(world: &World, own: &Workers) -> Vec<(&'static str, String)> {
+    let made = async |path: &str, body: Value, id: &str| {
+        let (status, answer) = world.api(&own.token, Method::POST, &format!("/accounts/{}{path}", own.account), Some(body)).await;
+        assert_eq!(status, StatusCode::OK, "{path}: {answer}");
+        answer["result"][id].as_str().unwrap().to_owned()
+    };
+    let bucket = made("/r2/buckets", json!({"name": "hers"}), "name").await;
+    vec![
+        ("{namespace}", made("/storage/kv/namespaces", json!({"title": "hers"}), "id").await),
+        ("{database}", made("/d1/database", json!({"name": "hers"}), "uuid").await),
+        ("{bucket}", bucket),
+        ("{*key}", "key".to_owned()),
+        ("{token}", "x".to_owned()),
+    ]
 }
 
 fn body(method: &str, route: &str) -> (String, Vec<u8>) {
@@ -116,6 +137,11 @@ fn body(method: &str, route: &str) -> (String, Vec<u8>) {
         r if r.ends_with("/registrations") => json!({"domain_name": "hers.test"}),
         r if r.ends_with("/registrations/{domain}") => json!({"auto_renew": false}),
         r if r.ends_with("/registrar/domains/{domain}") => json!({"locked": true}),
+        r if r.ends_with("/namespaces") || r.ends_with("/{namespace}") => json!({"title": "more"}),
+        r if r.ends_with("/bulk") || r.ends_with("/bulk/delete") => json!([]),
+        r if r.ends_with("/bulk/get") => json!({"keys": ["key"]}),
+        r if r.ends_with("/r2/buckets") || r.ends_with("/d1/database") => json!({"name": "more"}),
+        r if r.ends_with("/{database}/query") || r.ends_with("/raw") => json!({"sql": "select 1"}),
         "/provisioning/quotes" => json!({"service_id": "workers:paid", "configuration": {}}),
         "/provisioning/resources" => json!({"service_id": "workers:free", "configuration": {}, "agent": agent["agent"]}),
         _ => json!({}),
@@ -147,7 +173,8 @@ impl Scene {
             ("{*rest}", "nothing"),
             ("{id}", id),
         ];
-        names.iter().fold(route.to_owned(), |path, (name, value)| path.replace(name, value))
+        let stores = self.stores.iter().map(|(name, value)| (*name, value.as_str()));
+        names.into_iter().chain(stores).fold(route.to_owned(), |path, (name, value)| path.replace(name, value))
     }
 
     async fn call(&self, caller: &str, (method, route): &Route) -> StatusCode {

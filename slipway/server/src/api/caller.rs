@@ -11,6 +11,7 @@ use purser_values::id::CloudAccountId;
 use slipway_accounts::account::Account;
 use slipway_accounts::token::verify::{Presented, token_stands, token_verify};
 use slipway_accounts::token::{ApiToken, Permission};
+use slipway_stores::{StoreError, Stores};
 use slipway_workers::view::Author;
 use slipway_workers::{Condition, Workers, WorkersError};
 
@@ -60,6 +61,12 @@ impl Caller {
     /// began. Everything that changes anything goes through it.
     pub fn workers(&self, cloud: &Shared) -> Workers {
         cloud.workers.only_while(self.standing())
+    }
+
+    /// The stores for this caller's changes, on the same condition.
+    pub fn stores(&self, cloud: &Shared) -> Stores {
+        let token = self.token.id.clone();
+        cloud.stores.only_while(Arc::new(move |tx| if token_stands(tx, &token)? { Ok(()) } else { Err(StoreError::Stopped) }))
     }
 
     /// The condition of [`Caller::workers`].

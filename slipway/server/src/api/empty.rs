@@ -19,7 +19,7 @@ fn own(caller: &Caller, Path(names): &Names) -> Result<(), Failure> {
     if named { Ok(()) } else { Err(Failure::foreign()) }
 }
 
-/// A list that is always empty: tails, Durable Objects, KV namespaces.
+/// A list that is always empty: tails, Durable Objects.
 pub async fn list(names: Names, RawQuery(query): RawQuery, caller: Caller) -> Answer {
     own(&caller, &names)?;
     Ok(page(&[], Page::of(query.as_deref())))

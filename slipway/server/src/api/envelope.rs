@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use http::{StatusCode, header};
 use purser_db::DbError;
 use serde_json::{Value, json};
+use slipway_stores::StoreError;
+use slipway_stores::error::Kind as StoreKind;
 use slipway_workers::WorkersError;
 use slipway_workers::error::Kind;
 
@@ -124,6 +126,22 @@ impl From<WorkersError> for Failure {
     }
 }
 
+impl From<StoreError> for Failure {
+    fn from(e: StoreError) -> Self {
+        let status = match e.kind() {
+            StoreKind::NotFound => StatusCode::NOT_FOUND,
+            StoreKind::Invalid => StatusCode::BAD_REQUEST,
+            StoreKind::TooLarge => StatusCode::PAYLOAD_TOO_LARGE,
+            StoreKind::Conflict => StatusCode::CONFLICT,
+            StoreKind::Precondition => StatusCode::PRECONDITION_FAILED,
+            StoreKind::Range => StatusCode::RANGE_NOT_SATISFIABLE,
+            StoreKind::Forbidden => StatusCode::FORBIDDEN,
+            StoreKind::Internal => return Self::internal(&e),
+        };
+        Self::new(status, e.code(), e.to_string())
+    }
+}
+
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
         tracing::debug!(code = self.code, status = self.status.as_u16(), "refused");
@@ -144,6 +162,12 @@ pub fn ok(result: &Value) -> Response {
     reply(StatusCode::OK, &json!({"success": true, "errors": [], "messages": [], "result": result}))
 }
 
+/// An answer without an envelope, where the contract has none.
+#[must_use]
+pub fn plain(body: &Value) -> Response {
+    reply(StatusCode::OK, body)
+}
+
 /// One page of a list; past the end it is empty, or clients would ask for ever.
 #[must_use]
 pub fn page(items: &[Value], page: Page) -> Response {
@@ -155,9 +179,9 @@ pub fn page(items: &[Value], page: Page) -> Response {
     reply(StatusCode::OK, &json!({"success": true, "errors": [], "messages": [], "result": shown, "result_info": info}))
 }
 
-/// One page of a list that is walked by a cursor; without one, it was the last.
+/// Part of a list that is told by cursor; on the last part there is none.
 #[must_use]
-pub fn by_cursor(items: &[Value], next: Option<String>) -> Response {
+pub fn by_cursor(items: &[Value], next: Option<&str>) -> Response {
     let info = json!({"count": items.len(), "cursor": next.unwrap_or_default()});
     reply(StatusCode::OK, &json!({"success": true, "errors": [], "messages": [], "result": items, "result_info": info}))
 }

@@ -247,7 +247,7 @@ pub fn paged(rows: &[(String, Value)], text: Option<&str>) -> Response {
     let start = after.and_then(|after| rows.iter().position(|(name, _)| *name == after)).map_or(0, |at| at + 1);
     let page: Vec<&(String, Value)> = rows.iter().skip(start).take(per_page).collect();
     let next = if start + page.len() < rows.len() { page.last().map(|(name, _)| name.clone()) } else { None };
-    by_cursor(&page.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>(), next)
+    by_cursor(&page.iter().map(|(_, value)| value.clone()).collect::<Vec<_>>(), next.as_deref())
 }
 
 /// By what the client asks: the name, or when it began or ends.

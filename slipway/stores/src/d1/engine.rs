@@ -1,0 +1,94 @@
+//! Open databases. One call at a time for each, a few for all: SQL takes processor time, and somebody else waits for it.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use purser_values::{Env, id::CloudAccountId};
+use tokio::sync::{Mutex as Turn, Semaphore};
+
+use super::history::History;
+use crate::error::StoreError;
+use crate::limits;
+
+/// The databases of this host.
+pub struct Engine {
+    folder: PathBuf,
+    env: Env,
+    open: Mutex<HashMap<String, Arc<Turn<Option<Held>>>>>,
+    all: Arc<Semaphore>,
+    each: Mutex<HashMap<CloudAccountId, Arc<Semaphore>>>,
+}
+
+/// One open database.
+pub struct Held {
+    pub history: History,
+}
+
+impl Engine {
+    pub fn open(folder: &Path, env: Env) -> io::Result<Self> {
+        use std::os::unix::fs::DirBuilderExt as _;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        let all = Arc::new(Semaphore::new(limits::D1_AT_A_TIME));
+        Ok(Self { folder: folder.to_owned(), env, open: Mutex::default(), all, each: Mutex::default() })
+    }
+
+    /// Runs `work` on a database that was just looked up among the account's, alone.
+    pub async fn with<T: Send + 'static>(
+        &self,
+        account: &CloudAccountId,
+        id: &str,
+        work: impl FnOnce(&mut Held) -> Result<T, StoreError> + Send + 'static,
+    ) -> Result<T, StoreError> {
+        let turn = self.turn(id);
+        let mut held = turn.lock_owned().await;
+        let own = self.place(account).acquire_owned().await.map_err(StoreError::internal)?;
+        let shared = self.all.clone().acquire_owned().await.map_err(StoreError::internal)?;
+        let (folder, env) = (self.folder.join(id), self.env.clone());
+        let work = move || {
+            let _places = (own, shared);
+            let database = match held.take() {
+                Some(database) => database,
+                None => Held { history: History::open(&folder, env)? },
+            };
+            let database = held.insert(database);
+            work(database)
+        };
+        tokio::task::spawn_blocking(work).await.map_err(StoreError::internal)?
+    }
+
+    /// Closes a database when its last call is done.
+    pub fn close(&self, id: &str) {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner).remove(id);
+    }
+
+    /// Removes the files of a database.
+    pub async fn remove(&self, id: &str) -> io::Result<()> {
+        self.close(id);
+        match tokio::fs::remove_dir_all(self.folder.join(id)).await {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
+            _ => Ok(()),
+        }
+    }
+
+    fn turn(&self, id: &str) -> Arc<Turn<Option<Held>>> {
+        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = open.get(id) {
+            return found.clone();
+        }
+        if open.len() >= limits::D1_OPEN {
+            // whoever works on one keeps it open
+            open.retain(|_, turn| Arc::strong_count(turn) > 1);
+        }
+        open.entry(id.to_owned()).or_default().clone()
+    }
+
+    fn place(&self, account: &CloudAccountId) -> Arc<Semaphore> {
+        let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+        if each.len() > limits::D1_OPEN {
+            each.retain(|_, places| Arc::strong_count(places) > 1);
+        }
+        each.entry(account.clone()).or_insert_with(|| Arc::new(Semaphore::new(limits::D1_AT_A_TIME_EACH))).clone()
+    }
+}

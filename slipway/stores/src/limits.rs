@@ -1,0 +1,91 @@
+//! Every limit of the stores, by name. Where Cloudflare publishes one, it is that one.
+
+/// What an account keeps at most in all its stores together, in bytes.
+pub const ACCOUNT_BYTES: i64 = 10 * 1024 * 1024 * 1024;
+/// Bytes of a value that lie in its row; more lie behind the trait for objects.
+pub const INLINE_BYTES: usize = 32 * 1024;
+
+/// Namespaces of an account.
+pub const KV_NAMESPACES: i64 = 1_000;
+/// Longest title of a namespace, in bytes.
+pub const KV_TITLE_BYTES: usize = 512;
+/// Longest key, in bytes.
+pub const KV_KEY_BYTES: usize = 512;
+/// Largest value, in bytes.
+pub const KV_VALUE_BYTES: u64 = 25 * 1024 * 1024;
+/// Largest metadata, as JSON, in bytes.
+pub const KV_METADATA_BYTES: usize = 1024;
+/// Shortest life of an entry that expires, in seconds.
+pub const KV_TTL_S: i64 = 60;
+/// Keys of one page.
+pub const KV_LIST: usize = 1_000;
+/// Keys of one bulk read, and the bytes of what it answers.
+pub const KV_BULK_GET: usize = 100;
+pub const KV_BULK_GET_BYTES: u64 = 25 * 1024 * 1024;
+/// Pairs of one bulk write.
+pub const KV_BULK_PUT: usize = 10_000;
+/// What each entry counts as at least: it takes a row.
+pub const KV_ENTRY_LEAST_BYTES: i64 = 64;
+
+/// Buckets of an account.
+pub const R2_BUCKETS: i64 = 1_000;
+/// Longest key of an object, in bytes.
+pub const R2_KEY_BYTES: usize = 1_024;
+/// Largest object that is written at once, in bytes: 5 GiB less 5 MiB; and in parts.
+pub const R2_OBJECT_BYTES: u64 = 5 * 1024 * 1024 * 1024 - 5 * 1024 * 1024;
+/// Largest metadata of a customer's own, in bytes.
+pub const R2_METADATA_BYTES: usize = 8_192;
+/// Smallest part of an upload but the last, in bytes; and the highest number of one.
+pub const R2_PART_LEAST_BYTES: u64 = 5 * 1024 * 1024;
+pub const R2_PARTS: i64 = 10_000;
+/// Objects of one page, and of one call to delete.
+pub const R2_LIST: usize = 1_000;
+/// Uploads in parts of a bucket that are open at a time.
+pub const R2_UPLOADS: i64 = 1_000;
+/// Time after which an upload in parts that nobody completed is removed, in seconds.
+pub const R2_UPLOAD_LIFE_S: i64 = 7 * 24 * 3600;
+/// Largest JSON that a binding puts before the bytes, in bytes.
+pub const R2_ASK_BYTES: usize = 2 * 1024 * 1024;
+
+/// Databases of an account.
+pub const D1_DATABASES: i64 = 200;
+/// Longest name of a database, in bytes.
+pub const D1_NAME_BYTES: usize = 256;
+/// Largest database, in bytes.
+pub const D1_BYTES: u64 = 2 * 1024 * 1024 * 1024;
+/// Largest value or row, in bytes; columns of a table; parameters of a statement.
+pub const D1_VALUE_BYTES: i32 = 2_000_000;
+pub const D1_COLUMNS: i32 = 100;
+pub const D1_PARAMETERS: i32 = 100;
+/// Longest SQL of a call, and of a file that is imported, in bytes.
+pub const D1_SQL_BYTES: usize = 100_000;
+pub const D1_IMPORT_BYTES: usize = 64 * 1024 * 1024;
+/// Statements of one call.
+pub const D1_STATEMENTS: usize = 1_000;
+/// What a call answers at most, counted as text, in bytes.
+pub const D1_RESULT_BYTES: usize = 10 * 1024 * 1024;
+/// Time that one call may take, in milliseconds; and an import.
+pub const D1_TIME_MS: u64 = 30_000;
+pub const D1_IMPORT_TIME_MS: u64 = 120_000;
+/// Calls that run at a time, of everybody and of one account; a thread each.
+pub const D1_AT_A_TIME: usize = 8;
+pub const D1_AT_A_TIME_EACH: usize = 2;
+/// Databases that stay open when nobody asks.
+pub const D1_OPEN: usize = 200;
+/// Memory for the pages of one open database, in KiB.
+pub const D1_CACHE_KIB: u32 = 2_048;
+/// How far back a database's past goes, in seconds, and how much of it there is, in bytes.
+pub const D1_PAST_S: i64 = 30 * 24 * 3600;
+pub const D1_PAST_BYTES: u64 = 512 * 1024 * 1024;
+/// The log that becomes a segment of the past, and the segments after which the whole file is kept, in bytes.
+pub const D1_SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
+pub const D1_BASE_BYTES: u64 = 64 * 1024 * 1024;
+/// Time that the address of an upload or of an export is good, in seconds.
+pub const D1_TRANSFER_LIFE_S: i64 = 3_600;
+
+/// Time after which an upload that nobody finished is removed, in seconds.
+pub const UPLOAD_LIFE_S: i64 = 24 * 3600;
+/// Time that bytes stay when nothing refers to them any more, in seconds: whoever reads them now reads to the end.
+pub const DOOMED_S: i64 = 600;
+/// Rows or objects that one round of a sweep removes.
+pub const SWEEP_BATCH: i64 = 500;

@@ -1,0 +1,105 @@
+//! Listing objects in the order of their names' bytes, with names that share a part up to a delimiter told once.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use purser_db::{Tx, params};
+use purser_values::id::CloudAccountId;
+
+use super::{Object, bucket, object};
+use crate::error::StoreError;
+use crate::kv::list::range;
+use crate::limits;
+use crate::stores::Stores;
+
+/// What is asked for.
+#[derive(Clone, Debug, Default)]
+pub struct Query {
+    pub prefix: String,
+    pub delimiter: Option<String>,
+    pub cursor: Option<String>,
+    pub start_after: Option<String>,
+    pub limit: Option<usize>,
+}
+
+/// One page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Page {
+    pub objects: Vec<Object>,
+    pub delimited: Vec<String>,
+    /// Where the next page begins; nothing on the last.
+    pub cursor: Option<String>,
+}
+
+impl Stores {
+    /// # Errors
+    /// When the account has no such bucket, or what is asked for is no page.
+    pub async fn r2_list(&self, account: &CloudAccountId, bucket: &str, query: Query) -> Result<Page, StoreError> {
+        let limit = query.limit.unwrap_or(limits::R2_LIST);
+        if limit == 0 || limit > limits::R2_LIST {
+            return Err(StoreError::Refused(10_022, "MaxKeys params must be positive integer <= 1000.".to_owned()));
+        }
+        let (start, end) = range(query.prefix.as_bytes());
+        let after = query.start_after.as_ref().map(|after| [after.as_bytes(), &[0]].concat());
+        let cursor = query.cursor.as_ref().map(|c| URL_SAFE_NO_PAD.decode(c)).transpose();
+        let cursor = cursor.map_err(|_| StoreError::Invalid("the cursor is not one of ours; begin without it".to_owned()))?;
+        let from = [Some(start), after, cursor].into_iter().flatten().max().unwrap_or_default();
+        let delimiter = query.delimiter.filter(|d| !d.is_empty());
+        let (account, bucket, prefix) = (account.clone(), bucket.to_owned(), query.prefix);
+        self.look(move |tx| {
+            let bucket = bucket::find(tx, &account, &bucket)?.id;
+            let mut walk = Walk { tx, bucket, from, end, page: Page::default() };
+            walk.run(&prefix, delimiter.as_deref(), limit)?;
+            Ok(walk.page)
+        })
+        .await
+    }
+}
+
+struct Walk<'a, 'c> {
+    tx: &'a mut Tx<'c>,
+    bucket: String,
+    /// The first name that was not looked at.
+    from: Vec<u8>,
+    end: Vec<u8>,
+    page: Page,
+}
+
+impl Walk<'_, '_> {
+    fn run(&mut self, prefix: &str, delimiter: Option<&str>, limit: usize) -> Result<(), StoreError> {
+        loop {
+            let rows = self.rows(limit + 1)?;
+            if rows.is_empty() {
+                return Ok(());
+            }
+            for object in rows {
+                if object.name.as_bytes() < self.from.as_slice() {
+                    // of a group that was told
+                    continue;
+                }
+                if self.page.objects.len() + self.page.delimited.len() == limit {
+                    self.page.cursor = Some(URL_SAFE_NO_PAD.encode(&self.from));
+                    return Ok(());
+                }
+                let rest = object.name.get(prefix.len()..).unwrap_or_default();
+                match delimiter.and_then(|d| rest.find(d).map(|at| prefix.len() + at + d.len())) {
+                    Some(cut) => {
+                        let group = object.name[..cut].to_owned();
+                        self.from = range(group.as_bytes()).1;
+                        self.page.delimited.push(group);
+                    }
+                    None => {
+                        self.from = [object.name.as_bytes(), &[0]].concat();
+                        self.page.objects.push(object);
+                    }
+                }
+            }
+        }
+    }
+
+    fn rows(&mut self, most: usize) -> Result<Vec<Object>, StoreError> {
+        let select = "select * from r2_object where bucket = $1 and name >= $2 and name < $3 order by name limit $4";
+        let most = i64::try_from(most).map_err(StoreError::internal)?;
+        let rows = self.tx.query(select, params![self.bucket, self.from, self.end, most])?;
+        Ok(rows.iter().map(object).collect::<Result<_, _>>()?)
+    }
+}

@@ -1,0 +1,57 @@
+//! How much an account keeps in its stores, and whether there is room for more.
+
+use purser_db::{DbError, Tx, params};
+use purser_values::id::CloudAccountId;
+
+use crate::error::StoreError;
+use crate::limits;
+
+/// What an account keeps, in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stored {
+    pub account: CloudAccountId,
+    pub kv: u64,
+    pub r2: u64,
+    pub d1: u64,
+}
+
+impl Stored {
+    #[must_use]
+    pub const fn total(&self) -> u64 {
+        self.kv.saturating_add(self.r2).saturating_add(self.d1)
+    }
+}
+
+/// Parts of uploads that are not complete count by their objects, which say `kept` and are in no bucket's sum.
+const HELD: &str = "select cast(coalesce((select sum(bytes) from kv_namespace where account = $1), 0)
+    + coalesce((select sum(bytes) from r2_bucket where account = $1), 0)
+    + coalesce((select sum(p.size) from r2_part p join r2_upload u on u.id = p.upload join r2_bucket b on b.id = u.bucket where b.account = $1), 0)
+    + coalesce((select sum(bytes + past) from d1_database where account = $1), 0)
+    + coalesce((select sum(bytes) from store_object where account = $1 and state = 'writing'), 0) as bigint) as n";
+
+const STORED: &str = "select account, cast(sum(kv) as bigint) as kv, cast(sum(r2) as bigint) as r2, cast(sum(d1) as bigint) as d1 from (
+    select account, bytes as kv, 0 as r2, 0 as d1 from kv_namespace
+    union all select account, 0, bytes, 0 from r2_bucket
+    union all select account, 0, 0, bytes from d1_database
+    union all select b.account, 0, p.size, 0 from r2_part p join r2_upload u on u.id = p.upload join r2_bucket b on b.id = u.bucket
+    ) as all_of_them group by account order by account";
+
+/// What every account keeps.
+pub fn stored(tx: &mut Tx<'_>) -> Result<Vec<Stored>, DbError> {
+    let bytes = |row: &purser_db::Row, column| Ok::<_, DbError>(u64::try_from(row.get::<i64>(column)?).unwrap_or(0));
+    let rows = tx.query(STORED, params![])?;
+    rows.iter()
+        .map(|row| Ok(Stored { account: row.parse("account")?, kv: bytes(row, "kv")?, r2: bytes(row, "r2")?, d1: bytes(row, "d1")? }))
+        .collect()
+}
+
+/// How much more the account may keep.
+pub fn left(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> {
+    let held: i64 = tx.query_one(HELD, params![account])?.get("n")?;
+    Ok(limits::ACCOUNT_BYTES.saturating_sub(held))
+}
+
+/// Refuses what would make the account keep more than it may.
+pub fn claim(tx: &mut Tx<'_>, account: &CloudAccountId, more: i64) -> Result<(), StoreError> {
+    if more > 0 && more > left(tx, account)? { Err(StoreError::Full(limits::ACCOUNT_BYTES)) } else { Ok(()) }
+}

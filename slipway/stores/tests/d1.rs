@@ -1,0 +1,233 @@
+//! D1: what a stranger's SQL may do, what it may not, and what comes back of the past.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use purser_db::testing::{START, sqlite};
+use purser_values::Env;
+use purser_values::env::TestClock;
+use purser_values::id::CloudAccountId;
+use serde_json::{Value, json};
+use slipway_stores::body::Incoming;
+use slipway_stores::d1::dump::Options;
+use slipway_stores::d1::query::{Answer, Form, Query};
+use slipway_stores::d1::run::Bounds;
+use slipway_stores::d1::travel::To;
+use slipway_stores::store::MIGRATIONS;
+use slipway_stores::{StoreError, Stores, StoresConfig};
+
+struct World {
+    stores: Stores,
+    folder: tempfile::TempDir,
+    clock: Arc<TestClock>,
+    env: Env,
+    account: CloudAccountId,
+    id: String,
+    db: purser_db::Db,
+}
+
+impl World {
+    async fn new() -> Self {
+        let (folder, db) = (tempfile::tempdir().unwrap(), sqlite(&[MIGRATIONS]).await);
+        let (env, clock) = Env::test(START, 3);
+        let stores = Stores::open(&StoresConfig { data: folder.path().to_owned(), s3: None }, db.clone(), env.clone()).unwrap();
+        let account = CloudAccountId::mint(&env);
+        let id = stores.d1_create(&account, "main".into()).await.unwrap().id;
+        Self { stores, folder, clock, env, account, id, db }
+    }
+
+    /// The same files as a process that was killed and started again sees them.
+    fn again(&self) -> Stores {
+        let config = StoresConfig { data: self.folder.path().to_owned(), s3: None };
+        Stores::open(&config, self.db.clone(), self.env.clone()).unwrap()
+    }
+
+    async fn run(&self, sql: &str) -> Result<Vec<Answer>, StoreError> {
+        let query = Query { sql: sql.into(), params: None };
+        Ok(self.stores.d1_run(&self.account, &self.id, vec![query], Bounds::QUERY).await?.answers)
+    }
+
+    async fn rows(&self, sql: &str) -> Value {
+        json!(self.run(sql).await.unwrap().pop().unwrap().objects())
+    }
+}
+
+#[tokio::test]
+async fn a_call_is_one_transaction_and_tells_what_it_did() {
+    let world = World::new().await;
+    let answers =
+        world.run("create table t (a integer primary key, b text); insert into t (b) values ('x'), ('y'); select * from t").await.unwrap();
+    assert_eq!(answers.len(), 3);
+    assert_eq!((answers[1].meta.changes, answers[1].meta.last_row_id, answers[1].meta.changed_db), (2, 2, true));
+    assert!(answers[1].meta.size_after > 0 && !answers[2].meta.changed_db && answers[2].meta.rows_read >= 2);
+    let params = Some(vec![json!("z"), json!(1.5), json!(null), json!([1, 255])]);
+    let query = Query { sql: "select ? as a, ? as b, ? as c, ? as d".into(), params };
+    let answer = world.stores.d1_run(&world.account, &world.id, vec![query], Bounds::QUERY).await.unwrap().answers.pop().unwrap();
+    assert_eq!(answer.shown(Form::Columns)["results"], json!({"columns": ["a", "b", "c", "d"], "rows": [["z", 1.5, null, [1, 255]]]}));
+    for fails in [
+        "insert into t (b) values ('z'); select * from none",
+        "insert into t (b) values ('z'); insert into t (a) values (1)",
+        "select ?",
+        "",
+    ] {
+        assert!(matches!(world.run(fails).await, Err(StoreError::Sql(_))), "{fails}");
+    }
+    assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 2}]), "what failed left something");
+    let other = CloudAccountId::mint(&world.env);
+    let query = vec![Query { sql: "select 1".into(), params: None }];
+    assert!(matches!(world.stores.d1_run(&other, &world.id, query, Bounds::QUERY).await, Err(StoreError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn a_strangers_sql_reaches_nothing_but_its_own_rows() {
+    let world = World::new().await;
+    world.run("create table t (a)").await.unwrap();
+    let elsewhere = world.folder.path().join("elsewhere.db");
+    let file = elsewhere.display();
+    for bad in [
+        format!("attach '{file}' as other"),
+        format!("vacuum into '{file}'"),
+        format!("attach ':memory:' as m; create table m.x (a); select load_extension('{file}')"),
+        "vacuum".into(),
+        "begin".into(),
+        "commit".into(),
+        "rollback".into(),
+        "savepoint a".into(),
+        "pragma journal_mode = delete".into(),
+        "pragma synchronous = off".into(),
+        "pragma locking_mode = normal".into(),
+        "pragma writable_schema = on".into(),
+        "pragma hard_heap_limit = 1".into(),
+        "pragma max_page_count = 1000000000".into(),
+        "pragma temp_store_directory = '/tmp'".into(),
+        "pragma wal_checkpoint(truncate)".into(),
+        "pragma wal_autocheckpoint = 1".into(),
+        "pragma page_size = 512".into(),
+        "pragma trusted_schema = on".into(),
+        "pragma mmap_size = 1000000".into(),
+        "pragma data_store_directory = '/tmp'".into(),
+        "select * from pragma_database_list".into(),
+        "select * from pragma_compile_options".into(),
+        "select * from dbstat".into(),
+        "select * from sqlite_dbpage".into(),
+        "update sqlite_schema set sql = 'x'".into(),
+        "insert into sqlite_schema values ('table','x','x',0,'create table x(a)')".into(),
+        "create virtual table v using rtree(a, b, c)".into(),
+        "create virtual table v using fts3(a)".into(),
+        "select fts3_tokenizer('simple')".into(),
+        "select zeroblob(3000000)".into(),
+        "select randomblob(1000000000)".into(),
+        "select replace(hex(zeroblob(1000000)), '0', 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa')".into(),
+    ] {
+        assert!(world.run(&bad).await.is_err(), "`{bad}` was taken");
+        assert!(!elsewhere.exists());
+    }
+    for good in [
+        "pragma table_info(t)",
+        "select * from pragma_table_info('t')",
+        "create virtual table f using fts5(a)",
+        "pragma foreign_keys",
+        "analyze",
+        "pragma optimize",
+        "explain query plan select * from t",
+    ] {
+        assert!(world.run(good).await.is_ok(), "`{good}` was refused: {:?}", world.run(good).await.err());
+    }
+}
+
+#[tokio::test]
+async fn what_takes_too_long_or_answers_too_much_is_stopped_and_changes_nothing() {
+    let world = World::new().await;
+    world.run("create table t (a)").await.unwrap();
+    let endless = "insert into t values (1); with recursive c(n) as (select 1 union all select n + 1 from c) select max(n) from c";
+    let bounds = Bounds { time: Duration::from_millis(150), ..Bounds::QUERY };
+    let query = vec![Query { sql: endless.into(), params: None }];
+    let begun = std::time::Instant::now();
+    let stopped = world.stores.d1_run(&world.account, &world.id, query, bounds).await.err().unwrap();
+    assert!(stopped.to_string().contains("took too long"), "{stopped}");
+    assert!(begun.elapsed() < Duration::from_secs(5));
+    let much = "with recursive c(n) as (select 1 union all select n + 1 from c limit 100) select n, hex(zeroblob(500000)) from c";
+    assert!(world.run(much).await.err().unwrap().to_string().contains("larger than"));
+    assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 0}]));
+}
+
+#[tokio::test]
+async fn every_moment_of_the_past_comes_back_and_so_does_what_it_replaced() {
+    let world = World::new().await;
+    let (account, id) = (&world.account, &world.id);
+    world.run("create table t (n integer, filler blob)").await.unwrap();
+    let mut marks = vec![(0, world.stores.d1_bookmark(account, id, None).await.unwrap(), world.env.now())];
+    for n in 1..=30 {
+        world.clock.advance_secs(60);
+        // long enough that the log becomes several segments
+        world.run(&format!("insert into t values ({n}, randomblob(400000))")).await.unwrap();
+        marks.push((n, world.stores.d1_bookmark(account, id, None).await.unwrap(), world.env.now()));
+    }
+    assert!(marks.windows(2).all(|two| two[0].1 < two[1].1), "bookmarks do not sort by time");
+    let segments = std::fs::read_dir(world.folder.path().join("d1").join(id).join("history")).unwrap().count();
+    assert!(segments > 3, "the log never became a segment");
+    let count = async |stores: &Stores| {
+        let query = vec![Query { sql: "select count(*) as n, coalesce(max(n), 0) as m from t".into(), params: None }];
+        let answer = stores.d1_run(account, id, query, Bounds::QUERY).await.unwrap().answers.pop().unwrap();
+        (answer.rows[0][0].clone(), answer.rows[0][1].clone())
+    };
+    let mut stores = world.stores.clone();
+    for pick in [30, 17, 5, 0, 29, 12] {
+        let (n, bookmark, at) = &marks[pick];
+        world.clock.advance_secs(60);
+        let back = stores.d1_restore(account, id, To::Bookmark(bookmark.clone())).await.unwrap();
+        assert_eq!(count(&stores).await, (json!(n), json!(n)), "bookmark of {n}");
+        let undone = stores.d1_restore(account, id, To::Bookmark(back.previous)).await.unwrap();
+        assert!(undone.bookmark > back.bookmark);
+        if pick == 30 {
+            assert_eq!(count(&stores).await.0, json!(30));
+        }
+        // times keep meaning what they meant
+        if *n > 0 {
+            assert_eq!(stores.d1_bookmark(account, id, Some(*at)).await.unwrap(), *bookmark);
+        }
+        // what a new process finds is the same
+        let before = count(&stores).await;
+        let told = stores.d1_bookmark(account, id, None).await.unwrap();
+        drop(stores);
+        stores = world.again();
+        assert_eq!((count(&stores).await, stores.d1_bookmark(account, id, None).await.unwrap()), (before, told));
+    }
+    let foreign = world.stores.d1_create(account, "other".into()).await.unwrap().id;
+    assert!(stores.d1_restore(account, &foreign, To::Bookmark(marks[3].1.clone())).await.is_err(), "a bookmark of another database");
+}
+
+#[tokio::test]
+async fn an_export_makes_the_same_database_again() {
+    let world = World::new().await;
+    world
+        .run(
+            "create table a (id integer primary key autoincrement, t text, b blob, r real);
+             create table \"odd \"\" name\" (x references a(id)); create index i on a(t); create view v as select t from a;
+             create trigger g after insert on a begin update a set r = 1.5 where id = new.id; end;
+             insert into a (t, b) values ('it''s', x'00ff'), ('two' || char(10) || 'lines \\n' || char(13), null), (null, x'');
+             insert into \"odd \"\" name\" values (1)",
+        )
+        .await
+        .unwrap();
+    let export = world.stores.d1_export(&world.account, &world.id, Options::default()).await.unwrap();
+    assert!(world.stores.d1_download("guess").await.is_err());
+    let sql = world.stores.d1_download(&export.token).await.unwrap().whole().await.unwrap();
+    let copy = world.stores.d1_create(&world.account, "copy".into()).await.unwrap().id;
+    let md5 = {
+        use md5::Digest as _;
+        hex::encode(md5::Md5::digest(&sql))
+    };
+    let wrong = world.stores.d1_import_begin(&world.account, &copy, &"0".repeat(32)).await.unwrap();
+    assert!(world.stores.d1_upload(&wrong.token, Incoming::of(sql.clone())).await.is_err(), "another file than was announced");
+    let upload = world.stores.d1_import_begin(&world.account, &copy, &md5).await.unwrap();
+    assert_eq!(world.stores.d1_upload(&upload.token, Incoming::of(sql.clone())).await.unwrap(), md5);
+    let done = world.stores.d1_import(&world.account, &copy, &upload.name).await.unwrap();
+    assert!(done.statements > 8, "{done:?}");
+    let repeated = world.stores.d1_import(&world.account, &copy, &upload.name).await.unwrap();
+    assert_eq!((repeated.statements, &repeated.bookmark), (done.statements, &done.bookmark), "a repeated call runs nothing again");
+    let again = world.stores.d1_export(&world.account, &copy, Options::default()).await.unwrap();
+    let again = world.stores.d1_download(&again.token).await.unwrap().whole().await.unwrap();
+    assert_eq!(String::from_utf8(again.to_vec()).unwrap(), String::from_utf8(sql.to_vec()).unwrap());
+}
