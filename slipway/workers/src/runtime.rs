@@ -9,6 +9,7 @@ pub mod event;
 pub mod process;
 pub mod site;
 
+pub(crate) mod cage;
 pub(crate) mod config;
 pub(crate) mod cpu;
 pub(crate) mod gate;
@@ -35,6 +36,7 @@ use crate::limits;
 use crate::name::{ScriptName, VersionId};
 use crate::plan::{Plan, Unit};
 use crate::runtime::backend::Backend;
+use crate::runtime::cage::Cages;
 use crate::runtime::confinement::{Confinement, Walls};
 use crate::runtime::gate::Gate;
 use crate::runtime::generation::Generation;
@@ -42,7 +44,7 @@ use crate::runtime::process::{JailProgram, StartError};
 use crate::runtime::site::{Site, Target};
 use crate::runtime::spawner::Spawner;
 use crate::runtime::table::Table;
-use crate::seams::Seams;
+use crate::seams::{AllowancesOf, Seams};
 use crate::tenant::Tenant as Owner;
 
 /// Where the runtime finds things.
@@ -62,6 +64,10 @@ pub(crate) struct Host {
     pub jail: JailProgram,
     pub walls: Walls,
     pub confinement: Confinement,
+    pub cages: Cages,
+    /// What landlock enforces in the jails here: `full`, `partial` or `none`.
+    pub landlock: String,
+    pub allowances: AllowancesOf,
     pub folder: PathBuf,
     pub numbers: AtomicU64,
 }
@@ -127,11 +133,24 @@ impl Runtime {
         let folder = config.folder.canonicalize()?;
         let walls = Walls::lay_out(&config.workerd, &folder).await?;
         let spawner = Spawner::start()?;
-        let confinement = match walls.probe(&spawner, &config.jail).await {
+        let cages = Cages::probe();
+        let (found, landlock) = walls.probe(&spawner, &config.jail, &cages).await;
+        let confinement = match found {
             Confinement::Unavailable { .. } if config.unconfined => Confinement::Unconfined,
             found => found,
         };
-        let host = Host { spawner, jail: config.jail, walls, confinement, folder, numbers: AtomicU64::new(1) };
+        tracing::info!(?confinement, landlock, groups = cages.name(), "how Workers are confined here");
+        let host = Host {
+            spawner,
+            jail: config.jail,
+            walls,
+            confinement,
+            cages,
+            landlock,
+            allowances: seams.allowances.clone(),
+            folder,
+            numbers: AtomicU64::new(1),
+        };
         Ok(Self { host: Arc::new(host), blobs, backend: seams.backend.clone(), accounts: Arc::default(), table: Arc::default() })
     }
 
@@ -139,6 +158,12 @@ impl Runtime {
     #[must_use]
     pub fn confinement(&self) -> &Confinement {
         &self.host.confinement
+    }
+
+    /// What holds on this host beside the jail: what landlock enforces, and what kind of control groups there are.
+    #[must_use]
+    pub fn walls(&self) -> (&str, &'static str) {
+        (&self.host.landlock, self.host.cages.name())
     }
 
     /// Who serves a host name. Reads a table in memory.

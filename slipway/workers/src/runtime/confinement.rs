@@ -10,7 +10,8 @@ use std::sync::Arc;
 use tokio::process::Command;
 
 use crate::jail::spec::{Bind, EGRESS_SOCKET, HOST_SOCKET, Limits, PROGRAM, SPACE, Spot};
-use crate::limits;
+use crate::limits::{self, START};
+use crate::runtime::cage::{Bounds, Cages};
 use crate::runtime::process::{JailProgram, Launch, Process, StartError};
 use crate::runtime::spawner::Spawner;
 
@@ -80,33 +81,34 @@ impl Walls {
     }
 
     /// Builds a jail and runs `workerd --version` in it.
-    pub async fn probe(&self, spawner: &Spawner, jail: &JailProgram) -> Confinement {
+    /// Answers what landlock enforces there, too.
+    pub async fn probe(&self, spawner: &Spawner, jail: &JailProgram, cages: &Cages) -> (Confinement, String) {
         let spot = Spot::Jail { skeleton: self.skeleton.clone(), binds: self.binds.clone(), host_id: self.first_uid };
-        let launch = Launch {
-            account: Arc::from("probe"),
-            spot,
-            args: vec!["--version".into()],
-            files: vec![],
-            sockets: vec![],
-            limits: allowance(0),
+        let limits = allowance(0, limits::JAIL_MEMORY);
+        let none = |why: String| (Confinement::Unavailable { why }, "none".to_owned());
+        let cage = match cages.make(Bounds { memory: limits.memory, tasks: limits.tasks }) {
+            Ok(cage) => cage,
+            Err(e) => return none(format!("no control group can be made: {e}")),
         };
+        let args = vec!["--version".into()];
+        let launch = Launch { account: Arc::from("probe"), spot, args, files: vec![], sockets: vec![], limits, cage };
         let why = match Process::start(spawner, jail, launch).await {
-            Ok(mut process) => match tokio::time::timeout(limits::START, process.ended()).await {
+            Ok(mut process) => match tokio::time::timeout(START, process.ended()).await {
                 // It does not know `--control-fd` without `serve`; that it says so is proof enough that it ran.
-                Ok(_) if process.said("workerd").await => return Confinement::Jailed,
+                Ok(_) if process.said("workerd").await => return (Confinement::Jailed, process.landlock),
                 Ok(status) => format!("workerd does not run in a jail: {status}: {}", process.output.text()),
                 Err(_) => "workerd does not run in a jail: it hangs".to_owned(),
             },
             Err(StartError::Jail(why)) => why,
             Err(e) => e.to_string(),
         };
-        Confinement::Unavailable { why }
+        none(why)
     }
 }
 
 /// The limits of a process whose files have this size together.
-pub(crate) fn allowance(files: u64) -> Limits {
-    Limits { files: limits::JAIL_FILES, tasks: limits::JAIL_TASKS, memory: limits::JAIL_MEMORY, space: limits::JAIL_SPACE + files * 2 }
+pub(crate) fn allowance(files: u64, memory: u64) -> Limits {
+    Limits { files: limits::JAIL_FILES, tasks: limits::JAIL_TASKS, memory, space: limits::JAIL_SPACE + files * 2 }
 }
 
 /// What workerd is linked to, as the loader itself finds it.

@@ -23,6 +23,7 @@ use crate::jail::spec::{CONFIG, CONSTANT, EGRESS_SOCKET, HOST_SOCKET};
 use crate::limits;
 use crate::name::ScriptName;
 use crate::plan::Plan;
+use crate::runtime::cage::Bounds;
 use crate::runtime::confinement::allowance;
 use crate::runtime::gate::Gate;
 use crate::runtime::process::{Launch, Process, StartError};
@@ -167,13 +168,16 @@ impl Watch {
             let number = self.host.numbers.fetch_add(1, Ordering::Relaxed);
             self.host.walls.unconfined(self.state.folder.path.join(format!("u{number}")))
         };
+        let memory = (self.host.allowances)(&self.plan.account).memory;
+        let cage = self.host.cages.make(Bounds { memory, tasks: limits::JAIL_TASKS })?;
         let launch = Launch {
             account: Arc::from(self.plan.account.as_str()),
             spot,
             args: ["serve", CONFIG, CONSTANT].map(str::to_owned).to_vec(),
             files,
             sockets: self.listeners.iter().map(|(name, listener)| (name.clone(), listener)).collect(),
-            limits: allowance(bytes),
+            limits: allowance(bytes, memory),
+            cage,
         };
         Process::start(&self.host.spawner, &self.host.jail, launch).await.map_err(|e| match e {
             StartError::Refused(text) => StartError::Refused(self.explain(&text)),
