@@ -38,6 +38,7 @@ async fn the_kernel_says_that_a_worker_has_no_rights() {
         }
         assert_eq!(status(process, "NoNewPrivs"), "1");
     }
+    assert_eq!((status(pid, "Seccomp").as_str(), status(pid, "Seccomp_filters").as_str()), ("2", "3"), "system calls are filtered");
     assert_eq!(status(pid, "CapBnd"), "0000000000000000");
     assert_eq!(status(pid, "NSpid").split_whitespace().last(), Some("1"), "workerd is the first process of its pid namespace");
     for namespace in ["user", "net", "pid", "mnt", "ipc", "uts", "cgroup"] {

@@ -40,12 +40,10 @@ enum Kind {
     /// One tree; the folder in which groups are made.
     V2 {
         folder: PathBuf,
-        numbers: AtomicU64,
     },
     /// A tree for each controller.
     V1 {
         controllers: Vec<(Controller, PathBuf)>,
-        numbers: AtomicU64,
     },
     None,
 }
@@ -98,8 +96,8 @@ impl Cages {
         let mut cage = Cage { kind: self.0.clone(), folders: Vec::new() };
         match &*self.0 {
             Kind::None => {}
-            Kind::V2 { folder, numbers } => {
-                let path = folder.join(name(numbers));
+            Kind::V2 { folder } => {
+                let path = folder.join(name());
                 fs::create_dir(&path)?;
                 cage.folders.push((None, path.clone()));
                 write(&path, "memory.max", bounds.memory)?;
@@ -108,8 +106,8 @@ impl Cages {
                 fs::write(path.join("cpu.max"), format!("{QUOTA_US} {PERIOD_US}"))?;
                 write(&path, "cpu.weight", WEIGHT)?;
             }
-            Kind::V1 { controllers, numbers } => {
-                let name = name(numbers);
+            Kind::V1 { controllers } => {
+                let name = name();
                 for (controller, folder) in controllers {
                     let path = folder.join(&name);
                     fs::create_dir(&path)?;
@@ -187,8 +185,9 @@ impl Drop for Cage {
     }
 }
 
-fn name(numbers: &AtomicU64) -> String {
-    format!("{}-{}", std::process::id(), numbers.fetch_add(1, Ordering::Relaxed))
+fn name() -> String {
+    static NUMBERS: AtomicU64 = AtomicU64::new(1);
+    format!("{}-{}", std::process::id(), NUMBERS.fetch_add(1, Ordering::Relaxed))
 }
 
 fn write(folder: &Path, file: &str, value: u64) -> io::Result<()> {
@@ -229,7 +228,7 @@ fn v1(mounts: &str, own: &str) -> Option<Kind> {
     }
     // Without the one for memory the others are not worth the name.
     let held = controllers.iter().any(|(controller, _)| *controller == Controller::Memory);
-    held.then(|| Kind::V1 { controllers, numbers: AtomicU64::new(1) })
+    held.then(|| Kind::V1 { controllers })
 }
 
 fn v2(mounts: &str, own: &str) -> Option<Kind> {
@@ -256,7 +255,7 @@ fn v2(mounts: &str, own: &str) -> Option<Kind> {
     }
     let folder = ready(&here)?;
     hand_down(&folder).ok()?;
-    Some(Kind::V2 { folder, numbers: AtomicU64::new(1) })
+    Some(Kind::V2 { folder })
 }
 
 /// Our folder in there, emptied of groups that nobody is in.
@@ -268,7 +267,12 @@ fn ready(place: &Path) -> Option<PathBuf> {
         return None;
     }
     for entry in fs::read_dir(&folder).ok()?.flatten() {
-        let _ = fs::remove_dir(entry.path());
+        // Groups carry the number of the process that made them.
+        let name = entry.file_name().to_string_lossy().into_owned();
+        let maker = name.split('-').next().unwrap_or_default();
+        if !Path::new("/proc").join(maker).exists() {
+            let _ = fs::remove_dir(entry.path());
+        }
     }
     Some(folder)
 }
