@@ -258,6 +258,7 @@ fn runtime(config: &Config) -> WorkersConfig {
         unconfined: config.unconfined,
         jail: config.jail.clone(),
         domain: config.names.suffix.clone(),
+        idle: slipway_workers::limits::IDLE,
     }
 }
 

@@ -16,8 +16,8 @@ use crate::runtime::Live;
 use crate::runtime::process::StartError;
 use crate::store::account::AccountRow;
 use crate::store::deployment::{self, NewDeployment};
-use crate::store::script;
 use crate::store::version::{self, VersionRow};
+use crate::store::{object, script};
 use crate::upload::draft::Draft;
 use crate::upload::load::unit;
 use crate::view::{Author, Deployment, ScriptSettingsPatch};
@@ -58,7 +58,7 @@ impl Workers {
             code_digest: draft.code_digest,
             startup_ms: None,
         };
-        let unit = unit(&row.parts(&draft.secrets), &code);
+        let unit = unit(&row.parts(&draft.secrets, &draft.objects), &code);
         let live = Live { script: name.clone(), version: id.clone(), unit, assets: draft.assets.map(|(_, set)| set) };
         let (stored, started) =
             tokio::join!(self.keep_blobs(&account.account, draft.code), self.0.runtime.validate(&account.account, account.number, &live));
@@ -66,6 +66,8 @@ impl Workers {
         row.startup_ms = started.map_err(refused)?.and_then(|t| i64::try_from(t.as_millis()).ok());
         let sealed = self.seal_secrets(&id, &draft.secrets)?;
         let env = self.0.env.clone();
+        let migration = draft.migration;
+        let gone = migration.as_ref().map(|change| change.gone.clone()).unwrap_or_default();
         let bound_exists = self.0.seams.bound_exists.clone();
         let scripts = (self.0.seams.allowances)(&account.account).scripts;
         let (row, deployment) = self
@@ -83,6 +85,9 @@ impl Workers {
                 script::patch(tx, &row.account, &row.script, &settings, now)?;
                 row.number = script::next_version(tx, &row.account, &row.script, now)?;
                 version::insert(tx, &row, &sealed)?;
+                if let Some(change) = &migration {
+                    object::migrate(tx, &row.account, &row.script, change, now)?;
+                }
                 let new = NewDeployment {
                     account: &row.account,
                     script: &row.script,
@@ -96,6 +101,7 @@ impl Workers {
             .await?;
         if deploy {
             self.go_live(account, live).await?;
+            self.0.runtime.forget_objects(&account.account, &gone).await;
         }
         Ok((row, deployment))
     }

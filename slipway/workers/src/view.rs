@@ -45,6 +45,8 @@ pub struct Script {
     pub tag: String,
     pub created_at: Timestamp,
     pub modified_at: Timestamp,
+    /// The newest migration of its Durable Objects that was applied.
+    pub migration_tag: Option<String>,
     /// The version that answers requests now.
     pub deployed: Option<VersionId>,
     pub settings: ScriptSettings,

@@ -17,6 +17,7 @@ use crate::assets::AssetSet;
 use crate::blobs::Blobs;
 use crate::error::WorkersError;
 use crate::name::{BindingName, ScriptName, VersionId};
+use crate::plan::ObjectClass;
 use crate::runtime::confinement::Confinement;
 use crate::runtime::process::JailProgram;
 use crate::runtime::site::Target;
@@ -24,9 +25,10 @@ use crate::runtime::{Live, Runtime, RuntimeConfig};
 use crate::seams::Seams;
 use crate::store::account::{self, AccountRow};
 use crate::store::version::{self, Sealed, VersionRow, seal_purpose};
-use crate::store::{domain, script};
+use crate::store::{domain, object, script};
 use crate::upload::draft::Previous;
 use crate::upload::load::{Parts, unit};
+use crate::upload::migration::Objects;
 use crate::view::Script;
 
 /// Where the service finds things.
@@ -40,6 +42,8 @@ pub struct WorkersConfig {
     pub jail: JailProgram,
     /// The common domain: a Worker answers at `{script}.{subdomain}.{domain}` where its author wants that.
     pub domain: Option<HostName>,
+    /// A process that has had nothing to do for so long ends; the next request starts it again. [`crate::limits::IDLE`] is usual.
+    pub idle: std::time::Duration,
 }
 
 /// What must hold where something is changed. Refuses with [`WorkersError::Stopped`].
@@ -83,8 +87,10 @@ impl Workers {
             folder: config.data.join("run").join("workers"),
             unconfined: config.unconfined,
             jail: config.jail,
+            objects: config.data.join("objects"),
+            idle: config.idle,
         };
-        let runtime = Runtime::start(runtime, blobs.clone(), &seams).await?;
+        let runtime = Runtime::start(runtime, blobs.clone(), &seams, env.clone()).await?;
         let session_key = session_key(&db, &keyring, &env).await?;
         let inner = Inner {
             db,
@@ -216,24 +222,26 @@ impl Workers {
     /// The script and its newest version with opened secrets.
     pub(crate) async fn previous(&self, account: &CloudAccountId, name: &ScriptName) -> Result<(Option<Script>, Previous), WorkersError> {
         let (account, name) = (account.clone(), name.clone());
-        let (script, row, sealed) = self
+        let (script, row, sealed, objects) = self
             .0
             .db
             .read(move |tx| {
                 let script = script::get(tx, &account, &name)?;
                 let row = version::newest(tx, &account, &name)?;
                 let sealed = row.as_ref().map(|r| version::secrets(tx, &r.id)).transpose()?.unwrap_or_default();
-                Ok::<_, WorkersError>((script, row, sealed))
+                let objects = Objects { tag: object::tag(tx, &account, &name)?, all: object::of_account(tx, &account)? };
+                Ok::<_, WorkersError>((script, row, sealed, objects))
             })
             .await?;
         let secrets = row.as_ref().map(|r| self.open_secrets(&r.id, sealed)).transpose()?.unwrap_or_default();
-        Ok((script, Previous { row, secrets }))
+        Ok((script, Previous { row, secrets, objects }))
     }
 
     /// Reads a version's code, assets and secrets.
     pub(crate) async fn load(&self, row: VersionRow) -> Result<Loaded, WorkersError> {
-        let id = row.id.clone();
-        let sealed = self.0.db.read(move |tx| version::secrets(tx, &id)).await?;
+        let (id, account, script) = (row.id.clone(), row.account.clone(), row.script.clone());
+        let read = self.0.db.read(move |tx| Ok::<_, WorkersError>((version::secrets(tx, &id)?, object::classes(tx, &account, &script)?)));
+        let (sealed, objects) = read.await?;
         let secrets = self.open_secrets(&row.id, sealed)?;
         let mut code: BTreeMap<Sha256Digest, Bytes> = BTreeMap::new();
         for module in &row.modules {
@@ -243,7 +251,7 @@ impl Workers {
             Some(list) => Some(self.asset_set(list).await?),
             None => None,
         };
-        let unit = unit(&row.parts(&secrets), &code);
+        let unit = unit(&row.parts(&secrets, &objects), &code);
         let live = Live { script: row.script.clone(), version: row.id.clone(), unit, assets };
         Ok(Loaded { row, live })
     }
@@ -298,7 +306,7 @@ impl Workers {
 }
 
 impl VersionRow {
-    pub(crate) fn parts<'a>(&'a self, secrets: &'a BTreeMap<BindingName, Secret<String>>) -> Parts<'a> {
+    pub(crate) fn parts<'a>(&'a self, secrets: &'a BTreeMap<BindingName, Secret<String>>, objects: &'a [ObjectClass]) -> Parts<'a> {
         Parts {
             script: &self.script,
             version: &self.id,
@@ -311,6 +319,7 @@ impl VersionRow {
             modules: &self.modules,
             bindings: &self.bindings,
             secrets,
+            objects,
         }
     }
 }

@@ -22,6 +22,7 @@ pub fn script(script: &Script, version: Option<&Version>) -> Value {
         "deployment_id": version.map(|v| v.id.to_string()),
         "startup_time_ms": version.and_then(|v| v.startup_time_ms),
         "last_deployed_from": DEPLOYED_FROM,
+        "migration_tag": script.migration_tag,
         "usage_model": USAGE_MODEL,
         "logpush": script.settings.logpush,
         "observability": script.settings.observability,
@@ -88,6 +89,7 @@ pub fn version(version: &Version) -> Value {
                 "etag": version.code_digest,
                 "handlers": handlers(Some(version)),
                 "last_deployed_from": DEPLOYED_FROM,
+                "migration_tag": service.script.migration_tag,
             },
             "script_runtime": {
                 "compatibility_date": version.compatibility_date,

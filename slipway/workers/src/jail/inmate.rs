@@ -103,7 +103,7 @@ fn limit(spec: &Spec) -> Result<(), JailError> {
         (Resource::RLIMIT_NOFILE, limits.files),
         (Resource::RLIMIT_NPROC, limits.tasks),
         (Resource::RLIMIT_DATA, limits.memory),
-        (Resource::RLIMIT_FSIZE, limits.space),
+        (Resource::RLIMIT_FSIZE, limits.file),
         (Resource::RLIMIT_MEMLOCK, 0),
         (Resource::RLIMIT_MSGQUEUE, 0),
     ] {

@@ -21,6 +21,8 @@ pub const FAILED: u8 = b'F';
 pub const INSIDE: u32 = 1_000;
 /// Where files and temporary space are inside.
 pub const SPACE: &str = "tmp";
+/// Where the folder of Durable Objects is inside, if there is one.
+pub const OBJECTS: &str = "objects";
 /// Where the socket of the bindings is inside.
 pub const HOST_SOCKET: &str = "run/host.sock";
 /// Where the socket for everything outbound is inside.
@@ -98,7 +100,10 @@ pub struct Limits {
     pub tasks: u64,
     /// Writable private memory (RLIMIT_DATA), in bytes.
     pub memory: u64,
+    /// The private space, in bytes.
     pub space: u64,
+    /// The largest file, in bytes.
+    pub file: u64,
 }
 
 /// Says why there is no workerd. Failing to say so is no further failure: the exit code tells as much.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use tokio::process::Command;
 
-use crate::jail::spec::{Bind, EGRESS_SOCKET, HOST_SOCKET, Limits, PROGRAM, SPACE, Spot};
+use crate::jail::spec::{Bind, EGRESS_SOCKET, HOST_SOCKET, Limits, OBJECTS, PROGRAM, SPACE, Spot};
 use crate::limits::{self, START};
 use crate::runtime::cage::{Bounds, Cages};
 use crate::runtime::process::{JailProgram, Launch, Process, StartError};
@@ -56,6 +56,7 @@ impl Walls {
         }
         make_folder(&skeleton)?;
         make_folder(&skeleton.join(SPACE))?;
+        make_folder(&skeleton.join(OBJECTS))?;
         let places = binds.iter().map(|b| b.to.as_str()).chain([HOST_SOCKET, EGRESS_SOCKET]);
         for place in places {
             let place = skeleton.join(place);
@@ -69,11 +70,21 @@ impl Walls {
     }
 
     /// The spot of one account, whose sockets for bindings and for everything outbound are given.
-    pub fn jail(&self, account: u32, host_socket: &Path, egress_socket: &Path) -> Spot {
+    ///
+    /// `objects` is the folder of its Durable Objects, where it keeps any; it becomes the account's.
+    pub fn jail(&self, account: u32, host_socket: &Path, egress_socket: &Path, objects: Option<&Path>) -> io::Result<Spot> {
+        let host_id = self.first_uid.map(|first| first + account % UIDS);
         let mut binds = self.binds.clone();
         binds.push(Bind::file(host_socket, HOST_SOCKET));
         binds.push(Bind::file(egress_socket, EGRESS_SOCKET));
-        Spot::Jail { skeleton: self.skeleton.clone(), binds, host_id: self.first_uid.map(|first| first + account % UIDS) }
+        if let Some(folder) = objects {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            if let Some(id) = host_id {
+                std::os::unix::fs::chown(folder, Some(id), Some(id))?;
+            }
+            binds.push(Bind::folder(folder, OBJECTS));
+        }
+        Ok(Spot::Jail { skeleton: self.skeleton.clone(), binds, host_id })
     }
 
     pub fn unconfined(&self, folder: PathBuf) -> Spot {
@@ -84,7 +95,7 @@ impl Walls {
     /// Answers what landlock enforces there, too.
     pub async fn probe(&self, spawner: &Spawner, jail: &JailProgram, cages: &Cages) -> (Confinement, String) {
         let spot = Spot::Jail { skeleton: self.skeleton.clone(), binds: self.binds.clone(), host_id: self.first_uid };
-        let limits = allowance(0, limits::JAIL_MEMORY);
+        let limits = allowance(0, limits::JAIL_MEMORY, false);
         let none = |why: String| (Confinement::Unavailable { why }, "none".to_owned());
         let cage = match cages.make(Bounds { memory: limits.memory, tasks: limits.tasks }) {
             Ok(cage) => cage,
@@ -107,8 +118,10 @@ impl Walls {
 }
 
 /// The limits of a process whose files have this size together.
-pub(crate) fn allowance(files: u64, memory: u64) -> Limits {
-    Limits { files: limits::JAIL_FILES, tasks: limits::JAIL_TASKS, memory, space: limits::JAIL_SPACE + files * 2 }
+pub(crate) fn allowance(files: u64, memory: u64, objects: bool) -> Limits {
+    let space = limits::JAIL_SPACE + files * 2;
+    let file = if objects { limits::OBJECT_FILE } else { space };
+    Limits { files: limits::JAIL_FILES, tasks: limits::JAIL_TASKS, memory, space, file }
 }
 
 /// What workerd is linked to, as the loader itself finds it.

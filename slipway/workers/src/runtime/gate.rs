@@ -36,6 +36,8 @@ use crate::tenant::Tenant;
 pub struct Gate {
     pub host_socket: PathBuf,
     pub egress_socket: PathBuf,
+    /// The folder of the account's Durable Objects; made when it first has any.
+    pub objects: PathBuf,
     shared: Arc<Shared>,
     tasks: [JoinHandle<()>; 2],
 }
@@ -57,13 +59,13 @@ struct Known {
 
 impl Gate {
     /// Opens the sockets in `folder`, which only slipway can enter.
-    pub fn open(folder: &Path, tenant: Tenant, blobs: Blobs, backend: Arc<dyn Backend>) -> io::Result<Self> {
+    pub fn open(folder: &Path, objects: PathBuf, tenant: Tenant, blobs: Blobs, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let (host_socket, egress_socket) = (folder.join("host.sock"), folder.join("egress.sock"));
         let (host, egress) = (listen(folder, "host.sock")?, listen(folder, "egress.sock")?);
         let connections = Arc::new(Semaphore::new(limits::BINDING_CONNECTIONS));
         let shared = Arc::new(Shared { tenant, blobs, backend, known: RwLock::default(), connections });
         let tasks = [tokio::spawn(serve(host, shared.clone())), tokio::spawn(refuse(egress, shared.clone()))];
-        Ok(Self { host_socket, egress_socket, shared, tasks })
+        Ok(Self { host_socket, egress_socket, objects, shared, tasks })
     }
 
     /// Lets the process reach what a version is bound to.

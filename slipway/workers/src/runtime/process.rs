@@ -134,6 +134,11 @@ impl Process {
         }
     }
 
+    /// Waits for the end, and leaves everything else as it is.
+    pub async fn child_ended(&mut self) -> String {
+        self.ended().await
+    }
+
     /// Whether it printed `text`, once everything it printed has arrived.
     pub async fn said(&mut self, text: &str) -> bool {
         for reader in self.readers.drain(..) {

@@ -11,6 +11,7 @@ use crate::assets::{AssetSet, NotFoundHandling};
 use crate::blobs::Blobs;
 use crate::runtime::Live;
 use crate::runtime::generation::Door;
+pub use crate::runtime::generation::Hold;
 
 /// Who serves a host name.
 #[derive(Clone)]
@@ -43,8 +44,8 @@ pub enum Answer {
     /// A static file, a redirect, or a refusal of the files.
     Respond(Response<AssetBody>),
     /// Hand it to the Worker behind this Unix socket. `generation` rises with each process behind any socket, so that kept
-    /// connections of an older one can be told apart.
-    Forward { socket: Arc<Path>, generation: u64 },
+    /// connections of an older one can be told apart. `hold` is kept until the answer was read to its end, tunnels included.
+    Forward { socket: Arc<Path>, generation: u64, hold: Hold },
 }
 
 /// The Worker does not run. The text is for the log.
@@ -104,8 +105,8 @@ impl Site {
             Code::None => Ok(Answer::Respond(not_found())),
             Code::Stopped => Err(Broken("this host does not run Workers".to_owned())),
             Code::At(door) => {
-                let (socket, generation) = door.open().map_err(Broken)?;
-                Ok(Answer::Forward { socket, generation })
+                let (socket, generation, hold) = door.open().map_err(Broken)?;
+                Ok(Answer::Forward { socket, generation, hold })
             }
         }
     }
