@@ -14,6 +14,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::ca::{CaError, LocalCa};
 use crate::certificates::{Resolver, Source};
+use crate::egress::EgressProxy;
 use crate::limits;
 use crate::listen::{self, Listener};
 use crate::pool::Pool;
@@ -48,6 +49,7 @@ pub struct EdgeHandle {
     pub https_addr: SocketAddr,
     pub http_addr: SocketAddr,
     traffic: Arc<Traffic>,
+    shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -95,11 +97,16 @@ impl Edge {
             tokio::spawn(listen::run(listener(http, None))),
             tokio::spawn(sweep(shared.pool.clone(), stopped.clone())),
         ];
-        Ok(EdgeHandle { https_addr, http_addr, traffic: shared.traffic.clone(), stop, tasks })
+        Ok(EdgeHandle { https_addr, http_addr, traffic: shared.traffic.clone(), shared, stop, tasks })
     }
 }
 
 impl EdgeHandle {
+    /// From now on, what Workers ask of hosts that this edge serves is answered by it.
+    pub fn answers_to(&self, egress: &EgressProxy) {
+        egress.serve_with(&self.shared);
+    }
+
     /// What is counted and limited, for whoever bills it.
     #[must_use]
     pub fn traffic(&self) -> Arc<Traffic> {

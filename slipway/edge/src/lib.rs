@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod edge;
+pub mod egress;
 pub mod page;
 pub mod route;
 pub mod traffic;

@@ -24,6 +24,7 @@ use slipway_accounts::realm::Realm;
 use slipway_billing::driver::Billing;
 use slipway_dns::server::{ANSWERS_PER_SECOND, DnsConfig, DnsError, Nameserver};
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
+use slipway_edge::egress::EgressProxy;
 use slipway_edge::workers::WorkersRouter;
 use slipway_workers::runtime::confinement::Confinement;
 use slipway_workers::{Seams, Workers, WorkersConfig, WorkersError};
@@ -134,13 +135,17 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let db = Db::open(&config.database).await?;
     db.migrate(&env, MIGRATIONS).await?;
     let nameserver = Arc::new(Nameserver::start(dns(config), db.clone(), env.clone(), keys.keyring.clone()).await?);
-    let workers = Workers::open(runtime(config), Seams::default(), db.clone(), keys.keyring.clone(), env.clone()).await?;
+    let egress = EgressProxy::new(Vec::new()).map_err(EdgeError::from)?;
+    let next_alarm = Arc::new(slipway_stores::alarm::earliest);
+    let seams = Seams { egress: Some(Arc::new(egress.clone())), next_alarm, ..Seams::default() };
+    let workers = Workers::open(runtime(config), seams, db.clone(), keys.keyring.clone(), env.clone()).await?;
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");
     }
     let table = workers.clone();
     let router = WorkersRouter::new(move |host| table.route(host));
     let edge = Edge::start(edge(config)?, Arc::new(router), env.clone()).await?;
+    edge.answers_to(&egress);
     let fetcher = Fetcher::new(origin(&config.orchestrator.url))?;
     let orchestrator = OrchestratorClient::new(fetcher.clone(), config.orchestrator.url.clone(), keys.signing.clone(), env.clone());
     let document = Terms::current(&config.public_url)?;

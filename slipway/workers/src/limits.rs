@@ -104,6 +104,9 @@ pub const DRAIN_OBJECTS: Duration = Duration::from_secs(5);
 pub const DRAIN_LEAST: Duration = Duration::from_secs(2);
 /// How often it is looked whether something is still under way.
 pub const DRAIN_LOOK: Duration = Duration::from_millis(5);
+/// Time that a Worker has for one event, and the most bytes of what it says about it.
+pub const EVENT: Duration = Duration::from_secs(15 * 60);
+pub const EVENT_ANSWER_BYTES: usize = 1024 * 1024;
 /// First and longest pause before a crashed process is started again.
 pub const RESTART_FIRST: Duration = Duration::from_millis(100);
 pub const RESTART_LONGEST: Duration = Duration::from_secs(60);
@@ -124,6 +127,8 @@ pub const OBJECT_FILE: u64 = 10 * 1024 * 1024 * 1024;
 pub const JAIL_SPACE: u64 = 1024 * 1024;
 /// Connections from one process to its bindings that are served at a time.
 pub const BINDING_CONNECTIONS: usize = 64;
+/// Connections from one process to the outside at a time.
+pub const EGRESS_CONNECTIONS: usize = 64;
 /// Lines and bytes of a process's output that are kept for an error message.
 pub const LOG_LINES: usize = 40;
 pub const LOG_LINE_BYTES: usize = 2_000;

@@ -5,6 +5,8 @@
 
 pub mod backend;
 pub mod confinement;
+pub mod dispatch;
+pub mod egress;
 pub mod event;
 pub mod process;
 pub mod site;
@@ -39,6 +41,7 @@ use crate::plan::{ObjectClass, Plan, Unit};
 use crate::runtime::backend::Backend;
 use crate::runtime::cage::Cages;
 use crate::runtime::confinement::{Confinement, Walls};
+use crate::runtime::egress::Egress;
 use crate::runtime::gate::Gate;
 use crate::runtime::generation::{Begin, Ended, Generation};
 use crate::runtime::incident::Incidents;
@@ -81,6 +84,7 @@ pub(crate) struct Host {
     pub env: Env,
     pub incidents: Incidents,
     pub next_alarm: NextAlarm,
+    pub egress: Option<Arc<dyn Egress>>,
     /// Processes that have had nothing to do for a while.
     pub sleepy: tokio::sync::mpsc::UnboundedSender<(CloudAccountId, Sha256Digest)>,
 }
@@ -200,6 +204,7 @@ impl Runtime {
             incidents: Incidents::new(env.clone()),
             env,
             next_alarm: seams.next_alarm.clone(),
+            egress: seams.egress.clone(),
             sleepy,
             spawner,
             jail: config.jail,
@@ -421,7 +426,8 @@ impl Runtime {
         let folder = self.host.folder.join(format!("a{number}"));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
         let objects = self.host.objects.join(account.as_str());
-        let gate = Arc::new(Gate::open(&folder, objects, Owner::of(account.clone()), self.blobs.clone(), self.backend.clone())?);
+        let gate =
+            Arc::new(Gate::open(&folder, objects, Owner::of(account.clone()), &self.host, self.blobs.clone(), self.backend.clone())?);
         let tenant = Tenant {
             host: self.host.clone(),
             account: account.clone(),

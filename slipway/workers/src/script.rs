@@ -1,7 +1,9 @@
 //! Use cases on whole Workers.
 
 mod delete;
+mod dispatch;
 mod get;
+pub(crate) mod schedule;
 mod settings;
 mod subdomain;
 mod suspend;

@@ -11,6 +11,7 @@ use crate::binding::Binding;
 use crate::error::WorkersError;
 use crate::limits::Allowances;
 use crate::runtime::backend::{Backend, Nothing};
+use crate::runtime::egress::Egress;
 
 /// Asked in the very write that stores a version, for each of its bindings that points at something: whether the account has it.
 pub type BoundExists = Arc<dyn Fn(&mut Tx<'_>, &CloudAccountId, &Binding) -> Result<(), WorkersError> + Send + Sync>;
@@ -28,6 +29,8 @@ pub struct Seams {
     pub bound_exists: BoundExists,
     pub allowances: AllowancesOf,
     pub next_alarm: NextAlarm,
+    /// The way out; without one everything outbound is refused.
+    pub egress: Option<Arc<dyn Egress>>,
 }
 
 impl Default for Seams {
@@ -37,6 +40,7 @@ impl Default for Seams {
             bound_exists: Arc::new(|_, _, binding| Err(not_here(binding))),
             allowances: Arc::new(|_| Allowances::default()),
             next_alarm: Arc::new(|_| None),
+            egress: None,
         }
     }
 }

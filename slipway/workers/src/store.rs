@@ -6,6 +6,7 @@ pub mod blob;
 pub mod deployment;
 pub mod domain;
 pub mod object;
+pub mod schedule;
 pub mod script;
 pub mod version;
 
@@ -98,6 +99,11 @@ create table worker_object_class (
 create table worker_migration (
     account {text} not null, script {text} not null, tag {text} not null, primary key (account, script)
 ){strict};
+create table worker_schedule (
+    account {text} not null, script {text} not null, cron {text} not null, created_at {int} not null, modified_at {int} not null,
+    next_at {int} not null, primary key (account, script, cron)
+){strict};
+create index worker_schedule_by_time on worker_schedule (next_at);
 ";
 
 pub(crate) fn author(row: &Row) -> Result<Author, DbError> {

@@ -189,6 +189,14 @@ pub struct DomainConflict {
     pub script: Option<ScriptName>,
 }
 
+/// A cron trigger of a Worker.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pub cron: String,
+    pub created_at: Timestamp,
+    pub modified_at: Timestamp,
+}
+
 /// An asset session: which hashes are missing, in buckets, and the token for uploading them.
 #[derive(Clone, Debug)]
 pub struct AssetsSession {

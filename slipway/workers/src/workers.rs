@@ -111,6 +111,7 @@ impl Workers {
                 tracing::error!(account = %account.account, error = %e, "an account's Workers could not be restored");
             }
         }
+        tokio::spawn(crate::script::schedule::keep_time(Arc::downgrade(&workers.0)));
         Ok(workers)
     }
 

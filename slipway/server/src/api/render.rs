@@ -89,7 +89,6 @@ pub fn version(version: &Version) -> Value {
                 "etag": version.code_digest,
                 "handlers": handlers(Some(version)),
                 "last_deployed_from": DEPLOYED_FROM,
-                "migration_tag": service.script.migration_tag,
             },
             "script_runtime": {
                 "compatibility_date": version.compatibility_date,

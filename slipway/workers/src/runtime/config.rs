@@ -44,7 +44,7 @@ pub fn files(plan: &Plan, addresses: &Addresses, objects: &Path) -> Vec<(String,
     let index: BTreeMap<&ScriptName, usize> = plan.units.iter().enumerate().map(|(i, u)| (&u.script, i)).collect();
     let mut files = vec![(CONFIG.to_owned(), Secret::new(Vec::new()))];
     let mut text = String::from("using Workerd = import \"/workerd/workerd.capnp\";\nconst config :Workerd.Config = (\n  services = [\n");
-    for (i, unit) in plan.units.iter().enumerate() {
+    for i in 0..plan.units.len() {
         worker(&mut text, &mut files, i, plan, &index, &addresses.host);
     }
     if plan.keeps_objects() {

@@ -1,7 +1,8 @@
 //! The two sockets of one account's process: what its bindings ask, and everything that wants out.
 //!
 //! Who asks is known from the socket, never from a header: each account has its own pair, seen in its jail only. Within an
-//! account the header that workerd injects says what is asked for. Outbound connections are refused, all of them, and logged.
+//! account the header that workerd injects says what is asked for. What wants out goes to the
+//! [`Egress`], or is refused where there is none.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -27,9 +28,11 @@ use crate::blobs::Blobs;
 use crate::limits;
 use crate::name::{BindingName, ScriptName, VersionId};
 use crate::plan::Bound;
-use crate::runtime::Live;
 use crate::runtime::backend::{Asked, Backend, Resource};
 use crate::runtime::config::{ASSETS, BOUND, CACHE, HEALTH, MISSING, PURPOSE};
+use crate::runtime::egress::{Egress, Refused};
+use crate::runtime::incident::{Incidents, Kind};
+use crate::runtime::{Host, Live};
 use crate::tenant::Tenant;
 
 /// The sockets of one account; closed when dropped.
@@ -44,6 +47,7 @@ pub struct Gate {
 
 struct Shared {
     tenant: Tenant,
+    incidents: Incidents,
     blobs: Blobs,
     backend: Arc<dyn Backend>,
     known: RwLock<HashMap<VersionId, Known>>,
@@ -59,12 +63,12 @@ struct Known {
 
 impl Gate {
     /// Opens the sockets in `folder`, which only slipway can enter.
-    pub fn open(folder: &Path, objects: PathBuf, tenant: Tenant, blobs: Blobs, backend: Arc<dyn Backend>) -> io::Result<Self> {
+    pub fn open(folder: &Path, objects: PathBuf, tenant: Tenant, host: &Host, blobs: Blobs, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let (host_socket, egress_socket) = (folder.join("host.sock"), folder.join("egress.sock"));
-        let (host, egress) = (listen(folder, "host.sock")?, listen(folder, "egress.sock")?);
+        let (bindings, egress) = (listen(folder, "host.sock")?, listen(folder, "egress.sock")?);
         let connections = Arc::new(Semaphore::new(limits::BINDING_CONNECTIONS));
-        let shared = Arc::new(Shared { tenant, blobs, backend, known: RwLock::default(), connections });
-        let tasks = [tokio::spawn(serve(host, shared.clone())), tokio::spawn(refuse(egress, shared.clone()))];
+        let shared = Arc::new(Shared { tenant, incidents: host.incidents.clone(), blobs, backend, known: RwLock::default(), connections });
+        let tasks = [tokio::spawn(serve(bindings, shared.clone())), tokio::spawn(out(egress, shared.clone(), host.egress.clone()))];
         Ok(Self { host_socket, egress_socket, objects, shared, tasks })
     }
 
@@ -132,7 +136,10 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
                 let request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
                 shared.backend.call(asked, request).await
             }
-            None => text(StatusCode::BAD_REQUEST, "no such binding"),
+            None => {
+                shared.incidents.note(&shared.tenant.account, Kind::Binding, purpose);
+                text(StatusCode::BAD_REQUEST, "no such binding")
+            }
         },
     })
 }
@@ -178,15 +185,20 @@ fn text(status: StatusCode, text: &'static str) -> Response<AssetBody> {
     response
 }
 
-/// Takes what wants out, notes where it wanted to go, and hangs up: code sees a lost connection, nothing leaves the host.
-async fn refuse(listener: UnixListener, shared: Arc<Shared>) {
+/// Takes what wants out. Where there is no way out: notes where it wanted to go, and hangs up. Code sees a lost connection.
+async fn out(listener: UnixListener, shared: Arc<Shared>, egress: Option<Arc<dyn Egress>>) {
+    let (incidents, account) = (shared.incidents.clone(), shared.tenant.account.clone());
+    let refused: Refused = Arc::new(move |what| incidents.note(&account, Kind::Egress, what));
+    let places = Arc::new(Semaphore::new(limits::EGRESS_CONNECTIONS));
     loop {
+        let Ok(permit) = places.clone().acquire_owned().await else { return };
         let Ok((mut stream, _)) = listener.accept().await else { continue };
-        let shared = shared.clone();
-        let Ok(permit) = shared.connections.clone().acquire_owned().await else { return };
+        let (shared, egress, refused) = (shared.clone(), egress.clone(), refused.clone());
         tokio::spawn(async move {
-            let wanted = tokio::time::timeout(Duration::from_secs(1), first_line(&mut stream)).await.unwrap_or_default();
-            tracing::info!(account = %shared.tenant, request = %wanted.escape_debug(), "outbound request refused");
+            match egress {
+                Some(egress) => egress.carry(shared.tenant.clone(), stream, refused).await,
+                None => refused(&tokio::time::timeout(Duration::from_secs(1), first_line(&mut stream)).await.unwrap_or_default()),
+            }
             drop(permit);
         });
     }

@@ -383,6 +383,7 @@ impl Watch {
     async fn somebody_comes(&mut self) -> bool {
         let mut watched = Vec::new();
         for (name, listener) in &self.listeners {
+            #[expect(deprecated, reason = "what replaces it is unsafe, and an owned listener cannot be closed behind its back")]
             let socket = listener.try_clone().and_then(|l| AsyncFd::with_interest(l, Interest::READABLE));
             match socket {
                 Ok(_) if name == config::HEALTH => {}
@@ -418,7 +419,8 @@ impl Watch {
         let mut ticks = tokio::time::interval(limits::HEALTH_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
-            let cpu_us = || process_cpu_us(process.pid, &process.cage);
+            let (pid, cage) = (process.pid, process.cage.clone());
+            let cpu_us = || process_cpu_us(pid, &cage);
             let answered = async {
                 ticks.tick().await;
                 answers(&health, &cpu_us, u64::from(allowance.cpu_ms) * 1_000).await

@@ -59,7 +59,7 @@ pub struct Process {
     pub startup: Duration,
     /// How much landlock enforces: `full`, `partial` or `none`.
     pub landlock: String,
-    pub cage: Cage,
+    pub cage: Arc<Cage>,
 }
 
 /// Why there is no process.
@@ -109,7 +109,7 @@ impl Process {
                 }
                 let pid = child.id().unwrap_or_default();
                 let landlock = said.landlock;
-                Ok(Self { child, pid, output, readers, startup: begun.elapsed(), landlock, cage: launch.cage })
+                Ok(Self { child, pid, output, readers, startup: begun.elapsed(), landlock, cage: Arc::new(launch.cage) })
             }
             (_, Words { failure: Some(text), .. }) => Err(StartError::Jail(text)),
             (Ok(_), _) => {

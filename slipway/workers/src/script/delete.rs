@@ -6,7 +6,7 @@ use crate::binding::Binding;
 use crate::error::WorkersError;
 use crate::name::ScriptName;
 use crate::rollout::refused;
-use crate::store::{object, script, version};
+use crate::store::{object, schedule, script, version};
 use crate::workers::Workers;
 
 impl Workers {
@@ -24,6 +24,7 @@ impl Workers {
         let (id, script) = (account.clone(), name.clone());
         let gone = self.change(move |tx| {
             script::delete(tx, &id, &script)?;
+            schedule::delete(tx, &id, &script)?;
             object::delete(tx, &id, &script)
         });
         let gone = gone.await?;

@@ -1,5 +1,5 @@
 // Hands events to the Workers beside it: `POST /{unit}` with the event as JSON; the answer is what became of it.
-const bytes = (text) => Uint8Array.from(atob(text), (c) => c.charCodeAt(0));
+const bytes = (text) => Uint8Array.fromHex(text);
 
 const contents = {
   text: (body) => ({ body: new TextDecoder().decode(body) }),
