@@ -224,7 +224,8 @@ async fn health(State(cloud): State<Shared>) -> axum::Json<serde_json::Value> {
         Confinement::Unconfined => "unconfined",
         Confinement::Unavailable { .. } => "unavailable",
     };
-    axum::Json(serde_json::json!({"status": "ok", "workers": workers}))
+    let (landlock, groups) = cloud.workers.runtime().walls();
+    axum::Json(serde_json::json!({"status": "ok", "workers": workers, "landlock": landlock, "control_groups": groups}))
 }
 
 fn transport(mail: &MailConfig) -> Result<Transport, ServeError> {

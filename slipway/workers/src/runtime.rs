@@ -25,7 +25,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -290,6 +290,10 @@ impl Runtime {
         }
         let generation = Generation::start(&self.host, &tenant.gate, &plan).await?;
         let startup = generation.startup;
+        if plan.rehearsal {
+            // Nothing to take over: the real one is another.
+            return Ok(startup);
+        }
         tenant.candidate = Some(generation);
         self.forget_later(account.clone(), fingerprint);
         Ok(startup)
@@ -328,7 +332,16 @@ impl Runtime {
         self.table.write().unwrap_or_else(PoisonError::into_inner).set_suspended(account, suspended);
     }
 
-    /// The process of an account, for metering and tests.
+    /// Processor time that an account's code has taken here, in microseconds. Never goes back.
+    pub async fn cpu_us(&self, account: &CloudAccountId) -> Option<u64> {
+        let tenant = self.accounts.lock().await.get(account).cloned()?;
+        let tenant = tenant.lock().await;
+        let now = tenant.active.as_ref().map_or(0, Generation::cpu_us);
+        let sum = now + tenant.gate.spent_us.load(Ordering::Acquire);
+        Some(sum.max(tenant.gate.told_us.fetch_max(sum, Ordering::AcqRel)))
+    }
+
+    /// The process of an account, for tests.
     pub async fn pid(&self, account: &CloudAccountId) -> Option<u32> {
         let tenant = self.accounts.lock().await.get(account).cloned()?;
         let tenant = tenant.lock().await;

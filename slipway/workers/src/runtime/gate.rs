@@ -9,6 +9,7 @@ use std::convert::Infallible;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
@@ -41,6 +42,10 @@ pub struct Gate {
     pub egress_socket: PathBuf,
     /// The folder of the account's Durable Objects; made when it first has any.
     pub objects: PathBuf,
+    /// Processor time of processes that have ended, in microseconds.
+    pub spent_us: AtomicU64,
+    /// The most that was told of it: a process that is ending is in neither sum for a moment.
+    pub told_us: AtomicU64,
     shared: Arc<Shared>,
     tasks: [JoinHandle<()>; 2],
 }
@@ -69,7 +74,7 @@ impl Gate {
         let connections = Arc::new(Semaphore::new(limits::BINDING_CONNECTIONS));
         let shared = Arc::new(Shared { tenant, incidents: host.incidents.clone(), blobs, backend, known: RwLock::default(), connections });
         let tasks = [tokio::spawn(serve(bindings, shared.clone())), tokio::spawn(out(egress, shared.clone(), host.egress.clone()))];
-        Ok(Self { host_socket, egress_socket, objects, shared, tasks })
+        Ok(Self { host_socket, egress_socket, objects, spent_us: AtomicU64::new(0), told_us: AtomicU64::new(0), shared, tasks })
     }
 
     /// Lets the process reach what a version is bound to.

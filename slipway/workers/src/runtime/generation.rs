@@ -105,6 +105,8 @@ struct State {
     pid: AtomicU32,
     /// Why the process does not come up, after it failed to.
     down: RwLock<Option<String>>,
+    /// The group of its process, which counts processor time.
+    cage: RwLock<Option<Arc<Cage>>>,
     /// Keeps the socket paths alive as long as a door is.
     folder: Folder,
     /// Requests, tunnels and events that are not over.
@@ -117,6 +119,16 @@ struct State {
 impl State {
     fn age_ms(&self) -> u64 {
         u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn takes(&self, process: &Process) {
+        *self.cage.write().unwrap_or_else(PoisonError::into_inner) = Some(process.cage.clone());
+        self.pid.store(process.pid, Ordering::Release);
+    }
+
+    fn cpu_us(&self) -> Option<u64> {
+        let cage = self.cage.read().unwrap_or_else(PoisonError::into_inner).clone()?;
+        process_cpu_us(self.pid.load(Ordering::Acquire), &cage)
     }
 
     fn busy(&self) -> bool {
@@ -185,7 +197,7 @@ impl Generation {
             }
         };
         generation.startup = Some(process.startup);
-        watch.state.pid.store(process.pid, Ordering::Release);
+        watch.state.takes(&process);
         tokio::spawn(watch.run(Some(process), Begin::Now));
         Ok(generation)
     }
@@ -205,6 +217,11 @@ impl Generation {
     /// How long nothing has been under way.
     pub fn idle_for(&self) -> Duration {
         self.state.idle_for()
+    }
+
+    /// Processor time of its process so far, in microseconds.
+    pub fn cpu_us(&self) -> u64 {
+        self.state.cpu_us().unwrap_or(0)
     }
 
     /// The process's keeper, while there is a process.
@@ -230,6 +247,7 @@ impl Generation {
             number: AtomicU64::new(number),
             pid: AtomicU32::new(0),
             down: RwLock::new(None),
+            cage: RwLock::new(None),
             folder,
             under_way: AtomicUsize::new(0),
             last_used_ms: AtomicU64::new(0),
@@ -319,6 +337,7 @@ impl Watch {
                     pause = limits::RESTART_FIRST;
                 }
                 process = None;
+                self.spent();
                 self.state.pid.store(0, Ordering::Release);
                 // What was under way broke off: kept connections of this process are worth nothing.
                 self.state.number.store(self.host.numbers.fetch_add(1, Ordering::Relaxed), Ordering::Release);
@@ -335,7 +354,7 @@ impl Watch {
             match self.launch().await {
                 Ok(started) => {
                     self.state.number.store(self.host.numbers.fetch_add(1, Ordering::Relaxed), Ordering::Release);
-                    self.state.pid.store(started.pid, Ordering::Release);
+                    self.state.takes(&started);
                     self.state.last_used_ms.store(self.state.age_ms(), Ordering::Release);
                     self.set_down(None);
                     process = Some(started);
@@ -375,6 +394,15 @@ impl Watch {
             running.kill();
             running.ended().await;
         }
+        self.spent();
+    }
+
+    /// Counts what its process took, once it has ended.
+    fn spent(&self) {
+        if let Some(us) = self.state.cpu_us() {
+            self.gate.spent_us.fetch_add(us, Ordering::AcqRel);
+        }
+        *self.state.cage.write().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
     /// Waits, without a process, until somebody connects or an alarm is due; false when the generation was retired instead.
