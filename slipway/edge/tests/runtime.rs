@@ -108,7 +108,7 @@ impl World {
                 objects: vec![],
             })
         });
-        Live { script: script.parse().unwrap(), version, unit, assets: assets.map(Arc::new) }
+        Live { script: script.parse().unwrap(), version, share: slipway_workers::view::Share::ALL, unit, assets: assets.map(Arc::new) }
     }
 
     async fn deploy(&self, live: Live) {

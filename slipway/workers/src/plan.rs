@@ -88,14 +88,6 @@ pub enum Bound {
 }
 
 impl Plan {
-    /// The same plan with `unit` in the place of its Worker's present one.
-    #[must_use]
-    pub fn with(&self, unit: Arc<Unit>) -> Self {
-        let mut units: Vec<_> = self.units.iter().filter(|u| u.script != unit.script).cloned().collect();
-        units.push(unit);
-        Self { units, ..self.clone() }
-    }
-
     /// The same plan without a Worker.
     #[must_use]
     pub fn without(&self, script: &ScriptName) -> Self {
@@ -114,7 +106,13 @@ impl Plan {
     pub fn fingerprint(&self) -> Sha256Digest {
         let mut ids: Vec<&str> = self.units.iter().map(|u| u.version.as_str()).collect();
         ids.sort_unstable();
-        let how = format!("{}{}", self.rehearsal, self.events);
+        // Where two versions of one Worker run, it matters which comes last.
+        let mut how = format!("{}{}", self.rehearsal, self.events);
+        for (i, unit) in self.units.iter().enumerate() {
+            if self.units[..i].iter().any(|other| other.script == unit.script) {
+                how.push_str(unit.version.as_str());
+            }
+        }
         ids.push(&how);
         Sha256Digest::of(ids.join("\n").as_bytes())
     }

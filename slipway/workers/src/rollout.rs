@@ -20,7 +20,7 @@ use crate::store::version::{self, VersionRow};
 use crate::store::{object, script};
 use crate::upload::draft::Draft;
 use crate::upload::load::unit;
-use crate::view::{Author, Deployment, ScriptSettingsPatch};
+use crate::view::{Author, Deployment, ScriptSettingsPatch, Share};
 use crate::workers::Workers;
 
 /// One change of a script.
@@ -59,7 +59,7 @@ impl Workers {
             startup_ms: None,
         };
         let unit = unit(&row.parts(&draft.secrets, &draft.objects), &code);
-        let live = Live { script: name.clone(), version: id.clone(), unit, assets: draft.assets.map(|(_, set)| set) };
+        let live = Live { script: name.clone(), version: id.clone(), share: Share::ALL, unit, assets: draft.assets.map(|(_, set)| set) };
         let (stored, started) =
             tokio::join!(self.keep_blobs(&account.account, draft.code), self.0.runtime.validate(&account.account, account.number, &live));
         stored?;
@@ -92,6 +92,7 @@ impl Workers {
                     account: &row.account,
                     script: &row.script,
                     version: &row.id,
+                    minor: None,
                     author: &row.author,
                     annotations: &row.annotations,
                 };
@@ -100,15 +101,15 @@ impl Workers {
             })
             .await?;
         if deploy {
-            self.go_live(account, live).await?;
+            self.go_live(account, vec![live]).await?;
             self.0.runtime.forget_objects(&account.account, &gone).await;
         }
         Ok((row, deployment))
     }
 
     /// Switches to what the store already says is live.
-    pub(crate) async fn go_live(&self, account: &AccountRow, live: Live) -> Result<(), WorkersError> {
-        self.0.runtime.deploy(&account.account, account.number, live).await.map_err(|e| {
+    pub(crate) async fn go_live(&self, account: &AccountRow, live: Vec<Live>) -> Result<(), WorkersError> {
+        self.0.runtime.deploy_all(&account.account, account.number, live).await.map_err(|e| {
             tracing::error!(account = %account.account, error = %e, "a committed deployment could not be started");
             refused(e)
         })?;

@@ -21,7 +21,7 @@ pub(crate) mod output;
 pub(crate) mod spawner;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -43,7 +43,7 @@ use crate::runtime::cage::Cages;
 use crate::runtime::confinement::{Confinement, Walls};
 use crate::runtime::egress::Egress;
 use crate::runtime::gate::Gate;
-use crate::runtime::generation::{Begin, Ended, Generation};
+use crate::runtime::generation::{Begin, Door, Ended, Generation};
 use crate::runtime::incident::Incidents;
 use crate::runtime::process::{JailProgram, StartError};
 use crate::runtime::site::{Site, Target};
@@ -51,6 +51,7 @@ use crate::runtime::spawner::Spawner;
 use crate::runtime::table::Table;
 use crate::seams::{AllowancesOf, NextAlarm, Seams};
 use crate::tenant::Tenant as Owner;
+use crate::view::Share;
 
 /// Where the runtime finds things.
 #[derive(Clone, Debug)]
@@ -110,6 +111,8 @@ pub struct Runtime {
 pub struct Live {
     pub script: ScriptName,
     pub version: VersionId,
+    /// Its part of the requests. Of two versions of one Worker the one with the larger part comes last.
+    pub share: Share,
     /// Absent when the Worker is static assets only.
     pub unit: Option<Arc<Unit>>,
     pub assets: Option<Arc<AssetSet>>,
@@ -273,12 +276,22 @@ impl Runtime {
     /// # Errors
     /// [`StartError::Refused`] and [`StartError::TooSlow`] are the code's fault, the others the host's.
     pub async fn validate(&self, account: &CloudAccountId, number: u32, changed: &Live) -> Result<Option<Duration>, StartError> {
+        self.validate_all(account, number, std::slice::from_ref(changed)).await
+    }
+
+    /// The same with the versions of one Worker that share its requests.
+    ///
+    /// # Errors
+    /// As [`Runtime::validate`].
+    pub async fn validate_all(&self, account: &CloudAccountId, number: u32, changed: &[Live]) -> Result<Option<Duration>, StartError> {
         let tenant = self.tenant(account, number).await?;
         let mut tenant = tenant.lock().await;
-        let Some(unit) = &changed.unit else { return Ok(None) };
+        let units: Vec<Arc<Unit>> = changed.iter().filter_map(|live| live.unit.clone()).collect();
+        let Some(first) = units.first() else { return Ok(None) };
         self.possible()?;
-        tenant.gate.allow(changed);
-        let mut plan = tenant.plan().with(unit.clone());
+        changed.iter().for_each(|live| tenant.gate.allow(live));
+        let mut plan = tenant.plan().without(&first.script);
+        plan.units.extend(units);
         // Two processes on one folder of Durable Objects must never be: this one keeps nothing.
         plan.rehearsal = plan.keeps_objects();
         // What is allowed with the switch that events need is more than a tenant may have.
@@ -304,10 +317,19 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::validate`]; then what was live stays live.
     pub async fn deploy(&self, account: &CloudAccountId, number: u32, changed: Live) -> Result<(), StartError> {
+        self.deploy_all(account, number, vec![changed]).await
+    }
+
+    /// The same with the versions of one Worker that share its requests.
+    ///
+    /// # Errors
+    /// As [`Runtime::validate`]; then what was live stays live.
+    pub async fn deploy_all(&self, account: &CloudAccountId, number: u32, changed: Vec<Live>) -> Result<(), StartError> {
         let tenant = self.tenant(account, number).await?;
         let mut tenant = tenant.lock().await;
-        let mut live: Vec<Live> = tenant.live.iter().filter(|l| l.script != changed.script).cloned().collect();
-        live.push(changed);
+        let other = |l: &&Live| !changed.iter().any(|c| c.script == l.script);
+        let mut live: Vec<Live> = tenant.live.iter().filter(other).cloned().collect();
+        live.extend(changed);
         self.switch(&mut tenant, live).await
     }
 
@@ -475,10 +497,12 @@ impl Runtime {
 }
 
 fn publish(table: &RwLock<Table>, blobs: &Blobs, tenant: &Tenant) {
-    let site = |live: &Live| {
+    let mut scripts: BTreeMap<&ScriptName, Vec<(&Live, Option<Door>)>> = BTreeMap::new();
+    for live in &tenant.live {
         let door = tenant.active.as_ref().and_then(|g| g.doors.get(&live.version)).cloned();
-        Arc::new(Site::new(&tenant.account, live, door, blobs.clone()))
-    };
-    let sites = tenant.live.iter().map(|l| (l.script.clone(), site(l))).collect();
+        scripts.entry(&live.script).or_default().push((live, door));
+    }
+    let site = |versions: Vec<(&Live, Option<Door>)>| Arc::new(Site::new(&tenant.account, versions, blobs));
+    let sites = scripts.into_iter().map(|(script, versions)| (script.clone(), site(versions))).collect();
     table.write().unwrap_or_else(PoisonError::into_inner).set_sites(&tenant.account, sites);
 }

@@ -103,6 +103,9 @@ create table worker_schedule (
     account {text} not null, script {text} not null, cron {text} not null, created_at {int} not null, modified_at {int} not null,
     next_at {int} not null, primary key (account, script, cron)
 ){strict};
+create table worker_deployment_minor (
+    deployment {text} primary key, account {text} not null, script {text} not null, version {text} not null, share {int} not null
+){strict};
 create index worker_schedule_by_time on worker_schedule (next_at);
 ";
 

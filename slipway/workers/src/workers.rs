@@ -29,7 +29,7 @@ use crate::store::{domain, object, script};
 use crate::upload::draft::Previous;
 use crate::upload::load::{Parts, unit};
 use crate::upload::migration::Objects;
-use crate::view::Script;
+use crate::view::{Script, Share};
 
 /// Where the service finds things.
 #[derive(Clone, Debug)]
@@ -182,9 +182,9 @@ impl Workers {
         let id = account.account.clone();
         let rows = self.0.db.read(move |tx| version::deployed(tx, &id)).await?;
         let mut live = Vec::new();
-        for row in rows {
+        for (row, share) in rows {
             match self.load(row).await {
-                Ok(loaded) => live.push(loaded.live),
+                Ok(loaded) => live.push(Live { share, ..loaded.live }),
                 Err(e) => tracing::error!(account = %account.account, error = %e, "a deployed Worker could not be loaded"),
             }
         }
@@ -253,7 +253,7 @@ impl Workers {
             None => None,
         };
         let unit = unit(&row.parts(&secrets, &objects), &code);
-        let live = Live { script: row.script.clone(), version: row.id.clone(), unit, assets };
+        let live = Live { script: row.script.clone(), version: row.id.clone(), share: Share::ALL, unit, assets };
         Ok(Loaded { row, live })
     }
 

@@ -2,7 +2,7 @@
 
 use purser_values::Timestamp;
 use serde_json::{Value, json};
-use slipway_workers::view::{CustomDomain, Deployment, Script, ScriptSettings, ScriptSubdomain, Service, Version};
+use slipway_workers::view::{CustomDomain, Deployment, Script, ScriptSettings, ScriptSubdomain, Service, Share, Version};
 
 /// What `last_deployed_from` always says: any other word makes wrangler ask before it overwrites.
 const DEPLOYED_FROM: &str = "wrangler";
@@ -102,6 +102,10 @@ pub fn version(version: &Version) -> Value {
 }
 
 pub fn deployment(deployment: &Deployment) -> Value {
+    let minor = deployment.minor.as_ref().map(|m| (&m.version, m.share));
+    let major = (&deployment.version, minor.map_or(Share::ALL, |(_, share)| share.rest()));
+    let one = |(version, share): (_, Share)| json!({"version_id": version, "percentage": share.percent()});
+    let versions: Vec<Value> = std::iter::once(major).chain(minor).map(one).collect();
     json!({
         "id": deployment.id,
         "source": deployment.author.source,
@@ -109,7 +113,7 @@ pub fn deployment(deployment: &Deployment) -> Value {
         "author_email": deployment.author.email,
         "created_on": time(deployment.created_at),
         "annotations": deployment.annotations,
-        "versions": [{"version_id": deployment.version, "percentage": 100}],
+        "versions": versions,
     })
 }
 

@@ -117,7 +117,7 @@ fn worker(
                 (Some(target), None) => write!(text, "service = \"w{target}\""),
                 (None, _) => write!(text, "service = \"{MISSING}\""),
             },
-            Bound::Objects { class, script } => match script.as_ref().map_or(Some(&i), |script| index.get(script)) {
+            Bound::Objects { class, script } => match index.get(script.as_ref().unwrap_or(&unit.script)) {
                 Some(target) => {
                     write!(text, "durableObjectNamespace = (className = {}, serviceName = \"w{target}\")", quoted(class))
                 }
@@ -133,7 +133,8 @@ fn worker(
         text.push_str("), ");
     }
     text.push_str("], ");
-    if !unit.objects.is_empty() {
+    // Of two versions of one Worker, the objects live in the one that answers most.
+    if !unit.objects.is_empty() && index.get(&unit.script) == Some(&i) {
         text.push_str("durableObjectNamespaces = [");
         for ObjectClass { class, key } in &unit.objects {
             let _ = write!(text, "(className = {}, uniqueKey = {}, enableSql = true), ", quoted(class), quoted(key));

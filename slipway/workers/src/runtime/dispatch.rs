@@ -64,7 +64,7 @@ impl Runtime {
             }
         }
         let active = tenant.active.as_ref().ok_or(DispatchError::NotLive)?;
-        let unit = active.scripts.iter().position(|s| s == script).ok_or(DispatchError::NotLive)?;
+        let unit = active.scripts.iter().rposition(|s| s == script).ok_or(DispatchError::NotLive)?;
         let (socket, _, hold) = active.events.as_ref().ok_or(DispatchError::NotLive)?.open().map_err(DispatchError::Broken)?;
         drop(tenant);
         let answered = tokio::time::timeout(limits::EVENT, exchange(&socket, unit, event)).await;

@@ -43,6 +43,6 @@ impl Workers {
             Binding::DurableObjectNamespace { script_name, .. } => script_name.as_ref() == Some(name),
             _ => false,
         };
-        Ok(live.into_iter().find(|v| v.script != *name && v.bindings.iter().any(calls)).map(|v| v.script))
+        Ok(live.into_iter().map(|(v, _)| v).find(|v| v.script != *name && v.bindings.iter().any(calls)).map(|v| v.script))
     }
 }

@@ -88,6 +88,7 @@ pub fn set_subdomain(tx: &mut Tx<'_>, account: &CloudAccountId, name: &ScriptNam
 pub fn delete(tx: &mut Tx<'_>, account: &CloudAccountId, name: &ScriptName) -> Result<bool, DbError> {
     let p = params![account, name];
     tx.execute("delete from worker_domain where account = $1 and script = $2", p)?;
+    tx.execute("delete from worker_deployment_minor where account = $1 and script = $2", p)?;
     tx.execute("delete from worker_deployment where account = $1 and script = $2", p)?;
     tx.execute("delete from worker_secret where version in (select id from worker_version where account = $1 and script = $2)", p)?;
     tx.execute("delete from worker_version where account = $1 and script = $2", p)?;

@@ -85,7 +85,13 @@ impl World {
             bindings: bindings.into_iter().map(|(n, b)| (n.parse().unwrap(), b)).collect(),
             objects: vec![],
         };
-        Live { script: script.parse().unwrap(), version, unit: Some(Arc::new(unit)), assets: None }
+        Live {
+            script: script.parse().unwrap(),
+            version,
+            share: slipway_workers::view::Share::ALL,
+            unit: Some(Arc::new(unit)),
+            assets: None,
+        }
     }
 
     pub fn account(&self) -> CloudAccountId {
