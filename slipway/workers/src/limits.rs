@@ -129,6 +129,8 @@ pub const JAIL_SPACE: u64 = 1024 * 1024;
 pub const BINDING_CONNECTIONS: usize = 64;
 /// Connections from one process to the outside at a time.
 pub const EGRESS_CONNECTIONS: usize = 64;
+/// What is told of Workers in one go to who looks on, in bytes.
+pub const TAIL_BYTES: usize = 4 * 1024 * 1024;
 /// Lines and bytes of a process's output that are kept for an error message.
 pub const LOG_LINES: usize = 40;
 pub const LOG_LINE_BYTES: usize = 2_000;

@@ -1,5 +1,6 @@
 //! What one account's process is to run: the deployed version of each of its Workers, loaded and opened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use purser_values::id::CloudAccountId;
@@ -19,6 +20,8 @@ pub struct Plan {
     pub rehearsal: bool,
     /// Events other than requests can be handed in: cron triggers and queues.
     pub events: bool,
+    /// Workers that somebody looks at.
+    pub tails: BTreeSet<ScriptName>,
 }
 
 /// One Worker with code in it. Workers of static assets only need no process and are not here.
@@ -107,7 +110,7 @@ impl Plan {
         let mut ids: Vec<&str> = self.units.iter().map(|u| u.version.as_str()).collect();
         ids.sort_unstable();
         // Where two versions of one Worker run, it matters which comes last.
-        let mut how = format!("{}{}", self.rehearsal, self.events);
+        let mut how = format!("{}{}{:?}", self.rehearsal, self.events, self.tails);
         for (i, unit) in self.units.iter().enumerate() {
             if self.units[..i].iter().any(|other| other.script == unit.script) {
                 how.push_str(unit.version.as_str());

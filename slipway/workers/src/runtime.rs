@@ -10,6 +10,7 @@ pub mod egress;
 pub mod event;
 pub mod process;
 pub mod site;
+pub mod tail;
 
 pub(crate) mod cage;
 pub(crate) mod config;
@@ -138,7 +139,14 @@ struct Tenant {
 impl Tenant {
     fn plan(&self) -> Plan {
         let units = self.live.iter().filter_map(|l| l.unit.clone()).collect();
-        Plan { account: self.account.clone(), number: self.number, units, rehearsal: false, events: self.events }
+        Plan {
+            account: self.account.clone(),
+            number: self.number,
+            units,
+            rehearsal: false,
+            events: self.events,
+            tails: self.gate.tails().looked_at(),
+        }
     }
 
     /// Puts a generation without a process in the place of one that has nothing to do. What was routed to the old one gets done.
@@ -296,6 +304,7 @@ impl Runtime {
         plan.rehearsal = plan.keeps_objects();
         // What is allowed with the switch that events need is more than a tenant may have.
         plan.events = false;
+        plan.tails.clear();
         let fingerprint = plan.fingerprint();
         let waiting = tenant.active.iter().chain(&tenant.candidate).find(|g| g.fingerprint == fingerprint);
         if let Some(generation) = waiting {

@@ -7,4 +7,5 @@ pub(crate) mod schedule;
 mod settings;
 mod subdomain;
 mod suspend;
+mod tail;
 pub(crate) mod upload;

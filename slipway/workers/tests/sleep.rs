@@ -176,3 +176,27 @@ async fn migrations_make_rename_and_delete_classes_and_data_follows_the_key() {
     put(upload(&renamed, "Basket", rename)).await.unwrap_err();
     assert_eq!(service.get(&host, "/").await.unwrap(), (200, "5".to_owned()));
 }
+
+#[tokio::test]
+async fn whoever_looks_on_sees_what_a_worker_does_and_it_costs_nothing_afterwards() {
+    let Some(world) = World::new().await else { return };
+    let account = world.account();
+    let code = "export default { async fetch(request) {
+        console.log('path', new URL(request.url).pathname);
+        if (request.url.endsWith('/bad')) throw new TypeError('on purpose');
+        return new Response('ok');
+    } }";
+    let host = world.serve(&account, 1, world.live("watched", code)).await;
+    let mut seen = world.runtime.tail(&account, &"watched".parse().unwrap()).await.unwrap();
+    assert_eq!(world.get(&host, "/good").await.unwrap().0, 200);
+    let next = async |seen: &mut tokio::sync::broadcast::Receiver<_>| -> Arc<serde_json::Value> {
+        tokio::time::timeout(Duration::from_secs(10), seen.recv()).await.expect("something is seen").unwrap()
+    };
+    let good = next(&mut seen).await;
+    assert_eq!((good["outcome"].as_str(), good["scriptName"].as_str()), (Some("ok"), Some("watched")), "{good}");
+    assert_eq!(good["logs"][0]["message"], serde_json::json!(["path", "/good"]), "{good}");
+    assert_eq!(good["event"]["response"]["status"], 200, "{good}");
+    assert_eq!(world.get(&host, "/bad").await.unwrap().0, 500);
+    let bad = next(&mut seen).await;
+    assert_eq!((bad["outcome"].as_str(), bad["exceptions"][0]["name"].as_str()), (Some("exception"), Some("TypeError")), "{bad}");
+}

@@ -25,6 +25,8 @@ pub const CACHE: &str = "cache";
 pub const ASSETS: &str = "assets";
 /// `bound/VERSION/NAME`: what the binding of this name of this version points at.
 pub const BOUND: &str = "bound";
+/// `tail/VERSION`: what this version did.
+pub const TAIL: &str = "tail";
 /// The purpose "a Worker that is not there".
 pub const MISSING: &str = "missing";
 /// The socket on which events are handed in, and the Worker of ours behind it.
@@ -142,8 +144,20 @@ fn worker(
         let storage = if plan.rehearsal { "(inMemory = void)".to_owned() } else { format!("(localDisk = \"{OBJECTS}\")") };
         let _ = write!(text, "], durableObjectStorage = {storage}, ");
     }
+    if plan.tails.contains(&unit.script) {
+        let _ = write!(text, "tails = [\"t{i}\"], ");
+    }
     let _ = writeln!(text, "globalOutbound = \"internet\", cacheApiOutbound = \"c{i}\")),");
     external(text, &format!("c{i}"), host, "proxy", Some(&format!("{CACHE}/{}", unit.version)));
+    if plan.tails.contains(&unit.script) {
+        external(text, &format!("t{i}-host"), host, "host", Some(&format!("{TAIL}/{}", unit.version)));
+        let _ = writeln!(
+            text,
+            "    (name = \"t{i}\", worker = (modules = [(name = \"tail.js\", esModule = {})], compatibilityDate = \"{OUR_DATE}\", \
+             globalOutbound = \"{MISSING}\", bindings = [(name = \"HOST\", service = \"t{i}-host\")])),",
+            quoted(include_str!("js/tail.js"))
+        );
+    }
     if assets {
         external(text, &format!("a{i}"), host, "host", Some(&format!("{ASSETS}/{}", unit.version)));
     }

@@ -14,7 +14,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -30,9 +30,10 @@ use crate::limits;
 use crate::name::{BindingName, ScriptName, VersionId};
 use crate::plan::Bound;
 use crate::runtime::backend::{Asked, Backend, Resource};
-use crate::runtime::config::{ASSETS, BOUND, CACHE, HEALTH, MISSING, PURPOSE};
+use crate::runtime::config::{ASSETS, BOUND, CACHE, HEALTH, MISSING, PURPOSE, TAIL};
 use crate::runtime::egress::{Egress, Refused};
 use crate::runtime::incident::{Incidents, Kind};
+use crate::runtime::tail::Tails;
 use crate::runtime::{Host, Live};
 use crate::tenant::Tenant;
 
@@ -52,6 +53,7 @@ pub struct Gate {
 
 struct Shared {
     tenant: Tenant,
+    tails: Tails,
     incidents: Incidents,
     blobs: Blobs,
     backend: Arc<dyn Backend>,
@@ -72,7 +74,15 @@ impl Gate {
         let (host_socket, egress_socket) = (folder.join("host.sock"), folder.join("egress.sock"));
         let (bindings, egress) = (listen(folder, "host.sock")?, listen(folder, "egress.sock")?);
         let connections = Arc::new(Semaphore::new(limits::BINDING_CONNECTIONS));
-        let shared = Arc::new(Shared { tenant, incidents: host.incidents.clone(), blobs, backend, known: RwLock::default(), connections });
+        let shared = Arc::new(Shared {
+            tenant,
+            tails: Tails::default(),
+            incidents: host.incidents.clone(),
+            blobs,
+            backend,
+            known: RwLock::default(),
+            connections,
+        });
         let tasks = [tokio::spawn(serve(bindings, shared.clone())), tokio::spawn(out(egress, shared.clone(), host.egress.clone()))];
         Ok(Self { host_socket, egress_socket, objects, spent_us: AtomicU64::new(0), told_us: AtomicU64::new(0), shared, tasks })
     }
@@ -86,6 +96,11 @@ impl Gate {
         });
         let known = Known { script: live.script.clone(), assets: live.assets.clone(), bound: bound.collect() };
         self.shared.known.write().unwrap_or_else(PoisonError::into_inner).insert(live.version.clone(), known);
+    }
+
+    /// Who looks on here.
+    pub fn tails(&self) -> &Tails {
+        &self.shared.tails
     }
 
     /// Forgets all versions but these.
@@ -137,6 +152,12 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
         MISSING => text(StatusCode::NOT_FOUND, "the Worker behind this service binding is not deployed"),
         purpose => match shared.sought(purpose) {
             Some(Sought::Assets(set)) => asset(&shared, &set, &request).await,
+            Some(Sought::Tail(script)) => {
+                if let Ok(posted) = Limited::new(request.into_body(), limits::TAIL_BYTES).collect().await {
+                    shared.tails.pass(&script, &posted.to_bytes());
+                }
+                text(StatusCode::OK, "")
+            }
             Some(Sought::Resource(asked)) => {
                 let request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
                 shared.backend.call(asked, request).await
@@ -153,6 +174,8 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
 enum Sought {
     Assets(Arc<AssetSet>),
     Resource(Asked),
+    /// What this Worker did.
+    Tail(ScriptName),
 }
 
 impl Shared {
@@ -164,6 +187,7 @@ impl Shared {
         let known = known.get(&version.parse().ok()?)?;
         let resource = match kind {
             ASSETS => return known.assets.clone().map(Sought::Assets),
+            TAIL => return Some(Sought::Tail(known.script.clone())),
             CACHE => Resource::Cache,
             BOUND => known.bound.get(&binding.parse().ok()?)?.clone(),
             _ => return None,
