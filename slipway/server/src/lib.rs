@@ -14,6 +14,7 @@ pub mod provider;
 pub mod registry;
 pub mod serve;
 
+mod allowances;
 mod domain;
 mod endpoints;
 mod events;

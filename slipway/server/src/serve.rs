@@ -43,7 +43,7 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{api, events, housekeeping, refunds, unknown};
+use crate::{allowances, api, events, housekeeping, refunds, unknown};
 
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "slipway@localhost";
@@ -137,7 +137,8 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let nameserver = Arc::new(Nameserver::start(dns(config), db.clone(), env.clone(), keys.keyring.clone()).await?);
     let egress = EgressProxy::new(Vec::new()).map_err(EdgeError::from)?;
     let next_alarm = Arc::new(slipway_stores::alarm::earliest);
-    let seams = Seams { egress: Some(Arc::new(egress.clone())), next_alarm, ..Seams::default() };
+    let allowances = allowances::follow(&db).await?;
+    let seams = Seams { egress: Some(Arc::new(egress.clone())), next_alarm, allowances, ..Seams::default() };
     let workers = Workers::open(runtime(config), seams, db.clone(), keys.keyring.clone(), env.clone()).await?;
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");

@@ -298,7 +298,7 @@ impl Watch {
             args,
             files,
             sockets: self.listeners.iter().map(|(name, listener)| (name.clone(), listener)).collect(),
-            limits: allowance(bytes, memory, self.plan.keeps_objects()),
+            limits: allowance(bytes, memory.max(limits::JAIL_MEMORY), self.plan.keeps_objects()),
             cage,
         };
         Process::start(&self.host.spawner, &self.host.jail, launch).await.map_err(|e| match e {
