@@ -15,6 +15,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::acme::Issuer;
 use crate::ca::{CaError, LocalCa};
 use crate::certificates::{Resolver, Source, files};
+use crate::egress::EgressProxy;
 use crate::limits;
 use crate::listen::{self, Listener};
 use crate::pool::Pool;
@@ -51,6 +52,7 @@ pub struct EdgeHandle {
     pub https_addr: SocketAddr,
     pub http_addr: SocketAddr,
     traffic: Arc<Traffic>,
+    shared: Arc<Shared>,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
 }
@@ -103,11 +105,16 @@ impl Edge {
             tokio::spawn(listen::run(listener(http, None))),
             tokio::spawn(sweep(shared.pool.clone(), stopped.clone())),
         ];
-        Ok(EdgeHandle { https_addr, http_addr, traffic: shared.traffic.clone(), stop, tasks })
+        Ok(EdgeHandle { https_addr, http_addr, traffic: shared.traffic.clone(), shared, stop, tasks })
     }
 }
 
 impl EdgeHandle {
+    /// From now on, what Workers ask of hosts that this edge serves is answered by it.
+    pub fn answers_to(&self, egress: &EgressProxy) {
+        egress.serve_with(&self.shared);
+    }
+
     /// What is counted and limited, for whoever bills it.
     #[must_use]
     pub fn traffic(&self) -> Arc<Traffic> {

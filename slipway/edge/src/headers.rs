@@ -78,7 +78,8 @@ pub fn to_visitor(headers: &mut HeaderMap, ray: &str, websocket: bool) {
     }
 }
 
-fn drop_hop_by_hop(headers: &mut HeaderMap) {
+/// Removes what belongs to one hop.
+pub fn drop_hop_by_hop(headers: &mut HeaderMap) {
     if headers.contains_key(CONNECTION) {
         let named: Vec<HeaderName> = headers
             .get_all(CONNECTION)

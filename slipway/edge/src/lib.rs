@@ -7,6 +7,7 @@
 
 pub mod acme;
 pub mod edge;
+pub mod egress;
 pub mod page;
 pub mod route;
 pub mod traffic;

@@ -50,3 +50,15 @@ pub const AUTHORITY_QUIET_S: i64 = 60;
 pub const AUTHORITY_QUIET_MOST_S: i64 = 24 * 3600;
 /// Time that requests under way get when the edge stops.
 pub const DRAIN: Duration = Duration::from_secs(5);
+
+/// Connections to the outside of one account, and requests: at once, and in a second.
+pub const EGRESS_CONNECTIONS: usize = 64;
+pub const EGRESS_BURST: f64 = 200.0;
+pub const EGRESS_PER_S: f64 = 50.0;
+/// Time to resolve a name or to reach one of its addresses, and how many of those are tried.
+pub const EGRESS_CONNECT: Duration = Duration::from_secs(10);
+pub const EGRESS_ADDRESSES: usize = 4;
+/// Time for the head of an answer from outside.
+pub const EGRESS_SILENCE: Duration = Duration::from_secs(100);
+/// A connection to the outside on which nothing moves ends after this.
+pub const EGRESS_IDLE: Duration = Duration::from_secs(120);

@@ -80,6 +80,36 @@ pub struct Upstream {
     /// Rises whenever another process is behind this path, of whatever account. Kept connections of an older generation are never
     /// reused, so that a deployment is visible to the first request after it and a path can be given to another Worker.
     pub generation: u64,
+    pub hold: Hold,
+}
+
+/// Kept until the answer was read to its end, tunnels included, and then dropped: a site learns by it that nothing is under way any
+/// more. It is no part of what an upstream is: two that differ in nothing else are equal.
+#[derive(Clone, Default)]
+pub struct Hold(Option<Arc<dyn std::any::Any + Send + Sync>>);
+
+impl Hold {
+    pub fn new(held: impl std::any::Any + Send + Sync) -> Self {
+        Self(Some(Arc::new(held)))
+    }
+}
+
+impl fmt::Debug for Hold {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Hold" } else { "Hold(nothing)" })
+    }
+}
+
+impl PartialEq for Hold {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Hold {}
+
+impl std::hash::Hash for Hold {
+    fn hash<H: std::hash::Hasher>(&self, _: &mut H) {}
 }
 
 /// Why a site cannot answer now.

@@ -170,7 +170,7 @@ async fn forward(
     }
     // An upgrade that nobody asked for would turn the visitor's connection into a raw pipe.
     let Some(visitor) = visitor else { return Err(Page::BROKEN) };
-    tunnel::join(visitor, hyper::upgrade::on(&mut response), visit.ray.clone());
+    tunnel::join(visitor, hyper::upgrade::on(&mut response), visit.ray.clone(), upstream.hold.clone());
     Ok(response.map(|body| Payload::Worker(body.discard_connection())))
 }
 

@@ -4,11 +4,13 @@ use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 
 use crate::limits;
+use crate::route::Hold;
 use crate::watched::Watched;
 
 /// Joins the visitor's connection with the Worker's, once both are upgraded.
-pub fn join(visitor: OnUpgrade, worker: OnUpgrade, ray: String) {
+pub fn join(visitor: OnUpgrade, worker: OnUpgrade, ray: String, hold: Hold) {
     tokio::spawn(async move {
+        let _hold = hold;
         let (visitor, worker) = match tokio::try_join!(visitor, worker) {
             Ok(both) => both,
             Err(e) => return tracing::debug!(ray = %ray, error = %e, "a websocket was not established"),

@@ -7,7 +7,7 @@ use http_body_util::BodyExt as _;
 use purser_values::name::HostName;
 use slipway_workers::runtime::site;
 
-use crate::route::{Answer, BodyError, Pending, RouteTarget, Router, Site, SiteLabel, Unavailable, Upstream};
+use crate::route::{Answer, BodyError, Hold, Pending, RouteTarget, Router, Site, SiteLabel, Unavailable, Upstream};
 
 /// Routes by what `lookup` says, which is the runtime's table: `WorkersRouter::new(move |host| workers.route(host))`.
 pub struct WorkersRouter<F>(F);
@@ -53,7 +53,9 @@ impl Site for Served {
                 Ok(site::Answer::Respond(response)) => {
                     Ok(Answer::Respond(response.map(|body| body.map_err(BodyError::new).boxed_unsync())))
                 }
-                Ok(site::Answer::Forward { socket, generation }) => Ok(Answer::Forward(Upstream { socket, generation })),
+                Ok(site::Answer::Forward { socket, generation, hold }) => {
+                    Ok(Answer::Forward(Upstream { socket, generation, hold: Hold::new(hold) }))
+                }
                 Err(e) => Err(Unavailable::Broken(e.to_string())),
             }
         })

@@ -70,8 +70,15 @@ impl World {
         let folder = tempfile::tempdir().unwrap();
         let env = Env::system();
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
-        let config = RuntimeConfig { workerd, folder: folder.path().join("run"), unconfined: false, jail: JailProgram::default() };
-        let runtime = Runtime::start(config, blobs.clone(), &slipway_workers::Seams::default()).await.unwrap();
+        let config = RuntimeConfig {
+            workerd,
+            folder: folder.path().join("run"),
+            unconfined: false,
+            jail: JailProgram::default(),
+            objects: folder.path().join("objects"),
+            idle: slipway_workers::limits::IDLE,
+        };
+        let runtime = Runtime::start(config, blobs.clone(), &slipway_workers::Seams::default(), env.clone()).await.unwrap();
         assert_eq!(*runtime.confinement(), Confinement::Jailed);
         let table = runtime.clone();
         let config = EdgeConfig {
@@ -98,9 +105,10 @@ impl World {
                     bytes: code.as_bytes().into(),
                 }]),
                 bindings: vec![],
+                objects: vec![],
             })
         });
-        Live { script: script.parse().unwrap(), version, unit, assets: assets.map(Arc::new) }
+        Live { script: script.parse().unwrap(), version, share: slipway_workers::view::Share::ALL, unit, assets: assets.map(Arc::new) }
     }
 
     async fn deploy(&self, live: Live) {

@@ -20,6 +20,7 @@ mod graphql;
 mod kv;
 mod r2;
 mod render;
+mod schedules;
 mod scripts;
 mod secrets;
 mod services;
@@ -140,8 +141,8 @@ purser_http::routes! { Shared;
     post "/accounts/{account}/workers/scripts/{script}/domains/changeset" => domains::changeset;
     put "/accounts/{account}/workers/scripts/{script}/domains/records" => domains::records;
     get "/accounts/{account}/workers/scripts/{script}/references" => empty::object;
-    get "/accounts/{account}/workers/scripts/{script}/schedules" => empty::schedules;
-    put "/accounts/{account}/workers/scripts/{script}/schedules" => empty::schedules_put;
+    get "/accounts/{account}/workers/scripts/{script}/schedules" => schedules::list;
+    put "/accounts/{account}/workers/scripts/{script}/schedules" => schedules::put;
     put "/accounts/{account}/workers/scripts/{script}/routes" => empty::routes_put;
 }
 

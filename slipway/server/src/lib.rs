@@ -17,6 +17,7 @@ mod rdap;
 pub mod registry;
 pub mod serve;
 
+mod allowances;
 mod domain;
 mod endpoints;
 mod events;

@@ -25,10 +25,11 @@ use slipway_billing::driver::Billing;
 use slipway_dns::server::{ANSWERS_PER_SECOND, DnsConfig, DnsError, Nameserver};
 use slipway_edge::acme::Acme;
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
+use slipway_edge::egress::EgressProxy;
 use slipway_edge::workers::WorkersRouter;
 use slipway_stores::{StoreError, Stores, StoresConfig};
 use slipway_workers::runtime::confinement::Confinement;
-use slipway_workers::{Workers, WorkersConfig, WorkersError};
+use slipway_workers::{Seams, Workers, WorkersConfig, WorkersError};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use url::Url;
@@ -45,7 +46,7 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{api, backend, events, housekeeping, rdap, refunds, unknown};
+use crate::{allowances, api, backend, events, housekeeping, rdap, refunds, unknown};
 
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "slipway@localhost";
@@ -146,7 +147,10 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     db.migrate(&env, MIGRATIONS).await?;
     let nameserver = Arc::new(Nameserver::start(dns(config), db.clone(), env.clone(), keys.keyring.clone()).await?);
     let stores = Stores::open(&StoresConfig { data: config.data.join(STORES_FOLDER), s3: None }, db.clone(), env.clone())?;
-    let seams = backend::seams(&stores);
+    let egress = EgressProxy::new(Vec::new()).map_err(EdgeError::from)?;
+    let next_alarm = Arc::new(slipway_stores::alarm::earliest);
+    let allowances = allowances::follow(&db).await?;
+    let seams = Seams { egress: Some(Arc::new(egress.clone())), next_alarm, allowances, ..backend::seams(&stores) };
     let workers = Workers::open(runtime(config), seams, db.clone(), keys.keyring.clone(), env.clone()).await?;
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");
@@ -158,6 +162,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         None => None,
     };
     let edge = Edge::start(edge(config, acme.clone())?, router, env.clone()).await?;
+    edge.answers_to(&egress);
     let fetcher = Fetcher::new(origin(&config.orchestrator.url))?;
     let orchestrator = OrchestratorClient::new(fetcher.clone(), config.orchestrator.url.clone(), keys.signing.clone(), env.clone());
     let document = Terms::current(&config.public_url)?;
@@ -243,7 +248,8 @@ async fn health(State(cloud): State<Shared>) -> axum::Json<serde_json::Value> {
         Confinement::Unconfined => "unconfined",
         Confinement::Unavailable { .. } => "unavailable",
     };
-    axum::Json(serde_json::json!({"status": "ok", "workers": workers}))
+    let (landlock, groups) = cloud.workers.runtime().walls();
+    axum::Json(serde_json::json!({"status": "ok", "workers": workers, "landlock": landlock, "control_groups": groups}))
 }
 
 fn transport(mail: &MailConfig) -> Result<Transport, ServeError> {
@@ -282,6 +288,7 @@ fn runtime(config: &Config) -> WorkersConfig {
         unconfined: config.unconfined,
         jail: config.jail.clone(),
         domain: config.names.suffix.clone(),
+        idle: slipway_workers::limits::IDLE,
     }
 }
 

@@ -4,6 +4,7 @@
 //! file of its own. Everything is asked for with the account that it must belong to: what is another account's does not exist.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod alarm;
 pub mod body;
 pub mod d1;
 pub mod error;

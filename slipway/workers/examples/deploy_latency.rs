@@ -36,6 +36,7 @@ async fn measure(runs: usize) {
         unconfined: false,
         jail: JailProgram::default(),
         domain: None,
+        idle: slipway_workers::limits::IDLE,
     };
     let keyring = Keyring::from_bytes(&Secret::new([7; 32])).unwrap();
     let begun = Instant::now();

@@ -52,6 +52,13 @@ pub enum Binding {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         delivery_delay: Option<u32>,
     },
+    DurableObjectNamespace {
+        name: BindingName,
+        class_name: String,
+        /// Another Worker of the account, whose class it is.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        script_name: Option<ScriptName>,
+    },
     #[serde(rename = "ratelimit")]
     RateLimit {
         name: BindingName,
@@ -82,6 +89,7 @@ impl Binding {
             | Self::D1 { name, .. }
             | Self::R2Bucket { name, .. }
             | Self::Queue { name, .. }
+            | Self::DurableObjectNamespace { name, .. }
             | Self::RateLimit { name, .. } => name,
         }
     }
@@ -101,6 +109,7 @@ impl Binding {
             | Self::D1 { name, .. }
             | Self::R2Bucket { name, .. }
             | Self::Queue { name, .. }
+            | Self::DurableObjectNamespace { name, .. }
             | Self::RateLimit { name, .. } => *name = to,
         }
         renamed
@@ -120,6 +129,7 @@ impl Binding {
             Self::D1 { .. } => "d1",
             Self::R2Bucket { .. } => "r2_bucket",
             Self::Queue { .. } => "queue",
+            Self::DurableObjectNamespace { .. } => "durable_object_namespace",
             Self::RateLimit { .. } => "ratelimit",
         }
     }
@@ -138,6 +148,7 @@ impl Binding {
             | Self::SecretText { .. }
             | Self::Assets { .. }
             | Self::VersionMetadata { .. }
+            | Self::DurableObjectNamespace { .. }
             | Self::Service { .. } => return None,
         })
     }

@@ -6,7 +6,8 @@
 //! - the **keeper** (this process) makes a child in new user, network, pid, mount, ipc, uts and cgroup namespaces, maps its one
 //!   uid, gives up its own rights, and then only passes SIGTERM on and reports the child's end;
 //! - the **inmate** (pid 1 in there) builds its read-only root, writes configuration and modules into a private tmpfs, drops
-//!   everything, and becomes workerd.
+//!   everything, says to the kernel what files it may touch (landlock) and what it may ask for at all (seccomp), and becomes
+//!   workerd.
 //!
 //! INVARIANT (die-together): both set the parent-death signal after their last change of uid and check that the parent still
 //! lives after that, so that SIGKILL of slipway reaches workerd. The process that spawns must do so from a thread that lives
@@ -17,7 +18,9 @@
 mod descriptors;
 mod inmate;
 mod keeper;
+mod landlock;
 mod mounts;
+mod seccomp;
 pub(crate) mod spec;
 mod sys;
 

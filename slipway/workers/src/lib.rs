@@ -13,6 +13,7 @@
 pub mod assets;
 pub mod binding;
 pub mod blobs;
+pub mod cron;
 mod domain;
 pub mod error;
 pub mod jail;

@@ -24,7 +24,7 @@ impl Default for Allowances {
 }
 
 /// Processor time in one go, in milliseconds, of an account of which nobody says more.
-pub const CPU_MS: u32 = 30_000;
+pub const CPU_MS: u32 = 4_000;
 /// Requests of visitors in a second, likewise.
 pub const REQUESTS_PER_S: u32 = 1_000;
 
@@ -83,12 +83,30 @@ pub const BLOB_GRACE_S: i64 = 2 * ASSET_SESSION_LIFE_S;
 pub const START: Duration = Duration::from_secs(5);
 /// How often a running process is asked whether it still answers.
 pub const HEALTH_EVERY: Duration = Duration::from_secs(1);
-/// Time for such an answer; a process that misses it is killed. Generous, because the machine may be busy with others.
-pub const HEALTH_DEADLINE: Duration = Duration::from_secs(5);
+/// Time for such an answer; a process that misses it is killed. Generous, because the machine may be busy with others: what it used
+/// meanwhile is measured, and ends it earlier.
+pub const HEALTH_DEADLINE: Duration = Duration::from_secs(20);
+/// How often that is measured.
+pub const HEALTH_LOOK: Duration = Duration::from_millis(100);
+/// A process that has had nothing to do for so long ends; the next request starts it again.
+pub const IDLE: Duration = Duration::from_secs(60);
+/// Incidents that are kept, and characters of the text of each.
+pub const INCIDENTS: usize = 1_000;
+pub const INCIDENT_CHARS: usize = 200;
 /// How long the old process keeps accepting after a swap, for requests that had already been routed to it.
 pub const SWAP_GRACE: Duration = Duration::from_millis(500);
 /// Time that requests under way get before an old process is killed.
 pub const DRAIN: Duration = Duration::from_secs(30);
+/// The same two where the next process waits for the end of this one: Durable Objects are never in two processes.
+pub const SWAP_GRACE_OBJECTS: Duration = Duration::from_millis(30);
+pub const DRAIN_OBJECTS: Duration = Duration::from_secs(5);
+/// What a process gets to end at least, once asked to.
+pub const DRAIN_LEAST: Duration = Duration::from_secs(2);
+/// How often it is looked whether something is still under way.
+pub const DRAIN_LOOK: Duration = Duration::from_millis(5);
+/// Time that a Worker has for one event, and the most bytes of what it says about it.
+pub const EVENT: Duration = Duration::from_secs(15 * 60);
+pub const EVENT_ANSWER_BYTES: usize = 1024 * 1024;
 /// First and longest pause before a crashed process is started again.
 pub const RESTART_FIRST: Duration = Duration::from_millis(100);
 pub const RESTART_LONGEST: Duration = Duration::from_secs(60);
@@ -103,10 +121,16 @@ pub const JAIL_FILES: u64 = 1_024;
 pub const JAIL_TASKS: u64 = 64;
 /// Writable private memory of one process, in bytes; V8's reservations do not count.
 pub const JAIL_MEMORY: u64 = 1024 * 1024 * 1024;
+/// The largest file of a Durable Object, in bytes.
+pub const OBJECT_FILE: u64 = 10 * 1024 * 1024 * 1024;
 /// Private temporary space in a jail on top of the modules, in bytes.
 pub const JAIL_SPACE: u64 = 1024 * 1024;
 /// Connections from one process to its bindings that are served at a time.
 pub const BINDING_CONNECTIONS: usize = 64;
+/// Connections from one process to the outside at a time.
+pub const EGRESS_CONNECTIONS: usize = 64;
+/// What is told of Workers in one go to who looks on, in bytes.
+pub const TAIL_BYTES: usize = 4 * 1024 * 1024;
 /// Lines and bytes of a process's output that are kept for an error message.
 pub const LOG_LINES: usize = 40;
 pub const LOG_LINE_BYTES: usize = 2_000;

@@ -1,5 +1,6 @@
 //! What one account's process is to run: the deployed version of each of its Workers, loaded and opened.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use purser_values::id::CloudAccountId;
@@ -15,6 +16,12 @@ pub struct Plan {
     /// Counts the accounts of this host; decides the uid.
     pub number: u32,
     pub units: Vec<Arc<Unit>>,
+    /// Only to see whether it starts: Durable Objects keep nothing then, and touch nothing that is kept.
+    pub rehearsal: bool,
+    /// Events other than requests can be handed in: cron triggers and queues.
+    pub events: bool,
+    /// Workers that somebody looks at.
+    pub tails: BTreeSet<ScriptName>,
 }
 
 /// One Worker with code in it. Workers of static assets only need no process and are not here.
@@ -25,6 +32,16 @@ pub struct Unit {
     pub compatibility_flags: Vec<String>,
     pub source: Source,
     pub bindings: Vec<(BindingName, Bound)>,
+    /// Its own classes of Durable Objects.
+    pub objects: Vec<ObjectClass>,
+}
+
+/// A class of Durable Objects of one Worker.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectClass {
+    pub class: String,
+    /// Names its folder and never changes, whatever the class is called or whose it becomes. Hexadecimal digits.
+    pub key: String,
 }
 
 /// The code of a Worker.
@@ -64,24 +81,27 @@ pub enum Bound {
         script: ScriptName,
         entrypoint: Option<String>,
     },
+    /// A class of Durable Objects, of this Worker unless another is named.
+    Objects {
+        class: String,
+        script: Option<ScriptName>,
+    },
     /// What a [`crate::runtime::backend::Backend`] answers for.
     Backend(Resource),
 }
 
 impl Plan {
-    /// The same plan with `unit` in the place of its Worker's present one.
-    #[must_use]
-    pub fn with(&self, unit: Arc<Unit>) -> Self {
-        let mut units: Vec<_> = self.units.iter().filter(|u| u.script != unit.script).cloned().collect();
-        units.push(unit);
-        Self { account: self.account.clone(), number: self.number, units }
-    }
-
     /// The same plan without a Worker.
     #[must_use]
     pub fn without(&self, script: &ScriptName) -> Self {
         let units = self.units.iter().filter(|u| u.script != *script).cloned().collect();
-        Self { account: self.account.clone(), number: self.number, units }
+        Self { units, ..self.clone() }
+    }
+
+    /// Whether something of it writes to the folder of Durable Objects.
+    #[must_use]
+    pub fn keeps_objects(&self) -> bool {
+        !self.rehearsal && self.units.iter().any(|unit| !unit.objects.is_empty())
     }
 
     /// Equal for plans that run the same versions: versions are immutable.
@@ -89,6 +109,14 @@ impl Plan {
     pub fn fingerprint(&self) -> Sha256Digest {
         let mut ids: Vec<&str> = self.units.iter().map(|u| u.version.as_str()).collect();
         ids.sort_unstable();
+        // Where two versions of one Worker run, it matters which comes last.
+        let mut how = format!("{}{}{:?}", self.rehearsal, self.events, self.tails);
+        for (i, unit) in self.units.iter().enumerate() {
+            if self.units[..i].iter().any(|other| other.script == unit.script) {
+                how.push_str(unit.version.as_str());
+            }
+        }
+        ids.push(&how);
         Sha256Digest::of(ids.join("\n").as_bytes())
     }
 }

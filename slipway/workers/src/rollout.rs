@@ -16,11 +16,11 @@ use crate::runtime::Live;
 use crate::runtime::process::StartError;
 use crate::store::account::AccountRow;
 use crate::store::deployment::{self, NewDeployment};
-use crate::store::script;
 use crate::store::version::{self, VersionRow};
+use crate::store::{object, script};
 use crate::upload::draft::Draft;
 use crate::upload::load::unit;
-use crate::view::{Author, Deployment, ScriptSettingsPatch};
+use crate::view::{Author, Deployment, ScriptSettingsPatch, Share};
 use crate::workers::Workers;
 
 /// One change of a script.
@@ -58,14 +58,16 @@ impl Workers {
             code_digest: draft.code_digest,
             startup_ms: None,
         };
-        let unit = unit(&row.parts(&draft.secrets), &code);
-        let live = Live { script: name.clone(), version: id.clone(), unit, assets: draft.assets.map(|(_, set)| set) };
+        let unit = unit(&row.parts(&draft.secrets, &draft.objects), &code);
+        let live = Live { script: name.clone(), version: id.clone(), share: Share::ALL, unit, assets: draft.assets.map(|(_, set)| set) };
         let (stored, started) =
             tokio::join!(self.keep_blobs(&account.account, draft.code), self.0.runtime.validate(&account.account, account.number, &live));
         stored?;
         row.startup_ms = started.map_err(refused)?.and_then(|t| i64::try_from(t.as_millis()).ok());
         let sealed = self.seal_secrets(&id, &draft.secrets)?;
         let env = self.0.env.clone();
+        let migration = draft.migration;
+        let gone = migration.as_ref().map(|change| change.gone.clone()).unwrap_or_default();
         let bound_exists = self.0.seams.bound_exists.clone();
         let scripts = (self.0.seams.allowances)(&account.account).scripts;
         let (row, deployment) = self
@@ -83,10 +85,14 @@ impl Workers {
                 script::patch(tx, &row.account, &row.script, &settings, now)?;
                 row.number = script::next_version(tx, &row.account, &row.script, now)?;
                 version::insert(tx, &row, &sealed)?;
+                if let Some(change) = &migration {
+                    object::migrate(tx, &row.account, &row.script, change, now)?;
+                }
                 let new = NewDeployment {
                     account: &row.account,
                     script: &row.script,
                     version: &row.id,
+                    minor: None,
                     author: &row.author,
                     annotations: &row.annotations,
                 };
@@ -95,14 +101,15 @@ impl Workers {
             })
             .await?;
         if deploy {
-            self.go_live(account, live).await?;
+            self.go_live(account, vec![live]).await?;
+            self.0.runtime.forget_objects(&account.account, &gone).await;
         }
         Ok((row, deployment))
     }
 
     /// Switches to what the store already says is live.
-    pub(crate) async fn go_live(&self, account: &AccountRow, live: Live) -> Result<(), WorkersError> {
-        self.0.runtime.deploy(&account.account, account.number, live).await.map_err(|e| {
+    pub(crate) async fn go_live(&self, account: &AccountRow, live: Vec<Live>) -> Result<(), WorkersError> {
+        self.0.runtime.deploy_all(&account.account, account.number, live).await.map_err(|e| {
             tracing::error!(account = %account.account, error = %e, "a committed deployment could not be started");
             refused(e)
         })?;

@@ -5,45 +5,54 @@
 
 pub mod backend;
 pub mod confinement;
+pub mod dispatch;
+pub mod egress;
 pub mod event;
 pub mod process;
 pub mod site;
+pub mod tail;
 
+pub(crate) mod cage;
 pub(crate) mod config;
 pub(crate) mod cpu;
 pub(crate) mod gate;
 pub(crate) mod generation;
+pub mod incident;
 pub(crate) mod output;
 pub(crate) mod spawner;
 mod table;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
-use purser_values::Sha256Digest;
 use purser_values::id::CloudAccountId;
 use purser_values::name::HostName;
+use purser_values::{Env, Sha256Digest};
 
 use crate::assets::AssetSet;
 use crate::blobs::Blobs;
 use crate::limits;
 use crate::name::{ScriptName, VersionId};
-use crate::plan::{Plan, Unit};
+use crate::plan::{ObjectClass, Plan, Unit};
 use crate::runtime::backend::Backend;
+use crate::runtime::cage::Cages;
 use crate::runtime::confinement::{Confinement, Walls};
+use crate::runtime::egress::Egress;
 use crate::runtime::gate::Gate;
-use crate::runtime::generation::Generation;
+use crate::runtime::generation::{Begin, Door, Ended, Generation};
+use crate::runtime::incident::Incidents;
 use crate::runtime::process::{JailProgram, StartError};
 use crate::runtime::site::{Site, Target};
 use crate::runtime::spawner::Spawner;
 use crate::runtime::table::Table;
-use crate::seams::Seams;
+use crate::seams::{AllowancesOf, NextAlarm, Seams};
 use crate::tenant::Tenant as Owner;
+use crate::view::Share;
 
 /// Where the runtime finds things.
 #[derive(Clone, Debug)]
@@ -54,6 +63,10 @@ pub struct RuntimeConfig {
     /// Run Workers without a jail where none can be built. Only a person may ask for it.
     pub unconfined: bool,
     pub jail: JailProgram,
+    /// Where Durable Objects keep what they keep.
+    pub objects: PathBuf,
+    /// A process that has had nothing to do for so long ends.
+    pub idle: Duration,
 }
 
 /// What every account's processes share.
@@ -62,8 +75,20 @@ pub(crate) struct Host {
     pub jail: JailProgram,
     pub walls: Walls,
     pub confinement: Confinement,
+    pub cages: Cages,
+    /// What landlock enforces in the jails here: `full`, `partial` or `none`.
+    pub landlock: String,
+    pub allowances: AllowancesOf,
     pub folder: PathBuf,
     pub numbers: AtomicU64,
+    pub objects: PathBuf,
+    pub idle: Duration,
+    pub env: Env,
+    pub incidents: Incidents,
+    pub next_alarm: NextAlarm,
+    pub egress: Option<Arc<dyn Egress>>,
+    /// Processes that have had nothing to do for a while.
+    pub sleepy: tokio::sync::mpsc::UnboundedSender<(CloudAccountId, Sha256Digest)>,
 }
 
 impl Host {
@@ -87,6 +112,8 @@ pub struct Runtime {
 pub struct Live {
     pub script: ScriptName,
     pub version: VersionId,
+    /// Its part of the requests. Of two versions of one Worker the one with the larger part comes last.
+    pub share: Share,
     /// Absent when the Worker is static assets only.
     pub unit: Option<Arc<Unit>>,
     pub assets: Option<Arc<AssetSet>>,
@@ -94,18 +121,65 @@ pub struct Live {
 
 /// The processes of one account.
 struct Tenant {
+    host: Arc<Host>,
     account: CloudAccountId,
     number: u32,
     gate: Arc<Gate>,
     live: Vec<Live>,
     active: Option<Generation>,
     candidate: Option<Generation>,
+    /// Whether its process takes events; from the first event on.
+    events: bool,
+    /// Tells when the process before the present one has ended.
+    last_ended: Option<Ended>,
+    /// The same of the newest one that wrote to the folder of Durable Objects.
+    writer: Option<Ended>,
 }
 
 impl Tenant {
     fn plan(&self) -> Plan {
         let units = self.live.iter().filter_map(|l| l.unit.clone()).collect();
-        Plan { account: self.account.clone(), number: self.number, units }
+        Plan {
+            account: self.account.clone(),
+            number: self.number,
+            units,
+            rehearsal: false,
+            events: self.events,
+            tails: self.gate.tails().looked_at(),
+        }
+    }
+
+    /// Puts a generation without a process in the place of one that has nothing to do. What was routed to the old one gets done.
+    fn rest(&mut self, fingerprint: &Sha256Digest) -> bool {
+        let Some(active) = &self.active else { return false };
+        let due = active.fingerprint == *fingerprint && active.pid().is_some() && active.idle_for() > self.host.idle;
+        if !due {
+            return false;
+        }
+        match self.asleep() {
+            Ok(asleep) => {
+                self.active = Some(asleep);
+                true
+            }
+            Err(e) => {
+                tracing::error!(account = %self.account, error = %e, "a process cannot be put to sleep");
+                false
+            }
+        }
+    }
+
+    fn asleep(&mut self) -> io::Result<Generation> {
+        self.behind(&self.plan(), Begin::Asleep)
+    }
+
+    /// A generation whose process starts behind its sockets; where Durable Objects are kept, after the present one's end.
+    fn behind(&mut self, plan: &Plan, begin: Begin) -> io::Result<Generation> {
+        let keeps = plan.keeps_objects();
+        let generation = Generation::start_behind(&self.host, &self.gate, plan, begin, self.writer.clone().filter(|_| keeps))?;
+        if keeps {
+            self.writer = Some(generation.ended());
+        }
+        Ok(generation)
     }
 
     /// Lets the process reach what its live versions are bound to.
@@ -119,7 +193,7 @@ impl Runtime {
     ///
     /// # Errors
     /// When workerd cannot be found or the folder cannot be made.
-    pub async fn start(config: RuntimeConfig, blobs: Blobs, seams: &Seams) -> io::Result<Self> {
+    pub async fn start(config: RuntimeConfig, blobs: Blobs, seams: &Seams, env: Env) -> io::Result<Self> {
         if config.folder.exists() {
             std::fs::remove_dir_all(&config.folder)?;
         }
@@ -127,18 +201,60 @@ impl Runtime {
         let folder = config.folder.canonicalize()?;
         let walls = Walls::lay_out(&config.workerd, &folder).await?;
         let spawner = Spawner::start()?;
-        let confinement = match walls.probe(&spawner, &config.jail).await {
+        let cages = Cages::probe();
+        let (found, landlock) = walls.probe(&spawner, &config.jail, &cages).await;
+        let confinement = match found {
             Confinement::Unavailable { .. } if config.unconfined => Confinement::Unconfined,
             found => found,
         };
-        let host = Host { spawner, jail: config.jail, walls, confinement, folder, numbers: AtomicU64::new(1) };
-        Ok(Self { host: Arc::new(host), blobs, backend: seams.backend.clone(), accounts: Arc::default(), table: Arc::default() })
+        tracing::info!(?confinement, landlock, groups = cages.name(), "how Workers are confined here");
+        let (sleepy, mut resting) = tokio::sync::mpsc::unbounded_channel();
+        let host = Host {
+            objects: config.objects,
+            idle: config.idle,
+            incidents: Incidents::new(env.clone()),
+            env,
+            next_alarm: seams.next_alarm.clone(),
+            egress: seams.egress.clone(),
+            sleepy,
+            spawner,
+            jail: config.jail,
+            walls,
+            confinement,
+            cages,
+            landlock,
+            allowances: seams.allowances.clone(),
+            folder,
+            numbers: AtomicU64::new(1),
+        };
+        let runtime = Self { host: Arc::new(host), blobs, backend: seams.backend.clone(), accounts: Arc::default(), table: Arc::default() };
+        let (accounts, table, blobs) = (Arc::downgrade(&runtime.accounts), runtime.table.clone(), runtime.blobs.clone());
+        // Ends with the accounts, which hold the host, which is what it hears from.
+        tokio::spawn(async move {
+            while let Some((account, fingerprint)) = resting.recv().await {
+                let Some(accounts) = accounts.upgrade() else { return };
+                let found = accounts.lock().await.get(&account).cloned();
+                if let Some(tenant) = found {
+                    let mut tenant = tenant.lock().await;
+                    if tenant.rest(&fingerprint) {
+                        publish(&table, &blobs, &tenant);
+                    }
+                }
+            }
+        });
+        Ok(runtime)
     }
 
     /// How Workers run here.
     #[must_use]
     pub fn confinement(&self) -> &Confinement {
         &self.host.confinement
+    }
+
+    /// What holds on this host beside the jail: what landlock enforces, and what kind of control groups there are.
+    #[must_use]
+    pub fn walls(&self) -> (&str, &'static str) {
+        (&self.host.landlock, self.host.cages.name())
     }
 
     /// Who serves a host name. Reads a table in memory.
@@ -158,7 +274,7 @@ impl Runtime {
         tenant.introduce();
         let plan = tenant.plan();
         let runs = !plan.units.is_empty() && !matches!(self.host.confinement, Confinement::Unavailable { .. });
-        tenant.active = if runs { Some(Generation::start_behind(&self.host, &tenant.gate, &plan)?) } else { None };
+        tenant.active = if runs { Some(tenant.asleep()?) } else { None };
         self.publish(&tenant);
         Ok(())
     }
@@ -168,12 +284,27 @@ impl Runtime {
     /// # Errors
     /// [`StartError::Refused`] and [`StartError::TooSlow`] are the code's fault, the others the host's.
     pub async fn validate(&self, account: &CloudAccountId, number: u32, changed: &Live) -> Result<Option<Duration>, StartError> {
+        self.validate_all(account, number, std::slice::from_ref(changed)).await
+    }
+
+    /// The same with the versions of one Worker that share its requests.
+    ///
+    /// # Errors
+    /// As [`Runtime::validate`].
+    pub async fn validate_all(&self, account: &CloudAccountId, number: u32, changed: &[Live]) -> Result<Option<Duration>, StartError> {
         let tenant = self.tenant(account, number).await?;
         let mut tenant = tenant.lock().await;
-        let Some(unit) = &changed.unit else { return Ok(None) };
+        let units: Vec<Arc<Unit>> = changed.iter().filter_map(|live| live.unit.clone()).collect();
+        let Some(first) = units.first() else { return Ok(None) };
         self.possible()?;
-        tenant.gate.allow(changed);
-        let plan = tenant.plan().with(unit.clone());
+        changed.iter().for_each(|live| tenant.gate.allow(live));
+        let mut plan = tenant.plan().without(&first.script);
+        plan.units.extend(units);
+        // Two processes on one folder of Durable Objects must never be: this one keeps nothing.
+        plan.rehearsal = plan.keeps_objects();
+        // What is allowed with the switch that events need is more than a tenant may have.
+        plan.events = false;
+        plan.tails.clear();
         let fingerprint = plan.fingerprint();
         let waiting = tenant.active.iter().chain(&tenant.candidate).find(|g| g.fingerprint == fingerprint);
         if let Some(generation) = waiting {
@@ -181,6 +312,10 @@ impl Runtime {
         }
         let generation = Generation::start(&self.host, &tenant.gate, &plan).await?;
         let startup = generation.startup;
+        if plan.rehearsal {
+            // Nothing to take over: the real one is another.
+            return Ok(startup);
+        }
         tenant.candidate = Some(generation);
         self.forget_later(account.clone(), fingerprint);
         Ok(startup)
@@ -191,10 +326,19 @@ impl Runtime {
     /// # Errors
     /// As [`Runtime::validate`]; then what was live stays live.
     pub async fn deploy(&self, account: &CloudAccountId, number: u32, changed: Live) -> Result<(), StartError> {
+        self.deploy_all(account, number, vec![changed]).await
+    }
+
+    /// The same with the versions of one Worker that share its requests.
+    ///
+    /// # Errors
+    /// As [`Runtime::validate`]; then what was live stays live.
+    pub async fn deploy_all(&self, account: &CloudAccountId, number: u32, changed: Vec<Live>) -> Result<(), StartError> {
         let tenant = self.tenant(account, number).await?;
         let mut tenant = tenant.lock().await;
-        let mut live: Vec<Live> = tenant.live.iter().filter(|l| l.script != changed.script).cloned().collect();
-        live.push(changed);
+        let other = |l: &&Live| !changed.iter().any(|c| c.script == l.script);
+        let mut live: Vec<Live> = tenant.live.iter().filter(other).cloned().collect();
+        live.extend(changed);
         self.switch(&mut tenant, live).await
     }
 
@@ -219,7 +363,16 @@ impl Runtime {
         self.table.write().unwrap_or_else(PoisonError::into_inner).set_suspended(account, suspended);
     }
 
-    /// The process of an account, for metering and tests.
+    /// Processor time that an account's code has taken here, in microseconds. Never goes back.
+    pub async fn cpu_us(&self, account: &CloudAccountId) -> Option<u64> {
+        let tenant = self.accounts.lock().await.get(account).cloned()?;
+        let tenant = tenant.lock().await;
+        let now = tenant.active.as_ref().map_or(0, Generation::cpu_us);
+        let sum = now + tenant.gate.spent_us.load(Ordering::Acquire);
+        Some(sum.max(tenant.gate.told_us.fetch_max(sum, Ordering::AcqRel)))
+    }
+
+    /// The process of an account, for tests.
     pub async fn pid(&self, account: &CloudAccountId) -> Option<u32> {
         let tenant = self.accounts.lock().await.get(account).cloned()?;
         let tenant = tenant.lock().await;
@@ -232,15 +385,16 @@ impl Runtime {
         let plan = tenant.plan();
         let fingerprint = plan.fingerprint();
         let unchanged = tenant.active.as_ref().is_some_and(|a| a.fingerprint == fingerprint);
+        if !unchanged {
+            tenant.last_ended = tenant.active.as_ref().map(Generation::ended);
+        }
         if plan.units.is_empty() {
             tenant.active = None;
         } else if !unchanged {
-            let next = match tenant.candidate.take().filter(|c| c.fingerprint == fingerprint) {
-                Some(candidate) => Ok(candidate),
-                None => match self.possible() {
-                    Ok(()) => Generation::start(&self.host, &tenant.gate, &plan).await,
-                    Err(e) => Err(e),
-                },
+            let next = if plan.keeps_objects() {
+                self.possible().and_then(|()| Ok(tenant.behind(&plan, Begin::Now)?))
+            } else {
+                self.next(tenant, &plan).await
             };
             match next {
                 Ok(next) => tenant.active = Some(next),
@@ -254,13 +408,51 @@ impl Runtime {
         Ok(())
     }
 
-    fn publish(&self, tenant: &Tenant) {
-        let site = |live: &Live| {
-            let door = tenant.active.as_ref().and_then(|g| g.doors.get(&live.script)).cloned();
-            Arc::new(Site::new(&tenant.account, live, door, self.blobs.clone()))
+    /// Removes the data of classes that are gone, once no process has it open.
+    pub async fn forget_objects(&self, account: &CloudAccountId, classes: &[ObjectClass]) {
+        let Some(tenant) = self.accounts.lock().await.get(account).cloned() else { return };
+        let (folders, ended) = {
+            let tenant = tenant.lock().await;
+            let folders: Vec<PathBuf> = classes.iter().map(|class| tenant.gate.objects.join(&class.key)).collect();
+            (folders, tenant.last_ended.clone())
         };
-        let sites = tenant.live.iter().map(|l| (l.script.clone(), site(l))).collect();
-        self.table.write().unwrap_or_else(PoisonError::into_inner).set_sites(&tenant.account, sites);
+        if folders.is_empty() {
+            return;
+        }
+        tokio::spawn(async move {
+            if let Some(ended) = ended {
+                generation::predecessor(ended).await;
+            }
+            for folder in folders {
+                if let Err(e) = tokio::fs::remove_dir_all(&folder).await
+                    && e.kind() != io::ErrorKind::NotFound
+                {
+                    tracing::error!(folder = %folder.display(), error = %e, "the data of a deleted class could not be removed");
+                }
+            }
+        });
+    }
+
+    /// The validated process, or a new one.
+    async fn next(&self, tenant: &mut Tenant, plan: &Plan) -> Result<Generation, StartError> {
+        let fingerprint = plan.fingerprint();
+        match tenant.candidate.take().filter(|c| c.fingerprint == fingerprint) {
+            Some(candidate) => Ok(candidate),
+            None => {
+                self.possible()?;
+                Generation::start(&self.host, &tenant.gate, plan).await
+            }
+        }
+    }
+
+    fn publish(&self, tenant: &Tenant) {
+        publish(&self.table, &self.blobs, tenant);
+    }
+
+    /// What code did that the operator should see.
+    #[must_use]
+    pub fn incidents(&self) -> &Incidents {
+        &self.host.incidents
     }
 
     fn possible(&self) -> Result<(), StartError> {
@@ -277,8 +469,21 @@ impl Runtime {
         }
         let folder = self.host.folder.join(format!("a{number}"));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        let gate = Arc::new(Gate::open(&folder, Owner::of(account.clone()), self.blobs.clone(), self.backend.clone())?);
-        let tenant = Tenant { account: account.clone(), number, gate, live: Vec::new(), active: None, candidate: None };
+        let objects = self.host.objects.join(account.as_str());
+        let gate =
+            Arc::new(Gate::open(&folder, objects, Owner::of(account.clone()), &self.host, self.blobs.clone(), self.backend.clone())?);
+        let tenant = Tenant {
+            host: self.host.clone(),
+            account: account.clone(),
+            number,
+            gate,
+            live: Vec::new(),
+            active: None,
+            candidate: None,
+            events: false,
+            last_ended: None,
+            writer: None,
+        };
         let tenant = Arc::new(tokio::sync::Mutex::new(tenant));
         accounts.insert(account.clone(), tenant.clone());
         Ok(tenant)
@@ -298,4 +503,15 @@ impl Runtime {
             }
         });
     }
+}
+
+fn publish(table: &RwLock<Table>, blobs: &Blobs, tenant: &Tenant) {
+    let mut scripts: BTreeMap<&ScriptName, Vec<(&Live, Option<Door>)>> = BTreeMap::new();
+    for live in &tenant.live {
+        let door = tenant.active.as_ref().and_then(|g| g.doors.get(&live.version)).cloned();
+        scripts.entry(&live.script).or_default().push((live, door));
+    }
+    let site = |versions: Vec<(&Live, Option<Door>)>| Arc::new(Site::new(&tenant.account, versions, blobs));
+    let sites = scripts.into_iter().map(|(script, versions)| (script.clone(), site(versions))).collect();
+    table.write().unwrap_or_else(PoisonError::into_inner).set_sites(&tenant.account, sites);
 }

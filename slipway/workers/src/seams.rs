@@ -1,14 +1,17 @@
 //! What the composition puts behind the runtime: the runtime runs code and knows nothing of what others keep or forbid.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use purser_db::Tx;
+use purser_values::Timestamp;
 use purser_values::id::CloudAccountId;
 
 use crate::binding::Binding;
 use crate::error::WorkersError;
 use crate::limits::Allowances;
 use crate::runtime::backend::{Backend, Nothing};
+use crate::runtime::egress::Egress;
 
 /// Asked in the very write that stores a version, for each of its bindings that points at something: whether the account has it.
 pub type BoundExists = Arc<dyn Fn(&mut Tx<'_>, &CloudAccountId, &Binding) -> Result<(), WorkersError> + Send + Sync>;
@@ -16,12 +19,18 @@ pub type BoundExists = Arc<dyn Fn(&mut Tx<'_>, &CloudAccountId, &Binding) -> Res
 /// What an account may use, by its plan. Read often: answered from memory.
 pub type AllowancesOf = Arc<dyn Fn(&CloudAccountId) -> Allowances + Send + Sync>;
 
+/// When the earliest alarm is due that a database of alarms of Durable Objects holds. Asked while no process has it open.
+pub type NextAlarm = Arc<dyn Fn(&Path) -> Option<Timestamp> + Send + Sync>;
+
 /// The seams, each with a default that gives nothing.
 #[derive(Clone)]
 pub struct Seams {
     pub backend: Arc<dyn Backend>,
     pub bound_exists: BoundExists,
     pub allowances: AllowancesOf,
+    pub next_alarm: NextAlarm,
+    /// The way out; without one everything outbound is refused.
+    pub egress: Option<Arc<dyn Egress>>,
 }
 
 impl Default for Seams {
@@ -30,6 +39,8 @@ impl Default for Seams {
             backend: Arc::new(Nothing),
             bound_exists: Arc::new(|_, _, binding| Err(not_here(binding))),
             allowances: Arc::new(|_| Allowances::default()),
+            next_alarm: Arc::new(|_| None),
+            egress: None,
         }
     }
 }

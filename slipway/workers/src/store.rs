@@ -5,6 +5,8 @@ pub mod asset;
 pub mod blob;
 pub mod deployment;
 pub mod domain;
+pub mod object;
+pub mod schedule;
 pub mod script;
 pub mod version;
 
@@ -57,6 +59,7 @@ create table worker_key (name {text} primary key, sealed {blob} not null){strict
 ",
         OWN_HASHES,
         BLOBS,
+        OBJECTS,
     ],
 };
 
@@ -85,6 +88,25 @@ create index worker_blob_by_digest on worker_blob (sha256);
 create index worker_asset_session_by_account on worker_asset_session (account, expires_at);
 insert into worker_blob (account, sha256, bytes, touched_at)
     select account, sha256, max(bytes), 0 from worker_asset group by account, sha256;
+";
+
+/// Classes of Durable Objects. The key names the folder of their data and stays, whatever the class is called or whose it becomes.
+const OBJECTS: &str = "
+create table worker_object_class (
+    key {text} primary key, account {text} not null, script {text} not null, class {text} not null, created_at {int} not null,
+    unique (account, script, class)
+){strict};
+create table worker_migration (
+    account {text} not null, script {text} not null, tag {text} not null, primary key (account, script)
+){strict};
+create table worker_schedule (
+    account {text} not null, script {text} not null, cron {text} not null, created_at {int} not null, modified_at {int} not null,
+    next_at {int} not null, primary key (account, script, cron)
+){strict};
+create table worker_deployment_minor (
+    deployment {text} primary key, account {text} not null, script {text} not null, version {text} not null, share {int} not null
+){strict};
+create index worker_schedule_by_time on worker_schedule (next_at);
 ";
 
 pub(crate) fn author(row: &Row) -> Result<Author, DbError> {

@@ -4,3 +4,4 @@ pub mod digest;
 pub mod draft;
 pub mod load;
 pub mod metadata;
+pub mod migration;

@@ -45,6 +45,8 @@ pub struct Script {
     pub tag: String,
     pub created_at: Timestamp,
     pub modified_at: Timestamp,
+    /// The newest migration of its Durable Objects that was applied.
+    pub migration_tag: Option<String>,
     /// The version that answers requests now.
     pub deployed: Option<VersionId>,
     pub settings: ScriptSettings,
@@ -111,15 +113,56 @@ pub struct ModuleInfo {
     pub sha256: Sha256Digest,
 }
 
-/// Which version answers requests since when. Only whole deployments: one version with 100 percent.
+/// Which version answers requests since when, or which two share them.
 #[derive(Clone, Debug)]
 pub struct Deployment {
     pub id: Uuid,
     pub script: ScriptName,
+    /// The one that answers, or the one that answers most.
     pub version: VersionId,
+    pub minor: Option<Minor>,
     pub created_at: Timestamp,
     pub author: Author,
     pub annotations: BTreeMap<String, String>,
+}
+
+/// The smaller part of a gradual deployment.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Minor {
+    pub version: VersionId,
+    pub share: Share,
+}
+
+/// A part of all requests, in hundredths of a percent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Share(u32);
+
+impl Share {
+    pub const ALL: Self = Self(10_000);
+
+    /// From a percentage; nothing when it is none.
+    #[must_use]
+    pub fn of_percent(percent: f64) -> Option<Self> {
+        let hundredths = (percent * 100.0).round();
+        // checked to be in range, and whole
+        (0.0..=10_000.0).contains(&hundredths).then_some(Self(hundredths as u32))
+    }
+
+    #[must_use]
+    pub fn percent(self) -> f64 {
+        f64::from(self.0) / 100.0
+    }
+
+    #[must_use]
+    pub const fn hundredths(self) -> u32 {
+        self.0
+    }
+
+    /// What is left of all.
+    #[must_use]
+    pub const fn rest(self) -> Self {
+        Self(10_000_u32.saturating_sub(self.0))
+    }
 }
 
 /// What an upload that deploys at once answers.
@@ -185,6 +228,14 @@ pub struct DomainConflict {
     pub hostname: HostName,
     /// The Worker of this account that holds the name; absent when it is not this account's.
     pub script: Option<ScriptName>,
+}
+
+/// A cron trigger of a Worker.
+#[derive(Clone, Debug)]
+pub struct Schedule {
+    pub cron: String,
+    pub created_at: Timestamp,
+    pub modified_at: Timestamp,
 }
 
 /// An asset session: which hashes are missing, in buckets, and the token for uploading them.

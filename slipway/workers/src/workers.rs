@@ -17,6 +17,7 @@ use crate::assets::AssetSet;
 use crate::blobs::Blobs;
 use crate::error::WorkersError;
 use crate::name::{BindingName, ScriptName, VersionId};
+use crate::plan::ObjectClass;
 use crate::runtime::confinement::Confinement;
 use crate::runtime::process::JailProgram;
 use crate::runtime::site::Target;
@@ -24,10 +25,11 @@ use crate::runtime::{Live, Runtime, RuntimeConfig};
 use crate::seams::Seams;
 use crate::store::account::{self, AccountRow};
 use crate::store::version::{self, Sealed, VersionRow, seal_purpose};
-use crate::store::{domain, script};
+use crate::store::{domain, object, script};
 use crate::upload::draft::Previous;
 use crate::upload::load::{Parts, unit};
-use crate::view::Script;
+use crate::upload::migration::Objects;
+use crate::view::{Script, Share};
 
 /// Where the service finds things.
 #[derive(Clone, Debug)]
@@ -40,6 +42,8 @@ pub struct WorkersConfig {
     pub jail: JailProgram,
     /// The common domain: a Worker answers at `{script}.{subdomain}.{domain}` where its author wants that.
     pub domain: Option<HostName>,
+    /// A process that has had nothing to do for so long ends; the next request starts it again. [`crate::limits::IDLE`] is usual.
+    pub idle: std::time::Duration,
 }
 
 /// What must hold where something is changed. Refuses with [`WorkersError::Stopped`].
@@ -83,8 +87,10 @@ impl Workers {
             folder: config.data.join("run").join("workers"),
             unconfined: config.unconfined,
             jail: config.jail,
+            objects: config.data.join("objects"),
+            idle: config.idle,
         };
-        let runtime = Runtime::start(runtime, blobs.clone(), &seams).await?;
+        let runtime = Runtime::start(runtime, blobs.clone(), &seams, env.clone()).await?;
         let session_key = session_key(&db, &keyring, &env).await?;
         let inner = Inner {
             db,
@@ -105,6 +111,7 @@ impl Workers {
                 tracing::error!(account = %account.account, error = %e, "an account's Workers could not be restored");
             }
         }
+        tokio::spawn(crate::script::schedule::keep_time(Arc::downgrade(&workers.0)));
         Ok(workers)
     }
 
@@ -147,10 +154,10 @@ impl Workers {
         Ok(read.await?)
     }
 
-    /// The account's process and the processor time that it has taken since it began, in milliseconds; nothing while it has none.
+    /// Who counts (this process of slipway), and the processor time that the account's code has taken since that began, in milliseconds;
+    /// nothing for an account without code.
     pub async fn cpu_ms(&self, account: &CloudAccountId) -> Option<(u32, u64)> {
-        let pid = self.0.runtime.pid(account).await?;
-        Some((pid, crate::runtime::cpu::of_tree(pid)?))
+        Some((std::process::id(), self.0.runtime.cpu_us(account).await? / 1_000))
     }
 
     /// How Workers run on this host.
@@ -175,9 +182,9 @@ impl Workers {
         let id = account.account.clone();
         let rows = self.0.db.read(move |tx| version::deployed(tx, &id)).await?;
         let mut live = Vec::new();
-        for row in rows {
+        for (row, share) in rows {
             match self.load(row).await {
-                Ok(loaded) => live.push(loaded.live),
+                Ok(loaded) => live.push(Live { share, ..loaded.live }),
                 Err(e) => tracing::error!(account = %account.account, error = %e, "a deployed Worker could not be loaded"),
             }
         }
@@ -216,24 +223,26 @@ impl Workers {
     /// The script and its newest version with opened secrets.
     pub(crate) async fn previous(&self, account: &CloudAccountId, name: &ScriptName) -> Result<(Option<Script>, Previous), WorkersError> {
         let (account, name) = (account.clone(), name.clone());
-        let (script, row, sealed) = self
+        let (script, row, sealed, objects) = self
             .0
             .db
             .read(move |tx| {
                 let script = script::get(tx, &account, &name)?;
                 let row = version::newest(tx, &account, &name)?;
                 let sealed = row.as_ref().map(|r| version::secrets(tx, &r.id)).transpose()?.unwrap_or_default();
-                Ok::<_, WorkersError>((script, row, sealed))
+                let objects = Objects { tag: object::tag(tx, &account, &name)?, all: object::of_account(tx, &account)? };
+                Ok::<_, WorkersError>((script, row, sealed, objects))
             })
             .await?;
         let secrets = row.as_ref().map(|r| self.open_secrets(&r.id, sealed)).transpose()?.unwrap_or_default();
-        Ok((script, Previous { row, secrets }))
+        Ok((script, Previous { row, secrets, objects }))
     }
 
     /// Reads a version's code, assets and secrets.
     pub(crate) async fn load(&self, row: VersionRow) -> Result<Loaded, WorkersError> {
-        let id = row.id.clone();
-        let sealed = self.0.db.read(move |tx| version::secrets(tx, &id)).await?;
+        let (id, account, script) = (row.id.clone(), row.account.clone(), row.script.clone());
+        let read = self.0.db.read(move |tx| Ok::<_, WorkersError>((version::secrets(tx, &id)?, object::classes(tx, &account, &script)?)));
+        let (sealed, objects) = read.await?;
         let secrets = self.open_secrets(&row.id, sealed)?;
         let mut code: BTreeMap<Sha256Digest, Bytes> = BTreeMap::new();
         for module in &row.modules {
@@ -243,8 +252,8 @@ impl Workers {
             Some(list) => Some(self.asset_set(list).await?),
             None => None,
         };
-        let unit = unit(&row.parts(&secrets), &code);
-        let live = Live { script: row.script.clone(), version: row.id.clone(), unit, assets };
+        let unit = unit(&row.parts(&secrets, &objects), &code);
+        let live = Live { script: row.script.clone(), version: row.id.clone(), share: Share::ALL, unit, assets };
         Ok(Loaded { row, live })
     }
 
@@ -298,7 +307,7 @@ impl Workers {
 }
 
 impl VersionRow {
-    pub(crate) fn parts<'a>(&'a self, secrets: &'a BTreeMap<BindingName, Secret<String>>) -> Parts<'a> {
+    pub(crate) fn parts<'a>(&'a self, secrets: &'a BTreeMap<BindingName, Secret<String>>, objects: &'a [ObjectClass]) -> Parts<'a> {
         Parts {
             script: &self.script,
             version: &self.id,
@@ -311,6 +320,7 @@ impl VersionRow {
             modules: &self.modules,
             bindings: &self.bindings,
             secrets,
+            objects,
         }
     }
 }

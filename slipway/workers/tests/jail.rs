@@ -38,6 +38,7 @@ async fn the_kernel_says_that_a_worker_has_no_rights() {
         }
         assert_eq!(status(process, "NoNewPrivs"), "1");
     }
+    assert_eq!((status(pid, "Seccomp").as_str(), status(pid, "Seccomp_filters").as_str()), ("2", "3"), "system calls are filtered");
     assert_eq!(status(pid, "CapBnd"), "0000000000000000");
     assert_eq!(status(pid, "NSpid").split_whitespace().last(), Some("1"), "workerd is the first process of its pid namespace");
     for namespace in ["user", "net", "pid", "mnt", "ipc", "uts", "cgroup"] {
@@ -60,12 +61,13 @@ async fn the_root_holds_workerd_its_libraries_and_nothing_else() {
         .filter(|n| !n.starts_with("lib"))
         .collect();
     names.sort();
-    assert_eq!(names, ["dev", "run", "tmp", "workerd"]);
+    assert_eq!(names, ["dev", "objects", "run", "tmp", "workerd"]);
     let devices: Vec<_> = std::fs::read_dir(format!("{root}/dev")).unwrap().map(|e| e.unwrap().file_name()).collect();
     assert_eq!(devices, ["urandom"]);
     assert!(!std::path::Path::new(&format!("{root}/etc/passwd")).exists());
     assert!(!std::path::Path::new(&format!("{root}/proc/self")).exists());
     assert_eq!(std::fs::read_dir(format!("{root}/tmp")).unwrap().count(), 0, "configuration and modules are unlinked once read");
+    assert_eq!(std::fs::read_dir(format!("{root}/objects")).unwrap().count(), 0, "nothing is bound there for who has no Durable Objects");
     assert!(std::fs::write(format!("{root}/workerd"), b"x").is_err(), "the root is read-only");
     let argv = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap();
     assert!(!String::from_utf8_lossy(&argv).contains("s3cret"), "secrets are not in arguments");

@@ -84,8 +84,16 @@ async fn a_deployment_a_redeployment_and_a_rollback_are_visible_at_once() {
     assert_eq!(listed["deployments"].as_array().unwrap().len(), 3);
     assert_eq!(listed["deployments"][0]["versions"][0]["version_id"], one);
 
-    let split = json!({"versions": [{"version_id": one, "percentage": 50}, {"version_id": two, "percentage": 50}]});
-    assert_eq!(refused(&world, &w, Method::POST, "{A}/workers/scripts/hello/deployments", Some(split)).await.0, 400);
+    let part = |id: &Value, percentage: f64| json!({"version_id": id, "percentage": percentage});
+    let split = |a: f64, b: f64| json!({"versions": [part(&one, a), part(&two, b)]});
+    assert_eq!(refused(&world, &w, Method::POST, "{A}/workers/scripts/hello/deployments", Some(split(50.0, 49.0))).await.0, 400);
+    let made = good(&world, &w, Method::POST, "{A}/workers/scripts/hello/deployments", Some(split(25.0, 75.0))).await;
+    assert_eq!(made["versions"], json!([part(&two, 75.0), part(&one, 25.0)]));
+    let mut ones = 0;
+    for _ in 0..40 {
+        ones += usize::from(world.visit(&host).await.1 == "one");
+    }
+    assert!((8..=12).contains(&ones), "a quarter of 40 requests is not {ones}");
     good(&world, &w, Method::DELETE, "{A}/workers/services/hello?force=false", None).await;
     assert_eq!(world.visit(&host).await.0, 404);
 }

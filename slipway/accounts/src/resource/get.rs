@@ -5,12 +5,22 @@ use purser_values::Timestamp;
 use purser_values::id::{CloudAccountId, CloudResourceId};
 
 use super::{Resource, read};
+use crate::service::Service;
 
 /// # Errors
 /// When the store fails.
 pub fn resource_get(tx: &mut Tx<'_>, account: &CloudAccountId, id: &CloudResourceId) -> Result<Option<Resource>, DbError> {
     let select = "select * from cloud_resource where id = $1 and account = $2";
     tx.query_opt(select, params![id, account])?.map(|row| read(&row)).transpose()
+}
+
+/// The accounts that have a service now.
+///
+/// # Errors
+/// When the store fails.
+pub fn resource_accounts(tx: &mut Tx<'_>, service: Service) -> Result<Vec<CloudAccountId>, DbError> {
+    let select = "select distinct account from cloud_resource where service = $1 and state = 'complete' order by account";
+    tx.query(select, params![service.id()])?.iter().map(|row| row.parse("account")).collect()
 }
 
 /// The order that was made under an idempotency key.

@@ -74,7 +74,7 @@ impl Site for One {
         &self.label
     }
     fn answer<'a>(&'a self, _: &'a request::Parts) -> Pending<'a, Result<Answer, Unavailable>> {
-        Box::pin(async { Ok(Answer::Forward(Upstream { socket: self.socket.clone(), generation: 1 })) })
+        Box::pin(async { Ok(Answer::Forward(Upstream { socket: self.socket.clone(), generation: 1, hold: Default::default() })) })
     }
 }
 

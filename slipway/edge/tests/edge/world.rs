@@ -69,10 +69,12 @@ impl Site for OneSite {
             let generation = self.sites.generation.load(Ordering::SeqCst);
             match &*self.label.script {
                 "static" => Ok(Answer::Respond(Response::new(whole("a file")))),
-                "absent" => Ok(Answer::Forward(Upstream { socket: Path::new("/nonexistent/socket").into(), generation })),
+                "absent" => {
+                    Ok(Answer::Forward(Upstream { socket: Path::new("/nonexistent/socket").into(), generation, hold: Default::default() }))
+                }
                 "broken" => Err(Unavailable::Broken("it does not start".to_owned())),
                 "heavy" => Err(Unavailable::OverLimits("too much memory".to_owned())),
-                _ => Ok(Answer::Forward(Upstream { socket: self.sites.socket.clone(), generation })),
+                _ => Ok(Answer::Forward(Upstream { socket: self.sites.socket.clone(), generation, hold: Default::default() })),
             }
         })
     }

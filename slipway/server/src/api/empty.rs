@@ -31,19 +31,6 @@ pub async fn object(names: Names, caller: Caller) -> Answer {
     Ok(ok(&json!({})))
 }
 
-pub async fn schedules(names: Names, caller: Caller) -> Answer {
-    own(&caller, &names)?;
-    Ok(ok(&json!({"schedules": []})))
-}
-
-pub async fn schedules_put(names: Names, caller: Caller, Json(crons): Json<Vec<Value>>) -> Answer {
-    own(&caller, &names)?;
-    if crons.is_empty() {
-        return Ok(ok(&json!({"schedules": []})));
-    }
-    Err(Failure::invalid("cron triggers do not exist here; remove `triggers.crons` from the configuration"))
-}
-
 pub async fn routes_put(names: Names, caller: Caller, Json(routes): Json<Vec<Value>>) -> Answer {
     own(&caller, &names)?;
     if routes.is_empty() {

@@ -2,7 +2,7 @@
 
 use purser_values::Timestamp;
 use serde_json::{Value, json};
-use slipway_workers::view::{CustomDomain, Deployment, Script, ScriptSettings, ScriptSubdomain, Service, Version};
+use slipway_workers::view::{CustomDomain, Deployment, Script, ScriptSettings, ScriptSubdomain, Service, Share, Version};
 
 /// What `last_deployed_from` always says: any other word makes wrangler ask before it overwrites.
 const DEPLOYED_FROM: &str = "wrangler";
@@ -22,6 +22,7 @@ pub fn script(script: &Script, version: Option<&Version>) -> Value {
         "deployment_id": version.map(|v| v.id.to_string()),
         "startup_time_ms": version.and_then(|v| v.startup_time_ms),
         "last_deployed_from": DEPLOYED_FROM,
+        "migration_tag": script.migration_tag,
         "usage_model": USAGE_MODEL,
         "logpush": script.settings.logpush,
         "observability": script.settings.observability,
@@ -101,6 +102,10 @@ pub fn version(version: &Version) -> Value {
 }
 
 pub fn deployment(deployment: &Deployment) -> Value {
+    let minor = deployment.minor.as_ref().map(|m| (&m.version, m.share));
+    let major = (&deployment.version, minor.map_or(Share::ALL, |(_, share)| share.rest()));
+    let one = |(version, share): (_, Share)| json!({"version_id": version, "percentage": share.percent()});
+    let versions: Vec<Value> = std::iter::once(major).chain(minor).map(one).collect();
     json!({
         "id": deployment.id,
         "source": deployment.author.source,
@@ -108,7 +113,7 @@ pub fn deployment(deployment: &Deployment) -> Value {
         "author_email": deployment.author.email,
         "created_on": time(deployment.created_at),
         "annotations": deployment.annotations,
-        "versions": [{"version_id": deployment.version, "percentage": 100}],
+        "versions": versions,
     })
 }
 

@@ -17,7 +17,7 @@ use rustix::thread::{CapabilitiesSecureBits, CapabilitySet, CapabilitySets};
 
 use super::descriptors::{Received, hand_over};
 use super::spec::{INSIDE, JAIL_FAILED, PROGRAM, SPACE, STARTING, Spec, Spot, report};
-use super::{JailError, Step, mounts};
+use super::{JailError, Step, landlock, mounts, seccomp};
 
 /// Never returns when it succeeds: the process is workerd then.
 pub fn run(mut request: Received, ready: OwnedFd, socket: BorrowedFd<'_>) -> JailError {
@@ -35,9 +35,9 @@ pub fn run_unconfined(program: &Path, folder: &Path, mut request: Received, sock
     let done = (|| {
         fs::DirBuilder::new().mode(0o700).create(folder).step("make a private folder")?;
         write_files(folder, &request.spec, &mut request.files)?;
-        announce(folder, socket)?;
+        announce(folder, "none", socket)?;
         std::env::set_current_dir(folder).step("enter its folder")?;
-        become_workerd(program, &request)
+        become_workerd(program, &request, false)
     })();
     match done {
         Ok(never) => match never {},
@@ -59,15 +59,16 @@ fn confine(request: &mut Received, ready: &OwnedFd, socket: BorrowedFd<'_>) -> R
     nix::unistd::setresuid(uid, uid, uid).step("take its uid")?;
     let space = Path::new("/").join(SPACE);
     write_files(&space, &request.spec, &mut request.files)?;
-    announce(&space, socket)?;
     std::env::set_current_dir(&space).step("enter its space")?;
     limit(&request.spec)?;
     drop_rights()?;
+    let enforced = landlock::confine(binds)?;
+    announce(&space, enforced, socket)?;
     // INVARIANT (die-together): the changes of uid and capabilities cleared it, so it is set again, and the keeper checked after.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).step("bind its life to the keeper's")?;
     keeper_lives(ready)?;
     sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).step("unblock signals")?;
-    become_workerd(&Path::new("/").join(PROGRAM), request)
+    become_workerd(&Path::new("/").join(PROGRAM), request, true)
 }
 
 fn write_files(folder: &Path, spec: &Spec, bytes: &mut File) -> Result<(), JailError> {
@@ -83,14 +84,16 @@ fn write_files(folder: &Path, spec: &Spec, bytes: &mut File) -> Result<(), JailE
     Ok(())
 }
 
-/// Gives slipway the folder, so that it can unlink the files once workerd has read them.
-fn announce(folder: &Path, socket: BorrowedFd<'_>) -> Result<(), JailError> {
+/// Gives slipway the folder, so that it can unlink the files once workerd has read them, and says what landlock enforces.
+fn announce(folder: &Path, enforced: &str, socket: BorrowedFd<'_>) -> Result<(), JailError> {
     let folder = File::open(folder).step("open its folder")?;
     let fds = [folder.as_fd()];
     let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
     let mut ancillary = SendAncillaryBuffer::new(&mut space);
     ancillary.push(SendAncillaryMessage::ScmRights(&fds));
-    rustix::net::sendmsg(socket, &[IoSlice::new(&[STARTING])], &mut ancillary, SendFlags::NOSIGNAL).step("tell slipway").map(drop)
+    rustix::net::sendmsg(socket, &[IoSlice::new(&[STARTING]), IoSlice::new(enforced.as_bytes())], &mut ancillary, SendFlags::NOSIGNAL)
+        .step("tell slipway")
+        .map(drop)
 }
 
 fn limit(spec: &Spec) -> Result<(), JailError> {
@@ -100,7 +103,7 @@ fn limit(spec: &Spec) -> Result<(), JailError> {
         (Resource::RLIMIT_NOFILE, limits.files),
         (Resource::RLIMIT_NPROC, limits.tasks),
         (Resource::RLIMIT_DATA, limits.memory),
-        (Resource::RLIMIT_FSIZE, limits.space),
+        (Resource::RLIMIT_FSIZE, limits.file),
         (Resource::RLIMIT_MEMLOCK, 0),
         (Resource::RLIMIT_MSGQUEUE, 0),
     ] {
@@ -136,10 +139,14 @@ fn keeper_lives(ready: &OwnedFd) -> Result<(), JailError> {
     if fds[0].revents().contains(PollFlags::HUP) { Err("the keeper has gone").step("go on") } else { Ok(()) }
 }
 
-fn become_workerd(program: &Path, request: &Received) -> Result<std::convert::Infallible, JailError> {
+fn become_workerd(program: &Path, request: &Received, filtered: bool) -> Result<std::convert::Infallible, JailError> {
     let path = CString::new(program.as_os_str().as_encoded_bytes()).step("name the program")?;
     let args = hand_over("workerd", &request.spec, &request.control, &request.listening)?;
     let args: Result<Vec<CString>, _> = args.into_iter().map(CString::new).collect();
+    let args = args.step("pass the arguments")?;
     let empty: [CString; 0] = [];
-    nix::unistd::execve(&path, &args.step("pass the arguments")?, &empty).step("start workerd")
+    if filtered {
+        seccomp::confine()?;
+    }
+    nix::unistd::execve(&path, &args, &empty).step("start workerd")
 }

@@ -17,7 +17,12 @@ pub fn enter(skeleton: &Path, binds: &[Bind], space: u64) -> Result<(), JailErro
     for bind in binds {
         let target = skeleton.join(&bind.to);
         mount(Some(&bind.from), &target, NONE, MsFlags::MS_BIND, NONE).step("bind a file")?;
-        read_only(&target, bind.device).step("make a file read-only")?;
+        if bind.writable {
+            let flags = MsFlags::MS_BIND | MsFlags::MS_REMOUNT | MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
+            mount(NONE, &target, NONE, flags | kept(&target).step("read a folder's flags")?, NONE).step("make a folder harmless")?;
+        } else {
+            read_only(&target, bind.device).step("make a file read-only")?;
+        }
     }
     let options = format!("size={space},nr_inodes=4096,mode=0700,uid={INSIDE},gid={INSIDE}");
     let flags = MsFlags::MS_NOSUID | MsFlags::MS_NODEV | MsFlags::MS_NOEXEC;
@@ -37,6 +42,14 @@ fn read_only(target: &Path, device: bool) -> nix::Result<()> {
     if !device || held.contains(FsFlags::ST_NODEV) {
         flags |= MsFlags::MS_NODEV;
     }
+    flags |= kept(target)?;
+    mount(NONE, target, NONE, flags, NONE)
+}
+
+/// The flags that a mount has from where it came, and that nobody without rights there may take away.
+fn kept(target: &Path) -> nix::Result<MsFlags> {
+    let held = statvfs(target)?.flags();
+    let mut flags = MsFlags::empty();
     for (is, flag) in [
         (FsFlags::ST_NOEXEC, MsFlags::MS_NOEXEC),
         (FsFlags::ST_NOATIME, MsFlags::MS_NOATIME),
@@ -47,7 +60,7 @@ fn read_only(target: &Path, device: bool) -> nix::Result<()> {
             flags |= flag;
         }
     }
-    mount(NONE, target, NONE, flags, NONE)
+    Ok(flags)
 }
 
 /// No namespaces below this one, where the kernel lets us say so. A second wall: without capabilities a further user namespace

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// The exit code of a jail that could not be built.
 pub const JAIL_FAILED: u8 = 125;
-/// First byte of the message that precedes workerd.
+/// First byte of the message that precedes workerd; how much landlock enforces follows.
 pub const STARTING: u8 = b'S';
 /// First byte of the message that reports a failure.
 pub const FAILED: u8 = b'F';
@@ -21,6 +21,8 @@ pub const FAILED: u8 = b'F';
 pub const INSIDE: u32 = 1_000;
 /// Where files and temporary space are inside.
 pub const SPACE: &str = "tmp";
+/// Where the folder of Durable Objects is inside, if there is one.
+pub const OBJECTS: &str = "objects";
 /// Where the socket of the bindings is inside.
 pub const HOST_SOCKET: &str = "run/host.sock";
 /// Where the socket for everything outbound is inside.
@@ -68,15 +70,21 @@ pub struct Bind {
     pub to: String,
     /// A device node, which a mount without devices would not open.
     pub device: bool,
+    /// A folder that is written to.
+    pub writable: bool,
 }
 
 impl Bind {
     pub fn file(from: impl Into<PathBuf>, to: impl Into<String>) -> Self {
-        Self { from: from.into(), to: to.into(), device: false }
+        Self { from: from.into(), to: to.into(), device: false, writable: false }
+    }
+
+    pub fn folder(from: impl Into<PathBuf>, to: impl Into<String>) -> Self {
+        Self { writable: true, ..Self::file(from, to) }
     }
 
     pub fn device(name: &str) -> Self {
-        Self { from: PathBuf::from("/dev").join(name), to: format!("dev/{name}"), device: true }
+        Self { from: PathBuf::from("/dev").join(name), to: format!("dev/{name}"), device: true, writable: false }
     }
 }
 
@@ -92,7 +100,10 @@ pub struct Limits {
     pub tasks: u64,
     /// Writable private memory (RLIMIT_DATA), in bytes.
     pub memory: u64,
+    /// The private space, in bytes.
     pub space: u64,
+    /// The largest file, in bytes.
+    pub file: u64,
 }
 
 /// Says why there is no workerd. Failing to say so is no further failure: the exit code tells as much.

@@ -1,17 +1,18 @@
 //! Writes workerd's configuration (text form of `workerd.capnp`) from a [`Plan`].
 //!
 //! INVARIANT (typed-config): nothing that a tenant chose reaches the text except through [`quoted`], and no service, binding or
-//! option exists in it that this file does not name: no `network`, `disk`, `fromEnvironment`, `unsafeEval`, `extensions` and no
+//! option exists in it that this file does not name: no `network`, no `disk` but the account's Durable Objects, no `fromEnvironment`, `unsafeEval`, `extensions` and no
 //! flags of V8. The only ways out of the process are its two sockets.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::path::Path;
 
 use purser_values::Secret;
 
-use crate::jail::spec::CONFIG;
+use crate::jail::spec::{CONFIG, OBJECTS};
 use crate::name::{BindingName, ScriptName};
-use crate::plan::{Bound, Module, ModuleKind, Plan, Source, Unit};
+use crate::plan::{Bound, Module, ModuleKind, ObjectClass, Plan, Source};
 use crate::runtime::backend::Resource;
 
 /// The header by which the host's socket tells the purpose of a request. workerd adds it; code cannot set or see it.
@@ -24,8 +25,13 @@ pub const CACHE: &str = "cache";
 pub const ASSETS: &str = "assets";
 /// `bound/VERSION/NAME`: what the binding of this name of this version points at.
 pub const BOUND: &str = "bound";
+/// `tail/VERSION`: what this version did.
+pub const TAIL: &str = "tail";
 /// The purpose "a Worker that is not there".
 pub const MISSING: &str = "missing";
+/// The socket on which events are handed in, and the Worker of ours behind it.
+pub const EVENTS: &str = "events";
+
 /// The compatibility date of Workers of ours, beside the tenants'.
 const OUR_DATE: &str = "2026-11-01";
 
@@ -36,12 +42,18 @@ pub struct Addresses {
 }
 
 /// The files of a process: the configuration first, then what it embeds.
-pub fn files(plan: &Plan, addresses: &Addresses) -> Vec<(String, Secret<Vec<u8>>)> {
+pub fn files(plan: &Plan, addresses: &Addresses, objects: &Path) -> Vec<(String, Secret<Vec<u8>>)> {
     let index: BTreeMap<&ScriptName, usize> = plan.units.iter().enumerate().map(|(i, u)| (&u.script, i)).collect();
     let mut files = vec![(CONFIG.to_owned(), Secret::new(Vec::new()))];
     let mut text = String::from("using Workerd = import \"/workerd/workerd.capnp\";\nconst config :Workerd.Config = (\n  services = [\n");
-    for (i, unit) in plan.units.iter().enumerate() {
-        worker(&mut text, &mut files, i, unit, &index, &addresses.host);
+    for i in 0..plan.units.len() {
+        worker(&mut text, &mut files, i, plan, &index, &addresses.host);
+    }
+    if plan.keeps_objects() {
+        let _ = writeln!(text, "    (name = \"{OBJECTS}\", disk = (path = {}, writable = true)),", quoted(&objects.to_string_lossy()));
+    }
+    if plan.events {
+        events(&mut text, plan.units.len());
     }
     external(&mut text, "internet", &addresses.egress, "proxy", None);
     external(&mut text, HEALTH, &addresses.host, "host", Some(HEALTH));
@@ -49,6 +61,9 @@ pub fn files(plan: &Plan, addresses: &Addresses) -> Vec<(String, Secret<Vec<u8>>
     text.push_str("  ],\n  sockets = [\n");
     for i in 0..plan.units.len() {
         let _ = writeln!(text, "    (name = \"s{i}\", http = (), service = \"w{i}\"),");
+    }
+    if plan.events {
+        let _ = writeln!(text, "    (name = \"{EVENTS}\", http = (), service = \"{EVENTS}\"),");
     }
     let _ = writeln!(text, "    (name = \"{HEALTH}\", http = (), service = \"{HEALTH}\")\n  ]\n);");
     files[0].1 = Secret::new(text.into_bytes());
@@ -64,10 +79,11 @@ fn worker(
     text: &mut String,
     files: &mut Vec<(String, Secret<Vec<u8>>)>,
     i: usize,
-    unit: &Unit,
+    plan: &Plan,
     index: &BTreeMap<&ScriptName, usize>,
     host: &str,
 ) {
+    let unit = &plan.units[i];
     let _ = write!(text, "    (name = \"w{i}\", worker = (");
     match &unit.source {
         Source::Modules(modules) => {
@@ -103,6 +119,12 @@ fn worker(
                 (Some(target), None) => write!(text, "service = \"w{target}\""),
                 (None, _) => write!(text, "service = \"{MISSING}\""),
             },
+            Bound::Objects { class, script } => match index.get(script.as_ref().unwrap_or(&unit.script)) {
+                Some(target) => {
+                    write!(text, "durableObjectNamespace = (className = {}, serviceName = \"w{target}\")", quoted(class))
+                }
+                None => write!(text, "json = \"null\""),
+            },
             Bound::Backend(resource) => {
                 let service = format!("b{i}-{}", behind.len());
                 let written = backend(text, resource, &service);
@@ -112,8 +134,30 @@ fn worker(
         };
         text.push_str("), ");
     }
-    let _ = writeln!(text, "], globalOutbound = \"internet\", cacheApiOutbound = \"c{i}\")),");
+    text.push_str("], ");
+    // Of two versions of one Worker, the objects live in the one that answers most.
+    if !unit.objects.is_empty() && index.get(&unit.script) == Some(&i) {
+        text.push_str("durableObjectNamespaces = [");
+        for ObjectClass { class, key } in &unit.objects {
+            let _ = write!(text, "(className = {}, uniqueKey = {}, enableSql = true), ", quoted(class), quoted(key));
+        }
+        let storage = if plan.rehearsal { "(inMemory = void)".to_owned() } else { format!("(localDisk = \"{OBJECTS}\")") };
+        let _ = write!(text, "], durableObjectStorage = {storage}, ");
+    }
+    if plan.tails.contains(&unit.script) {
+        let _ = write!(text, "tails = [\"t{i}\"], ");
+    }
+    let _ = writeln!(text, "globalOutbound = \"internet\", cacheApiOutbound = \"c{i}\")),");
     external(text, &format!("c{i}"), host, "proxy", Some(&format!("{CACHE}/{}", unit.version)));
+    if plan.tails.contains(&unit.script) {
+        external(text, &format!("t{i}-host"), host, "host", Some(&format!("{TAIL}/{}", unit.version)));
+        let _ = writeln!(
+            text,
+            "    (name = \"t{i}\", worker = (modules = [(name = \"tail.js\", esModule = {})], compatibilityDate = \"{OUR_DATE}\", \
+             globalOutbound = \"{MISSING}\", bindings = [(name = \"HOST\", service = \"t{i}-host\")])),",
+            quoted(include_str!("js/tail.js"))
+        );
+    }
     if assets {
         external(text, &format!("a{i}"), host, "host", Some(&format!("{ASSETS}/{}", unit.version)));
     }
@@ -128,6 +172,20 @@ fn worker(
             );
         }
     }
+}
+
+/// A Worker of ours that hands events to the others: they are calls between Workers, not requests.
+fn events(text: &mut String, units: usize) {
+    let _ = write!(
+        text,
+        "    (name = \"{EVENTS}\", worker = (modules = [(name = \"events.js\", esModule = {})], compatibilityDate = \"{OUR_DATE}\", \
+         compatibilityFlags = [\"service_binding_extra_handlers\"], globalOutbound = \"{MISSING}\", bindings = [",
+        quoted(include_str!("js/events.js"))
+    );
+    for i in 0..units {
+        let _ = write!(text, "(name = \"w{i}\", service = \"w{i}\"), ");
+    }
+    text.push_str("])),\n");
 }
 
 /// How code sees what stands behind a service of the bindings socket.

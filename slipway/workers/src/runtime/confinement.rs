@@ -9,8 +9,9 @@ use std::sync::Arc;
 
 use tokio::process::Command;
 
-use crate::jail::spec::{Bind, EGRESS_SOCKET, HOST_SOCKET, Limits, PROGRAM, SPACE, Spot};
-use crate::limits;
+use crate::jail::spec::{Bind, EGRESS_SOCKET, HOST_SOCKET, Limits, OBJECTS, PROGRAM, SPACE, Spot};
+use crate::limits::{self, START};
+use crate::runtime::cage::{Bounds, Cages};
 use crate::runtime::process::{JailProgram, Launch, Process, StartError};
 use crate::runtime::spawner::Spawner;
 
@@ -55,6 +56,7 @@ impl Walls {
         }
         make_folder(&skeleton)?;
         make_folder(&skeleton.join(SPACE))?;
+        make_folder(&skeleton.join(OBJECTS))?;
         let places = binds.iter().map(|b| b.to.as_str()).chain([HOST_SOCKET, EGRESS_SOCKET]);
         for place in places {
             let place = skeleton.join(place);
@@ -68,11 +70,21 @@ impl Walls {
     }
 
     /// The spot of one account, whose sockets for bindings and for everything outbound are given.
-    pub fn jail(&self, account: u32, host_socket: &Path, egress_socket: &Path) -> Spot {
+    ///
+    /// `objects` is the folder of its Durable Objects, where it keeps any; it becomes the account's.
+    pub fn jail(&self, account: u32, host_socket: &Path, egress_socket: &Path, objects: Option<&Path>) -> io::Result<Spot> {
+        let host_id = self.first_uid.map(|first| first + account % UIDS);
         let mut binds = self.binds.clone();
         binds.push(Bind::file(host_socket, HOST_SOCKET));
         binds.push(Bind::file(egress_socket, EGRESS_SOCKET));
-        Spot::Jail { skeleton: self.skeleton.clone(), binds, host_id: self.first_uid.map(|first| first + account % UIDS) }
+        if let Some(folder) = objects {
+            std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+            if let Some(id) = host_id {
+                std::os::unix::fs::chown(folder, Some(id), Some(id))?;
+            }
+            binds.push(Bind::folder(folder, OBJECTS));
+        }
+        Ok(Spot::Jail { skeleton: self.skeleton.clone(), binds, host_id })
     }
 
     pub fn unconfined(&self, folder: PathBuf) -> Spot {
@@ -80,33 +92,36 @@ impl Walls {
     }
 
     /// Builds a jail and runs `workerd --version` in it.
-    pub async fn probe(&self, spawner: &Spawner, jail: &JailProgram) -> Confinement {
+    /// Answers what landlock enforces there, too.
+    pub async fn probe(&self, spawner: &Spawner, jail: &JailProgram, cages: &Cages) -> (Confinement, String) {
         let spot = Spot::Jail { skeleton: self.skeleton.clone(), binds: self.binds.clone(), host_id: self.first_uid };
-        let launch = Launch {
-            account: Arc::from("probe"),
-            spot,
-            args: vec!["--version".into()],
-            files: vec![],
-            sockets: vec![],
-            limits: allowance(0),
+        let limits = allowance(0, limits::JAIL_MEMORY, false);
+        let none = |why: String| (Confinement::Unavailable { why }, "none".to_owned());
+        let cage = match cages.make(Bounds { memory: limits.memory, tasks: limits.tasks }) {
+            Ok(cage) => cage,
+            Err(e) => return none(format!("no control group can be made: {e}")),
         };
+        let args = vec!["--version".into()];
+        let launch = Launch { account: Arc::from("probe"), spot, args, files: vec![], sockets: vec![], limits, cage };
         let why = match Process::start(spawner, jail, launch).await {
-            Ok(mut process) => match tokio::time::timeout(limits::START, process.ended()).await {
+            Ok(mut process) => match tokio::time::timeout(START, process.ended()).await {
                 // It does not know `--control-fd` without `serve`; that it says so is proof enough that it ran.
-                Ok(_) if process.said("workerd").await => return Confinement::Jailed,
+                Ok(_) if process.said("workerd").await => return (Confinement::Jailed, process.landlock),
                 Ok(status) => format!("workerd does not run in a jail: {status}: {}", process.output.text()),
                 Err(_) => "workerd does not run in a jail: it hangs".to_owned(),
             },
             Err(StartError::Jail(why)) => why,
             Err(e) => e.to_string(),
         };
-        Confinement::Unavailable { why }
+        none(why)
     }
 }
 
 /// The limits of a process whose files have this size together.
-pub(crate) fn allowance(files: u64) -> Limits {
-    Limits { files: limits::JAIL_FILES, tasks: limits::JAIL_TASKS, memory: limits::JAIL_MEMORY, space: limits::JAIL_SPACE + files * 2 }
+pub(crate) fn allowance(files: u64, memory: u64, objects: bool) -> Limits {
+    let space = limits::JAIL_SPACE + files * 2;
+    let file = if objects { limits::OBJECT_FILE } else { space };
+    Limits { files: limits::JAIL_FILES, tasks: limits::JAIL_TASKS, memory, space, file }
 }
 
 /// What workerd is linked to, as the loader itself finds it.

@@ -1,18 +1,20 @@
 //! The two sockets of one account's process: what its bindings ask, and everything that wants out.
 //!
 //! Who asks is known from the socket, never from a header: each account has its own pair, seen in its jail only. Within an
-//! account the header that workerd injects says what is asked for. Outbound connections are refused, all of them, and logged.
+//! account the header that workerd injects says what is asked for. What wants out goes to the
+//! [`Egress`], or is refused where there is none.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode};
-use http_body_util::{BodyExt as _, Full};
+use http_body_util::{BodyExt as _, Full, Limited};
 use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -27,21 +29,32 @@ use crate::blobs::Blobs;
 use crate::limits;
 use crate::name::{BindingName, ScriptName, VersionId};
 use crate::plan::Bound;
-use crate::runtime::Live;
 use crate::runtime::backend::{Asked, Backend, Resource};
-use crate::runtime::config::{ASSETS, BOUND, CACHE, HEALTH, MISSING, PURPOSE};
+use crate::runtime::config::{ASSETS, BOUND, CACHE, HEALTH, MISSING, PURPOSE, TAIL};
+use crate::runtime::egress::{Egress, Refused};
+use crate::runtime::incident::{Incidents, Kind};
+use crate::runtime::tail::Tails;
+use crate::runtime::{Host, Live};
 use crate::tenant::Tenant;
 
 /// The sockets of one account; closed when dropped.
 pub struct Gate {
     pub host_socket: PathBuf,
     pub egress_socket: PathBuf,
+    /// The folder of the account's Durable Objects; made when it first has any.
+    pub objects: PathBuf,
+    /// Processor time of processes that have ended, in microseconds.
+    pub spent_us: AtomicU64,
+    /// The most that was told of it: a process that is ending is in neither sum for a moment.
+    pub told_us: AtomicU64,
     shared: Arc<Shared>,
     tasks: [JoinHandle<()>; 2],
 }
 
 struct Shared {
     tenant: Tenant,
+    tails: Tails,
+    incidents: Incidents,
     blobs: Blobs,
     backend: Arc<dyn Backend>,
     known: RwLock<HashMap<VersionId, Known>>,
@@ -57,13 +70,21 @@ struct Known {
 
 impl Gate {
     /// Opens the sockets in `folder`, which only slipway can enter.
-    pub fn open(folder: &Path, tenant: Tenant, blobs: Blobs, backend: Arc<dyn Backend>) -> io::Result<Self> {
+    pub fn open(folder: &Path, objects: PathBuf, tenant: Tenant, host: &Host, blobs: Blobs, backend: Arc<dyn Backend>) -> io::Result<Self> {
         let (host_socket, egress_socket) = (folder.join("host.sock"), folder.join("egress.sock"));
-        let (host, egress) = (listen(folder, "host.sock")?, listen(folder, "egress.sock")?);
+        let (bindings, egress) = (listen(folder, "host.sock")?, listen(folder, "egress.sock")?);
         let connections = Arc::new(Semaphore::new(limits::BINDING_CONNECTIONS));
-        let shared = Arc::new(Shared { tenant, blobs, backend, known: RwLock::default(), connections });
-        let tasks = [tokio::spawn(serve(host, shared.clone())), tokio::spawn(refuse(egress, shared.clone()))];
-        Ok(Self { host_socket, egress_socket, shared, tasks })
+        let shared = Arc::new(Shared {
+            tenant,
+            tails: Tails::default(),
+            incidents: host.incidents.clone(),
+            blobs,
+            backend,
+            known: RwLock::default(),
+            connections,
+        });
+        let tasks = [tokio::spawn(serve(bindings, shared.clone())), tokio::spawn(out(egress, shared.clone(), host.egress.clone()))];
+        Ok(Self { host_socket, egress_socket, objects, spent_us: AtomicU64::new(0), told_us: AtomicU64::new(0), shared, tasks })
     }
 
     /// Lets the process reach what a version is bound to.
@@ -75,6 +96,11 @@ impl Gate {
         });
         let known = Known { script: live.script.clone(), assets: live.assets.clone(), bound: bound.collect() };
         self.shared.known.write().unwrap_or_else(PoisonError::into_inner).insert(live.version.clone(), known);
+    }
+
+    /// Who looks on here.
+    pub fn tails(&self) -> &Tails {
+        &self.shared.tails
     }
 
     /// Forgets all versions but these.
@@ -126,11 +152,20 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
         MISSING => text(StatusCode::NOT_FOUND, "the Worker behind this service binding is not deployed"),
         purpose => match shared.sought(purpose) {
             Some(Sought::Assets(set)) => asset(&shared, &set, &request).await,
+            Some(Sought::Tail(script)) => {
+                if let Ok(posted) = Limited::new(request.into_body(), limits::TAIL_BYTES).collect().await {
+                    shared.tails.pass(&script, &posted.to_bytes());
+                }
+                text(StatusCode::OK, "")
+            }
             Some(Sought::Resource(asked)) => {
                 let request = request.map(|body| body.map_err(io::Error::other).boxed_unsync());
                 shared.backend.call(asked, request).await
             }
-            None => text(StatusCode::BAD_REQUEST, "no such binding"),
+            None => {
+                shared.incidents.note(&shared.tenant.account, Kind::Binding, purpose);
+                text(StatusCode::BAD_REQUEST, "no such binding")
+            }
         },
     })
 }
@@ -139,6 +174,8 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
 enum Sought {
     Assets(Arc<AssetSet>),
     Resource(Asked),
+    /// What this Worker did.
+    Tail(ScriptName),
 }
 
 impl Shared {
@@ -150,6 +187,7 @@ impl Shared {
         let known = known.get(&version.parse().ok()?)?;
         let resource = match kind {
             ASSETS => return known.assets.clone().map(Sought::Assets),
+            TAIL => return Some(Sought::Tail(known.script.clone())),
             CACHE => Resource::Cache,
             BOUND => known.bound.get(&binding.parse().ok()?)?.clone(),
             _ => return None,
@@ -176,15 +214,20 @@ fn text(status: StatusCode, text: &'static str) -> Response<AssetBody> {
     response
 }
 
-/// Takes what wants out, notes where it wanted to go, and hangs up: code sees a lost connection, nothing leaves the host.
-async fn refuse(listener: UnixListener, shared: Arc<Shared>) {
+/// Takes what wants out. Where there is no way out: notes where it wanted to go, and hangs up. Code sees a lost connection.
+async fn out(listener: UnixListener, shared: Arc<Shared>, egress: Option<Arc<dyn Egress>>) {
+    let (incidents, account) = (shared.incidents.clone(), shared.tenant.account.clone());
+    let refused: Refused = Arc::new(move |what| incidents.note(&account, Kind::Egress, what));
+    let places = Arc::new(Semaphore::new(limits::EGRESS_CONNECTIONS));
     loop {
+        let Ok(permit) = places.clone().acquire_owned().await else { return };
         let Ok((mut stream, _)) = listener.accept().await else { continue };
-        let shared = shared.clone();
-        let Ok(permit) = shared.connections.clone().acquire_owned().await else { return };
+        let (shared, egress, refused) = (shared.clone(), egress.clone(), refused.clone());
         tokio::spawn(async move {
-            let wanted = tokio::time::timeout(Duration::from_secs(1), first_line(&mut stream)).await.unwrap_or_default();
-            tracing::info!(account = %shared.tenant, request = %wanted.escape_debug(), "outbound request refused");
+            match egress {
+                Some(egress) => egress.carry(shared.tenant.clone(), stream, refused).await,
+                None => refused(&tokio::time::timeout(Duration::from_secs(1), first_line(&mut stream)).await.unwrap_or_default()),
+            }
             drop(permit);
         });
     }

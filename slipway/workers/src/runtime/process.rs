@@ -20,6 +20,7 @@ use tokio::process::{Child, Command};
 
 use crate::jail::spec::{FAILED, FileSpec, JAIL_FAILED, Limits, STARTING, Spec, Spot};
 use crate::limits;
+use crate::runtime::cage::Cage;
 use crate::runtime::output::Output;
 use crate::runtime::spawner::Spawner;
 
@@ -46,6 +47,7 @@ pub struct Launch<'a> {
     pub files: Vec<(String, Secret<Vec<u8>>)>,
     pub sockets: Vec<(String, &'a UnixListener)>,
     pub limits: Limits,
+    pub cage: Cage,
 }
 
 /// A process that listens.
@@ -55,6 +57,9 @@ pub struct Process {
     pub output: Output,
     readers: Vec<tokio::task::JoinHandle<()>>,
     pub startup: Duration,
+    /// How much landlock enforces: `full`, `partial` or `none`.
+    pub landlock: String,
+    pub cage: Arc<Cage>,
 }
 
 /// Why there is no process.
@@ -92,6 +97,8 @@ impl Process {
             readers.push(output.follow(pipe, launch.account.clone()));
         }
         let wanted = launch.sockets.len();
+        // The jail waits for what follows, so whatever it starts is in the group too.
+        launch.cage.enter(child.id().unwrap_or_default())?;
         send(&near, control_far, &launch)?;
         let ready = tokio::time::timeout(limits::START, listening(control, wanted)).await;
         let said = words(&near)?;
@@ -101,7 +108,8 @@ impl Process {
                     unlink(&folder, &launch.files);
                 }
                 let pid = child.id().unwrap_or_default();
-                Ok(Self { child, pid, output, readers, startup: begun.elapsed() })
+                let landlock = said.landlock;
+                Ok(Self { child, pid, output, readers, startup: begun.elapsed(), landlock, cage: Arc::new(launch.cage) })
             }
             (_, Words { failure: Some(text), .. }) => Err(StartError::Jail(text)),
             (Ok(_), _) => {
@@ -124,6 +132,11 @@ impl Process {
             Ok(status) => status.to_string(),
             Err(e) => e.to_string(),
         }
+    }
+
+    /// Waits for the end, and leaves everything else as it is.
+    pub async fn child_ended(&mut self) -> String {
+        self.ended().await
     }
 
     /// Whether it printed `text`, once everything it printed has arrived.
@@ -192,6 +205,7 @@ async fn listening(control: OwnedFd, wanted: usize) -> io::Result<bool> {
 #[derive(Default)]
 struct Words {
     folder: Option<OwnedFd>,
+    landlock: String,
     failure: Option<String>,
 }
 
@@ -210,7 +224,8 @@ fn words(near: &OwnedFd) -> io::Result<Words> {
         };
         match text[..got].split_first() {
             None => return Ok(words),
-            Some((&STARTING, _)) => {
+            Some((&STARTING, rest)) => {
+                words.landlock = String::from_utf8_lossy(rest).into_owned();
                 words.folder =
                     ancillary.drain().find_map(|m| if let RecvAncillaryMessage::ScmRights(mut fds) = m { fds.next() } else { None });
             }

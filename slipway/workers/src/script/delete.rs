@@ -6,7 +6,7 @@ use crate::binding::Binding;
 use crate::error::WorkersError;
 use crate::name::ScriptName;
 use crate::rollout::refused;
-use crate::store::{script, version};
+use crate::store::{object, schedule, script, version};
 use crate::workers::Workers;
 
 impl Workers {
@@ -22,16 +22,27 @@ impl Workers {
             return Err(WorkersError::InUse(name.to_string(), user.to_string()));
         }
         let (id, script) = (account.clone(), name.clone());
-        self.change(move |tx| script::delete(tx, &id, &script)).await?;
+        let gone = self.change(move |tx| {
+            script::delete(tx, &id, &script)?;
+            schedule::delete(tx, &id, &script)?;
+            object::delete(tx, &id, &script)
+        });
+        let gone = gone.await?;
         self.publish_hosts(account).await?;
-        self.0.runtime.withdraw(account, row.number, name).await.map_err(refused)
+        self.0.runtime.withdraw(account, row.number, name).await.map_err(refused)?;
+        self.0.runtime.forget_objects(account, &gone).await;
+        Ok(())
     }
 
     /// A live Worker of the account that calls this one.
     async fn bound_to(&self, account: &CloudAccountId, name: &ScriptName) -> Result<Option<ScriptName>, WorkersError> {
         let id = account.clone();
         let live = self.0.db.read(move |tx| version::deployed(tx, &id)).await?;
-        let calls = |b: &Binding| matches!(b, Binding::Service { service, .. } if service == name);
-        Ok(live.into_iter().find(|v| v.script != *name && v.bindings.iter().any(calls)).map(|v| v.script))
+        let calls = |b: &Binding| match b {
+            Binding::Service { service, .. } => service == name,
+            Binding::DurableObjectNamespace { script_name, .. } => script_name.as_ref() == Some(name),
+            _ => false,
+        };
+        Ok(live.into_iter().map(|(v, _)| v).find(|v| v.script != *name && v.bindings.iter().any(calls)).map(|v| v.script))
     }
 }

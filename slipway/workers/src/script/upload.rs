@@ -54,7 +54,7 @@ impl Workers {
         let settings = std::mem::take(&mut metadata.settings);
         let (script, previous) = self.previous(account, name).await?;
         let assets = self.assets_of(account, name, &metadata, &previous).await?;
-        let draft = Draft::new(metadata, upload.modules, assets, &previous, self.0.env.now())?;
+        let draft = Draft::new(name, metadata, upload.modules, assets, &previous, &self.0.env)?;
         Ok(Prepared { script, previous, draft, settings })
     }
 }

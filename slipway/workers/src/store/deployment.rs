@@ -6,13 +6,14 @@ use purser_values::id::CloudAccountId;
 
 use crate::name::{ScriptName, Uuid, VersionId};
 use crate::store::{author, json, script};
-use crate::view::{Author, Deployment};
+use crate::view::{Author, Deployment, Minor, Share};
 
 /// One version goes live.
 pub struct NewDeployment<'a> {
     pub account: &'a CloudAccountId,
     pub script: &'a ScriptName,
     pub version: &'a VersionId,
+    pub minor: Option<&'a Minor>,
     pub author: &'a Author,
     pub annotations: &'a std::collections::BTreeMap<String, String>,
 }
@@ -36,10 +37,17 @@ pub fn insert(tx: &mut Tx<'_>, env: &Env, new: &NewDeployment<'_>) -> Result<Dep
             json(new.annotations)?
         ],
     )?;
+    if let Some(minor) = new.minor {
+        tx.execute(
+            "insert into worker_deployment_minor (deployment, account, script, version, share) values ($1, $2, $3, $4, $5)",
+            params![id, new.account, new.script, minor.version, minor.share.hundredths()],
+        )?;
+    }
     Ok(Deployment {
         id,
         script: new.script.clone(),
         version: new.version.clone(),
+        minor: new.minor.cloned(),
         created_at: now,
         author: new.author.clone(),
         annotations: new.annotations.clone(),
@@ -48,8 +56,18 @@ pub fn insert(tx: &mut Tx<'_>, env: &Env, new: &NewDeployment<'_>) -> Result<Dep
 
 /// Newest first.
 pub fn list(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName) -> Result<Vec<Deployment>, DbError> {
-    const SQL: &str = "select * from worker_deployment where account = $1 and script = $2 order by number desc limit 100";
+    const SQL: &str = "select d.*, m.version as minor_version, m.share as minor_share from worker_deployment d
+        left join worker_deployment_minor m on m.deployment = d.id
+        where d.account = $1 and d.script = $2 order by d.number desc limit 100";
     tx.query(SQL, params![account, script])?.iter().map(read).collect()
+}
+
+pub fn minor(row: &Row) -> Result<Option<Minor>, DbError> {
+    let Some(version) = row.parse_opt("minor_version")? else { return Ok(None) };
+    let hundredths: i64 = row.get("minor_share")?;
+    let share = u32::try_from(hundredths).ok().and_then(|n| Share::of_percent(f64::from(n) / 100.0));
+    let share = share.ok_or_else(|| DbError::Corrupt("a share of a deployment is out of range".into()))?;
+    Ok(Some(Minor { version, share }))
 }
 
 fn read(row: &Row) -> Result<Deployment, DbError> {
@@ -57,6 +75,7 @@ fn read(row: &Row) -> Result<Deployment, DbError> {
         id: row.parse("id")?,
         script: row.parse("script")?,
         version: row.parse("version")?,
+        minor: minor(row)?,
         created_at: row.get("created_at")?,
         author: author(row)?,
         annotations: row.json("annotations")?,

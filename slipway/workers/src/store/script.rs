@@ -11,13 +11,15 @@ use crate::view::{Script, ScriptSettings, ScriptSettingsPatch, ScriptSubdomain};
 
 pub fn get(tx: &mut Tx<'_>, account: &CloudAccountId, name: &ScriptName) -> Result<Option<Script>, DbError> {
     const SQL: &str = "select s.*, (select d.version from worker_deployment d where d.account = s.account and d.script = s.name
-        and d.number = s.deployments) as deployed from worker_script s where s.account = $1 and s.name = $2";
+        and d.number = s.deployments) as deployed, (select m.tag from worker_migration m where m.account = s.account
+        and m.script = s.name) as migration_tag from worker_script s where s.account = $1 and s.name = $2";
     tx.query_opt(SQL, params![account, name])?.map(|row| read(&row)).transpose()
 }
 
 pub fn list(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<Script>, DbError> {
     const SQL: &str = "select s.*, (select d.version from worker_deployment d where d.account = s.account and d.script = s.name
-        and d.number = s.deployments) as deployed from worker_script s where s.account = $1 order by s.name";
+        and d.number = s.deployments) as deployed, (select m.tag from worker_migration m where m.account = s.account
+        and m.script = s.name) as migration_tag from worker_script s where s.account = $1 order by s.name";
     tx.query(SQL, params![account])?.iter().map(read).collect()
 }
 
@@ -86,6 +88,7 @@ pub fn set_subdomain(tx: &mut Tx<'_>, account: &CloudAccountId, name: &ScriptNam
 pub fn delete(tx: &mut Tx<'_>, account: &CloudAccountId, name: &ScriptName) -> Result<bool, DbError> {
     let p = params![account, name];
     tx.execute("delete from worker_domain where account = $1 and script = $2", p)?;
+    tx.execute("delete from worker_deployment_minor where account = $1 and script = $2", p)?;
     tx.execute("delete from worker_deployment where account = $1 and script = $2", p)?;
     tx.execute("delete from worker_secret where version in (select id from worker_version where account = $1 and script = $2)", p)?;
     tx.execute("delete from worker_version where account = $1 and script = $2", p)?;
@@ -98,6 +101,7 @@ fn read(row: &Row) -> Result<Script, DbError> {
         tag: row.get("tag")?,
         created_at: row.get("created_at")?,
         modified_at: row.get("modified_at")?,
+        migration_tag: row.get("migration_tag")?,
         deployed: row.parse_opt("deployed")?,
         settings: ScriptSettings {
             tags: row.json("tags")?,

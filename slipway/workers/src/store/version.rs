@@ -11,7 +11,7 @@ use crate::binding::Binding;
 use crate::limits;
 use crate::name::{BindingName, ScriptName, VersionId};
 use crate::store::{author, json};
-use crate::view::{Author, ModuleInfo, Version};
+use crate::view::{Author, ModuleInfo, Share, Version};
 
 /// How the code of a version is put together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +112,13 @@ fn prune(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName, newest:
     };
     tx.execute(
         "delete from worker_secret where version in
-            (select id from worker_version where account = $1 and script = $2 and number <= $3 and id <> $4)",
+            (select id from worker_version where account = $1 and script = $2 and number <= $3 and id <> $4
+                and id not in (select version from worker_deployment_minor where account = $1 and script = $2))",
         params![account, script, oldest, deployed],
     )?;
     tx.execute(
-        "delete from worker_version where account = $1 and script = $2 and number <= $3 and id <> $4",
+        "delete from worker_version where account = $1 and script = $2 and number <= $3 and id <> $4
+            and id not in (select version from worker_deployment_minor where account = $1 and script = $2)",
         params![account, script, oldest, deployed],
     )
     .map(drop)
@@ -137,12 +139,26 @@ pub fn list(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName) -> R
     tx.query(SQL, params![account, script])?.iter().map(read).collect()
 }
 
-/// Everything an account has live now.
-pub fn deployed(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<VersionRow>, DbError> {
-    const SQL: &str = "select v.* from worker_script s
+/// Everything an account has live now, each with the share of requests that it answers; of two versions of one Worker the one with
+/// the larger share comes last.
+pub fn deployed(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<(VersionRow, Share)>, DbError> {
+    const SQL: &str = "select v.*, d.version as major_version, m.version as minor_version, m.share as minor_share from worker_script s
         join worker_deployment d on d.account = s.account and d.script = s.name and d.number = s.deployments
-        join worker_version v on v.id = d.version where s.account = $1 order by s.name";
-    tx.query(SQL, params![account])?.iter().map(read).collect()
+        left join worker_deployment_minor m on m.deployment = d.id
+        join worker_version v on v.id = d.version or v.id = m.version where s.account = $1
+        order by s.name, case when v.id = d.version then 1 else 0 end";
+    let share = |row: &Row, version: &VersionRow| {
+        let minor = super::deployment::minor(row)?;
+        Ok::<_, DbError>(match minor {
+            None => Share::ALL,
+            Some(minor) if minor.version == version.id => minor.share,
+            Some(minor) => minor.share.rest(),
+        })
+    };
+    let rows = tx.query(SQL, params![account])?;
+    rows.iter()
+        .map(|row| read(row).and_then(|version| Ok((share(row, &version)?, version))).map(|(share, version)| (version, share)))
+        .collect()
 }
 
 /// The modules of all versions of an account, and the blobs that list their assets.
@@ -246,7 +262,8 @@ mod tests {
                         if number == 2 {
                             let author = &row.author;
                             let annotations = &row.annotations;
-                            let new = NewDeployment { account: &account, script: &name, version: &row.id, author, annotations };
+                            let new =
+                                NewDeployment { account: &account, script: &name, version: &row.id, minor: None, author, annotations };
                             deployment::insert(tx, &env, &new)?;
                         }
                     }

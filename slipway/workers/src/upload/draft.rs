@@ -4,16 +4,18 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use purser_values::{Secret, Sha256Digest, Timestamp};
+use purser_values::{Env, Secret, Sha256Digest, Timestamp};
 
 use crate::assets::AssetSet;
 use crate::binding::Binding;
 use crate::error::WorkersError;
 use crate::limits;
-use crate::name::BindingName;
+use crate::name::{BindingName, ScriptName};
+use crate::plan::ObjectClass;
 use crate::store::version::{Form, VersionRow};
 use crate::upload::digest::code_digest;
 use crate::upload::metadata::{Metadata, Wanted, invalid};
+use crate::upload::migration::{Change, Objects};
 use crate::view::{ModuleInfo, UploadedModule};
 
 /// The newest compatibility date that the pinned workerd accepts.
@@ -34,6 +36,9 @@ pub struct Draft {
     pub secrets: BTreeMap<BindingName, Secret<String>>,
     pub assets: Option<(Sha256Digest, Arc<AssetSet>)>,
     pub code_digest: Sha256Digest,
+    /// Its classes of Durable Objects once it is live.
+    pub objects: Vec<ObjectClass>,
+    pub migration: Option<Change>,
 }
 
 /// The version before this one, for what is carried over.
@@ -41,6 +46,19 @@ pub struct Draft {
 pub struct Previous {
     pub row: Option<VersionRow>,
     pub secrets: BTreeMap<BindingName, Secret<String>>,
+    pub objects: Objects,
+}
+
+impl Previous {
+    /// The classes of a Worker as they are.
+    #[must_use]
+    pub fn classes(&self, script: &ScriptName) -> Vec<ObjectClass> {
+        of(script, &self.objects.all)
+    }
+}
+
+fn of(script: &ScriptName, all: &[(ScriptName, ObjectClass)]) -> Vec<ObjectClass> {
+    all.iter().filter(|(owner, _)| owner == script).map(|(_, class)| class.clone()).collect()
 }
 
 impl Draft {
@@ -49,16 +67,17 @@ impl Draft {
     /// # Errors
     /// What the uploader has to change.
     pub fn new(
+        script: &ScriptName,
         metadata: Metadata,
         modules: Vec<UploadedModule>,
         assets: Option<(Sha256Digest, Arc<AssetSet>)>,
         previous: &Previous,
-        today: Timestamp,
+        env: &Env,
     ) -> Result<Self, WorkersError> {
         let (form, main_part) = form(&metadata, &modules, assets.is_some())?;
         let (infos, code) = check_modules(modules, form, main_part.as_deref())?;
         let compatibility_date = metadata.compatibility_date.unwrap_or_else(|| OLDEST_DATE.to_owned());
-        check_date(&compatibility_date, today)?;
+        check_date(&compatibility_date, env.now())?;
         check_flags(&metadata.compatibility_flags)?;
         let (bindings, secrets) = bindings(metadata.bindings, &metadata.keep_bindings, previous)?;
         if bindings.len() > limits::BINDINGS {
@@ -69,6 +88,18 @@ impl Draft {
         }
         if assets.is_none() && bindings.iter().any(|b| matches!(b, Binding::Assets { .. })) {
             return Err(invalid("there is a binding to assets, and no assets were uploaded"));
+        }
+        let migration = metadata.migrations.map(|m| m.apply(script, &previous.objects, env)).transpose()?;
+        let all = migration.as_ref().map_or(&previous.objects.all, |change| &change.now);
+        let objects = of(script, all);
+        for binding in &bindings {
+            let Binding::DurableObjectNamespace { name, class_name, script_name } = binding else { continue };
+            let owner = script_name.as_ref().unwrap_or(script);
+            if !all.iter().any(|(o, class)| o == owner && class.class == *class_name) {
+                return Err(invalid(format!(
+                    "the binding `{name}` names the class `{class_name}`, which `{owner}` does not have; add a migration that makes it"
+                )));
+            }
         }
         let code_digest = code_digest(main_part.as_deref(), &infos, assets.as_ref().map(|(_, set)| &**set));
         Ok(Self {
@@ -83,6 +114,8 @@ impl Draft {
             secrets,
             assets,
             code_digest,
+            objects,
+            migration,
         })
     }
 
@@ -90,7 +123,8 @@ impl Draft {
     #[must_use]
     pub fn repeats(&self, previous: &Previous) -> bool {
         let Some(row) = &previous.row else { return false };
-        row.code_digest == self.code_digest
+        self.migration.is_none()
+            && row.code_digest == self.code_digest
             && row.form == self.form
             && row.compatibility_date == self.compatibility_date
             && row.compatibility_flags == self.compatibility_flags

@@ -9,7 +9,7 @@ use serde_json::json;
 
 use crate::binding::Binding;
 use crate::name::{BindingName, ScriptName, VersionId};
-use crate::plan::{Bound, Module, ModuleKind, Source, Unit};
+use crate::plan::{Bound, Module, ModuleKind, ObjectClass, Source, Unit};
 use crate::store::version::Form;
 use crate::view::ModuleInfo;
 
@@ -45,6 +45,7 @@ pub struct Parts<'a> {
     pub modules: &'a [ModuleInfo],
     pub bindings: &'a [Binding],
     pub secrets: &'a BTreeMap<BindingName, Secret<String>>,
+    pub objects: &'a [ObjectClass],
 }
 
 /// The unit of a version, or nothing when it has no code.
@@ -73,6 +74,7 @@ pub fn unit(parts: &Parts<'_>, code: &BTreeMap<Sha256Digest, Bytes>) -> Option<A
         compatibility_flags: parts.compatibility_flags.to_vec(),
         source,
         bindings,
+        objects: parts.objects.to_vec(),
     }))
 }
 
@@ -87,6 +89,10 @@ fn bound(binding: &Binding, parts: &Parts<'_>) -> Option<Bound> {
             Bound::Json(json!({ "id": parts.version.as_str(), "tag": tag, "timestamp": parts.created_at.to_string() }).to_string())
         }
         Binding::Service { service, entrypoint, .. } => Bound::Service { script: service.clone(), entrypoint: entrypoint.clone() },
+        Binding::DurableObjectNamespace { class_name, script_name, .. } => {
+            let script = script_name.clone().filter(|script| script != parts.script);
+            Bound::Objects { class: class_name.clone(), script }
+        }
         Binding::KvNamespace { .. } | Binding::D1 { .. } | Binding::R2Bucket { .. } | Binding::Queue { .. } | Binding::RateLimit { .. } => {
             Bound::Backend(binding.resource()?)
         }

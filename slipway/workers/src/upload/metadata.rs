@@ -12,6 +12,7 @@ use crate::binding::{Binding, RateLimit};
 use crate::error::WorkersError;
 use crate::limits;
 use crate::name::{BindingName, ResourceId};
+use crate::upload::migration::Migrations;
 use crate::view::ScriptSettingsPatch;
 
 /// What the metadata says, checked.
@@ -28,6 +29,7 @@ pub struct Metadata {
     pub assets: Option<WantedAssets>,
     pub keep_assets: bool,
     pub settings: ScriptSettingsPatch,
+    pub migrations: Option<Migrations>,
 }
 
 /// One row of `bindings`.
@@ -93,12 +95,13 @@ impl Metadata {
             return Err(WorkersError::TooLarge(format!("the metadata has more than {} bytes", limits::METADATA_BYTES)));
         }
         let raw: Raw = serde_json::from_slice(text).map_err(|e| invalid(format!("the metadata is not valid: {e}")))?;
-        for (what, value) in [("Durable Object migrations", &raw.migrations), ("`exports`", &raw.exports), ("containers", &raw.containers)]
-        {
+        for (what, value) in [("`exports`", &raw.exports), ("containers", &raw.containers)] {
             if value.as_ref().is_some_and(|v| !is_empty(v)) {
                 return Err(invalid(format!("{what} are not supported on this host; remove them from the configuration")));
             }
         }
+        let migrations = raw.migrations.filter(|m| !is_empty(m)).map(serde_json::from_value::<Migrations>).transpose();
+        let migrations = migrations.map_err(|e| invalid(format!("the migrations are not valid: {e}")))?.filter(|m| !m.is_empty());
         if raw.bindings.len() > limits::BINDINGS {
             return Err(invalid(format!("a Worker may have {} bindings", limits::BINDINGS)));
         }
@@ -130,6 +133,7 @@ impl Metadata {
                 observability: raw.observability,
                 tail_consumers: raw.tail_consumers,
             },
+            migrations,
         })
     }
 }
@@ -204,6 +208,13 @@ fn binding(row: &Value) -> Result<Wanted, WorkersError> {
                 return Err(invalid(format!("there are no jurisdictions on this host; remove `jurisdiction` from the binding `{name}`")));
             }
             Wanted::Plain(Binding::R2Bucket { bucket_name: resource(row, &name, &["bucket_name"])?, name })
+        }
+        "durable_object_namespace" => {
+            let class = field("class_name").filter(|class| !class.is_empty());
+            let class_name = class.ok_or_else(|| invalid(format!("the binding `{name}` has no `class_name`")))?.to_owned();
+            let script_name = field("script_name").map(str::parse).transpose();
+            let script_name = script_name.map_err(|_| invalid(format!("the binding `{name}` names no Worker in `script_name`")))?;
+            Wanted::Plain(Binding::DurableObjectNamespace { name, class_name, script_name })
         }
         "queue" => {
             let delivery_delay = number(row, &name, "delivery_delay", limits::DELIVERY_DELAY_S)?;
@@ -297,7 +308,7 @@ mod tests {
             r#"{"bindings":[{"name":"L","type":"ratelimit","namespace_id":"1","simple":{"limit":5,"period":7}}]}"#,
             r#"{"bindings":[{"name":"a-b","type":"plain_text","text":"x"}]}"#,
             r#"{"bindings":[{"name":"A","type":"plain_text","text":"x"},{"name":"A","type":"plain_text","text":"y"}]}"#,
-            r#"{"migrations":{"new_tag":"v1","steps":[{"new_sqlite_classes":["C"]}]}}"#,
+            r#"{"migrations":{"new_tag":"v1","steps":7}}"#,
             r#"{"assets":{"config":{"_headers":"/*\n  x: y"}}}"#,
             r#"{"assets":{"config":{"html_handling":"guess"}}}"#,
         ] {

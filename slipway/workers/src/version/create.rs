@@ -31,6 +31,12 @@ impl Workers {
         if script.is_none() {
             return Err(WorkersError::ScriptNotFound);
         }
+        if draft.migration.is_some() {
+            return Err(WorkersError::Invalid(
+                "migrations of Durable Objects take effect at once, so they cannot be part of a version that waits; deploy the Worker"
+                    .to_owned(),
+            ));
+        }
         let recent = |created| self.0.env.now().micros_since(created) < RETRY_WINDOW_S * 1_000_000;
         if let Some(newest) = previous.row.as_ref().filter(|r| recent(r.created_at) && draft.repeats(&previous)) {
             return Ok(newest.clone().view());

@@ -98,6 +98,7 @@ impl Workers {
     /// The newest version again, with other secrets.
     async fn redraft(&self, previous: Previous, changes: BTreeMap<BindingName, Option<Secret<String>>>) -> Result<Draft, WorkersError> {
         let Some(row) = previous.row else { return Err(WorkersError::ScriptNotFound) };
+        let objects = previous.objects.all.iter().filter(|(owner, _)| *owner == row.script).map(|(_, class)| class.clone()).collect();
         let (mut bindings, mut secrets) = (row.bindings, previous.secrets);
         for (name, value) in changes {
             match (value, bindings.iter().position(|b| *b.name() == name)) {
@@ -143,6 +144,8 @@ impl Workers {
             secrets,
             assets,
             code_digest: row.code_digest,
+            objects,
+            migration: None,
         })
     }
 }

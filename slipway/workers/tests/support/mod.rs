@@ -49,11 +49,23 @@ impl World {
     }
 
     pub async fn on(unconfined: bool, backend: Arc<dyn Backend>) -> Option<Self> {
+        Self::resting(unconfined, backend, slipway_workers::limits::IDLE).await
+    }
+
+    pub async fn resting(unconfined: bool, backend: Arc<dyn Backend>, idle: Duration) -> Option<Self> {
         let workerd = workerd()?;
         let folder = tempfile::tempdir().unwrap();
         let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
-        let config = RuntimeConfig { workerd, folder: folder.path().join("run"), unconfined, jail: jail_program() };
-        let runtime = Runtime::start(config, blobs, &slipway_workers::Seams { backend, ..Default::default() }).await.unwrap();
+        let config = RuntimeConfig {
+            workerd,
+            folder: folder.path().join("run"),
+            unconfined,
+            jail: jail_program(),
+            objects: folder.path().join("objects"),
+            idle,
+        };
+        let runtime =
+            Runtime::start(config, blobs, &slipway_workers::Seams { backend, ..Default::default() }, Env::system()).await.unwrap();
         Some(Self { folder, runtime, env: Env::system() })
     }
 
@@ -71,8 +83,15 @@ impl World {
             compatibility_flags: vec![],
             source: Source::Modules(vec![module]),
             bindings: bindings.into_iter().map(|(n, b)| (n.parse().unwrap(), b)).collect(),
+            objects: vec![],
         };
-        Live { script: script.parse().unwrap(), version, unit: Some(Arc::new(unit)), assets: None }
+        Live {
+            script: script.parse().unwrap(),
+            version,
+            share: slipway_workers::view::Share::ALL,
+            unit: Some(Arc::new(unit)),
+            assets: None,
+        }
     }
 
     pub fn account(&self) -> CloudAccountId {

@@ -56,6 +56,7 @@ pub async fn open(db: &Db, folder: &Path, workerd: &Path, env: &Env) -> Workers 
         unconfined: false,
         jail: super::jail_program(),
         domain: Some("workers.test".parse().unwrap()),
+        idle: slipway_workers::limits::IDLE,
     };
     Workers::open(config, slipway_workers::Seams::default(), db.clone(), keyring(), env.clone()).await.unwrap()
 }

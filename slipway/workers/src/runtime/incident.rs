@@ -1,0 +1,132 @@
+//! What code did that the operator should see: each is a line in the log under the target `slipway::incident`, and the newest are
+//! kept for whoever asks.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use purser_values::id::CloudAccountId;
+use purser_values::{Env, Timestamp};
+
+use crate::limits;
+
+/// What kind of thing happened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// More processor time in one go than the account has.
+    Cpu,
+    /// More memory than the account has.
+    Memory,
+    /// It did not answer, and was not busy either.
+    Stuck,
+    /// A system call that only an attack asks for.
+    SystemCall,
+    /// It ended by itself.
+    Crash,
+    /// It wanted out to where nobody may go.
+    Egress,
+    /// It asked its bindings for what was never given to it.
+    Binding,
+}
+
+impl Kind {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Cpu => "cpu",
+            Self::Memory => "memory",
+            Self::Stuck => "stuck",
+            Self::SystemCall => "system-call",
+            Self::Crash => "crash",
+            Self::Egress => "egress",
+            Self::Binding => "binding",
+        }
+    }
+
+    /// By how a process ended: its keeper passes the number of a fatal signal on as its exit code.
+    #[must_use]
+    pub fn of_end(status: &str) -> Self {
+        let sigsys = 128 + libc::SIGSYS;
+        if status.ends_with(&format!(" {sigsys}")) || status.contains("SIGSYS") { Self::SystemCall } else { Self::Crash }
+    }
+}
+
+/// The same kind of thing by one account, once or often in a row.
+#[derive(Clone, Debug)]
+pub struct Incident {
+    pub first_at: Timestamp,
+    pub last_at: Timestamp,
+    pub account: CloudAccountId,
+    pub kind: Kind,
+    /// Of the last one. Code may have chosen it, so it is escaped and short.
+    pub detail: String,
+    pub count: u64,
+}
+
+/// The newest incidents.
+#[derive(Clone)]
+pub struct Incidents {
+    env: Env,
+    kept: Arc<Mutex<VecDeque<Incident>>>,
+}
+
+impl Incidents {
+    #[must_use]
+    pub fn new(env: Env) -> Self {
+        Self { env, kept: Arc::default() }
+    }
+
+    /// Notes one. Of a flood the first is logged, and then one line each time that its number doubles.
+    pub fn note(&self, account: &CloudAccountId, kind: Kind, detail: &str) {
+        let now = self.env.now();
+        let detail: String = detail.chars().take(limits::INCIDENT_CHARS).flat_map(char::escape_debug).collect();
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = match kept.iter_mut().find(|i| i.account == *account && i.kind == kind) {
+            Some(known) => {
+                (known.last_at, known.detail, known.count) = (now, detail.clone(), known.count + 1);
+                known.count
+            }
+            None => {
+                if kept.len() == limits::INCIDENTS {
+                    kept.pop_front();
+                }
+                let account = account.clone();
+                kept.push_back(Incident { first_at: now, last_at: now, account, kind, detail: detail.clone(), count: 1 });
+                1
+            }
+        };
+        drop(kept);
+        if count.is_power_of_two() {
+            tracing::warn!(target: "slipway::incident", %account, kind = kind.as_str(), count, detail, "a Worker went too far");
+        }
+    }
+
+    /// All that are kept, the newest last.
+    #[must_use]
+    pub fn list(&self) -> Vec<Incident> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_signal_of_a_forbidden_call_is_told_from_other_ends() {
+        assert_eq!(Kind::of_end("exit status: 159"), Kind::SystemCall);
+        assert_eq!(Kind::of_end("exit status: 137"), Kind::Crash);
+    }
+
+    #[test]
+    fn a_flood_is_one_entry_with_a_number() {
+        let (env, _) = Env::test(Timestamp::EPOCH, 1);
+        let account = CloudAccountId::mint(&env);
+        let incidents = Incidents::new(env);
+        for _ in 0..1_000 {
+            incidents.note(&account, Kind::Egress, "GET http://169.254.169.254\n");
+        }
+        let kept = incidents.list();
+        assert_eq!((kept.len(), kept[0].count), (1, 1_000));
+        assert!(kept[0].detail.ends_with("\\n"), "{}", kept[0].detail);
+    }
+}

@@ -1,0 +1,120 @@
+//! Workers that mean harm, against the whole of slipway, while a neighbour goes on answering.
+//!
+//! Each Worker is deployed through the API as a customer would deploy it, by accounts of its own, and visited through the edge. What it gets is
+//! written beside it; what it must never get is the neighbour's secret. Meanwhile the neighbour is asked 50 times a second: not one
+//! request fails, and 99 of 100 are answered within 100 ms. What was tried is in the operator's list of incidents.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+
+#[path = "hostile/attacks.rs"]
+mod attacks;
+#[path = "hostile/neighbour.rs"]
+mod neighbour;
+#[path = "slipway/support.rs"]
+mod support;
+#[path = "hostile/visitors.rs"]
+mod visitors;
+
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use attacks::{Attack, Outcome};
+use http::{Method, StatusCode};
+use neighbour::Neighbour;
+use serde_json::json;
+use support::{DATE, ESM, Workers, World, multipart};
+
+/// What the neighbour keeps, and nobody else may ever see.
+pub const SECRET: &str = "neighbours-secret-5b1f0e7c";
+
+/// The longest that the neighbour's slowest request of a hundred may take.
+const P99: Duration = Duration::from_millis(100);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn hostile_workers_get_nothing_and_a_neighbour_notices_nothing() {
+    let Some(world) = World::start().await else { return };
+    let calm = Neighbour::settle(&world).await;
+    let watching = calm.clone();
+    let (stop, stopped) = tokio::sync::watch::channel(false);
+    let asking = tokio::spawn(async move { watching.ask_until(stopped).await });
+
+    let api = world.config.listen_api;
+    let families = attacks::families(&calm, api);
+    let tried: usize = families.iter().map(|(_, attacks)| attacks.len()).sum();
+    assert!(tried >= 40, "{tried} Workers are too few");
+    let mut wrong = Vec::new();
+    let one = |(family, attacks): (&'static str, Vec<Attack>)| {
+        let world = &world;
+        async move {
+            let customer = world.customer(&format!("attacker-{family}")).await;
+            let workers = world.workers(&customer, &format!("agt_{family}")).await;
+            let mut wrong = Vec::new();
+            for attack in attacks {
+                if let Err(why) = attempt(world, &workers, &attack).await {
+                    wrong.push(format!("{family}/{}: {why}", attack.name));
+                }
+            }
+            wrong
+        }
+    };
+    wrong.extend(futures_util::future::join_all(families.into_iter().map(one)).await.into_iter().flatten());
+    wrong.extend(visitors::all(&world, &calm).await);
+
+    stop.send_replace(true);
+    let seen = asking.await.unwrap();
+    println!("{tried} hostile Workers; the neighbour: {seen}");
+    assert!(wrong.is_empty(), "{} attacks got something:\n{}", wrong.len(), wrong.join("\n"));
+    assert_eq!(seen.failed, 0, "{seen}");
+    assert!(seen.quantile(0.99) <= P99, "{seen}");
+
+    let incidents = world.cloud.workers.runtime().incidents().list();
+    let kinds: BTreeSet<&str> = incidents.iter().map(|incident| incident.kind.as_str()).collect();
+    for kind in ["cpu", "memory", "egress"] {
+        assert!(kinds.contains(kind), "the operator sees nothing of `{kind}`: {kinds:?}");
+    }
+    assert!(incidents.iter().all(|incident| !incident.detail.contains(SECRET)));
+}
+
+/// Deploys one and visits it; says what went wrong.
+async fn attempt(world: &World, workers: &Workers, attack: &Attack) -> Result<(), String> {
+    let script = attack.name;
+    let metadata = json!({
+        "main_module": "index.js", "compatibility_date": attack.date.unwrap_or(DATE), "compatibility_flags": attack.flags,
+        "bindings": attack.bindings,
+    });
+    let (kind, body) = multipart(&[("metadata", None, metadata.to_string().as_bytes()), ("index.js", Some(ESM), attack.code.as_bytes())]);
+    let path = format!("/accounts/{}/workers/scripts/{script}", workers.account);
+    let (status, answer) = world.api_raw(&workers.token, Method::PUT, &path, &kind, body).await;
+    match (&attack.outcome, status) {
+        (Outcome::NotDeployed, StatusCode::OK) => return Err("it was deployed".to_owned()),
+        (Outcome::NotDeployed, _) => return Ok(()),
+        (_, StatusCode::OK) => {}
+        (_, _) => return Err(format!("it was not deployed: {answer}")),
+    }
+    let on = format!("{path}/subdomain");
+    let (status, answer) = world.api(&workers.token, Method::POST, &on, Some(json!({"enabled": true}))).await;
+    if status != StatusCode::OK {
+        return Err(format!("it has no name: {answer}"));
+    }
+    let (_, found) = world.api(&workers.token, Method::GET, &format!("/accounts/{}/workers/workers/{script}", workers.account), None).await;
+    let host = found["result"]["subdomain"]["url"].as_str().unwrap_or_default().trim_start_matches("https://").to_owned();
+    let got = visitors::get(world.edge_http, &host, "/", attack.patience).await;
+    let text = got.as_ref().map_or_else(Clone::clone, |(status, body)| format!("{status} {body}"));
+    let gone = world.api(&workers.token, Method::DELETE, &format!("{path}?force=true"), None).await;
+    if text.contains(SECRET) {
+        return Err("it saw the secret".to_owned());
+    }
+    if gone.0 != StatusCode::OK {
+        return Err(format!("it cannot be removed: {}", gone.1));
+    }
+    match (&attack.outcome, got) {
+        (Outcome::Says(expected), Ok((200, body))) if expected.contains(&body.trim()) => Ok(()),
+        (Outcome::Dies, Err(_)) => Ok(()),
+        (Outcome::Dies, Ok((status, _))) if status >= 500 => Ok(()),
+        (Outcome::Anything, _) => Ok(()),
+        (outcome, _) => Err(format!("expected {outcome:?}, got `{}`", text.chars().take(300).collect::<String>())),
+    }
+}
+
+/// Where the edge is, for those that need it.
+pub type Edge = SocketAddr;
