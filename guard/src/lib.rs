@@ -8,11 +8,13 @@
 //! and always why. How good each one is stands in `docs/abuse.md`, measured.
 
 pub mod content;
+mod hash;
+pub mod mail;
 pub mod names;
 pub mod velocity;
 mod verdict;
 
-pub use content::{Content, File, Site};
+pub use content::{Content, File, Fingerprint, Site, TakenDown};
 pub use names::{Context, Kind, Names};
 pub use velocity::Velocity;
 pub use verdict::{Action, Reason, Score, Sign, Verdict};

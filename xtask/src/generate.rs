@@ -1,9 +1,14 @@
 //! `cargo xtask gen`: the parts of the documents that are lists, written from what they list.
 //!
-//! For now the map of crates in ARCHITECTURE.md: name, what its head says it is, and which rooms it imports.
+//! The map of crates in ARCHITECTURE.md (name, what its head says it is, and which rooms it imports), and, when asked
+//! for by name, what `guard` learns of names.
+
+pub mod guard;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+
+use clap::{Args, ValueEnum};
 
 use crate::crates::{self, Crate};
 use crate::fail::{Context, Failure, Outcome};
@@ -14,7 +19,46 @@ const MAP: &str = "ARCHITECTURE.md";
 const BEGIN: &str = "<!-- generated: crates -->";
 const END: &str = "<!-- end of generated: crates -->";
 
-pub fn run(house: &House) -> Outcome<()> {
+#[derive(Debug, Args)]
+pub struct Options {
+    /// What to write anew, when it is not the documents
+    #[arg(value_enum)]
+    what: Option<What>,
+    /// The folder of the lists of names, for `guard`
+    #[arg(long, value_name = "DIR")]
+    lists: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum What {
+    /// The weights of the detector of names, from lists of names that were reported
+    Guard,
+}
+
+#[derive(Debug, Args)]
+pub struct Evaluation {
+    /// What to measure
+    #[arg(value_enum)]
+    what: What,
+    /// The folder of the lists of names: their held-out halves when they are there, otherwise the others
+    #[arg(long, value_name = "DIR")]
+    lists: Option<PathBuf>,
+}
+
+pub fn run(house: &House, options: &Options) -> Outcome<()> {
+    match options.what {
+        Some(What::Guard) => guard::train(house, options.lists.as_deref()),
+        None => documents(house),
+    }
+}
+
+pub fn evaluate(house: &House, options: &Evaluation) -> Outcome<()> {
+    match options.what {
+        What::Guard => guard::evaluate(house, options.lists.as_deref()),
+    }
+}
+
+fn documents(house: &House) -> Outcome<()> {
     let Some((old, new)) = crate_map(house)? else {
         progress::note(&format!("there is no {MAP} yet; nothing to generate"));
         return Ok(());

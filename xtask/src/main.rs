@@ -45,8 +45,10 @@ enum Command {
     Check(check::Options),
     /// Measure in release; ends with one JSON object on stdout when asked for `--json`
     Bench(bench::Options),
-    /// Write the generated parts of the documents anew
-    Gen,
+    /// Write the generated parts of the documents anew, or what is learned from lists
+    Gen(generate::Options),
+    /// Measure what was learned: how many it finds, and how many false alarms
+    Eval(generate::Evaluation),
 }
 
 fn main() -> ExitCode {
@@ -56,7 +58,8 @@ fn main() -> ExitCode {
         Command::Test(options) => test::run(&house, &options),
         Command::Check(options) => check::run(&house, &options),
         Command::Bench(options) => bench::run(&house, &options),
-        Command::Gen => generate::run(&house),
+        Command::Gen(options) => generate::run(&house, &options),
+        Command::Eval(options) => generate::evaluate(&house, &options),
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -16,7 +16,7 @@ pub(super) fn shown(label: &str) -> String {
 }
 
 /// Look-alikes and accents to plain Latin letters; ASCII stays as it is.
-pub(super) fn latin(shown: &str) -> String {
+pub(crate) fn latin(shown: &str) -> String {
     if shown.is_ascii() {
         return shown.to_owned();
     }

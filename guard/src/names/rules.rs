@@ -2,10 +2,11 @@
 
 use super::brands::Brands;
 use super::label::Label;
-use super::{Context, fold};
+use super::{Context, Kind, fold};
 use crate::verdict::{Action, Reason, Score, Sign};
 
-/// Names shorter than this are one keystroke away from too many ordinary words.
+/// Names shorter than this are one keystroke away from too many ordinary words; a name of this length counts only
+/// beside a lure, longer ones count alone.
 const SHORTEST_TYPO: usize = 7;
 
 /// A look-alike of a shorter name is too often an abbreviation.
@@ -20,18 +21,26 @@ const LURES: &str = "access account activate activation airdrop alert allocation
     start support suspended swap sync token tracking trade trading transfer unlock update upgrade validate validation verification \
     verify vault wallet wallets web3 win x2y2 zone";
 
-/// Every finding, and the protected name it points at.
+/// Of these, what owners and developers put there as well; they count in a word of their own only, and for projects not
+/// at all.
+const EVERYDAY: &str = "access event mail new online package pay service support";
+
+/// Every finding, and the protected name it points at. What is the buyer's own is protected from others only.
 pub(super) fn find(label: &Label, brands: &Brands, context: &Context<'_>) -> (Vec<Reason>, Option<String>) {
-    let mut reasons = Vec::new();
-    let mut target = None;
-    let found = [exact(label, brands), look_alike(label, brands), typo(label, brands), lure(label, brands)];
-    for (reason, name) in found.into_iter().flatten() {
-        if context.owned.contains(&name) {
-            return (Vec::new(), None);
-        }
-        target.get_or_insert_with(|| name.to_owned());
-        reasons.push(reason);
-    }
+    let own = |name: &str| context.owned.contains(&name);
+    let beside = match context.kind {
+        Kind::Domain => beside_in_domains,
+        Kind::Project => beside_in_projects,
+    };
+    let found = [
+        exact(label, brands),
+        look_alike(label, brands),
+        typo(label, brands, context.kind, &own),
+        brands.inside().filter(|name| !own(name)).find_map(|name| lure(label, brands, name, beside)),
+    ];
+    let found: Vec<(Reason, &str)> = found.into_iter().flatten().filter(|(_, name)| !own(name)).collect();
+    let target = found.first().map(|(_, name)| (*name).to_owned());
+    let mut reasons: Vec<Reason> = found.into_iter().map(|(reason, _)| reason).collect();
     if fold::mixes_scripts(&label.shown) {
         let words = format!("`{}` mixes letters of several alphabets", label.shown);
         reasons.push(reason(Sign::MixedScripts, Action::Review, 700, words));
@@ -65,35 +74,90 @@ fn look_alike<'a>(label: &Label, brands: &'a Brands) -> Option<(Reason, &'a str)
 
 /// One keystroke away from the protected name: one letter more, less, changed, or two swapped. Never two keystrokes:
 /// at distance two, false alarms outnumber hits.
-fn typo<'a>(label: &Label, brands: &'a Brands) -> Option<(Reason, &'a str)> {
-    let pieces = || std::iter::once(label.plain.as_str()).chain(label.words.iter().map(String::as_str));
-    let near = |name: &&str| pieces().any(|piece| !brands.contains(piece) && one_keystroke(piece, name) && !inflected(piece, name));
-    let name = brands.iter().filter(|name| name.len() >= SHORTEST_TYPO).find(near)?;
+fn typo<'a>(label: &Label, brands: &'a Brands, kind: Kind, own: &impl Fn(&str) -> bool) -> Option<(Reason, &'a str)> {
+    let lured = label.words.len() > 1 && label.words.iter().any(|word| is_lure(word));
+    let near = |piece: &str, name: &str| !brands.contains(piece) && one_keystroke(piece, name) && !inflected(piece, name);
+    let name = brands.iter().filter(|name| name.len() >= SHORTEST_TYPO && !own(name)).find(|name| {
+        let alone = kind == Kind::Domain && name.len() > SHORTEST_TYPO && !label.words.iter().any(|word| word == name);
+        alone && near(&label.plain, name) || lured && !brands.is_ordinary(name) && label.words.iter().any(|word| near(word, name))
+    })?;
     let words = format!("`{}` is one keystroke away from the protected name `{name}`", label.shown);
     Some((reason(Sign::Typo, Action::Review, 750, words), name))
 }
 
-/// A protected name, and beside it a word that phishing names carry.
-fn lure<'a>(label: &Label, brands: &'a Brands) -> Option<(Reason, &'a str)> {
-    let name = brands.inside().find_map(|name| {
-        let as_word = label.words.iter().any(|word| word == name);
-        let (before, after) = label.plain.split_once(name)?;
-        if before.is_empty() && after.is_empty() {
-            return None;
-        }
-        let beside = LURES.split_whitespace().any(|lure| {
-            label.words.iter().any(|word| word == lure)
-                || before.ends_with(lure)
-                || after.starts_with(lure)
-                || before == lure
-                || after == lure
-        });
-        (beside || (as_word && label.words.len() > 1 && !brands.is_ordinary(name))).then_some((name, beside))
-    })?;
-    let (name, beside) = name;
-    let (score, how) = if beside { (850, "together with a word that phishing names carry") } else { (650, "together with other words") };
+/// What makes a protected name inside a label suspicious.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Beside {
+    Lure,
+    OtherWords,
+}
+
+/// A protected name inside the label, with something beside it.
+fn lure<'a>(label: &Label, brands: &Brands, name: &'a str, beside: fn(&Found<'_>) -> Option<Beside>) -> Option<(Reason, &'a str)> {
+    let (before, after) = label.plain.split_once(name)?;
+    if before.is_empty() && after.is_empty() {
+        return None;
+    }
+    let is_word = label.words.iter().any(|word| word == name);
+    let (score, how) = match beside(&Found { label, brands, name, before, after, is_word })? {
+        Beside::Lure => (850, "together with a word that phishing names carry"),
+        Beside::OtherWords => (650, "together with other words"),
+    };
     let words = format!("`{}` uses the protected name `{name}` {how}", label.shown);
     Some((reason(Sign::Lure, Action::Review, score, words), name))
+}
+
+struct Found<'a> {
+    label: &'a Label,
+    brands: &'a Brands,
+    name: &'a str,
+    before: &'a str,
+    after: &'a str,
+    is_word: bool,
+}
+
+fn beside_in_domains(found: &Found<'_>) -> Option<Beside> {
+    let Found { label, brands, name, before, after, is_word } = *found;
+    if is_word && label.words.iter().any(|word| is_lure(word)) {
+        return Some(Beside::Lure);
+    }
+    if brands.is_ordinary(name) {
+        return (is_clear(before) || is_clear(after)).then_some(Beside::Lure);
+    }
+    if lures().any(|lure| is_clear(lure) && (before.ends_with(lure) || after.starts_with(lure))) {
+        return Some(Beside::Lure);
+    }
+    (brands.is_coined(name) || is_word && label.words.len() > 1 && !brands.is_built_on(name)).then_some(Beside::OtherWords)
+}
+
+/// Developers name projects after what they build on: only the clear cases.
+fn beside_in_projects(found: &Found<'_>) -> Option<Beside> {
+    let Found { label, brands, name, before, after, is_word } = *found;
+    if brands.is_built_on(name) {
+        return None;
+    }
+    if is_word && label.words.iter().any(|word| is_clear(word)) {
+        return Some(Beside::Lure);
+    }
+    if brands.is_ordinary(name) {
+        return (is_clear(before) || is_clear(after)).then_some(Beside::Lure);
+    }
+    if lures().any(|lure| is_clear(lure) && (before.ends_with(lure) || after.starts_with(lure))) {
+        return Some(Beside::Lure);
+    }
+    (brands.is_coined(name) && label.words.len() <= 2).then_some(Beside::OtherWords)
+}
+
+fn lures() -> impl Iterator<Item = &'static str> {
+    LURES.split_whitespace()
+}
+
+fn is_lure(word: &str) -> bool {
+    lures().any(|lure| lure == word)
+}
+
+fn is_clear(word: &str) -> bool {
+    is_lure(word) && !EVERYDAY.split_whitespace().any(|everyday| everyday == word)
 }
 
 /// `paypals` is the plural of nothing, but `ledgers` and `gemini2` are words of their own.
@@ -122,11 +186,11 @@ fn reason(sign: Sign, action: Action, score: u16, words: String) -> Reason {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Kind, Names};
+    use super::super::Names;
     use super::*;
 
     fn judged(name: &str) -> Option<(Action, Sign, String)> {
-        let verdict = Names::default().judge(name, Context::stranger(Kind::Domain));
+        let verdict = Names::default().judge_by_rules(name, Context::stranger(Kind::Domain));
         let first = verdict.reasons.first()?;
         Some((verdict.action, first.sign, verdict.target.unwrap_or_default()))
     }
@@ -138,7 +202,7 @@ mod tests {
             ("c0inbase.com", Sign::LookAlike, "coinbase"),
             ("c0inbase-login.com", Sign::LookAlike, "coinbase"),
             ("coimbase.com", Sign::Typo, "coinbase"),
-            ("uniswpa.app", Sign::Typo, "uniswap"),
+            ("uniswpa-claim.app", Sign::Typo, "uniswap"),
             ("walletconnect.support", Sign::ProtectedName, "walletconnect"),
             ("ledger-recovery.com", Sign::Lure, "ledger"),
             ("verifypaypal.net", Sign::Lure, "paypal"),
@@ -151,7 +215,16 @@ mod tests {
 
     #[test]
     fn ordinary_names_pass() {
-        for name in ["example.com", "orangecounty.org", "jupiterbrewing.com", "ledgers.com", "campbell.edu", "müller.de", "wallet.guide"] {
+        for name in [
+            "example.com",
+            "wordpress-themes.org",
+            "orangecounty.org",
+            "jupiterbrewing.com",
+            "ledgers.com",
+            "campbell.edu",
+            "müller.de",
+            "wallet.guide",
+        ] {
             assert_eq!(judged(name), None, "{name}");
         }
     }
@@ -162,6 +235,7 @@ mod tests {
         let owned = Context { kind: Kind::Domain, owned: &["paypal"] };
         assert!(names.judge("paypal-login.com", owned).passes());
         assert!(!names.judge("coinbase-login.com", owned).passes());
+        assert_eq!(names.judge("paypal-coinbase-login.com", owned).target.as_deref(), Some("coinbase"));
     }
 
     #[test]
