@@ -58,9 +58,6 @@ pub struct Content {
 /// More of one file is not read: the rest of a larger one is data, and files of that size are pictures and films.
 const MOST_READ: usize = 8 * 1024 * 1024;
 
-/// A page this near to one that was taken down is that page.
-const SURELY: u16 = 950;
-
 impl Content {
     /// With the names that pages may not claim, and what was taken down before.
     #[must_use]
@@ -111,7 +108,8 @@ impl Content {
         let (mut reasons, mut target) = phish::find(page, text, path, site, self.names.brands());
         if let Some(found) = self.known.find(&Fingerprint::of(page)) {
             let sureness = found.words.max(found.shape);
-            let action = if found.words >= SURELY && found.shape >= SURELY { Action::Block } else { Action::Review };
+            // how often an honest page equals a known one was not measured, so a person looks
+            let action = Action::Review;
             let case = self.cases.get(found.known).map_or("", String::as_str);
             let words = format!("`{path}` re-creates what was taken down in `{case}`");
             reasons.push(reason(Sign::KnownContent, action, sureness, words, path));

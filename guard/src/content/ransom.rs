@@ -1,7 +1,7 @@
 //! Demands for ransom: notes that tell a victim that files are encrypted, whom to pay, and what happens otherwise.
 //!
 //! Ten groups of words; a note of any family speaks of most of them, other writing of few. Four groups or more in one
-//! file are a note (93.6 % of notes of families not seen before, no false alarm on 1,560 documents; see `docs/abuse.md`).
+//! file are a note. How many real notes and how much other writing these groups find was not measured (`docs/abuse.md`).
 
 use super::reason;
 use crate::verdict::{Action, Reason, Sign};
