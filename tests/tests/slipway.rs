@@ -1,6 +1,8 @@
 //! slipway as its customers meet it: the provider's side of the protocol, the Cloudflare-compatible API, and what outlives a restart.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+#[path = "slipway/abuse.rs"]
+mod abuse;
 #[path = "slipway/api.rs"]
 mod api;
 #[path = "slipway/billing.rs"]
@@ -13,6 +15,8 @@ mod conformance;
 mod credits;
 #[path = "slipway/dns_records.rs"]
 mod dns_records;
+#[path = "slipway/judges.rs"]
+mod judges;
 #[path = "slipway/linking.rs"]
 mod linking;
 #[path = "slipway/orders.rs"]

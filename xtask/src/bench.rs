@@ -1,6 +1,7 @@
 //! `cargo xtask bench`: measurements in release, one per name, ending with one JSON object on stdout.
 
 mod dns;
+mod edge;
 mod ledger;
 mod machine;
 mod story;
@@ -35,6 +36,8 @@ enum Name {
     Token,
     /// Answers a second of the name server, beside Knot and NSD
     Dns,
+    /// Requests through the edge, beside workerd alone and nginx in front of workerd
+    Edge,
     /// The same server's shortest answer, beside one of the bare library
     Http,
 }
@@ -45,6 +48,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         Name::Ledger => ledger::run(house, options.runs.unwrap_or(5).max(1), options.json),
         Name::Token => token::run(house, Part::All, options.runs.unwrap_or(5).max(1), options.json),
         Name::Dns => dns::run(house, options.runs.unwrap_or(5).max(1), options.json),
+        Name::Edge => edge::run(house, options.runs.unwrap_or(5).max(1), options.json),
         Name::Http => token::run(house, Part::Http, options.runs.unwrap_or(5).max(1), options.json),
     }
 }

@@ -6,8 +6,8 @@
 mod chromium;
 mod debian;
 pub mod dns;
-mod epp;
 mod edge;
+mod epp;
 mod npm;
 pub mod postgres;
 mod python;

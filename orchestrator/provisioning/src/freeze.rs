@@ -126,7 +126,7 @@ pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> R
         let confirmed = app.core.db.write::<_, DbError, _>(move |tx| control::confirmed(tx, &agent, &provider_name, &control, now)).await;
         return confirmed.map_err(|e| again(e.to_string()));
     };
-    let reference = AgentRef { id: agent.as_str().parse().map_err(|e| again(format!("{e}")))?, jkt: Some(jkt) };
+    let reference = AgentRef { id: agent.as_str().parse().map_err(|e| again(format!("{e}")))?, jkt: Some(jkt), grant: None };
     let client = &provider.client;
     // Going dark is the account's: it is done where the account is this agent's alone, so that nobody else goes dark with it.
     let order = Some(control.order);

@@ -28,6 +28,9 @@ pub struct AgentRef {
     /// Thumbprint of the agent's key (RFC 7638).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub jkt: Option<String>,
+    /// The grant under which it acts, by the orchestrator's id for it: what an abuse desk can find and stop together. It names no person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<String>,
 }
 
 /// How a paid create is paid.

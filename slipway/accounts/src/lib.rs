@@ -26,5 +26,6 @@ pub mod session;
 pub mod sign_in;
 pub mod store;
 pub mod subscription;
+pub mod suspension;
 pub mod sweep;
 pub mod token;

@@ -2,14 +2,14 @@
 
 use purser_db::Migrations;
 
-use crate::provisioning;
+use crate::{provisioning, suspension};
 
 mod people;
 
 /// The tables of accounts, tokens, orders, and of what the provider SDK must remember.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "accounts",
-    steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS, REFUNDS, provisioning::control::TABLE],
+    steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS, REFUNDS, provisioning::control::TABLE, suspension::TABLE],
 };
 
 const CUSTOMERS: &str = "create table cloud_account (

@@ -59,6 +59,7 @@ fn order(account: &CloudAccountId, service: Service, key: &str) -> Order {
         link: None,
         service,
         agent: Some("agt_1".parse().unwrap()),
+        grant: None,
         configuration: serde_json::Map::new(),
         orchestrator_resource: None,
         project: None,

@@ -19,9 +19,11 @@ use crate::egress::EgressProxy;
 use crate::limits;
 use crate::listen::{self, Listener};
 use crate::pool::Pool;
+use crate::ray::Rays;
 use crate::route::Router;
 use crate::serve::Shared;
 use crate::traffic::{Count, Traffic};
+use crate::tunnel::Tunnels;
 use purser_http::crowd::{self, Crowd};
 
 /// Where the edge listens and which certificates it serves.
@@ -89,7 +91,8 @@ impl Edge {
             router,
             pool: Arc::new(Pool::default()),
             traffic: Arc::new(Traffic::default()),
-            env,
+            rays: Rays::new(&env),
+            tunnels: Tunnels::default(),
             https_port: https_addr.port(),
             issuer,
         });

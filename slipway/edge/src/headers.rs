@@ -4,14 +4,16 @@
 //! `x-forwarded-*`, `x-slipway-*`, `forwarded`, `x-real-ip`, `true-client-ip`) are the edge's alone: what a visitor sends in them is dropped, or
 //! a Worker that trusts them could be lied to.
 
-use std::net::IpAddr;
-
 use http::header::{CONNECTION, HeaderMap, HeaderName, HeaderValue, SERVER, UPGRADE};
+
+use crate::cf;
+use crate::connection::Connection;
 
 /// What the edge tells a Worker about a request.
 pub struct Facts<'a> {
-    pub remote: IpAddr,
-    pub https: bool,
+    pub connection: &'a Connection,
+    /// What code reads in `request.cf`.
+    pub cf: Option<HeaderValue>,
     pub ray: &'a str,
     /// A WebSocket handshake, whose two hop-by-hop fields go through.
     pub websocket: bool,
@@ -51,11 +53,14 @@ pub fn to_worker(headers: &mut HeaderMap, facts: &Facts<'_>) {
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
     }
-    let (scheme, visitor) = if facts.https { ("https", r#"{"scheme":"https"}"#) } else { ("http", r#"{"scheme":"http"}"#) };
-    if let Ok(remote) = HeaderValue::try_from(facts.remote.to_string()) {
+    let (scheme, visitor) = if facts.connection.is_https() { ("https", r#"{"scheme":"https"}"#) } else { ("http", r#"{"scheme":"http"}"#) };
+    if let Some(remote) = &facts.connection.remote_text {
         headers.insert("cf-connecting-ip", remote.clone());
         headers.insert("x-forwarded-for", remote.clone());
-        headers.insert("x-real-ip", remote);
+        headers.insert("x-real-ip", remote.clone());
+    }
+    if let Some(cf) = &facts.cf {
+        headers.insert(cf::HEADER, cf.clone());
     }
     headers.insert("x-forwarded-proto", HeaderValue::from_static(scheme));
     headers.insert("cf-visitor", HeaderValue::from_static(visitor));
@@ -110,8 +115,13 @@ mod tests {
         fields.iter().map(field).collect()
     }
 
-    fn facts(websocket: bool) -> Facts<'static> {
-        Facts { remote: "192.0.2.7".parse().unwrap(), https: true, ray: "0123456789abcdef", websocket }
+    fn connection() -> Connection {
+        let entrance = crate::host::Entrance::Https { server_name: None };
+        Connection::new(entrance, "192.0.2.7".parse().unwrap(), cf::Facts::default(), http::Version::HTTP_11)
+    }
+
+    fn facts(connection: &Connection, websocket: bool) -> Facts<'_> {
+        Facts { connection, cf: connection.cf(http::Version::HTTP_11), ray: "0123456789abcdef", websocket }
     }
 
     #[test]
@@ -122,11 +132,12 @@ mod tests {
             ("x-forwarded-for", "1.1.1.1"),
             ("x-forwarded-host", "bank.test"),
             ("x-slipway-account", "other"),
+            ("x-slipway-cf", "{\"country\":\"XX\"}"),
             ("true-client-ip", "1.1.1.1"),
             ("forwarded", "for=1.1.1.1"),
             ("accept", "*/*"),
         ]);
-        to_worker(&mut headers, &facts(false));
+        to_worker(&mut headers, &facts(&connection(), false));
         assert_eq!(headers["cf-connecting-ip"], "192.0.2.7");
         assert_eq!(headers["x-forwarded-for"], "192.0.2.7");
         assert_eq!(headers["x-forwarded-proto"], "https");
@@ -134,6 +145,7 @@ mod tests {
             assert!(!headers.contains_key(gone), "`{gone}` went through");
         }
         assert_eq!(headers["accept"], "*/*");
+        assert!(headers["x-slipway-cf"].to_str().unwrap().contains("\"country\":null"), "a visitor said where it is");
     }
 
     #[test]
@@ -147,7 +159,7 @@ mod tests {
             ("upgrade", "h2c"),
             ("host", "a.test"),
         ]);
-        to_worker(&mut headers, &facts(false));
+        to_worker(&mut headers, &facts(&connection(), false));
         for gone in ["connection", "x-private", "keep-alive", "te", "transfer-encoding", "upgrade"] {
             assert!(!headers.contains_key(gone), "`{gone}` went through");
         }
@@ -157,7 +169,7 @@ mod tests {
     #[test]
     fn the_host_cannot_be_named_away() {
         let mut headers = map(&[("connection", "host, content-length"), ("host", "a.test"), ("content-length", "3")]);
-        to_worker(&mut headers, &facts(false));
+        to_worker(&mut headers, &facts(&connection(), false));
         assert!(headers.contains_key("host") && headers.contains_key("content-length"));
     }
 
@@ -165,7 +177,7 @@ mod tests {
     fn a_websocket_handshake_keeps_its_two_fields() {
         let mut headers = map(&[("connection", "keep-alive, Upgrade"), ("upgrade", "WebSocket"), ("sec-websocket-key", "x")]);
         assert!(is_websocket(&headers));
-        to_worker(&mut headers, &facts(true));
+        to_worker(&mut headers, &facts(&connection(), true));
         assert_eq!((headers["connection"].as_bytes(), headers["upgrade"].as_bytes()), (&b"Upgrade"[..], &b"websocket"[..]));
         assert!(!is_websocket(&map(&[("connection", "upgrade"), ("upgrade", "h2c")])));
         assert!(!is_websocket(&map(&[("upgrade", "websocket")])));

@@ -28,6 +28,12 @@ pub const CONNECT: Duration = Duration::from_secs(10);
 pub const UPSTREAM_SILENCE: Duration = Duration::from_secs(100);
 /// Requests under way at one site; more are answered 503.
 pub const SITE_REQUESTS: u64 = 1_024;
+/// Of these, from one address as soon as half of them are taken: one visitor who never ends a request leaves room for others.
+pub const SITE_REQUESTS_PER_ADDRESS: usize = 128;
+/// Open WebSockets of all sites, of one site, and from one address.
+pub const WEBSOCKETS: usize = 4_096;
+pub const SITE_WEBSOCKETS: u64 = 512;
+pub const WEBSOCKETS_PER_ADDRESS: usize = 256;
 /// Kept connections per Worker socket.
 pub const KEPT: usize = 64;
 /// How long a connection to a Worker is kept: workerd closes an idle one after five seconds, and a request must not meet that.
@@ -36,6 +42,8 @@ pub const KEPT_FOR: Duration = Duration::from_secs(3);
 pub const CERTIFICATES: usize = 4_096;
 /// Names that wait to be written down because a visitor asked for their certificate; more ask again.
 pub const WANTED_CERTIFICATES: usize = 256;
+/// Certificates of names directly below one name.
+pub const SIBLING_CERTIFICATES: i64 = 200;
 /// Orders at the certificate authority under way at a time.
 pub const ORDERS: usize = 8;
 /// Time for one order, its proofs included.

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::Version;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -15,6 +16,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::task::JoinSet;
 use tokio_rustls::TlsAcceptor;
 
+use crate::cf::Facts;
+use crate::connection::Connection;
 use crate::host::Entrance;
 use crate::limits;
 use crate::serve::{Shared, serve};
@@ -73,11 +76,17 @@ async fn connection(stream: TcpStream, remote: SocketAddr, tls: Option<TlsAccept
     }
     let (stream, activity) = Watched::new(stream);
     let serving = async {
-        let Some(tls) = tls else { return http(stream, Entrance::Http, remote, shared, stopped).await };
+        let Some(tls) = tls else {
+            let connection = Connection::new(Entrance::Http, remote.ip(), Facts::default(), Version::HTTP_11);
+            return http(stream, connection, shared, stopped).await;
+        };
         match tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
-                let server_name = stream.get_ref().1.server_name().and_then(|name| name.parse().ok());
-                http(stream, Entrance::Https { server_name }, remote, shared, stopped).await;
+                let session = stream.get_ref().1;
+                let server_name = session.server_name().and_then(|name| name.parse().ok());
+                let version = if session.alpn_protocol() == Some(b"h2") { Version::HTTP_2 } else { Version::HTTP_11 };
+                let connection = Connection::new(Entrance::Https { server_name }, remote.ip(), Facts::of(session), version);
+                http(stream, connection, shared, stopped).await;
             }
             Ok(Err(e)) => tracing::debug!(%remote, error = %e, "a TLS handshake failed"),
             Err(_) => tracing::debug!(%remote, "a TLS handshake took too long"),
@@ -89,7 +98,7 @@ async fn connection(stream: TcpStream, remote: SocketAddr, tls: Option<TlsAccept
     }
 }
 
-async fn http<T>(stream: T, entrance: Entrance, remote: SocketAddr, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>)
+async fn http<T>(stream: T, visitor: Connection, shared: Arc<Shared>, mut stopped: watch::Receiver<bool>)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -107,8 +116,10 @@ where
         .max_header_list_size(limits::HEADER_LIST_BYTES)
         .keep_alive_interval(limits::CONNECTION_IDLE / 4)
         .keep_alive_timeout(limits::HANDSHAKE);
+    let remote = visitor.remote;
+    let visitor = Arc::new(visitor);
     let service = service_fn(move |request| {
-        let answer = serve(shared.clone(), entrance.clone(), remote.ip(), request);
+        let answer = serve(shared.clone(), visitor.clone(), request);
         async { Ok::<_, Infallible>(answer.await) }
     });
     let mut connection = std::pin::pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));

@@ -1,6 +1,6 @@
 //! What the edge asks of the rest of slipway: who serves this host name, and how.
 //!
-//! The two traits are the whole seam. [`Router::route`] is called once per request and must not wait: it reads a table in
+//! The two traits are the whole seam. [`Router::find`] is called once per request and must not wait: it reads a table in
 //! memory. [`Site::answer`] may wait (a process may have to start) and says where the request goes.
 
 use std::fmt;
@@ -32,8 +32,14 @@ pub type Pending<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
 
 /// The routing table.
 pub trait Router: Send + Sync + 'static {
-    /// Who serves `host`. Called once per request and once per TLS handshake: no I/O, no waiting.
+    /// Who serves `host`. Called once per TLS handshake: no I/O, no waiting.
     fn route(&self, host: &HostName) -> RouteTarget;
+
+    /// Who serves one URL of `host`, where its paths are not all served alike. Called once per request, as [`Router::route`].
+    fn find(&self, host: &HostName, path: &str) -> RouteTarget {
+        let _ = path;
+        self.route(host)
+    }
 }
 
 /// Who serves a host name.

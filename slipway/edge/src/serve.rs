@@ -1,32 +1,33 @@
 //! One request: find the site, ask it, forward or answer, and count.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
-use purser_values::env::Env;
 use tokio::time::Instant;
 
 use crate::acme::Issuer;
 use crate::body::{Payload, Progress, Upload};
+use crate::connection::Connection;
 use crate::headers::{self, Facts};
 use crate::host::{self, Entrance, Target};
 use crate::limits;
 use crate::page::Page;
 use crate::pool::{Pool, SendError};
+use crate::ray::Rays;
 use crate::route::{Answer, Body, RouteTarget, Router, Site, Upstream};
 use crate::traffic::{Metered, Traffic, Visit};
-use crate::tunnel;
+use crate::tunnel::{self, Tunnels};
 
 /// What all requests share.
 pub struct Shared {
     pub router: Arc<dyn Router>,
     pub pool: Arc<Pool>,
     pub traffic: Arc<Traffic>,
-    pub env: Env,
+    pub rays: Rays,
+    pub tunnels: Tunnels,
     /// The port that plain HTTP sends visitors to.
     pub https_port: u16,
     /// Who answers the authority's questions, where there is one.
@@ -39,21 +40,21 @@ const PROOF: &str = "/.well-known/acme-challenge/";
 type Reply = Response<Payload>;
 
 /// Answers one request.
-pub async fn serve(shared: Arc<Shared>, entrance: Entrance, remote: IpAddr, request: Request<Incoming>) -> Response<Metered> {
+pub async fn serve(shared: Arc<Shared>, connection: Arc<Connection>, request: Request<Incoming>) -> Response<Metered> {
     let (parts, body) = request.into_parts();
     let mut visit = Visit {
-        ray: format!("{:016x}", u64::from_be_bytes(shared.env.bytes())),
-        remote,
+        ray: shared.rays.next(),
+        remote: connection.remote,
         method: parts.method.clone(),
-        host: String::new(),
-        path: parts.uri.path().to_owned(),
+        host: None,
+        path: parts.uri.path_and_query().cloned(),
         label: None,
         place: None,
         status: StatusCode::OK,
         bytes: 0,
         started: Instant::now(),
     };
-    let response = answer(&shared, &entrance, &mut visit, parts, body).await.unwrap_or_else(local);
+    let response = answer(&shared, &connection, &mut visit, parts, body).await.unwrap_or_else(local);
     visit.status = response.status();
     let (mut parts, inner) = response.into_parts();
     headers::to_visitor(&mut parts.headers, &visit.ray, parts.status == StatusCode::SWITCHING_PROTOCOLS);
@@ -64,16 +65,17 @@ fn local(page: Page) -> Reply {
     page.response().map(Payload::Own)
 }
 
-async fn answer(shared: &Shared, entrance: &Entrance, visit: &mut Visit, parts: request::Parts, body: Incoming) -> Result<Reply, Page> {
+async fn answer(shared: &Shared, connection: &Connection, visit: &mut Visit, parts: request::Parts, body: Incoming) -> Result<Reply, Page> {
+    let entrance = &connection.entrance;
     if matches!(parts.method, Method::CONNECT | Method::TRACE) {
         return Err(Page::METHOD);
     }
     let target = host::of_request(&parts, entrance).map_err(|e| Page::from(&e))?;
-    visit.host = target.name.as_str().to_owned();
+    visit.host = Some(target.name.clone());
     if !parts.uri.path().starts_with('/') {
         return Err(Page::BAD_REQUEST);
     }
-    let site = match shared.router.route(&target.name) {
+    let site = match shared.router.find(&target.name, parts.uri.path()) {
         RouteTarget::Unknown => return Err(Page::UNKNOWN),
         RouteTarget::Suspended => return Err(Page::SUSPENDED),
         RouteTarget::Site(site) => site,
@@ -85,11 +87,11 @@ async fn answer(shared: &Shared, entrance: &Entrance, visit: &mut Visit, parts: 
         return Ok(redirect.map(Payload::Own));
     }
     visit.label = Some(site.label().clone());
-    visit.place = Some(shared.traffic.enter(site.label())?);
+    visit.place = Some(shared.traffic.enter(site.label(), visit.remote)?);
     if declared_length(&parts).is_some_and(|length| length > limits::BODY_BYTES) {
         return Err(Page::TOO_LARGE);
     }
-    ask(shared, entrance, visit, site.as_ref(), parts, body).await
+    ask(shared, connection, visit, site.as_ref(), parts, body).await
 }
 
 /// What the certificate authority looks for over plain HTTP (RFC 8555, 8.3). Any other path below, and any other token, is the site's.
@@ -121,7 +123,7 @@ fn declared_length(parts: &request::Parts) -> Option<u64> {
 
 async fn ask(
     shared: &Shared,
-    entrance: &Entrance,
+    connection: &Connection,
     visit: &Visit,
     site: &dyn Site,
     mut parts: request::Parts,
@@ -129,13 +131,13 @@ async fn ask(
 ) -> Result<Reply, Page> {
     let websocket = parts.version <= Version::HTTP_11 && headers::is_websocket(&parts.headers);
     name_host(&mut parts);
-    let facts = Facts { remote: visit.remote, https: matches!(entrance, Entrance::Https { .. }), ray: &visit.ray, websocket };
+    let facts = Facts { connection, cf: connection.cf(parts.version), ray: &visit.ray, websocket };
     headers::to_worker(&mut parts.headers, &facts);
     match site.answer(&parts).await {
         Ok(Answer::Respond(response)) => Ok(response.map(Payload::Own)),
         Ok(Answer::Forward(upstream)) => forward(shared, visit, &upstream, parts, body, websocket).await,
         Err(e) => {
-            tracing::warn!(ray = %visit.ray, host = %visit.host, error = %e, "the site is unavailable");
+            tracing::warn!(ray = %visit.ray, host = visit.host_text(), error = %e, "the site is unavailable");
             Err(Page::from(&e))
         }
     }
@@ -157,6 +159,8 @@ async fn forward(
     websocket: bool,
 ) -> Result<Reply, Page> {
     let visitor = parts.extensions.remove::<hyper::upgrade::OnUpgrade>().filter(|_| websocket);
+    // taken before the Worker is asked: a flood of handshakes ends here
+    let held = if websocket { Some(shared.tunnels.enter(visit.remote, visit.place.as_ref())?) } else { None };
     let path = parts.uri.path_and_query().cloned().unwrap_or_else(|| PathAndQuery::from_static("/"));
     let (upload, progress) = Upload::new(body);
     let mut request = Request::new(upload);
@@ -169,8 +173,8 @@ async fn forward(
         return Ok(response.map(Payload::Worker));
     }
     // An upgrade that nobody asked for would turn the visitor's connection into a raw pipe.
-    let Some(visitor) = visitor else { return Err(Page::BROKEN) };
-    tunnel::join(visitor, hyper::upgrade::on(&mut response), visit.ray.clone(), upstream.hold.clone());
+    let (Some(visitor), Some(held)) = (visitor, held) else { return Err(Page::BROKEN) };
+    tunnel::join(visitor, hyper::upgrade::on(&mut response), visit.ray.clone(), (held, upstream.hold.clone()));
     Ok(response.map(|body| Payload::Worker(body.discard_connection())))
 }
 
@@ -196,7 +200,7 @@ fn refusal(failure: &Failure, progress: &Progress, visit: &Visit) -> Page {
     match failure {
         Failure::Send(_) if progress.over() => Page::TOO_LARGE,
         Failure::Send(e) => {
-            tracing::warn!(ray = %visit.ray, host = %visit.host, error = %e, "the worker gave no answer");
+            tracing::warn!(ray = %visit.ray, host = visit.host_text(), error = %e, "the worker gave no answer");
             Page::BROKEN
         }
         Failure::Silent => Page::SILENT,

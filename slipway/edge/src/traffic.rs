@@ -6,12 +6,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
+use http::uri::PathAndQuery;
 use http::{Method, StatusCode};
 use http_body::{Body, Frame, SizeHint};
+use purser_http::crowd::{self, Crowd, Seat};
+use purser_values::name::HostName;
 use tokio::time::Instant;
 
 use crate::body::Payload;
@@ -21,7 +24,8 @@ use crate::route::{BodyError, SiteLabel};
 /// The counters of all sites since the start.
 #[derive(Default)]
 pub struct Traffic {
-    sites: Mutex<HashMap<Key, Arc<Counters>>>,
+    /// By account and script.
+    sites: RwLock<HashMap<Arc<str>, HashMap<Arc<str>, Arc<Counters>>>>,
     accounts: Mutex<HashMap<Arc<str>, Arc<Allowance>>>,
 }
 
@@ -40,12 +44,11 @@ pub enum NoPlace {
     Spent,
 }
 
-/// Account and script.
-type Key = (Arc<str>, Arc<str>);
-
-#[derive(Default)]
 struct Counters {
-    allowance: Option<Arc<Allowance>>,
+    allowance: Arc<Allowance>,
+    /// Who holds how many of the second half of the places.
+    crowd: Crowd,
+    tunnels: AtomicU64,
     requests: AtomicU64,
     failures: AtomicU64,
     bytes_out: AtomicU64,
@@ -64,28 +67,59 @@ pub struct Count {
     pub bytes_out: u64,
 }
 
+impl Counters {
+    fn new(allowance: Arc<Allowance>) -> Self {
+        let crowd = Crowd::new(limits::SITE_REQUESTS_PER_ADDRESS, crowd::this_machine());
+        let [tunnels, requests, failures, bytes_out, under_way] = Default::default();
+        Self { allowance, crowd, tunnels, requests, failures, bytes_out, under_way }
+    }
+}
+
 /// A place among the requests under way at one site.
-pub struct Place(Arc<Counters>);
+pub struct Place {
+    counters: Arc<Counters>,
+    _seat: Option<Seat>,
+}
+
+/// A place among the open WebSockets of one site.
+pub struct SiteTunnel(Arc<Counters>);
+
+impl Place {
+    /// Nothing when the site has as many WebSockets as it may.
+    #[must_use]
+    pub fn tunnel(&self) -> Option<SiteTunnel> {
+        let tunnel = SiteTunnel(self.counters.clone());
+        (self.counters.tunnels.fetch_add(1, Ordering::Relaxed) < limits::SITE_WEBSOCKETS).then_some(tunnel)
+    }
+}
+
+impl Drop for SiteTunnel {
+    fn drop(&mut self) {
+        self.0.tunnels.fetch_sub(1, Ordering::Relaxed);
+    }
+}
 
 impl Traffic {
     /// Takes a place at the site. What is refused is not counted: it costs nobody anything.
     ///
     /// # Errors
-    /// When all places are taken, or the account has used what is set aside for it.
-    pub fn enter(&self, label: &SiteLabel) -> Result<Place, NoPlace> {
+    /// When all places are taken, the visitor has too many of them, or the account has used what is set aside for it.
+    pub fn enter(&self, label: &SiteLabel, remote: IpAddr) -> Result<Place, NoPlace> {
         let counters = self.counters(label);
-        if let Some(allowance) = &counters.allowance {
-            let take = |taken: u64| (taken < allowance.most.load(Ordering::Relaxed)).then_some(taken + 1);
-            allowance.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| NoPlace::Spent)?;
-        }
-        let place = Place(counters);
-        if place.0.under_way.fetch_add(1, Ordering::Relaxed) < limits::SITE_REQUESTS {
-            place.0.requests.fetch_add(1, Ordering::Relaxed);
+        let allowance = &counters.allowance;
+        let take = |taken: u64| (taken < allowance.most.load(Ordering::Relaxed)).then_some(taken + 1);
+        allowance.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| NoPlace::Spent)?;
+        let before = counters.under_way.fetch_add(1, Ordering::Relaxed);
+        let crowded = before >= limits::SITE_REQUESTS / 2;
+        let seat = if crowded { counters.crowd.enter(remote) } else { None };
+        let fits = before < limits::SITE_REQUESTS && (!crowded || seat.is_some());
+        let place = Place { counters, _seat: seat };
+        let counters = &place.counters;
+        if fits {
+            counters.requests.fetch_add(1, Ordering::Relaxed);
             return Ok(place);
         }
-        if let Some(allowance) = &place.0.allowance {
-            allowance.taken.fetch_sub(1, Ordering::Relaxed);
-        }
+        counters.allowance.taken.fetch_sub(1, Ordering::Relaxed);
         Err(NoPlace::Busy)
     }
 
@@ -95,10 +129,14 @@ impl Traffic {
     }
 
     fn counters(&self, label: &SiteLabel) -> Arc<Counters> {
-        let key = (label.account.clone(), label.script.clone());
-        let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Counters { allowance: Some(self.allowance(&label.account)), ..Counters::default() });
-        sites.entry(key).or_insert_with(fresh).clone()
+        let known = self.sites.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(counters) = known.get(&label.account).and_then(|scripts| scripts.get(&label.script)) {
+            return counters.clone();
+        }
+        drop(known);
+        let mut sites = self.sites.write().unwrap_or_else(PoisonError::into_inner);
+        let scripts = sites.entry(label.account.clone()).or_default();
+        scripts.entry(label.script.clone()).or_insert_with(|| Arc::new(Counters::new(self.allowance(&label.account)))).clone()
     }
 
     fn allowance(&self, account: &Arc<str>) -> Arc<Allowance> {
@@ -110,21 +148,21 @@ impl Traffic {
     /// Every site's counters.
     #[must_use]
     pub fn counts(&self) -> Vec<Count> {
-        let sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = |((account, script), c): (&Key, &Arc<Counters>)| Count {
+        let sites = self.sites.read().unwrap_or_else(PoisonError::into_inner);
+        let count = |account: &Arc<str>, script: &Arc<str>, c: &Counters| Count {
             account: account.clone(),
             script: script.clone(),
             requests: c.requests.load(Ordering::Relaxed),
             failures: c.failures.load(Ordering::Relaxed),
             bytes_out: c.bytes_out.load(Ordering::Relaxed),
         };
-        sites.iter().map(count).collect()
+        sites.iter().flat_map(|(account, scripts)| scripts.iter().map(move |(script, c)| count(account, script, c))).collect()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::Relaxed);
+        self.counters.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -133,8 +171,9 @@ pub struct Visit {
     pub ray: String,
     pub remote: IpAddr,
     pub method: Method,
-    pub host: String,
-    pub path: String,
+    pub host: Option<HostName>,
+    /// Its query is never shown.
+    pub path: Option<PathAndQuery>,
     pub label: Option<SiteLabel>,
     pub place: Option<Place>,
     pub status: StatusCode,
@@ -142,16 +181,25 @@ pub struct Visit {
     pub started: Instant,
 }
 
+impl Visit {
+    /// The host, as far as the request named one.
+    #[must_use]
+    pub fn host_text(&self) -> &str {
+        self.host.as_ref().map_or("", HostName::as_str)
+    }
+}
+
 impl Drop for Visit {
     fn drop(&mut self) {
-        if let Some(Place(counters)) = &self.place {
+        if let Some(Place { counters, .. }) = &self.place {
             counters.bytes_out.fetch_add(self.bytes, Ordering::Relaxed);
             counters.failures.fetch_add(u64::from(self.status.is_server_error()), Ordering::Relaxed);
         }
         let name = |part: fn(&SiteLabel) -> &str| self.label.as_ref().map_or("-", part);
         tracing::info!(
             target: "slipway_edge::access",
-            ray = %self.ray, remote = %self.remote, host = %self.host, method = %self.method, path = %self.path,
+            ray = %self.ray, remote = %self.remote, host = self.host_text(), method = %self.method,
+            path = self.path.as_ref().map_or("", PathAndQuery::path),
             status = self.status.as_u16(), bytes = self.bytes, us = self.started.elapsed().as_micros(),
             account = name(|l| &l.account), script = name(|l| &l.script), version = name(|l| &l.version),
         );
@@ -191,6 +239,8 @@ impl Body for Metered {
 mod tests {
     use super::*;
 
+    const HERE: IpAddr = IpAddr::V4(std::net::Ipv4Addr::LOCALHOST);
+
     fn label(account: &str, script: &str) -> SiteLabel {
         SiteLabel { account: account.into(), script: script.into(), version: "v".into() }
     }
@@ -198,24 +248,50 @@ mod tests {
     #[test]
     fn an_account_is_served_to_the_request_that_its_limit_names_over_all_its_scripts() {
         let traffic = Traffic::default();
-        assert!(traffic.enter(&label("a", "one")).is_ok(), "nobody has set a limit yet");
+        assert!(traffic.enter(&label("a", "one"), HERE).is_ok(), "nobody has set a limit yet");
         traffic.set_limit("a", 100);
         let served = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
                 .map(|i| {
                     let (traffic, script) = (&traffic, if i % 2 == 0 { "one" } else { "two" });
-                    scope.spawn(move || (0..60).filter(|_| traffic.enter(&label("a", script)).is_ok()).count())
+                    scope.spawn(move || (0..60).filter(|_| traffic.enter(&label("a", script), HERE).is_ok()).count())
                 })
                 .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
         });
         assert_eq!(served, 99);
-        assert_eq!(traffic.enter(&label("a", "three")).err(), Some(NoPlace::Spent));
-        assert!(traffic.enter(&label("b", "one")).is_ok(), "a neighbour is served");
+        assert_eq!(traffic.enter(&label("a", "three"), HERE).err(), Some(NoPlace::Spent));
+        assert!(traffic.enter(&label("b", "one"), HERE).is_ok(), "a neighbour is served");
         let counted: u64 = traffic.counts().iter().filter(|count| &*count.account == "a").map(|count| count.requests).sum();
         assert_eq!(counted, 100, "what was refused is not counted");
         traffic.set_limit("a", 101);
-        assert!(traffic.enter(&label("a", "one")).is_ok());
-        assert!(traffic.enter(&label("a", "one")).is_err());
+        assert!(traffic.enter(&label("a", "one"), HERE).is_ok());
+        assert!(traffic.enter(&label("a", "one"), HERE).is_err());
+    }
+
+    #[test]
+    fn a_visitor_who_never_ends_a_request_leaves_room_for_others() {
+        let traffic = Traffic::default();
+        let from = |last: u8| IpAddr::from([192, 0, 2, last]);
+        let mut held: Vec<Place> = Vec::new();
+        while let Ok(place) = traffic.enter(&label("a", "one"), from(1)) {
+            held.push(place);
+        }
+        assert_eq!(held.len() as u64, limits::SITE_REQUESTS / 2 + limits::SITE_REQUESTS_PER_ADDRESS as u64);
+        assert!(traffic.enter(&label("a", "one"), from(2)).is_ok(), "a neighbour of the visitor is served");
+        let counted = traffic.counts()[0].requests;
+        assert_eq!(counted, held.len() as u64 + 1, "what was refused is not counted");
+        drop(held);
+        assert!(traffic.enter(&label("a", "one"), from(1)).is_ok());
+    }
+
+    #[test]
+    fn a_site_has_a_bounded_number_of_websockets() {
+        let traffic = Traffic::default();
+        let place = traffic.enter(&label("a", "one"), HERE).unwrap();
+        let open: Vec<_> = std::iter::from_fn(|| place.tunnel()).collect();
+        assert_eq!(open.len() as u64, limits::SITE_WEBSOCKETS);
+        drop(open);
+        assert!(place.tunnel().is_some(), "places are given back, also those that were refused");
     }
 }

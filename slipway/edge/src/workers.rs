@@ -9,12 +9,12 @@ use slipway_workers::runtime::site;
 
 use crate::route::{Answer, BodyError, Hold, Pending, RouteTarget, Router, Site, SiteLabel, Unavailable, Upstream};
 
-/// Routes by what `lookup` says, which is the runtime's table: `WorkersRouter::new(move |host| workers.route(host))`.
+/// Routes by what `lookup` says, which is the runtime's table. It is asked with the path of a URL, or without one for a whole host.
 pub struct WorkersRouter<F>(F);
 
 impl<F> WorkersRouter<F>
 where
-    F: Fn(&HostName) -> site::Target + Send + Sync + 'static,
+    F: Fn(&HostName, Option<&str>) -> site::Target + Send + Sync + 'static,
 {
     pub const fn new(lookup: F) -> Self {
         Self(lookup)
@@ -23,16 +23,24 @@ where
 
 impl<F> Router for WorkersRouter<F>
 where
-    F: Fn(&HostName) -> site::Target + Send + Sync + 'static,
+    F: Fn(&HostName, Option<&str>) -> site::Target + Send + Sync + 'static,
 {
     fn route(&self, host: &HostName) -> RouteTarget {
-        match (self.0)(host) {
-            site::Target::Unknown => RouteTarget::Unknown,
-            site::Target::Suspended => RouteTarget::Suspended,
-            site::Target::Site(site) => {
-                let label = SiteLabel { account: site.account.clone(), script: site.script.clone(), version: site.version.clone() };
-                RouteTarget::Site(Arc::new(Served { label, site }))
-            }
+        translated((self.0)(host, None))
+    }
+
+    fn find(&self, host: &HostName, path: &str) -> RouteTarget {
+        translated((self.0)(host, Some(path)))
+    }
+}
+
+fn translated(target: site::Target) -> RouteTarget {
+    match target {
+        site::Target::Unknown => RouteTarget::Unknown,
+        site::Target::Suspended => RouteTarget::Suspended,
+        site::Target::Site(site) => {
+            let label = SiteLabel { account: site.account.clone(), script: site.script.clone(), version: site.version.clone() };
+            RouteTarget::Site(Arc::new(Served { label, site }))
         }
     }
 }

@@ -19,11 +19,12 @@ use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeHandle};
 use slipway_edge::workers::WorkersRouter;
 use slipway_workers::assets::{Asset, AssetConfig, AssetSet};
 use slipway_workers::blobs::Blobs;
-use slipway_workers::name::VersionId;
+use slipway_workers::name::{Uuid, VersionId};
 use slipway_workers::plan::{Module, ModuleKind, Source, Unit};
 use slipway_workers::runtime::confinement::Confinement;
 use slipway_workers::runtime::process::JailProgram;
 use slipway_workers::runtime::{Live, Runtime, RuntimeConfig};
+use slipway_workers::view::ZoneRoute;
 use tempfile::TempDir;
 
 const NAME: &str = "a_deployment_is_seen_by_the_first_request_after_it_and_no_request_is_lost";
@@ -50,6 +51,8 @@ fn main() -> ExitCode {
         let world = World::start(workerd.into()).await;
         world.deployments_under_traffic().await;
         world.static_files().await;
+        world.what_code_is_told().await;
+        world.routes_by_pattern().await;
         world.suspension().await;
         world.edge.stop().await;
     });
@@ -86,7 +89,15 @@ impl World {
             listen_http: "127.0.0.1:0".parse().unwrap(),
             certificates: Certificates::LocalCa { keys: folder.path().to_owned(), public: folder.path().join("ca.pem") },
         };
-        let edge = Edge::start(config, Arc::new(WorkersRouter::new(move |host| table.route(host))), env.clone()).await.unwrap();
+        let edge = Edge::start(
+            config,
+            Arc::new(WorkersRouter::new(move |host, path: Option<&str>| {
+                path.map_or_else(|| table.route(host), |path| table.find(host, path))
+            })),
+            env.clone(),
+        )
+        .await
+        .unwrap();
         let account = CloudAccountId::mint(&env);
         Self { folder, env, blobs, runtime, edge, account }
     }
@@ -170,6 +181,40 @@ impl World {
         assert!(got.header("etag").is_some());
         assert_eq!(self.get("files.test", "/gone").await.status, 404);
         assert_eq!(self.get("shop.test", "/").await.body, "version 5");
+    }
+
+    /// Scheme and connection are the edge's word; a visitor cannot speak in its name.
+    async fn what_code_is_told(&self) {
+        let code = "export default { fetch(r) { return Response.json({ url: r.url, cf: r.cf, raw: r.headers.get('x-slipway-cf') }) } }";
+        self.deploy(self.live("told", Some(code), None)).await;
+        let hosts = [("shop.test", "shop"), ("told.test", "told")];
+        self.runtime.set_hosts(&self.account, hosts.iter().map(|(h, s)| (h.parse().unwrap(), s.parse().unwrap())).collect());
+        let mut args = visit(&self.folder, self.edge.https_addr.port(), "told.test", "/x");
+        args.extend(["-H".into(), "x-slipway-cf: {\"country\":\"XX\"}".into(), "-H".into(), "x-forwarded-proto: http".into()]);
+        let told = tokio::task::spawn_blocking(move || curl::run(&args)).await.unwrap();
+        let told: serde_json::Value = serde_json::from_str(&told.body).unwrap();
+        assert!(told["url"].as_str().unwrap().starts_with("https://told.test"), "{told}");
+        assert_eq!((&told["cf"]["tlsVersion"], &told["cf"]["colo"]), (&"TLSv1.3".into(), &"SLP".into()), "{told}");
+        assert!(told["cf"]["country"].is_null() && told["raw"].is_null(), "{told}");
+        assert!(["HTTP/2", "HTTP/1.1"].contains(&told["cf"]["httpProtocol"].as_str().unwrap()), "{told}");
+    }
+
+    async fn routes_by_pattern(&self) {
+        let route = |pattern: &str, script: Option<&str>| ZoneRoute {
+            id: Uuid::mint(&self.env),
+            zone_id: "z".into(),
+            zone_name: "shop.test".into(),
+            pattern: pattern.parse().unwrap(),
+            script: script.map(|name| name.parse().unwrap()),
+        };
+        let routes = vec![route("*.shop.test/*", Some("told")), route("shop.test/api/*", Some("told")), route("shop.test/api/own/*", None)];
+        self.runtime.set_routes(&self.account, routes);
+        for (host, path, whose) in [("shop.test", "/", "version"), ("shop.test", "/api/x", "url"), ("shop.test", "/api/own/x", "version")] {
+            assert!(self.get(host, path).await.body.contains(whose), "{host}{path}");
+        }
+        assert!(self.get("a.b.shop.test", "/").await.body.contains("url"));
+        self.runtime.set_routes(&self.account, Vec::new());
+        assert!(self.get("shop.test", "/api/x").await.body.contains("version"));
     }
 
     async fn suspension(&self) {

@@ -15,11 +15,12 @@ mod dns_records;
 mod dnssec;
 mod domains;
 mod empty;
-mod registrar;
 mod graphql;
 mod kv;
 mod r2;
+mod registrar;
 mod render;
+mod routes;
 mod schedules;
 mod scripts;
 mod secrets;
@@ -92,7 +93,11 @@ purser_http::routes! { Shared;
     get "/zones" => zones::list;
     post "/zones" => zones::create;
     get "/zones/{zone}" => zones::get;
-    get "/zones/{zone}/workers/routes" => zones::routes;
+    get "/zones/{zone}/workers/routes" => routes::list;
+    post "/zones/{zone}/workers/routes" => routes::create;
+    get "/zones/{zone}/workers/routes/{route}" => routes::get;
+    put "/zones/{zone}/workers/routes/{route}" => routes::update;
+    delete "/zones/{zone}/workers/routes/{route}" => routes::delete;
     put "/zones/{zone}/activation_check" => zones::activation_check;
     get "/zones/{zone}/dnssec" => dnssec::get;
     patch "/zones/{zone}/dnssec" => dnssec::edit;
@@ -143,7 +148,7 @@ purser_http::routes! { Shared;
     get "/accounts/{account}/workers/scripts/{script}/references" => empty::object;
     get "/accounts/{account}/workers/scripts/{script}/schedules" => schedules::list;
     put "/accounts/{account}/workers/scripts/{script}/schedules" => schedules::put;
-    put "/accounts/{account}/workers/scripts/{script}/routes" => empty::routes_put;
+    put "/accounts/{account}/workers/scripts/{script}/routes" => routes::replace;
 }
 
 /// The router, to be nested below `/client/v4`.

@@ -22,6 +22,7 @@ use slipway_workers::Workers;
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::abuse::Guard;
 use crate::config::Profile;
 use crate::pages::terms::Terms;
 
@@ -47,6 +48,8 @@ pub struct Cloud {
     /// The programmes of credit that the operator offers.
     pub offers: Arc<[Offer]>,
     pub terms: Terms,
+    /// The detectors of abuse.
+    pub guard: Guard,
     pub profile: Profile,
     /// Where clients reach us; ends in `/`.
     pub public_url: Url,

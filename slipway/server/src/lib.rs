@@ -4,6 +4,7 @@
 //! Handlers are thin; what an order, a domain or a deployment needs from several rooms is joined here and nowhere else.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod abuse;
 pub mod api;
 pub mod backend;
 pub mod billing;

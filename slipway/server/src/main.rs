@@ -7,6 +7,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use purser_http::log;
 use purser_values::Secret;
+use slipway::abuse::desk;
 use slipway::config::{Config, ConfigError, check};
 use slipway::registry::{self, RegistryError};
 use slipway::serve;
@@ -44,6 +45,14 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
+    /// The abuse desk: finds and stops what bears a mark, shows reports and what is held. Answers one JSON value.
+    Abuse {
+        /// The configuration file of the running cloud.
+        #[arg(long)]
+        config: PathBuf,
+        #[command(subcommand)]
+        act: desk::Act,
+    },
     /// Tells everything that is wrong with a configuration, without starting anything: 0 when `serve` takes it, 2 when it would not.
     CheckConfig {
         /// The configuration file.
@@ -63,6 +72,7 @@ fn main() -> ExitCode {
         Command::Serve { config, unconfined } => (config, unconfined),
         Command::Registry { config } => return registry(&config),
         Command::CheckConfig { file, json } => return check_config(&file, json),
+        Command::Abuse { config, act } => return abuse(&config, act),
     };
     let loaded = if unconfined { Err(ConfigError::ByHand) } else { Config::load(&config, handed_over) };
     // a file that cannot be read says nothing of the log: people get text
@@ -118,6 +128,22 @@ fn registry(file: &Path) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn abuse(config: &Path, act: desk::Act) -> ExitCode {
+    let done = Config::load(config, handed_over).map_err(serve::ServeError::from).and_then(|config| {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(desk::run(&config, act))
+    });
+    match done {
+        // nobody may read it
+        Ok(said) => drop(writeln!(std::io::stdout().lock(), "{said:#}")),
+        Err(e) => {
+            drop(writeln!(std::io::stderr().lock(), "{e}"));
+            return ExitCode::FAILURE;
+        }
+    }
+    ExitCode::SUCCESS
 }
 
 fn run(config: Config) -> Result<(), serve::ServeError> {

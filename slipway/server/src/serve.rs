@@ -34,6 +34,8 @@ use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use url::Url;
 
+use crate::abuse::Guard;
+use crate::abuse::report::{self, REPORT_BYTES};
 use crate::billing::meter::EdgeMeter;
 use crate::billing::standing;
 use crate::billing::till::OrchestratorTill;
@@ -46,7 +48,7 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{allowances, api, backend, events, housekeeping, rdap, refunds, unknown};
+use crate::{abuse, allowances, api, backend, events, housekeeping, rdap, refunds, unknown};
 
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "slipway@localhost";
@@ -69,6 +71,7 @@ const MIGRATIONS: &[Migrations] = &[
     slipway_workers::store::MIGRATIONS,
     slipway_edge::acme::store::MIGRATIONS,
     slipway_stores::store::MIGRATIONS,
+    abuse::store::MIGRATIONS,
 ];
 
 #[derive(Debug, thiserror::Error)]
@@ -156,7 +159,10 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         tracing::error!(why, "Workers do not run on this host; static sites do");
     }
     let table = workers.clone();
-    let router = Arc::new(WorkersRouter::new(move |host| table.route(host)));
+    let router = Arc::new(WorkersRouter::new(move |host, path: Option<&str>| match path {
+        Some(path) => table.find(host, path),
+        None => table.route(host),
+    }));
     let acme = match &config.acme {
         Some(table) => Some(authority(table, (db.clone(), keys.keyring.clone(), env.clone()), router.clone(), nameserver.clone()).await?),
         None => None,
@@ -200,6 +206,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         stores,
         nameserver,
         acme,
+        guard: Guard::default(),
     });
     let mut sdk = Sdk::new(env, secret, keys.keyring);
     sdk.orchestrator = Some(OrchestratorKeys::fetched(fetcher, &config.orchestrator.url)?);
@@ -207,6 +214,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     sdk.require_assertion = config.orchestrator.require_assertion;
     tokio::spawn(cloud.jobs.clone().run());
     tokio::spawn(housekeeping::run(cloud.clone()));
+    tokio::spawn(abuse::follow(cloud.clone()));
     tokio::spawn(EdgeMeter::new(cloud.clone(), edge.traffic()).run());
     let following = cloud.clone();
     tokio::spawn(async move {
@@ -223,6 +231,8 @@ purser_http::routes! { Shared;
     get "/" => dashboard::front;
     get "/style.css" => dashboard::style;
     get terms::PATH => terms::serve;
+    get "/abuse" => report::page;
+    post "/abuse" => report::post, REPORT_BYTES;
     get "/health" => health;
 }
 

@@ -5,7 +5,7 @@ use purser_values::id::CloudAccountId;
 use crate::error::WorkersError;
 use crate::limits;
 use crate::name::{ScriptName, Uuid};
-use crate::store::domain;
+use crate::store::{domain, route};
 use crate::view::{CustomDomain, DomainChangeset, DomainConflict, OwnedHost};
 use crate::workers::Workers;
 
@@ -82,13 +82,17 @@ impl Workers {
         self.publish_hosts(account).await
     }
 
-    /// Disconnects every name of a zone that leaves the account.
+    /// Disconnects every name, and ends every route, of a zone that leaves the account.
     ///
     /// # Errors
     /// When the store fails.
     pub async fn domain_release_zone(&self, account: &CloudAccountId, zone_id: &str) -> Result<(), WorkersError> {
         let (owner, zone) = (account.clone(), zone_id.to_owned());
-        self.0.db.write(move |tx| domain::release_zone(tx, &owner, &zone)).await?;
+        let released = self.0.db.write(move |tx| {
+            route::release_zone(tx, &owner, &zone)?;
+            domain::release_zone(tx, &owner, &zone)
+        });
+        released.await?;
         self.publish_hosts(account).await
     }
 }

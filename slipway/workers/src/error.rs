@@ -13,6 +13,10 @@ pub enum WorkersError {
     DeploymentNotFound,
     #[error("this domain is not connected to a Worker of this account")]
     DomainNotFound,
+    #[error("this route does not exist in this zone")]
+    RouteNotFound,
+    #[error("the zone has a route with this pattern; change that one")]
+    RouteExists,
     #[error("there is no secret `{0}`")]
     SecretNotFound(String),
     #[error("the newest version of this Worker is not deployed; deploy it first, or store the secret in a new version")]
@@ -75,6 +79,8 @@ impl WorkersError {
             Self::SecretNotFound(_) => 10_056,
             Self::NewestNotDeployed => 10_215,
             Self::DomainNotFound => 100_114,
+            Self::RouteNotFound => 10_009,
+            Self::RouteExists => 10_020,
             Self::SubdomainTaken(_) => 10_031,
             Self::Invalid(_) => 10_021,
             Self::TooLarge(_) => 10_027,
@@ -97,11 +103,14 @@ impl WorkersError {
             | Self::VersionNotFound
             | Self::DeploymentNotFound
             | Self::DomainNotFound
+            | Self::RouteNotFound
             | Self::SecretNotFound(_)
             | Self::NoSubdomain => Kind::NotFound,
             Self::Invalid(_) | Self::Inherit(_) | Self::BadRequest(_) | Self::Asset(_) | Self::TooManyScripts(_) => Kind::Invalid,
             Self::TooLarge(_) => Kind::TooLarge,
-            Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) | Self::NewestNotDeployed => Kind::Conflict,
+            Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) | Self::NewestNotDeployed | Self::RouteExists => {
+                Kind::Conflict
+            }
             Self::AssetSession => Kind::Unauthorised,
             Self::Stopped => Kind::Forbidden,
             Self::Unavailable(_) => Kind::Unavailable,

@@ -1,7 +1,7 @@
 //! slipway's runtime: scripts, versions, assets and deployments, and the confined workerd processes that serve them.
 //!
 //! [`Workers`] is the whole of it: it owns the tables, the blobs and the processes. Every use case is a method of it, named
-//! `noun_verb`, in a file of its own: `script_*`, `version_*`, `deployment_*`, `secret_*`, `assets_*`, `subdomain_*`, `domain_*`,
+//! `noun_verb`, in a file of its own: `script_*`, `version_*`, `deployment_*`, `secret_*`, `assets_*`, `subdomain_*`, `domain_*`, `route_*`,
 //! `account_suspend`, and [`Workers::route`] for the edge. Inputs and answers are in [`view`], refusals in [`error`].
 //!
 //! A program that opens it must call [`jail::enter`] first thing in `main`: slipway starts itself again to build each jail.
@@ -19,8 +19,10 @@ pub mod error;
 pub mod jail;
 pub mod limits;
 pub mod name;
+pub mod pattern;
 pub mod plan;
 mod rollout;
+mod route;
 pub mod runtime;
 mod script;
 pub mod seams;

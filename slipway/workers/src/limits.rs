@@ -50,6 +50,8 @@ pub const VERSIONS_KEPT: i64 = 100;
 pub const COMPATIBILITY_FLAGS: usize = 64;
 /// Custom domains of one script.
 pub const DOMAINS: usize = 100;
+/// Routes by pattern of an account.
+pub const ROUTES: usize = 1_000;
 /// Text of one annotation, in characters.
 pub const ANNOTATION_CHARS: usize = 100;
 

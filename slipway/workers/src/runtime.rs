@@ -52,7 +52,7 @@ use crate::runtime::spawner::Spawner;
 use crate::runtime::table::Table;
 use crate::seams::{AllowancesOf, NextAlarm, Seams};
 use crate::tenant::Tenant as Owner;
-use crate::view::Share;
+use crate::view::{Share, ZoneRoute};
 
 /// Where the runtime finds things.
 #[derive(Clone, Debug)]
@@ -260,7 +260,13 @@ impl Runtime {
     /// Who serves a host name. Reads a table in memory.
     #[must_use]
     pub fn route(&self, host: &HostName) -> Target {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).route(host)
+        self.table.read().unwrap_or_else(PoisonError::into_inner).find(host, None)
+    }
+
+    /// Who serves a URL. Reads a table in memory.
+    #[must_use]
+    pub fn find(&self, host: &HostName, path: &str) -> Target {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).find(host, Some(path))
     }
 
     /// Makes an account known, with what is live; its process starts in the background.
@@ -356,6 +362,11 @@ impl Runtime {
     /// Sets all host names of an account. A name that another account holds stays with that account.
     pub fn set_hosts(&self, account: &CloudAccountId, hosts: Vec<(HostName, ScriptName)>) {
         self.table.write().unwrap_or_else(PoisonError::into_inner).set_hosts(account, hosts);
+    }
+
+    /// Which URLs by pattern lead to the account's Workers, replacing what was set before.
+    pub fn set_routes(&self, account: &CloudAccountId, routes: Vec<ZoneRoute>) {
+        self.table.write().unwrap_or_else(PoisonError::into_inner).set_routes(account, routes);
     }
 
     /// Takes an account's sites off line (403), or back. Its processes stay as they are.

@@ -6,6 +6,7 @@ pub mod blob;
 pub mod deployment;
 pub mod domain;
 pub mod object;
+pub mod route;
 pub mod schedule;
 pub mod script;
 pub mod version;
@@ -60,6 +61,7 @@ create table worker_key (name {text} primary key, sealed {blob} not null){strict
         OWN_HASHES,
         BLOBS,
         OBJECTS,
+        route::TABLE,
     ],
 };
 

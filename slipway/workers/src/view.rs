@@ -10,6 +10,7 @@ use serde_json::Value;
 pub use crate::store::asset::{Manifest, ManifestEntry};
 
 use crate::name::{BindingName, ScriptName, SubdomainName, Uuid, VersionId};
+use crate::pattern::Pattern;
 
 /// An upload as it came off the wire: the `metadata` part and the file parts.
 #[derive(Clone, Debug)]
@@ -211,6 +212,16 @@ pub struct CustomDomain {
     pub zone_id: String,
     pub zone_name: String,
     pub script: ScriptName,
+}
+
+/// A route by pattern. Without a script, what it covers meets no Worker of a less specific route.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ZoneRoute {
+    pub id: Uuid,
+    pub zone_id: String,
+    pub zone_name: String,
+    pub pattern: Pattern,
+    pub script: Option<ScriptName>,
 }
 
 /// What a set of custom domains would change.

@@ -25,7 +25,7 @@ use crate::runtime::{Live, Runtime, RuntimeConfig};
 use crate::seams::Seams;
 use crate::store::account::{self, AccountRow};
 use crate::store::version::{self, Sealed, VersionRow, seal_purpose};
-use crate::store::{domain, object, script};
+use crate::store::{domain, object, route, script};
 use crate::upload::draft::Previous;
 use crate::upload::load::{Parts, unit};
 use crate::upload::migration::Objects;
@@ -172,6 +172,12 @@ impl Workers {
         self.0.runtime.route(host)
     }
 
+    /// Who serves a URL. Reads a table in memory.
+    #[must_use]
+    pub fn find(&self, host: &HostName, path: &str) -> Target {
+        self.0.runtime.find(host, path)
+    }
+
     /// The processes themselves.
     #[must_use]
     pub fn runtime(&self) -> &Runtime {
@@ -265,10 +271,12 @@ impl Workers {
     /// Tells the runtime every host name of an account: custom domains, and the names below the common domain.
     pub(crate) async fn publish_hosts(&self, account: &CloudAccountId) -> Result<(), WorkersError> {
         let id = account.clone();
-        let (row, scripts, domains) = self
+        let (row, scripts, domains, routes) = self
             .0
             .db
-            .read(move |tx| Ok::<_, WorkersError>((account::get(tx, &id)?, script::list(tx, &id)?, domain::list(tx, &id)?)))
+            .read(move |tx| {
+                Ok::<_, WorkersError>((account::get(tx, &id)?, script::list(tx, &id)?, domain::list(tx, &id)?, route::list(tx, &id)?))
+            })
             .await?;
         let mut hosts: Vec<(HostName, ScriptName)> = domains.into_iter().map(|d| (d.hostname, d.script)).collect();
         if let Some(row) = row {
@@ -276,6 +284,7 @@ impl Workers {
             hosts.extend(on.filter_map(|s| self.host_below(&row, &s.name).map(|h| (h, s.name.clone()))));
         }
         self.0.runtime.set_hosts(account, hosts);
+        self.0.runtime.set_routes(account, routes);
         Ok(())
     }
 

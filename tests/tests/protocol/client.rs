@@ -235,7 +235,7 @@ async fn controls_are_confirmed_and_can_be_repeated() {
     let running = strict().await;
     let client = client(&running);
     let access = tokens(&client, &request(&running, "arq_1", |_| ()).await).await.access_token;
-    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None };
+    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None, grant: None };
     assert_eq!(client.credentials_disable(&access, &agent, None).await.unwrap(), 1);
     assert_eq!(client.credentials_disable(&access, &agent, None).await.unwrap(), 0);
     assert_eq!(client.credentials_enable(&access, &agent, None).await.unwrap(), 1);
@@ -251,13 +251,13 @@ async fn a_control_that_was_overtaken_on_its_way_undoes_nothing() {
     let running = strict().await;
     let client = client(&running);
     let access = tokens(&client, &request(&running, "arq_1", |_| ()).await).await.access_token;
-    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None };
+    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None, grant: None };
     let order = |number: u64| Some(ControlOrder::try_from(number).unwrap());
     assert_eq!(client.credentials_disable(&access, &agent, order(7)).await.unwrap(), 1);
     let late = client.credentials_enable(&access, &agent, order(6)).await;
     assert_eq!(late, Err(ControlError::Superseded { by: order(7) }));
     assert_eq!(client.credentials_disable(&access, &agent, order(7)).await.unwrap(), 0, "the late call let it go on");
-    let other = AgentRef { id: "agt_2".parse().unwrap(), jkt: None };
+    let other = AgentRef { id: "agt_2".parse().unwrap(), jkt: None, grant: None };
     assert_eq!(client.credentials_disable(&access, &other, order(1)).await.unwrap(), 1, "agents do not wait for each other");
     client.account_freeze(&access, AccountControl { dark: false, order: order(3) }).await.unwrap();
     assert_eq!(client.account_thaw(&access, order(2)).await, Err(ControlError::Superseded { by: order(3) }));

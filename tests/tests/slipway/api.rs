@@ -238,7 +238,11 @@ async fn an_upload_that_began_before_a_freeze_is_refused_at_its_end() {
     stream.flush().await.unwrap();
     // The server has looked at the token once it has read this much; a call that it answers now comes after that.
     good(&world, &w, Method::GET, "/accounts", None).await;
-    world.client.credentials_disable(&customer.access, &AgentRef { id: "agt_ada".parse().unwrap(), jkt: None }, None).await.unwrap();
+    world
+        .client
+        .credentials_disable(&customer.access, &AgentRef { id: "agt_ada".parse().unwrap(), jkt: None, grant: None }, None)
+        .await
+        .unwrap();
     stream.write_all(rest).await.unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.unwrap();

@@ -130,7 +130,7 @@ async fn one_agents_credentials_stop_and_start_while_anothers_go_on() {
     let one = world.workers(&customer, "agt_1").await;
     let two = world.workers(&customer, "agt_2").await;
     assert!(works(&world, &one.token).await && works(&world, &two.token).await);
-    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None };
+    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None, grant: None };
     assert_eq!(world.client.credentials_disable(&customer.access, &agent, None).await.unwrap(), 1);
     assert!(!works(&world, &one.token).await);
     assert!(works(&world, &two.token).await);
@@ -147,7 +147,7 @@ async fn a_late_call_does_not_let_a_stopped_agent_go_on_also_after_a_restart() {
     let Some(world) = World::start().await else { return };
     let customer = world.customer("pw_a").await;
     let one = world.workers(&customer, "agt_1").await;
-    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None };
+    let agent = AgentRef { id: "agt_1".parse().unwrap(), jkt: None, grant: None };
     let number = |number: u64| Some(ControlOrder::try_from(number).unwrap());
     world.client.credentials_enable(&customer.access, &agent, number(5)).await.unwrap();
     world.client.credentials_disable(&customer.access, &agent, number(6)).await.unwrap();

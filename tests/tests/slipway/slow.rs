@@ -87,7 +87,7 @@ async fn a_token_that_is_stopped_before_the_last_byte_changes_nothing() {
     ] {
         held.push((path.clone(), Held::send(&world, token, method, &path, body).await));
     }
-    let agent = AgentRef { id: "agt_ada".parse().unwrap(), jkt: None };
+    let agent = AgentRef { id: "agt_ada".parse().unwrap(), jkt: None, grant: None };
     world.client.credentials_disable(&ada.access, &agent, None).await.unwrap();
     for (path, request) in held {
         let (status, answer) = request.finish().await;

@@ -267,7 +267,7 @@ pub fn multipart(parts: &[(&str, Option<&str>, &[u8])]) -> (String, Vec<u8>) {
 
 pub fn order(service: &str, configuration: Value, agent: &str) -> CreateResource {
     let mut request = CreateResource::new(service.parse().unwrap(), map(configuration));
-    request.agent = Some(AgentRef { id: agent.parse().unwrap(), jkt: None });
+    request.agent = Some(AgentRef { id: agent.parse().unwrap(), jkt: None, grant: None });
     request
 }
 

@@ -63,7 +63,11 @@ async fn scene() -> Option<Scene> {
     let (ada, eve) = (world.customer("ada").await, world.customer("eve").await);
     let (own, other) = (world.workers(&ada, "agt_ada").await, world.workers(&eve, "agt_eve").await);
     let stopped = world.workers(&ada, "agt_stopped").await;
-    world.client.credentials_disable(&ada.access, &AgentRef { id: "agt_stopped".parse().unwrap(), jkt: None }, None).await.unwrap();
+    world
+        .client
+        .credentials_disable(&ada.access, &AgentRef { id: "agt_stopped".parse().unwrap(), jkt: None, grant: None }, None)
+        .await
+        .unwrap();
     world.domain(&ada, "hers.test", "agt_ada").await;
     let code = "export default { fetch() { return new Response('hers') } }";
     assert_eq!(world.upload(&own, "hers", code).await.0, StatusCode::OK);

@@ -27,7 +27,7 @@ const TESTERS: [Peer; 4] = [
 ];
 const RIVALS: [Peer; 2] = [
     Peer { name: "wrk", packages: &["wrk"], binary: "usr/bin/wrk", asked: "-v" },
-    Peer { name: "nginx", packages: &["nginx-light", "nginx"], binary: "usr/sbin/nginx", asked: "-v" },
+    Peer { name: "nginx", packages: &["nginx"], binary: "usr/sbin/nginx", asked: "-v" },
 ];
 
 /// A folder with one command for each tester.

@@ -211,7 +211,7 @@ fn request(app: &App, seeker: Seeker<'_>, provider: &Provider, row: &Account, un
     }
     ask.identity_assertion = Some(assertion);
     let agent = seeker.caller.and_then(Caller::agent).unwrap_or(&row.agent);
-    ask.agent = agent.as_str().parse().ok().map(|id| AgentRef { id, jkt: seeker.jkt.map(str::to_owned) });
+    ask.agent = agent.as_str().parse().ok().map(|id| AgentRef { id, jkt: seeker.jkt.map(str::to_owned), grant: None });
     Ok(ask)
 }
 

@@ -299,7 +299,11 @@ fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateR
     request.project_id = Some(row.project.as_str().parse().map_err(|e| unusable(&e))?);
     request.orchestrator_resource_id = Some(row.id.as_str().parse().map_err(|e| unusable(&e))?);
     request.environment = Some(row.environment.to_string());
-    request.agent = Some(AgentRef { id: row.agent.as_str().parse().map_err(|e| unusable(&e))?, jkt: Some(state.agent_jkt.clone()) });
+    request.agent = Some(AgentRef {
+        id: row.agent.as_str().parse().map_err(|e| unusable(&e))?,
+        jkt: Some(state.agent_jkt.clone()),
+        grant: Some(row.grant.to_string()),
+    });
     if let (Some(quote), Some(sealed)) = (&state.quote, &state.payment_token) {
         request.payment_credentials = Some(credentials(app, &row.id, sealed)?);
         request.quote_id = Some(quote.id.clone());

@@ -16,6 +16,7 @@ use crate::link::{Draft, Link, LinkState, put};
 use crate::person::Person;
 use crate::person::find::{attested_again, insert, person_find, person_of_account};
 use crate::realm::{MailError, Realm};
+use crate::suspension::{Bears, is_suspended};
 
 /// Who asks, as far as it was proved.
 #[derive(Clone, Debug)]
@@ -49,6 +50,9 @@ pub enum AccountOpenError {
     /// The request id was used for another subject.
     #[error("this request belongs to another identity; send a new request")]
     Pinned,
+    /// The operator stopped what asks, or the account.
+    #[error("slipway's operator has suspended this; write to the address in the terms of service")]
+    Suspended,
     #[error(transparent)]
     Mail(#[from] MailError),
     #[error(transparent)]
@@ -60,6 +64,9 @@ pub enum AccountOpenError {
 pub fn account_open(tx: &mut Tx<'_>, realm: &Realm, opening: &AccountOpening) -> Result<AccountOpened, AccountOpenError> {
     let owner = &opening.owner;
     refuse_pinned(tx, opening)?;
+    if is_suspended(tx, Bears { orchestrator: Some(&owner.issuer), ..Bears::default() })? {
+        return Err(AccountOpenError::Suspended);
+    }
     let (link, is_new) = match link_of(tx, owner)? {
         Some(link) => (link, false),
         None if person_find(tx, &opening.email)?.is_some() || was_linked(tx, owner)? => return Ok(AccountOpened::OwnerMustAgree),

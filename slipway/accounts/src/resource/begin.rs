@@ -14,6 +14,7 @@ use crate::agent::agent_is_stopped;
 use crate::link::get::link_is_active;
 use crate::service::Service;
 use crate::subscription;
+use crate::suspension::{Bears, is_suspended};
 
 /// Most resources of one account that are not removed.
 pub const RESOURCES: i64 = 10_000;
@@ -26,6 +27,8 @@ pub struct Order {
     pub link: Option<CloudLinkId>,
     pub service: Service,
     pub agent: Option<AgentId>,
+    /// The grant under which the agent orders, as the orchestrator names it.
+    pub grant: Option<String>,
     pub configuration: Map<String, Value>,
     pub orchestrator_resource: Option<String>,
     pub project: Option<String>,
@@ -51,6 +54,9 @@ pub enum ResourceBeginError {
     AccountFrozen,
     #[error("the agent's credentials are disabled; the person who disabled them can enable them")]
     AgentStopped,
+    /// The operator stopped what asks.
+    #[error("slipway's operator has suspended this; write to the address in the terms of service")]
+    Suspended,
     #[error("the account's owner cut this orchestrator off; ask for the account again")]
     LinkCut,
     #[error("`workers` needs a plan; add `workers:free` or `workers:paid` first")]
@@ -72,6 +78,7 @@ impl ResourceBeginError {
         match self {
             Self::AccountFrozen => code::ACCOUNT_FROZEN,
             Self::AgentStopped => code::CREDENTIALS_DISABLED,
+            Self::Suspended => "suspended",
             Self::LinkCut => code::UNAUTHORIZED,
             Self::PlanNeeded => "plan_required",
             Self::Claimed => "domain_taken",
@@ -111,6 +118,16 @@ fn may_order(tx: &mut Tx<'_>, order: &Order) -> Result<(), ResourceBeginError> {
     if !account.state.is_active() {
         return Err(ResourceBeginError::AccountFrozen);
     }
+    let bears = Bears {
+        account: Some(account.id.as_str()),
+        orchestrator: Some(&account.owner.issuer),
+        over: None,
+        grant: order.grant.as_deref(),
+        agent: order.agent.as_ref().map(AgentId::as_str),
+    };
+    if is_suspended(tx, bears)? {
+        return Err(ResourceBeginError::Suspended);
+    }
     match &order.agent {
         Some(agent) if agent_is_stopped(tx, &order.account, agent)? => Err(ResourceBeginError::AgentStopped),
         _ => Ok(()),
@@ -127,8 +144,8 @@ fn first_try(tx: &mut Tx<'_>, order: &Order) -> Result<Option<Resource>, Resourc
 fn insert(tx: &mut Tx<'_>, env: &Env, order: &Order) -> Result<Begun, ResourceBeginError> {
     let (id, now) = (CloudResourceId::mint(env), env.now());
     let insert = "insert into cloud_resource (id, account, service, agent, configuration, orchestrator_resource, project, environment,
-                      quote, order_key, claim, link, state, created_at, changed_at)
-                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13, 'pending', $12, $12) on conflict do nothing";
+                      quote, order_key, claim, link, agent_grant, state, created_at, changed_at)
+                  values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $13, $14, 'pending', $12, $12) on conflict do nothing";
     let values = params![
         id,
         order.account,
@@ -142,7 +159,8 @@ fn insert(tx: &mut Tx<'_>, env: &Env, order: &Order) -> Result<Begun, ResourceBe
         order.key,
         order.claim,
         now,
-        order.link
+        order.link,
+        order.grant
     ];
     if tx.execute(insert, values)? == 0 {
         // The key was looked at above, in this transaction: what is in the way is the claim.

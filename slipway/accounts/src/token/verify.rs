@@ -6,6 +6,7 @@ use purser_db::{DbError, Tx, params};
 
 use super::{ApiToken, PREFIX};
 use crate::account::{self, Account, AccountState};
+use crate::suspension::token_is_suspended;
 
 /// What became of a presented token. Nobody but the holder of a known token learns more than `Unknown`.
 #[derive(Clone, Debug)]
@@ -34,7 +35,7 @@ pub fn token_verify(tx: &mut Tx<'_>, plain: &str) -> Result<Presented, DbError> 
                   where t.hash = $1 and t.revoked_at is null";
     let Some(row) = tx.query_opt(select, params![token::hash(plain)])? else { return Ok(Presented::Unknown) };
     let (id, account): (String, Account) = (row.get("token_id")?, account::read(&row)?);
-    if row.get::<Option<String>>("stopped")?.is_some() || !account.state.is_active() {
+    if row.get::<Option<String>>("stopped")?.is_some() || !account.state.is_active() || token_is_suspended(tx, &id)? {
         return Ok(Presented::Stopped { id });
     }
     let token = ApiToken {
@@ -58,7 +59,8 @@ pub fn token_stands(tx: &mut Tx<'_>, id: &str) -> Result<bool, DbError> {
                   left join agent_stop s on s.account = t.account and s.agent = t.agent
                   where t.id = $1 and t.revoked_at is null";
     let Some(row) = tx.query_opt(select, params![id])? else { return Ok(false) };
-    Ok(row.get::<Option<String>>("stopped")?.is_none() && row.parse::<AccountState>("state")?.is_active())
+    let stands = row.get::<Option<String>>("stopped")?.is_none() && row.parse::<AccountState>("state")?.is_active();
+    Ok(stands && !token_is_suspended(tx, id)?)
 }
 
 #[cfg(test)]

@@ -4,6 +4,8 @@ use purser_db::{DbError, Migrations, Row, Tx, params};
 use purser_values::Timestamp;
 use purser_values::name::HostName;
 
+use crate::limits;
+
 /// The tables of this crate.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "edge",
@@ -43,8 +45,15 @@ pub struct Issued {
     pub not_after: Timestamp,
 }
 
-/// Writes a wanted name down. One that is known already keeps its turn.
+/// Writes a wanted name down. One that is known already keeps its turn; one too many beside its siblings is let go: a route for every name
+/// below a zone must not let visitors who make names up spend our orders.
 pub fn want(tx: &mut Tx<'_>, host: &HostName, now: Timestamp) -> Result<(), DbError> {
+    let siblings = host.as_str().split_once('.').map_or("", |(_, parent)| parent);
+    let count = "select count(*) as n from edge_certificate where host like $1 and host not like $2";
+    let siblings = tx.query_one(count, params![format!("%.{siblings}"), format!("%.%.{siblings}")])?.get::<i64>("n")?;
+    if siblings >= limits::SIBLING_CERTIFICATES {
+        return Ok(());
+    }
     let sql = "insert into edge_certificate (host, next_at, failures) values ($1, $2, 0) on conflict (host) do nothing";
     tx.execute(sql, params![host, now]).map(drop)
 }

@@ -1,12 +1,10 @@
-//! What clients ask in passing and we do not have: an honest nothing where nothing is the answer, a clear refusal where something was
-//! to be changed.
+//! What clients ask in passing and we do not have: an honest nothing where nothing is the answer.
 
 use std::collections::HashMap;
 
 use axum::extract::{Path, RawQuery};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::body::Json;
 use super::caller::Caller;
 use super::envelope::{Answer, Failure, Page, ok, page};
 
@@ -29,12 +27,4 @@ pub async fn list(names: Names, RawQuery(query): RawQuery, caller: Caller) -> An
 pub async fn object(names: Names, caller: Caller) -> Answer {
     own(&caller, &names)?;
     Ok(ok(&json!({})))
-}
-
-pub async fn routes_put(names: Names, caller: Caller, Json(routes): Json<Vec<Value>>) -> Answer {
-    own(&caller, &names)?;
-    if routes.is_empty() {
-        return Ok(ok(&json!([])));
-    }
-    Err(Failure::invalid("routes by pattern do not exist here; write `custom_domain = true` to connect a host name"))
 }

@@ -11,6 +11,8 @@ use slipway_stores::error::Kind as StoreKind;
 use slipway_workers::WorkersError;
 use slipway_workers::error::Kind;
 
+use crate::abuse::judge::Refused;
+
 /// What a handler answers.
 pub type Answer = Result<Response, Failure>;
 
@@ -107,6 +109,15 @@ impl Failure {
 impl From<DbError> for Failure {
     fn from(e: DbError) -> Self {
         Self::internal(&e)
+    }
+}
+
+impl From<Refused> for Failure {
+    fn from(e: Refused) -> Self {
+        match e {
+            Refused::Blocked(_) | Refused::Held { .. } => Self::new(StatusCode::FORBIDDEN, 10_021, e.to_string()),
+            Refused::Store(e) => Self::internal(&e),
+        }
     }
 }
 

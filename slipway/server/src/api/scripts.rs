@@ -8,6 +8,7 @@ use super::caller::Caller;
 use super::envelope::{Answer, Page, ok, page};
 use super::upload::Form;
 use super::{existing, named, query, render};
+use crate::abuse::judge;
 use crate::cloud::Shared;
 use crate::{domain, events};
 
@@ -25,6 +26,7 @@ pub async fn list(State(cloud): State<Shared>, Path(account): Path<String>, RawQ
 pub async fn upload(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller, form: Form) -> Answer {
     let mut parts = form.admit(&cloud, &caller.account.id).await?;
     let upload = parts.code().await?;
+    judge::code(&cloud, &caller.account.id, &upload).await?;
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = named(&script)?;
     let deployed = caller.workers(&cloud).script_upload(account, &name, upload, &caller.author()).await?;

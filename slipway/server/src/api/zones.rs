@@ -64,16 +64,11 @@ pub async fn activation_check(State(cloud): State<Shared>, Path(id): Path<String
     Ok(ok(&json!({"id": zone.id})))
 }
 
-/// There are no routes by pattern here; host names are connected as custom domains.
-pub async fn routes(State(cloud): State<Shared>, Path(id): Path<String>, RawQuery(text): RawQuery, caller: Caller) -> Answer {
-    let zones = zones(&cloud, &caller).await?;
-    if !zones.iter().any(|z| z.id == id) {
-        return Err(Failure::no_route(&format!("/zones/{id}/workers/routes")));
-    }
-    Ok(page(&[], Page::of(text.as_deref())))
-}
-
-async fn zones(cloud: &Shared, caller: &Caller) -> Result<Vec<Zone>, Failure> {
+/// The zones of the caller's account.
+///
+/// # Errors
+/// When the token may not see them, or the store fails.
+pub(super) async fn zones(cloud: &Shared, caller: &Caller) -> Result<Vec<Zone>, Failure> {
     caller.allowed(Permission::Domains)?;
     let account = caller.account.id.clone();
     Ok(cloud.db.read(move |tx| zone_list(tx, &account)).await?)

@@ -12,6 +12,7 @@ use slipway_accounts::resource::end::resource_remove;
 use slipway_accounts::resource::get::{resource_get, resource_list};
 use slipway_accounts::service::Service;
 use slipway_accounts::subscription::has_plan;
+use slipway_accounts::suspension::account_is_suspended;
 use slipway_accounts::token::revoke::token_revoke;
 use slipway_billing::subscription::get::{is_suspended, subscription_get, subscription_list, suspended_accounts};
 use slipway_billing::subscription::{Kind, Subscription};
@@ -49,7 +50,7 @@ pub async fn follow(cloud: &Cloud, resource: &CloudResourceId) -> Result<(), Sta
     }
 }
 
-/// Puts the account's sites on or off line: as its owner's freeze and its billing say.
+/// Puts the account's sites on or off line: as its owner's freeze, its billing and the operator say.
 ///
 /// # Errors
 /// When the store fails.
@@ -57,7 +58,7 @@ pub async fn account(cloud: &Cloud, id: &CloudAccountId) -> Result<(), StandingE
     let of = id.clone();
     let off = cloud.db.read(move |tx| -> Result<bool, DbError> {
         let dark = account_get(tx, &of)?.is_some_and(|account| account.state == AccountState::Frozen { dark: true });
-        Ok(dark || is_suspended(tx, &of)?)
+        Ok(dark || is_suspended(tx, &of)? || account_is_suspended(tx, &of)?)
     });
     let off = off.await?;
     Ok(cloud.workers.account_suspend(id, off).await?)

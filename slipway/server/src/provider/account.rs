@@ -15,7 +15,8 @@ use slipway_accounts::realm::MailError;
 use url::Url;
 
 use super::refusal;
-use crate::cloud::Cloud;
+use crate::abuse::judge::{self, Refused};
+use crate::cloud::{Cloud, Shared};
 
 /// What to answer, decided in one write.
 enum Decided {
@@ -26,6 +27,7 @@ enum Decided {
 enum OpenError {
     Account(AccountOpenError),
     Link(LinkRequestError),
+    Abuse(Refused),
     Store(purser_db::DbError),
 }
 
@@ -35,7 +37,7 @@ impl From<purser_db::DbError> for OpenError {
     }
 }
 
-pub async fn open(cloud: &Cloud, open: AccountOpen) -> Answer<AccountOutcome> {
+pub async fn open(cloud: &Shared, open: AccountOpen) -> Answer<AccountOutcome> {
     let scopes =
         Scopes::asked(&open.request.scopes).map_err(|e| ProviderError::new(StatusCode::BAD_REQUEST, code::INVALID_SCOPE, e.to_string()))?;
     let (ask, realm) = (ask(open, scopes), cloud.realm.clone());
@@ -46,8 +48,14 @@ pub async fn open(cloud: &Cloud, open: AccountOpen) -> Answer<AccountOutcome> {
         scopes,
         request: ask.request.clone(),
     };
+    let within = cloud.clone();
     let decided = cloud.db.write(move |tx| match account_open(tx, &realm, &opening).map_err(OpenError::Account)? {
-        AccountOpened::Account(opened) => Ok(Decided::Opened(opened)),
+        AccountOpened::Account(opened) => {
+            if opened.is_new {
+                judge::sign_up(tx, &within, &opening.owner.issuer).map_err(OpenError::Abuse)?;
+            }
+            Ok(Decided::Opened(opened))
+        }
         AccountOpened::OwnerMustAgree => link_request(tx, &realm, &ask).map(Decided::Page).map_err(OpenError::Link),
     });
     let decided = decided.await.map_err(|e| refuse(&e))?;
@@ -102,6 +110,8 @@ fn ask(open: AccountOpen, scopes: Scopes) -> LinkAsk {
 fn refuse(e: &OpenError) -> ProviderError {
     match e {
         OpenError::Account(e @ AccountOpenError::Pinned) => ProviderError::new(StatusCode::CONFLICT, code::IDENTITY_PINNED, e.to_string()),
+        OpenError::Account(e @ AccountOpenError::Suspended) => ProviderError::new(StatusCode::FORBIDDEN, "suspended", e.to_string()),
+        OpenError::Abuse(e) => refusal::abuse(e),
         OpenError::Link(e @ LinkRequestError::TooMany { retry_after_s }) => too_many(e, *retry_after_s),
         OpenError::Store(e)
         | OpenError::Account(AccountOpenError::Store(e) | AccountOpenError::Mail(MailError::Store(e)))

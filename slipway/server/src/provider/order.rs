@@ -17,6 +17,7 @@ use purser_wire::catalog::Period;
 use purser_wire::error::code;
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{CreateResource, PaymentCredentials, ResourceEnvelope};
+use slipway_accounts::account::get::account_get;
 use slipway_accounts::charge::{ChargeLine, charge_begin, seal_purpose};
 use slipway_accounts::quote::{QuoteAcceptError, quote_accept, quote_put};
 use slipway_accounts::resource::begin::{Begun, Order, ResourceBeginError, resource_begin};
@@ -31,8 +32,12 @@ use slipway_accounts::token::revoke::token_revoke;
 use slipway_billing::credit::spend;
 
 use super::{charge, quote, refusal, resource};
+use crate::abuse::judge::{self, Refused};
 use crate::billing;
 use crate::cloud::{Cloud, Shared};
+
+/// Longest name of a grant that is kept as a mark.
+const GRANT_CHARS: usize = 128;
 
 /// Takes an order and carries it out, as far as it goes.
 pub async fn create(cloud: &Shared, account: CloudAccountId, call: &AccountCall, request: CreateResource) -> Answer<ResourceEnvelope> {
@@ -53,6 +58,7 @@ pub async fn create(cloud: &Shared, account: CloudAccountId, call: &AccountCall,
         account,
         link,
         service,
+        grant: request.agent.as_ref().and_then(|agent| agent.grant.clone()).filter(|grant| grant.len() <= GRANT_CHARS),
         agent: request.agent.map(|agent| agent.id),
         configuration: request.configuration,
         orchestrator_resource: request.orchestrator_resource_id.map(String::from),
@@ -118,6 +124,7 @@ async fn begun_before(cloud: &Cloud, account: &CloudAccountId, key: Option<&str>
 enum BeginError {
     Order(ResourceBeginError),
     Quote(QuoteAcceptError),
+    Abuse(Refused),
     PaymentNeeded,
     CreditChanged,
     Seal(SealError),
@@ -135,6 +142,7 @@ impl BeginError {
         match self {
             Self::Order(e) => refusal::begin(e),
             Self::Quote(e) => refusal::quote(e),
+            Self::Abuse(e) => refusal::abuse(e),
             Self::PaymentNeeded => ProviderError::requires_payment(),
             Self::CreditChanged => {
                 let message = "the credit does not cover what the quote says any more; ask for a new quote";
@@ -150,6 +158,8 @@ impl BeginError {
 fn begin(tx: &mut Tx<'_>, cloud: &Cloud, order: &Order, payment: &Payment) -> Result<(Resource, Option<Secret<String>>), BeginError> {
     let Begun { mut resource, is_new } = resource_begin(tx, &cloud.env, order).map_err(BeginError::Order)?;
     if is_new {
+        let issuer = account_get(tx, &resource.account)?.ok_or(DbError::NoRow)?.owner.issuer;
+        judge::domain_order(tx, cloud, &issuer, order).map_err(BeginError::Abuse)?;
         accept(tx, cloud, &resource, payment)?;
         if let Some(now) = resource_get(tx, &resource.account, &resource.id)? {
             resource = now;

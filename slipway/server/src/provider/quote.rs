@@ -15,6 +15,7 @@ use slipway_billing::credit::spend::available;
 use slipway_registrar::domain::quote::domain_quote;
 
 use super::refusal;
+use crate::abuse::judge;
 use crate::billing::{AUTO_RENEW, USAGE_LINE};
 use crate::cloud::Cloud;
 
@@ -79,6 +80,7 @@ fn usage_line(service: Service, currency: Currency) -> Answer<QuoteLine> {
 async fn domain_line(cloud: &Cloud, account: &CloudAccountId, configuration: &Map<String, Value>) -> Answer<QuoteLine> {
     let registrar = cloud.registrar.as_ref().ok_or_else(|| ProviderError::unknown_service(Service::Domain.id()))?;
     let name = domain_of(configuration)?;
+    judge::domain(cloud, account, &name).await.map_err(|e| refusal::abuse(&e))?;
     let quote = domain_quote(registrar, account, &name, 1).await.map_err(|e| refusal::public(&e))?;
     let description = if quote.price.is_zero() { format!("{name}, already paid") } else { format!("{name}, one year") };
     // What is not renewed by itself comes once: nobody sets money aside for another year of it.

@@ -8,6 +8,7 @@ use slipway_accounts::quote::QuoteAcceptError;
 use slipway_accounts::resource::begin::ResourceBeginError;
 use slipway_workers::WorkersError;
 
+use crate::abuse::judge::Refused;
 use crate::billing::standing::StandingError;
 
 /// A failure of the store: a repeat may get past it.
@@ -36,11 +37,20 @@ pub fn public(e: &dyn PublicError) -> ProviderError {
     ProviderError { retry_after: kind.is_transient().then_some(1), ..ProviderError::new(status, e.code(), message) }
 }
 
+/// What detectors refuse or hold back.
+pub fn abuse(e: &Refused) -> ProviderError {
+    match e {
+        Refused::Blocked(_) => ProviderError::new(StatusCode::FORBIDDEN, "abuse_refused", e.to_string()),
+        Refused::Held { .. } => ProviderError::new(StatusCode::FORBIDDEN, "abuse_held", e.to_string()),
+        Refused::Store(e) => store(e),
+    }
+}
+
 pub fn begin(e: &ResourceBeginError) -> ProviderError {
     let status = match e {
         ResourceBeginError::Store(e) => return store(e),
         ResourceBeginError::LinkCut => StatusCode::UNAUTHORIZED,
-        ResourceBeginError::AccountFrozen | ResourceBeginError::AgentStopped => StatusCode::FORBIDDEN,
+        ResourceBeginError::AccountFrozen | ResourceBeginError::AgentStopped | ResourceBeginError::Suspended => StatusCode::FORBIDDEN,
         ResourceBeginError::Claimed | ResourceBeginError::KeyConflict => StatusCode::CONFLICT,
         ResourceBeginError::PlanNeeded | ResourceBeginError::TooMany => StatusCode::BAD_REQUEST,
     };

@@ -30,17 +30,16 @@ impl Options {
         };
         let least = limits::KV_TTL_S;
         let too_soon = || StoreError::Invalid(format!("an entry expires {least} seconds from now at the earliest"));
-        let expires_at =
-            match (ttl, at) {
-                (Some(ttl), _) => {
-                    Some(number("expiration_ttl", ttl).and_then(|s| if s < least { Err(too_soon()) } else { Ok(now.plus_secs(s)) })?)
-                }
-                (None, Some(at)) => Some(
-                    number("expiration", at)
-                        .and_then(|s| if s < now.as_secs() + least { Err(too_soon()) } else { Ok(Timestamp::from_secs(s)) })?,
-                ),
-                (None, None) => None,
-            };
+        let expires_at = match (ttl, at) {
+            (Some(ttl), _) => {
+                Some(number("expiration_ttl", ttl).and_then(|s| if s < least { Err(too_soon()) } else { Ok(now.plus_secs(s)) })?)
+            }
+            (None, Some(at)) => Some(
+                number("expiration", at)
+                    .and_then(|s| if s < now.as_secs() + least { Err(too_soon()) } else { Ok(Timestamp::from_secs(s)) })?,
+            ),
+            (None, None) => None,
+        };
         if let Some(metadata) = &metadata {
             if metadata.len() > limits::KV_METADATA_BYTES {
                 let said = format!("metadata length of {} exceeds limit of {}", metadata.len(), limits::KV_METADATA_BYTES);

@@ -17,6 +17,10 @@ use crate::runtime::backend::Resource;
 
 /// The header by which the host's socket tells the purpose of a request. workerd adds it; code cannot set or see it.
 pub const PURPOSE: &str = "slipway-purpose";
+/// Which scheme a visitor used, and what the edge knows of the connection, as the edge tells workerd. workerd takes the latter away
+/// before code sees a request.
+const SCHEME: &str = "x-forwarded-proto";
+const CF: &str = "x-slipway-cf";
 /// A health question: answered by the host, through the process's event loop, without any tenant code.
 pub const HEALTH: &str = "health";
 /// `cache/VERSION`: the Cache API of this version.
@@ -60,7 +64,10 @@ pub fn files(plan: &Plan, addresses: &Addresses, objects: &Path) -> Vec<(String,
     external(&mut text, MISSING, &addresses.host, "host", Some(MISSING));
     text.push_str("  ],\n  sockets = [\n");
     for i in 0..plan.units.len() {
-        let _ = writeln!(text, "    (name = \"s{i}\", http = (), service = \"w{i}\"),");
+        let _ = writeln!(
+            text,
+            "    (name = \"s{i}\", http = (forwardedProtoHeader = \"{SCHEME}\", cfBlobHeader = \"{CF}\"), service = \"w{i}\"),"
+        );
     }
     if plan.events {
         let _ = writeln!(text, "    (name = \"{EVENTS}\", http = (), service = \"{EVENTS}\"),");

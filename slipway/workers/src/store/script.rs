@@ -89,6 +89,7 @@ pub fn delete(tx: &mut Tx<'_>, account: &CloudAccountId, name: &ScriptName) -> R
     let p = params![account, name];
     tx.execute("delete from worker_domain where account = $1 and script = $2", p)?;
     tx.execute("delete from worker_deployment_minor where account = $1 and script = $2", p)?;
+    super::route::release_script(tx, account, name)?;
     tx.execute("delete from worker_deployment where account = $1 and script = $2", p)?;
     tx.execute("delete from worker_secret where version in (select id from worker_version where account = $1 and script = $2)", p)?;
     tx.execute("delete from worker_version where account = $1 and script = $2", p)?;

@@ -1,0 +1,38 @@
+//! What is known of a visitor's connection, found out once for all its requests.
+
+use std::net::IpAddr;
+
+use http::{HeaderValue, Version};
+
+use crate::cf::Facts;
+use crate::host::Entrance;
+
+/// One connection of a visitor.
+pub struct Connection {
+    pub entrance: Entrance,
+    pub remote: IpAddr,
+    /// The same as a field says it.
+    pub remote_text: Option<HeaderValue>,
+    facts: Facts,
+    /// What Workers are told of requests in the version that this connection most likely speaks.
+    usual: (Version, Option<HeaderValue>),
+}
+
+impl Connection {
+    #[must_use]
+    pub fn new(entrance: Entrance, remote: IpAddr, facts: Facts, version: Version) -> Self {
+        let usual = (version, facts.header(version));
+        Self { entrance, remote, remote_text: HeaderValue::try_from(remote.to_string()).ok(), facts, usual }
+    }
+
+    #[must_use]
+    pub const fn is_https(&self) -> bool {
+        matches!(self.entrance, Entrance::Https { .. })
+    }
+
+    /// What Workers read in `request.cf` of a request in this version.
+    #[must_use]
+    pub fn cf(&self, version: Version) -> Option<HeaderValue> {
+        if version == self.usual.0 { self.usual.1.clone() } else { self.facts.header(version) }
+    }
+}
