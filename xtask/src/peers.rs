@@ -63,6 +63,21 @@ pub struct Processor {
     pub modules: PathBuf,
 }
 
+/// The official clients of the API that slipway speaks.
+#[derive(Debug)]
+pub struct Sdks {
+    /// Holds the npm package.
+    pub modules: PathBuf,
+    /// A folder for `PYTHONPATH`.
+    pub python: PathBuf,
+}
+
+pub fn sdks(house: &House) -> Outcome<Sdks> {
+    let client = npm::install(house, "tests/peers/cloudflare-sdk", "cloudflare/package.json")?;
+    let modules = client.ancestors().nth(2).map_or_else(|| client.clone(), std::path::Path::to_path_buf);
+    Ok(Sdks { modules, python: python::install(house, "cloudflare-python")? })
+}
+
 pub fn processor(house: &House) -> Outcome<Processor> {
     let client = npm::install(house, "tests/peers/stripe-sdk", "stripe/package.json")?;
     let modules = client.ancestors().nth(2).map_or_else(|| client.clone(), std::path::Path::to_path_buf);

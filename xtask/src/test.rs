@@ -39,6 +39,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let name_servers = peers::name_servers(house)?;
     let registrar_client = peers::registrar_client(house)?;
     let edge_testers = peers::edge_testers(house)?;
+    let sdks = peers::sdks(house)?;
     // one command for binaries and tests: with a package at a time, cargo would build shared crates twice
     progress::step("build the workspace, its binaries and its tests", || {
         process::loud(process::cargo().args(["build", "--workspace", "--all-targets"]).current_dir(house.root()), "building")
@@ -68,6 +69,8 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         .env("PURSER_NET_EPP", &registrar_client)
         .env("PURSER_STRIPE_SDK", &processor.modules)
         .env("PURSER_EDGE_PEERS", &edge_testers)
+        .env("PURSER_CLOUDFLARE_SDK", &sdks.modules)
+        .env("PURSER_CLOUDFLARE_PYTHONPATH", &sdks.python)
         .env("PURSER_WRANGLER_NEW", &wranglers.new)
         .env("PURSER_WRANGLER_OLD", &wranglers.old)
         .env("PURSER_BIN", house.binary(Profile::Development, "purser"))

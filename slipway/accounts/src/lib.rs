@@ -6,12 +6,13 @@
 //! INVARIANT (one-subject): an orchestrator reaches an account as the subject that is linked with it. Another subject with the same
 //! e-mail address reaches nothing until the account's owner agrees in a browser.
 //! INVARIANT (agent-cannot-widen): an API token can do what [`token::Permission`] lists and no more. There is no permission for
-//! tokens, members or billing, so that no token can ever mint one that can do more.
+//! members or billing, and what a token makes can do no more than itself and lives no longer ([`token::tree`]).
 //! INVARIANT (intent-first): a charge (and a refund) is recorded before the orchestrator is asked and its outcome after, under one idempotency key.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
 pub mod account;
 pub mod agent;
+pub mod audit;
 pub mod charge;
 pub mod limits;
 pub mod link;

@@ -1,5 +1,12 @@
 //! Every limit of people and links, by name.
 
+/// Tokens that may descend from one token, itself counted, at a time.
+pub const TOKENS_OF_A_TOKEN: i64 = 100;
+/// Longest name of a token.
+pub const TOKEN_NAME_CHARS: usize = 120;
+/// How long a client may repeat the making of a token whose answer it did not get, in seconds.
+pub const TOKEN_RETRY_S: i64 = 120;
+
 /// Window in which unused sign-in codes are counted, in seconds.
 pub const SIGN_IN_WINDOW_S: i64 = 900;
 /// Unused codes in a window that one peer may ask for, and that it may ask for one address.

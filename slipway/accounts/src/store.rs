@@ -2,14 +2,14 @@
 
 use purser_db::Migrations;
 
-use crate::{provisioning, suspension};
+use crate::{audit, provisioning, suspension};
 
 mod people;
 
 /// The tables of accounts, tokens, orders, and of what the provider SDK must remember.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "accounts",
-    steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS, REFUNDS, provisioning::control::TABLE, suspension::TABLE],
+    steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS, REFUNDS, provisioning::control::TABLE, TOKENS, audit::TABLE, suspension::TABLE],
 };
 
 const CUSTOMERS: &str = "create table cloud_account (
@@ -80,6 +80,15 @@ create table provisioning_answer (
     status {int}, sealed {blob},
     primary key (scope, answer_key)
 ){strict}";
+
+/// Tokens that tokens made.
+const TOKENS: &str = "alter table api_token add column parent {text};
+alter table api_token add column name {text};
+alter table api_token add column not_before {int};
+alter table api_token add column expires_at {int};
+alter table api_token add column disabled {int};
+alter table api_token add column changed_at {int};
+create index api_token_parent on api_token (parent)";
 
 /// What is given back of what was charged.
 const REFUNDS: &str = "create table cloud_refund (

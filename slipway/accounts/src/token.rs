@@ -2,6 +2,7 @@
 
 pub mod mint;
 pub mod revoke;
+pub mod tree;
 pub mod verify;
 
 use std::fmt;
@@ -69,6 +70,29 @@ impl Permissions {
     #[must_use]
     pub fn of(list: &[Permission]) -> Self {
         Self(list.iter().fold(0, |bits, p| bits | p.bit()))
+    }
+
+    /// With one more.
+    #[must_use]
+    pub const fn and(self, permission: Permission) -> Self {
+        Self(self.0 | permission.bit())
+    }
+
+    /// What both hold.
+    #[must_use]
+    pub const fn within(self, other: Self) -> Self {
+        Self(self.0 & other.0)
+    }
+
+    /// What the other does not hold.
+    #[must_use]
+    pub const fn without(self, other: Self) -> Self {
+        Self(self.0 & !other.0)
+    }
+
+    /// Each of them.
+    pub fn each(self) -> impl Iterator<Item = Permission> {
+        Permission::ALL.into_iter().filter(move |permission| self.contains(*permission))
     }
 
     #[must_use]

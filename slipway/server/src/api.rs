@@ -6,9 +6,12 @@
 pub mod caller;
 pub mod envelope;
 
+mod absent;
 mod accounts;
 mod assets;
+mod audit;
 mod body;
+mod content;
 mod d1;
 mod deployments;
 mod dns_records;
@@ -17,7 +20,9 @@ mod domains;
 mod empty;
 mod graphql;
 mod kv;
+mod members;
 mod r2;
+mod record;
 mod registrar;
 mod render;
 mod routes;
@@ -29,6 +34,7 @@ mod settings;
 mod stored;
 mod subdomain;
 mod subscriptions;
+mod tokens;
 mod upload;
 mod user;
 mod versions;
@@ -37,7 +43,6 @@ mod zones;
 use std::borrow::Cow;
 
 use axum::Router;
-use axum::extract::OriginalUri;
 use purser_values::limits::UPLOAD_BODY_BYTES;
 use slipway_workers::name::ScriptName;
 
@@ -45,8 +50,31 @@ use crate::cloud::Shared;
 use envelope::Failure;
 
 purser_http::routes! { Shared;
+    post "/provisioning/previews/challenge" => absent::temporary;
+    post "/provisioning/previews" => absent::temporary;
     get "/user" => user::get;
     get "/user/tokens/verify" => user::verify;
+    get "/user/tokens/permission_groups" => tokens::groups;
+    get "/user/tokens" => tokens::list;
+    post "/user/tokens" => tokens::create;
+    get "/user/tokens/{token}" => tokens::get;
+    put "/user/tokens/{token}" => tokens::update;
+    delete "/user/tokens/{token}" => tokens::delete;
+    put "/user/tokens/{token}/value" => tokens::roll;
+    get "/accounts/{account}/tokens/verify" => tokens::verify_of_account;
+    get "/accounts/{account}/tokens/permission_groups" => tokens::groups_of_account;
+    get "/accounts/{account}/tokens" => tokens::list_of_account;
+    post "/accounts/{account}/tokens" => tokens::create_of_account;
+    get "/accounts/{account}/tokens/{token}" => tokens::get_of_account;
+    put "/accounts/{account}/tokens/{token}" => tokens::update_of_account;
+    delete "/accounts/{account}/tokens/{token}" => tokens::delete_of_account;
+    put "/accounts/{account}/tokens/{token}/value" => tokens::roll_of_account;
+    get "/accounts/{account}/members" => members::list;
+    get "/accounts/{account}/roles" => members::roles;
+    get "/accounts/{account}/logs/audit" => audit::list;
+    get "/accounts/{account}/audit_logs" => audit::list_first_form;
+    get "/user/audit_logs" => audit::list_of_user;
+    get "/memberships/{membership}" => accounts::membership;
     get "/memberships" => accounts::memberships;
     get "/user/subscriptions" => subscriptions::of_user;
     get "/accounts" => accounts::list;
@@ -123,6 +151,7 @@ purser_http::routes! { Shared;
     delete "/accounts/{account}/workers/domains/{domain}" => domains::delete;
     get "/accounts/{account}/workers/tails/by-consumer/{script}" => empty::list;
     get "/accounts/{account}/workers/durable_objects/namespaces" => empty::list;
+    get "/accounts/{account}/workers/scripts/{script}" => content::get;
     put "/accounts/{account}/workers/scripts/{script}" => scripts::upload, UPLOAD_BODY_BYTES;
     delete "/accounts/{account}/workers/scripts/{script}" => scripts::delete;
     get "/accounts/{account}/workers/scripts/{script}/versions" => versions::list;
@@ -133,6 +162,10 @@ purser_http::routes! { Shared;
     post "/accounts/{account}/workers/scripts/{script}/deployments" => deployments::create;
     get "/accounts/{account}/workers/scripts/{script}/deployments/{deployment}" => deployments::get;
     get "/accounts/{account}/workers/scripts/{script}/settings" => settings::get;
+    patch "/accounts/{account}/workers/scripts/{script}/settings" => settings::patch, UPLOAD_BODY_BYTES;
+    get "/accounts/{account}/workers/scripts/{script}/content" => content::get;
+    get "/accounts/{account}/workers/scripts/{script}/content/v2" => content::get;
+    put "/accounts/{account}/workers/scripts/{script}/content" => content::put, UPLOAD_BODY_BYTES;
     get "/accounts/{account}/workers/scripts/{script}/script-settings" => settings::script_get;
     patch "/accounts/{account}/workers/scripts/{script}/script-settings" => settings::script_patch;
     get "/accounts/{account}/workers/scripts/{script}/subdomain" => subdomain::script_get;
@@ -153,11 +186,8 @@ purser_http::routes! { Shared;
 
 /// The router, to be nested below `/client/v4`.
 pub fn router(cloud: Shared) -> Router {
-    table().merge(registrar::routes()).fallback(unknown).method_not_allowed_fallback(unknown).with_state(cloud)
-}
-
-async fn unknown(OriginalUri(uri): OriginalUri) -> Failure {
-    Failure::no_route(uri.path())
+    let written_down = axum::middleware::from_fn_with_state(cloud.clone(), record::changes);
+    table().merge(registrar::routes()).fallback(absent::unknown).method_not_allowed_fallback(absent::unknown).layer(written_down).with_state(cloud)
 }
 
 /// The value of a parameter of a query string.

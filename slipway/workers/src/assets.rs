@@ -1,7 +1,10 @@
 //! Static assets: uploading them in a session, and answering requests with them.
 
+pub mod pattern;
+pub mod redirects;
 pub mod resolve;
 pub mod respond;
+pub mod rules;
 mod session;
 
 use std::collections::BTreeMap;
@@ -32,6 +35,12 @@ pub struct AssetConfig {
     pub html_handling: HtmlHandling,
     pub not_found_handling: NotFoundHandling,
     pub run_worker_first: RunWorkerFirst,
+    /// The path that all files lie below, without a slash at its end; empty for the root.
+    pub base_path: String,
+    #[serde(rename = "redirect_rules")]
+    pub redirects: Vec<redirects::Redirect>,
+    #[serde(rename = "header_rules")]
+    pub headers: Vec<rules::HeaderRule>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,6 +10,19 @@ use crate::runtime::backend::Resource;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub enum Binding {
+    /// A part of the upload, compiled: what a service worker has instead of a module.
+    WasmModule {
+        name: BindingName,
+        part: String,
+    },
+    TextBlob {
+        name: BindingName,
+        part: String,
+    },
+    DataBlob {
+        name: BindingName,
+        part: String,
+    },
     PlainText {
         name: BindingName,
         text: String,
@@ -79,7 +92,10 @@ impl Binding {
     #[must_use]
     pub const fn name(&self) -> &BindingName {
         match self {
-            Self::PlainText { name, .. }
+            Self::WasmModule { name, .. }
+            | Self::TextBlob { name, .. }
+            | Self::DataBlob { name, .. }
+            | Self::PlainText { name, .. }
             | Self::Json { name, .. }
             | Self::SecretText { name }
             | Self::Assets { name }
@@ -99,7 +115,10 @@ impl Binding {
     pub fn renamed(&self, to: BindingName) -> Self {
         let mut renamed = self.clone();
         match &mut renamed {
-            Self::PlainText { name, .. }
+            Self::WasmModule { name, .. }
+            | Self::TextBlob { name, .. }
+            | Self::DataBlob { name, .. }
+            | Self::PlainText { name, .. }
             | Self::Json { name, .. }
             | Self::SecretText { name }
             | Self::Assets { name }
@@ -115,10 +134,22 @@ impl Binding {
         renamed
     }
 
+    /// The part of the upload that it stands for.
+    #[must_use]
+    pub fn part(&self) -> Option<&str> {
+        match self {
+            Self::WasmModule { part, .. } | Self::TextBlob { part, .. } | Self::DataBlob { part, .. } => Some(part),
+            _ => None,
+        }
+    }
+
     /// The kind as clients write it.
     #[must_use]
     pub const fn kind(&self) -> &'static str {
         match self {
+            Self::WasmModule { .. } => "wasm_module",
+            Self::TextBlob { .. } => "text_blob",
+            Self::DataBlob { .. } => "data_blob",
             Self::PlainText { .. } => "plain_text",
             Self::Json { .. } => "json",
             Self::SecretText { .. } => "secret_text",
@@ -143,7 +174,10 @@ impl Binding {
             Self::R2Bucket { bucket_name, .. } => Resource::R2(bucket_name.clone()),
             Self::Queue { queue_name, delivery_delay, .. } => Resource::Queue { name: queue_name.clone(), delay_s: *delivery_delay },
             Self::RateLimit { namespace_id, simple, .. } => Resource::RateLimit { namespace: namespace_id.clone(), limit: *simple },
-            Self::PlainText { .. }
+            Self::WasmModule { .. }
+            | Self::TextBlob { .. }
+            | Self::DataBlob { .. }
+            | Self::PlainText { .. }
             | Self::Json { .. }
             | Self::SecretText { .. }
             | Self::Assets { .. }

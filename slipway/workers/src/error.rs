@@ -21,6 +21,9 @@ pub enum WorkersError {
     SecretNotFound(String),
     #[error("the newest version of this Worker is not deployed; deploy it first, or store the secret in a new version")]
     NewestNotDeployed,
+    /// Going back to an older version would also change these secrets. Clients read the names after the last colon.
+    #[error("this version is older than what is live and has other secrets; repeat with force to go back. The following secrets have changed: {0}")]
+    SecretsChanged(String),
     #[error("the account has no subdomain; register one first")]
     NoSubdomain,
     #[error("the subdomain `{0}` belongs to another account; choose another")]
@@ -78,6 +81,7 @@ impl WorkersError {
             Self::DeploymentNotFound => 10_093,
             Self::SecretNotFound(_) => 10_056,
             Self::NewestNotDeployed => 10_215,
+            Self::SecretsChanged(_) => 10_220,
             Self::DomainNotFound => 100_114,
             Self::RouteNotFound => 10_009,
             Self::RouteExists => 10_020,
@@ -108,7 +112,7 @@ impl WorkersError {
             | Self::NoSubdomain => Kind::NotFound,
             Self::Invalid(_) | Self::Inherit(_) | Self::BadRequest(_) | Self::Asset(_) | Self::TooManyScripts(_) => Kind::Invalid,
             Self::TooLarge(_) => Kind::TooLarge,
-            Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) | Self::NewestNotDeployed | Self::RouteExists => {
+            Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) | Self::NewestNotDeployed | Self::RouteExists | Self::SecretsChanged(_) => {
                 Kind::Conflict
             }
             Self::AssetSession => Kind::Unauthorised,

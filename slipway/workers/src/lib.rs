@@ -36,5 +36,5 @@ pub mod workers;
 
 pub use error::WorkersError;
 pub use seams::Seams;
-pub use version::Rollout;
+pub use version::{Revision, Rollout};
 pub use workers::{Condition, Workers, WorkersConfig};

@@ -63,6 +63,13 @@ pub const ASSET_BYTES: u64 = 25 * 1024 * 1024;
 pub const ASSETS_BYTES: u64 = 1024 * 1024 * 1024;
 /// Path of one asset, in bytes.
 pub const ASSET_PATH_BYTES: usize = 1_024;
+/// Rules of one `_headers` file, and of one `_redirects` file: those of plain text, and those with `*` or `:name`.
+pub const HEADER_RULES: usize = 100;
+pub const REDIRECTS_STATIC: usize = 2_000;
+pub const REDIRECTS_DYNAMIC: usize = 100;
+/// One line of such a file, and all of it, in bytes.
+pub const RULE_LINE_BYTES: usize = 2_000;
+pub const RULES_BYTES: usize = 512 * 1024;
 /// Hashes in one upload bucket.
 pub const BUCKET_FILES: usize = 500;
 /// Bytes in one upload bucket: with base64 it stays below the body limit of an upload.

@@ -71,6 +71,9 @@ pub enum ModuleKind {
 
 /// What a binding gives to the code.
 pub enum Bound {
+    Data(Arc<[u8]>),
+    /// WebAssembly, to be compiled.
+    Wasm(Arc<[u8]>),
     Text(Secret<String>),
     /// Valid JSON text.
     Json(String),

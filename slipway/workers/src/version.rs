@@ -3,6 +3,8 @@
 mod create;
 mod deploy;
 mod get;
+mod revise;
 mod secret;
 
+pub use revise::Revision;
 pub use secret::Rollout;

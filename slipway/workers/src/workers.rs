@@ -263,6 +263,12 @@ impl Workers {
         Ok(Loaded { row, live })
     }
 
+    pub(crate) async fn secrets_of(&self, row: &VersionRow) -> Result<BTreeMap<BindingName, Secret<String>>, WorkersError> {
+        let id = row.id.clone();
+        let sealed = self.0.db.read(move |tx| version::secrets(tx, &id)).await?;
+        self.open_secrets(&row.id, sealed)
+    }
+
     pub(crate) async fn asset_set(&self, list: &Sha256Digest) -> Result<Arc<AssetSet>, WorkersError> {
         let text = self.0.blobs.get(list).await?;
         serde_json::from_slice(&text).map(Arc::new).map_err(WorkersError::internal)

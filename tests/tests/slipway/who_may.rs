@@ -52,6 +52,9 @@ struct Scene {
     subscription: String,
     /// Ids of what Workers keep, by the names in routes.
     stores: Vec<(&'static str, String)>,
+    /// A token that the agent's token made.
+    token: String,
+    membership: String,
     access: String,
     stranger: String,
     stopped: String,
@@ -82,6 +85,8 @@ async fn scene() -> Option<Scene> {
     let deployment = text(&get(&format!("{script}/deployments")).await["deployments"][0]["id"]);
     let subscription = text(&get(&format!("{account}/subscriptions")).await[0]["id"]);
     let stores = stores(&world, &own).await;
+    let (_, made) = world.api(&own.token, Method::POST, "/user/tokens", Some(json!({"name": "made", "policies": []}))).await;
+    let (token, membership) = (text(&made["result"]["id"]), text(&get("/memberships").await[0]["id"]));
     let mut person = world.person("ada");
     let page = person.open("/connections").await;
     assert_eq!(page.status, 200, "{}", page.text());
@@ -94,6 +99,8 @@ async fn scene() -> Option<Scene> {
         deployment,
         subscription,
         stores,
+        token,
+        membership,
         access,
         stranger: other.token,
         stopped: stopped.token,
@@ -131,6 +138,7 @@ fn body(method: &str, route: &str) -> (String, Vec<u8>) {
     }
     let agent = json!({"agent": {"id": "agt_ada"}});
     let body = match route {
+        r if r.ends_with("/tokens") || r.ends_with("/tokens/{token}") => json!({"name": "made", "policies": []}),
         r if r.ends_with("/secrets") => json!({"name": "KEY", "text": "value", "type": "secret_text"}),
         r if r.ends_with("/subdomain") => json!({"enabled": true}),
         r if r.contains("/credentials/") => agent,
@@ -168,6 +176,8 @@ impl Scene {
             ("{version}", &self.version),
             ("{deployment}", &self.deployment),
             ("{subscription}", &self.subscription),
+            ("{token}", &self.token),
+            ("{membership}", &self.membership),
             ("{script}", "hers"),
             ("{secret}", "KEY"),
             ("{domain}", "hers.test"),

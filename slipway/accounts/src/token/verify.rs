@@ -2,7 +2,8 @@
 //! stop or a freeze bites on the next call.
 
 use purser_crypto::token;
-use purser_db::{DbError, Tx, params};
+use purser_db::{DbError, Row, Tx, params};
+use purser_values::Timestamp;
 
 use super::{ApiToken, PREFIX};
 use crate::account::{self, Account, AccountState};
@@ -19,23 +20,30 @@ pub enum Presented {
     Stopped {
         id: String,
     },
+    /// Its time is over.
+    Expired {
+        id: String,
+    },
     /// Never minted, mistyped, or revoked.
     Unknown,
 }
 
 /// # Errors
 /// When the store fails.
-pub fn token_verify(tx: &mut Tx<'_>, plain: &str) -> Result<Presented, DbError> {
+pub fn token_verify(tx: &mut Tx<'_>, plain: &str, now: Timestamp) -> Result<Presented, DbError> {
     if !token::is_well_formed(plain, PREFIX) {
         return Ok(Presented::Unknown);
     }
-    let select = "select t.id as token_id, t.agent, t.resource, t.permissions, t.prefix, s.agent as stopped, a.*
+    let select = "select t.id as token_id, t.agent, t.resource, t.permissions, t.prefix, t.not_before, t.expires_at, t.disabled, s.agent as stopped, a.*
                   from api_token t join cloud_account a on a.id = t.account
                   left join agent_stop s on s.account = t.account and s.agent = t.agent
                   where t.hash = $1 and t.revoked_at is null";
     let Some(row) = tx.query_opt(select, params![token::hash(plain)])? else { return Ok(Presented::Unknown) };
     let (id, account): (String, Account) = (row.get("token_id")?, account::read(&row)?);
-    if row.get::<Option<String>>("stopped")?.is_some() || !account.state.is_active() || token_is_suspended(tx, &id)? {
+    if row.get::<Option<Timestamp>>("expires_at")?.is_some_and(|end| end <= now) {
+        return Ok(Presented::Expired { id });
+    }
+    if row.get::<Option<String>>("stopped")?.is_some() || !account.state.is_active() || !in_force(&row, now)? || token_is_suspended(tx, &id)? {
         return Ok(Presented::Stopped { id });
     }
     let token = ApiToken {
@@ -54,13 +62,20 @@ pub fn token_verify(tx: &mut Tx<'_>, plain: &str) -> Result<Presented, DbError> 
 ///
 /// # Errors
 /// When the store fails.
-pub fn token_stands(tx: &mut Tx<'_>, id: &str) -> Result<bool, DbError> {
-    let select = "select s.agent as stopped, a.state from api_token t join cloud_account a on a.id = t.account
+pub fn token_stands(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, DbError> {
+    let select = "select t.not_before, t.expires_at, t.disabled, s.agent as stopped, a.state from api_token t join cloud_account a on a.id = t.account
                   left join agent_stop s on s.account = t.account and s.agent = t.agent
                   where t.id = $1 and t.revoked_at is null";
     let Some(row) = tx.query_opt(select, params![id])? else { return Ok(false) };
-    let stands = row.get::<Option<String>>("stopped")?.is_none() && row.parse::<AccountState>("state")?.is_active();
+    let lives = in_force(&row, now)? && row.get::<Option<Timestamp>>("expires_at")?.is_none_or(|end| end > now);
+    let stands = lives && row.get::<Option<String>>("stopped")?.is_none() && row.parse::<AccountState>("state")?.is_active();
     Ok(stands && !token_is_suspended(tx, id)?)
+}
+
+/// Whether a token's time has begun and its maker has not turned it off.
+fn in_force(row: &Row, now: Timestamp) -> Result<bool, DbError> {
+    let begun = row.get::<Option<Timestamp>>("not_before")?.is_none_or(|begin| begin <= now);
+    Ok(begun && !row.get::<Option<bool>>("disabled")?.unwrap_or(false))
 }
 
 #[cfg(test)]
@@ -108,12 +123,12 @@ mod tests {
                 };
                 let (one, agent, resource) = mint(tx, "agt_1");
                 let (two, _, _) = mint(tx, "agt_2");
-                let valid = |tx: &mut Tx<'_>, t: &str| matches!(token_verify(tx, t).unwrap(), Presented::Valid { .. });
+                let valid = |tx: &mut Tx<'_>, t: &str| matches!(token_verify(tx, t, START).unwrap(), Presented::Valid { .. });
                 assert!(valid(tx, one.expose()) && valid(tx, two.expose()));
 
                 assert_eq!(agent_stop(tx, &account.id, &agent, START)?, 1);
                 assert_eq!(agent_stop(tx, &account.id, &agent, START)?, 1);
-                assert!(matches!(token_verify(tx, one.expose())?, Presented::Stopped { .. }));
+                assert!(matches!(token_verify(tx, one.expose(), START)?, Presented::Stopped { .. }));
                 assert!(valid(tx, two.expose()), "another agent of the account was stopped too");
                 let (during, _, _) = mint(tx, "agt_1");
                 assert!(!valid(tx, during.expose()), "a token minted during the stop works");
@@ -126,8 +141,8 @@ mod tests {
                 assert!(valid(tx, two.expose()));
 
                 assert_eq!(token_revoke(tx, &resource, START)?, 1);
-                assert!(matches!(token_verify(tx, one.expose())?, Presented::Unknown));
-                assert!(matches!(token_verify(tx, "slp_x")?, Presented::Unknown));
+                assert!(matches!(token_verify(tx, one.expose(), START)?, Presented::Unknown));
+                assert!(matches!(token_verify(tx, "slp_x", START)?, Presented::Unknown));
                 Ok(())
             })
             .await

@@ -1,6 +1,7 @@
 //! `GET /accounts`, `GET /accounts/{id}`, `GET /memberships`: a token sees its own account only.
 
 use axum::extract::{Path, RawQuery};
+use http::StatusCode;
 use serde_json::{Value, json};
 
 use super::caller::Caller;
@@ -19,13 +20,19 @@ pub async fn get(Path(id): Path<String>, caller: Caller) -> Answer {
 }
 
 pub async fn memberships(RawQuery(query): RawQuery, caller: Caller) -> Answer {
-    let membership = json!({
-        "id": caller.token.id,
-        "status": "accepted",
-        "account": account(&caller),
-        "roles": ["Workers"],
-    });
-    Ok(page(&[membership], Page::of(query.as_deref())))
+    Ok(page(&[shown(&caller)], Page::of(query.as_deref())))
+}
+
+/// A token's one membership has the token's id.
+pub async fn membership(Path(id): Path<String>, caller: Caller) -> Answer {
+    if id != caller.token.id {
+        return Err(Failure::new(StatusCode::NOT_FOUND, 1_003, "there is no such membership of this token"));
+    }
+    Ok(ok(&shown(&caller)))
+}
+
+fn shown(caller: &Caller) -> Value {
+    json!({"id": caller.token.id, "status": "accepted", "account": account(caller), "roles": ["Workers"]})
 }
 
 fn account(caller: &Caller) -> Value {

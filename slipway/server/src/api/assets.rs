@@ -48,7 +48,7 @@ pub async fn upload(
     let session = bearer(&headers).ok_or(WorkersError::AssetSession)?;
     let (owner, token) = cloud.workers.assets_session_holder(session.expose()).await?;
     // a session outlives neither a stop of the token that opened it nor its account's freeze
-    let standing = standing(token);
+    let standing = standing(token, cloud.env.clone());
     let now = standing.clone();
     cloud.db.read(move |tx| now(tx)).await?;
     let mut parts = form.admit(&cloud, &owner).await?;

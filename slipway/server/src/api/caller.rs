@@ -6,7 +6,7 @@ use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
-use purser_values::Secret;
+use purser_values::{Env, Secret};
 use purser_values::id::CloudAccountId;
 use slipway_accounts::account::Account;
 use slipway_accounts::token::verify::{Presented, token_stands, token_verify};
@@ -25,6 +25,8 @@ pub struct Caller {
     pub account: Account,
     /// Which client it says it is: `wrangler` or `api`.
     source: &'static str,
+    /// The clock by which the token ends.
+    env: Env,
     /// The token itself, when the call changes something.
     again: Option<Secret<String>>,
 }
@@ -41,11 +43,11 @@ impl Caller {
         }
         self.allowed(permission)?;
         if let Some(token) = &self.again {
-            let token = token.clone();
-            match cloud.db.read(move |tx| token_verify(tx, token.expose())).await? {
+            let (token, now) = (token.clone(), cloud.env.now());
+            match cloud.db.read(move |tx| token_verify(tx, token.expose(), now)).await? {
                 Presented::Valid { .. } => {}
                 Presented::Stopped { .. } => return Err(Failure::stopped()),
-                Presented::Unknown => return Err(Failure::unauthenticated()),
+                Presented::Expired { .. } | Presented::Unknown => return Err(Failure::unauthenticated()),
             }
         }
         Ok(&self.account.id)
@@ -71,7 +73,7 @@ impl Caller {
 
     /// The condition of [`Caller::workers`].
     pub fn standing(&self) -> Condition {
-        standing(self.token.id.clone())
+        standing(self.token.id.clone(), self.env.clone())
     }
 
     /// How versions and deployments name the caller. The id is the resource whose token was used: by it a deployment is traced to
@@ -83,30 +85,31 @@ impl Caller {
 }
 
 /// That a token still works, to be asked in the transaction of a change.
-pub fn standing(token: String) -> Condition {
-    Arc::new(move |tx| if token_stands(tx, &token)? { Ok(()) } else { Err(WorkersError::Stopped) })
+pub fn standing(token: String, env: Env) -> Condition {
+    Arc::new(move |tx| if token_stands(tx, &token, env.now())? { Ok(()) } else { Err(WorkersError::Stopped) })
 }
 
 /// The presented token, whatever it is worth.
 ///
 /// # Errors
 /// When the store fails.
-pub async fn present(cloud: &Shared, parts: &Parts) -> Result<Presented, Failure> {
-    let Some(token) = bearer(&parts.headers) else { return Ok(Presented::Unknown) };
-    Ok(cloud.db.read(move |tx| token_verify(tx, token.expose())).await?)
+pub async fn present(cloud: &Shared, headers: &HeaderMap) -> Result<Presented, Failure> {
+    let Some(token) = bearer(headers) else { return Ok(Presented::Unknown) };
+    let now = cloud.env.now();
+    Ok(cloud.db.read(move |tx| token_verify(tx, token.expose(), now)).await?)
 }
 
 impl FromRequestParts<Shared> for Caller {
     type Rejection = Failure;
 
     async fn from_request_parts(parts: &mut Parts, cloud: &Shared) -> Result<Self, Failure> {
-        match present(cloud, parts).await? {
+        match present(cloud, &parts.headers).await? {
             Presented::Valid { token, account } => {
                 let again = if parts.method.is_safe() { None } else { bearer(&parts.headers) };
-                Ok(Self { token, account, source: source(parts), again })
+                Ok(Self { token, account, source: source(parts), env: cloud.env.clone(), again })
             }
             Presented::Stopped { .. } => Err(Failure::stopped()),
-            Presented::Unknown => Err(Failure::unauthenticated()),
+            Presented::Expired { .. } | Presented::Unknown => Err(Failure::unauthenticated()),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use axum::extract::{Path, State};
+use axum::extract::{Path, RawQuery, State};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_accounts::token::Permission;
@@ -12,7 +12,7 @@ use slipway_workers::name::Uuid;
 use super::body::Json;
 use super::caller::Caller;
 use super::envelope::{Answer, Failure, ok};
-use super::{existing, render, versions};
+use super::{existing, query, render, versions};
 use crate::cloud::Shared;
 use crate::events;
 
@@ -52,6 +52,7 @@ pub async fn get(
 pub async fn create(
     State(cloud): State<Shared>,
     Path((account, script)): Path<(String, String)>,
+    RawQuery(text): RawQuery,
     caller: Caller,
     Json(body): Json<NewDeployment>,
 ) -> Answer {
@@ -59,6 +60,15 @@ pub async fn create(
     let name = existing(&script)?;
     let versions =
         body.versions.iter().map(|share| Ok((versions::id(&share.version_id)?, share.percentage))).collect::<Result<Vec<_>, Failure>>()?;
+    if query(text.as_deref(), "force").is_none_or(|v| v != "true") {
+        for (version, _) in &versions {
+            let changed = cloud.workers.secrets_changed_since(account, &name, version).await?;
+            if !changed.is_empty() {
+                let names: Vec<&str> = changed.iter().map(|name| name.as_str()).collect();
+                return Err(WorkersError::SecretsChanged(names.join(", ")).into());
+            }
+        }
+    }
     let annotations = body.annotations.unwrap_or_default();
     let deployment = caller.workers(&cloud).deployment_create(account, &name, &versions, annotations, &caller.author()).await?;
     events::deployed(&cloud, account, &name);

@@ -197,6 +197,13 @@ pub fn by_cursor(items: &[Value], next: Option<&str>) -> Response {
     reply(StatusCode::OK, &json!({"success": true, "errors": [], "messages": [], "result": items, "result_info": info}))
 }
 
+/// One page of a list that is continued by a cursor; `None` where nothing follows.
+#[must_use]
+pub fn after(items: &[Value], next: Option<&str>) -> Response {
+    let info = json!({"count": items.len(), "cursors": {"after": next.unwrap_or_default()}});
+    reply(StatusCode::OK, &json!({"success": true, "errors": [], "messages": [], "result": items, "result_info": info}))
+}
+
 /// Which page is asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Page {

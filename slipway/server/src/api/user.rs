@@ -15,10 +15,10 @@ pub async fn get(caller: Caller) -> Answer {
 
 /// Says of any token whether it works, and of a stopped one that it may work again.
 pub async fn verify(State(cloud): State<Shared>, request: Request) -> Answer {
-    let (parts, _) = request.into_parts();
-    match present(&cloud, &parts).await? {
+    match present(&cloud, request.headers()).await? {
         Presented::Valid { token, .. } => Ok(ok(&json!({"id": token.id, "status": "active"}))),
         Presented::Stopped { id } => Ok(ok(&json!({"id": id, "status": "disabled"}))),
+        Presented::Expired { id } => Ok(ok(&json!({"id": id, "status": "expired"}))),
         Presented::Unknown => Err(Failure::new(StatusCode::UNAUTHORIZED, 1_000, "Invalid API Token")),
     }
 }

@@ -4,14 +4,15 @@ use std::io;
 
 use bytes::Bytes;
 use futures_util::TryStreamExt as _;
-use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION};
+use http::header::{ALLOW, CACHE_CONTROL, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HOST, HeaderValue, IF_NONE_MATCH, LOCATION};
 use http::{HeaderMap, Method, Response, StatusCode, Uri};
 use http_body::Frame;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt as _, Empty, Full, StreamBody};
 
-use super::AssetSet;
+use super::redirects::{Moved, moved};
 use super::resolve::Found;
+use super::{AssetSet, rules};
 use crate::blobs::Blobs;
 
 /// The body of a static file.
@@ -21,7 +22,7 @@ pub type AssetBody = UnsyncBoxBody<Bytes, io::Error>;
 const WHOLE_BYTES: u64 = 64 * 1024;
 
 impl AssetSet {
-    /// The answer of a file, a redirect or (with `fallback`) of the not-found handling; nothing when no file is meant.
+    /// The answer of a rule, a file, a redirect or (with `fallback`) of the not-found handling; nothing when no file is meant.
     ///
     /// # Errors
     /// When the file cannot be read.
@@ -33,11 +34,35 @@ impl AssetSet {
         headers: &HeaderMap,
         fallback: bool,
     ) -> io::Result<Option<Response<AssetBody>>> {
+        let host = host(uri, headers);
+        let path = match moved(&self.config.redirects, &host, uri.path(), uri.query()) {
+            Some(Moved::To { status, location }) => return Ok(Some(moved_to(status, location))),
+            Some(Moved::Rewritten(path)) => path.split(['?', '#']).next().unwrap_or_default().to_owned(),
+            None => uri.path().to_owned(),
+        };
+        let mut answer = self.serve(blobs, method, &path, uri.query(), headers, fallback).await?;
+        if let Some(answer) = &mut answer {
+            rules::apply(&self.config.headers, &host, uri.path(), answer.headers_mut());
+        }
+        Ok(answer)
+    }
+
+    async fn serve(
+        &self,
+        blobs: &Blobs,
+        method: &Method,
+        path: &str,
+        query: Option<&str>,
+        headers: &HeaderMap,
+        fallback: bool,
+    ) -> io::Result<Option<Response<AssetBody>>> {
         let reading = matches!(*method, Method::GET | Method::HEAD);
-        let Some(path) = decoded(uri.path()) else { return Ok(None) };
+        let Some(path) = decoded(path) else { return Ok(None) };
+        let base = &self.config.base_path;
+        let Some(path) = path.strip_prefix(base.as_str()).filter(|rest| rest.starts_with('/')).map(str::to_owned) else { return Ok(None) };
         let (name, status) = match self.find(&path) {
             Found::File(name) => (name, 200),
-            Found::Redirect(to) if reading => return Ok(Some(redirect(&to, uri.query()))),
+            Found::Redirect(to) if reading => return Ok(Some(redirect(&format!("{base}{to}"), query))),
             Found::Redirect(to) => match self.find(&to) {
                 Found::File(name) => (name, 200),
                 _ => return Ok(None),
@@ -111,8 +136,18 @@ fn redirect(to: &str, query: Option<&str>) -> Response<AssetBody> {
         location.push('?');
         location.push_str(query);
     }
+    moved_to(StatusCode::TEMPORARY_REDIRECT.as_u16(), location)
+}
+
+/// The name that the client asked for, without its port.
+fn host(uri: &Uri, headers: &HeaderMap) -> String {
+    let said = uri.host().or_else(|| headers.get(HOST).and_then(|v| v.to_str().ok())).unwrap_or_default();
+    said.rsplit_once(':').map_or(said, |(name, _)| name).to_ascii_lowercase()
+}
+
+fn moved_to(status: u16, location: String) -> Response<AssetBody> {
     let mut response = not_found();
-    *response.status_mut() = StatusCode::TEMPORARY_REDIRECT;
+    *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::FOUND);
     if let Ok(value) = HeaderValue::try_from(location) {
         response.headers_mut().insert(LOCATION, value);
     }

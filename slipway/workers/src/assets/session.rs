@@ -147,7 +147,7 @@ impl Workers {
         previous: &Previous,
     ) -> Result<Option<(Sha256Digest, Arc<AssetSet>)>, WorkersError> {
         let before = previous.row.as_ref().and_then(|r| r.asset_list);
-        let config = metadata.assets.as_ref().map(|a| a.config.config.clone());
+        let config = metadata.assets.as_ref().map(|a| a.config.checked());
         let files = match metadata.assets.as_ref().and_then(|a| a.jwt.as_deref()) {
             Some(token) => self.completed(account, script, token).await?,
             None if metadata.keep_assets || metadata.assets.is_some() => match before {

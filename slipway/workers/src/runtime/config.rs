@@ -115,6 +115,8 @@ fn worker(
     for (name, bound) in &unit.bindings {
         let _ = write!(text, "(name = {}, ", quoted(name.as_str()));
         let _ = match bound {
+            Bound::Data(bytes) => write!(text, "data = embed \"{}\"", embed(files, bytes)),
+            Bound::Wasm(bytes) => write!(text, "wasmModule = embed \"{}\"", embed(files, bytes)),
             Bound::Text(value) => write!(text, "text = {}", quoted(value.expose())),
             Bound::Json(value) => write!(text, "json = {}", quoted(value)),
             Bound::Assets => {

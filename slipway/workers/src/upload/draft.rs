@@ -11,7 +11,7 @@ use crate::binding::Binding;
 use crate::error::WorkersError;
 use crate::limits;
 use crate::name::{BindingName, ScriptName};
-use crate::plan::ObjectClass;
+use crate::plan::{ModuleKind, ObjectClass};
 use crate::store::version::{Form, VersionRow};
 use crate::upload::digest::code_digest;
 use crate::upload::metadata::{Metadata, Wanted, invalid};
@@ -101,6 +101,13 @@ impl Draft {
                 )));
             }
         }
+        let missing = |b: &&Binding| b.part().is_some_and(|part| !infos.iter().any(|m| m.name == part));
+        if let Some(lost) = bindings.iter().find(missing) {
+            return Err(invalid(format!("the part of the binding `{}` was not uploaded", lost.name())));
+        }
+        if form != Form::ServiceWorker && bindings.iter().any(|b| b.part().is_some()) {
+            return Err(invalid("parts are bound in service workers only; import the module instead"));
+        }
         let code_digest = code_digest(main_part.as_deref(), &infos, assets.as_ref().map(|(_, set)| &**set));
         Ok(Self {
             annotations: metadata.annotations,
@@ -177,8 +184,9 @@ fn check_modules(modules: Vec<UploadedModule>, form: Form, main: Option<&str>) -
         if kind.is_some_and(super::load::is_text) && std::str::from_utf8(&bytes).is_err() {
             return Err(invalid(format!("the module `{name}` is not UTF-8 text")));
         }
-        if form == Form::ServiceWorker && !is_main && kind.is_some() {
-            return Err(invalid("a service worker is one part; upload modules to have more than one"));
+        let is_code = matches!(kind, Some(ModuleKind::EsModule | ModuleKind::CommonJs));
+        if form == Form::ServiceWorker && !is_main && is_code {
+            return Err(invalid("a service worker is one part of code; upload modules to have more than one"));
         }
         let sha256 = Sha256Digest::of(&bytes);
         infos.push(ModuleInfo { name, content_type, size: bytes.len() as u64, sha256 });

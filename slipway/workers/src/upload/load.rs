@@ -66,7 +66,7 @@ pub fn unit(parts: &Parts<'_>, code: &BTreeMap<Sha256Digest, Bytes>) -> Option<A
             Source::Modules(modules)
         }
     };
-    let bindings = parts.bindings.iter().filter_map(|b| Some((b.name().clone(), bound(b, parts)?))).collect();
+    let bindings = parts.bindings.iter().filter_map(|b| Some((b.name().clone(), bound(b, parts, code)?))).collect();
     Some(Arc::new(Unit {
         script: parts.script.clone(),
         version: parts.version.clone(),
@@ -78,8 +78,15 @@ pub fn unit(parts: &Parts<'_>, code: &BTreeMap<Sha256Digest, Bytes>) -> Option<A
     }))
 }
 
-fn bound(binding: &Binding, parts: &Parts<'_>) -> Option<Bound> {
+fn bound(binding: &Binding, parts: &Parts<'_>, code: &BTreeMap<Sha256Digest, Bytes>) -> Option<Bound> {
+    let bytes = |part: &str| {
+        let info = parts.modules.iter().find(|m| m.name == part)?;
+        code.get(&info.sha256)
+    };
     Some(match binding {
+        Binding::WasmModule { part, .. } => Bound::Wasm(Arc::from(&bytes(part)?[..])),
+        Binding::DataBlob { part, .. } => Bound::Data(Arc::from(&bytes(part)?[..])),
+        Binding::TextBlob { part, .. } => Bound::Text(Secret::new(std::str::from_utf8(bytes(part)?).ok()?.to_owned())),
         Binding::PlainText { text, .. } => Bound::Text(Secret::new(text.clone())),
         Binding::SecretText { name } => Bound::Text(parts.secrets.get(name)?.clone()),
         Binding::Json { json, .. } => Bound::Json(json.to_string()),

@@ -7,7 +7,7 @@ use purser_values::Secret;
 use serde::Deserialize;
 use serde_json::Value;
 
-use crate::assets::AssetConfig;
+use crate::assets::{AssetConfig, HtmlHandling, NotFoundHandling, RunWorkerFirst, redirects, rules};
 use crate::binding::{Binding, RateLimit};
 use crate::error::WorkersError;
 use crate::limits;
@@ -55,12 +55,21 @@ pub struct WantedAssets {
 #[derive(Debug, Default, Deserialize)]
 pub struct AssetsConfigText {
     #[serde(flatten)]
-    pub config: AssetConfig,
+    config: Handling,
     #[serde(rename = "_redirects")]
     redirects: Option<String>,
     #[serde(rename = "_headers")]
     headers: Option<String>,
     base_path: Option<String>,
+}
+
+/// What the client says of files; the rules it sends are text and are parsed here, never taken as we keep them.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Handling {
+    html_handling: HtmlHandling,
+    not_found_handling: NotFoundHandling,
+    run_worker_first: RunWorkerFirst,
 }
 
 #[derive(Deserialize)]
@@ -149,16 +158,30 @@ impl Wanted {
 
 impl AssetsConfigText {
     fn check(&self) -> Result<(), WorkersError> {
-        let set = |text: &Option<String>| text.as_ref().is_some_and(|t| !t.trim().is_empty());
-        for (what, is) in [("a `_redirects` file", set(&self.redirects)), ("a `_headers` file", set(&self.headers))] {
-            if is {
-                return Err(invalid(format!("{what} is not supported on this host; remove it")));
+        for (what, text) in [("_redirects", &self.redirects), ("_headers", &self.headers)] {
+            if text.as_ref().is_some_and(|text| text.len() > limits::RULES_BYTES) {
+                return Err(WorkersError::TooLarge(format!("a `{what}` file may have {} bytes", limits::RULES_BYTES)));
             }
         }
-        if self.base_path.as_deref().is_some_and(|p| !p.is_empty() && p != "/") {
-            return Err(invalid("assets below a `base_path` are not supported on this host; remove it"));
+        let base = self.base_path.as_deref().unwrap_or_default();
+        let clean = base.is_empty() || (base.starts_with('/') && base.len() <= limits::ASSET_PATH_BYTES && !base.contains("//"));
+        if !clean || base.split('/').any(|part| matches!(part, "." | "..")) || base.chars().any(char::is_control) {
+            return Err(invalid("the `base_path` of assets is a path like `/docs`"));
         }
         Ok(())
+    }
+
+    /// The configuration with its files of rules read.
+    pub fn checked(&self) -> AssetConfig {
+        let text = |file: &Option<String>| file.clone().unwrap_or_default();
+        AssetConfig {
+            base_path: text(&self.base_path).trim_end_matches('/').to_owned(),
+            redirects: redirects::parse(&text(&self.redirects), self.config.html_handling),
+            headers: rules::parse(&text(&self.headers)),
+            html_handling: self.config.html_handling,
+            not_found_handling: self.config.not_found_handling,
+            run_worker_first: self.config.run_worker_first.clone(),
+        }
     }
 }
 
@@ -185,6 +208,14 @@ fn binding(row: &Value) -> Result<Wanted, WorkersError> {
             let json = row.get("json").cloned().ok_or_else(|| invalid(format!("the binding `{name}` has no `json`")))?;
             fits(&name, json.to_string().len())?;
             Wanted::Plain(Binding::Json { name, json })
+        }
+        "wasm_module" | "text_blob" | "data_blob" => {
+            let part = field("part").ok_or_else(|| invalid(format!("the binding `{name}` names no part of the upload")))?.to_owned();
+            Wanted::Plain(match kind {
+                "wasm_module" => Binding::WasmModule { name, part },
+                "text_blob" => Binding::TextBlob { name, part },
+                _ => Binding::DataBlob { name, part },
+            })
         }
         "assets" => Wanted::Plain(Binding::Assets { name }),
         "version_metadata" => Wanted::Plain(Binding::VersionMetadata { name }),
@@ -309,7 +340,7 @@ mod tests {
             r#"{"bindings":[{"name":"a-b","type":"plain_text","text":"x"}]}"#,
             r#"{"bindings":[{"name":"A","type":"plain_text","text":"x"},{"name":"A","type":"plain_text","text":"y"}]}"#,
             r#"{"migrations":{"new_tag":"v1","steps":7}}"#,
-            r#"{"assets":{"config":{"_headers":"/*\n  x: y"}}}"#,
+            r#"{"assets":{"config":{"base_path":"../up"}}}"#,
             r#"{"assets":{"config":{"html_handling":"guess"}}}"#,
         ] {
             assert_eq!(code(text), 10_021, "{text}");

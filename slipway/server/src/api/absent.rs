@@ -1,0 +1,48 @@
+//! Products of the API's family that slipway does not have: refused with a sentence, so that nobody searches for a mistake of their own.
+//! What is no route at all stays 7003.
+
+use axum::extract::OriginalUri;
+use http::StatusCode;
+
+use super::envelope::Failure;
+
+/// Below an account: the beginning of the path, and what its users call it.
+const PRODUCTS: &[(&str, &str)] = &[
+    ("ai-gateway/", "AI Gateway"),
+    ("ai-search/", "AI Search"),
+    ("ai/", "Workers AI"),
+    ("browser-rendering/", "Browser Rendering"),
+    ("builds/", "Workers Builds"),
+    ("cloudchamber/", "Containers"),
+    ("containers/", "Containers"),
+    ("email/", "Email"),
+    ("event_subscriptions/", "Event subscriptions"),
+    ("hyperdrive/", "Hyperdrive"),
+    ("images/", "Images"),
+    ("logpush/", "Logpush"),
+    ("mtls_certificates", "mTLS certificates"),
+    ("pages/", "Pages"),
+    ("pipelines/", "Pipelines"),
+    ("secrets_store/", "the Secrets Store"),
+    ("stream", "Stream"),
+    ("vectorize/", "Vectorize"),
+    ("workers/dispatch/", "Workers for Platforms"),
+    ("workers/observability/", "Workers Observability"),
+    ("workflows", "Workflows"),
+];
+
+/// What answers where no route is.
+pub async fn unknown(OriginalUri(uri): OriginalUri) -> Failure {
+    let path = uri.path();
+    let below = path.split_once("/accounts/").and_then(|(_, rest)| rest.split_once('/')).map(|(_, rest)| rest).unwrap_or_default();
+    match PRODUCTS.iter().find(|(begin, _)| below.starts_with(begin) || below == begin.trim_end_matches('/')) {
+        Some((_, product)) => Failure::new(StatusCode::NOT_FOUND, 10_021, format!("{product} cannot be had on this host; do without")),
+        None => Failure::no_route(path),
+    }
+}
+
+/// Accounts without a person: off, and nothing turns it on. Every account here is opened for somebody whom an orchestrator attests.
+pub async fn temporary() -> Failure {
+    let said = "there are no temporary accounts on this host; ask the orchestrator that acts for your person for an account and a token";
+    Failure::new(StatusCode::FORBIDDEN, 10_021, said)
+}
