@@ -152,9 +152,21 @@ mod tests {
                     let deleted = Wanted { method: "DELETE".into(), after: None, limit: 100, ..wanted };
                     assert_eq!(audit_list(tx, &account, &deleted)?.len(), 5);
                 }
-                assert!(audit_list(tx, &CloudAccountId::mint(&env), &Wanted {
-                    since: START, before: START.plus_secs(100), method: String::new(), after: None, oldest_first: true, limit: 9,
-                })?.is_empty());
+                assert!(
+                    audit_list(
+                        tx,
+                        &CloudAccountId::mint(&env),
+                        &Wanted {
+                            since: START,
+                            before: START.plus_secs(100),
+                            method: String::new(),
+                            after: None,
+                            oldest_first: true,
+                            limit: 9,
+                        }
+                    )?
+                    .is_empty()
+                );
                 Ok(())
             })
             .await

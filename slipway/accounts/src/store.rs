@@ -9,7 +9,18 @@ mod people;
 /// The tables of accounts, tokens, orders, and of what the provider SDK must remember.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "accounts",
-    steps: &[CUSTOMERS, ORDERS, PROVISIONING, people::PEOPLE, people::KEYS, REFUNDS, provisioning::control::TABLE, TOKENS, audit::TABLE, suspension::TABLE],
+    steps: &[
+        CUSTOMERS,
+        ORDERS,
+        PROVISIONING,
+        people::PEOPLE,
+        people::KEYS,
+        REFUNDS,
+        provisioning::control::TABLE,
+        TOKENS,
+        audit::TABLE,
+        suspension::TABLE,
+    ],
 };
 
 const CUSTOMERS: &str = "create table cloud_account (

@@ -187,7 +187,12 @@ purser_http::routes! { Shared;
 /// The router, to be nested below `/client/v4`.
 pub fn router(cloud: Shared) -> Router {
     let written_down = axum::middleware::from_fn_with_state(cloud.clone(), record::changes);
-    table().merge(registrar::routes()).fallback(absent::unknown).method_not_allowed_fallback(absent::unknown).layer(written_down).with_state(cloud)
+    table()
+        .merge(registrar::routes())
+        .fallback(absent::unknown)
+        .method_not_allowed_fallback(absent::unknown)
+        .layer(written_down)
+        .with_state(cloud)
 }
 
 /// The value of a parameter of a query string.

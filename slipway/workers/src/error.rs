@@ -22,7 +22,9 @@ pub enum WorkersError {
     #[error("the newest version of this Worker is not deployed; deploy it first, or store the secret in a new version")]
     NewestNotDeployed,
     /// Going back to an older version would also change these secrets. Clients read the names after the last colon.
-    #[error("this version is older than what is live and has other secrets; repeat with force to go back. The following secrets have changed: {0}")]
+    #[error(
+        "this version is older than what is live and has other secrets; repeat with force to go back. The following secrets have changed: {0}"
+    )]
     SecretsChanged(String),
     #[error("the account has no subdomain; register one first")]
     NoSubdomain,
@@ -112,9 +114,12 @@ impl WorkersError {
             | Self::NoSubdomain => Kind::NotFound,
             Self::Invalid(_) | Self::Inherit(_) | Self::BadRequest(_) | Self::Asset(_) | Self::TooManyScripts(_) => Kind::Invalid,
             Self::TooLarge(_) => Kind::TooLarge,
-            Self::SubdomainTaken(_) | Self::DomainConflict(_) | Self::InUse(..) | Self::NewestNotDeployed | Self::RouteExists | Self::SecretsChanged(_) => {
-                Kind::Conflict
-            }
+            Self::SubdomainTaken(_)
+            | Self::DomainConflict(_)
+            | Self::InUse(..)
+            | Self::NewestNotDeployed
+            | Self::RouteExists
+            | Self::SecretsChanged(_) => Kind::Conflict,
             Self::AssetSession => Kind::Unauthorised,
             Self::Stopped => Kind::Forbidden,
             Self::Unavailable(_) => Kind::Unavailable,

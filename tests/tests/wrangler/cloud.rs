@@ -94,11 +94,8 @@ impl Cloud {
         let fetcher = Fetcher::new(vec![Origin::of(&base).unwrap()]).unwrap();
         let manifest = purser_client::Discovery::new(fetcher.clone()).manifest(&base).await.unwrap();
         stub.trust(manifest.keys.iter().map(|key| serde_json::from_value(key.clone()).unwrap()).collect());
-        let signer = Signer {
-            identity: Identity::Secret(SECRET.to_owned().into()),
-            keys: Arc::new(stub.attestor().key),
-            env: Env::system(),
-        };
+        let signer =
+            Signer { identity: Identity::Secret(SECRET.to_owned().into()), keys: Arc::new(stub.attestor().key), env: Env::system() };
         let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&manifest), signer);
         let terms = manifest.terms.iter().map(|t| t.sha256).collect();
         Some(Self { _process: process, stub, folder, api: base, edge_http: here(http), client, terms })

@@ -9,7 +9,7 @@ use purser_values::{Env, Secret, Timestamp};
 
 use super::{ApiToken, PREFIX, Permissions};
 use crate::account::HexId;
-use crate::limits::{TOKENS_OF_A_TOKEN, TOKEN_NAME_CHARS, TOKEN_RETRY_S};
+use crate::limits::{TOKEN_NAME_CHARS, TOKEN_RETRY_S, TOKENS_OF_A_TOKEN};
 
 /// What a token is to be.
 #[derive(Clone, Debug)]
@@ -85,7 +85,8 @@ pub fn token_create(tx: &mut Tx<'_>, env: &Env, maker: &ApiToken, wish: &Wish, a
         return Err(TokenError::TooMany);
     }
     let (id, (plain, hash)) = (HexId::mint(env), token::mint(env, PREFIX));
-    let insert = "insert into api_token (id, account, agent, resource, hash, prefix, last_four, permissions, created_at, link, parent, name,
+    let insert =
+        "insert into api_token (id, account, agent, resource, hash, prefix, last_four, permissions, created_at, link, parent, name,
             not_before, expires_at, disabled, changed_at)
         select $1, account, agent, resource, $3, $4, $5, $6, $7, link, id, $8, $9, $10, $11, $7 from api_token where id = $2";
     let values = params![
@@ -281,7 +282,10 @@ mod tests {
                 assert!(matches!(token_update(tx, &env, &child, &child.id, &wish(&[Permission::Workers])), Err(TokenError::Delivered)));
 
                 token_update(tx, &env, &root, &told.id, &wish(&[Permission::Workers]))?;
-                assert!(!valid(tx, &grandchild, START).unwrap().permissions.contains(Permission::Assets), "a descendant kept what was taken");
+                assert!(
+                    !valid(tx, &grandchild, START).unwrap().permissions.contains(Permission::Assets),
+                    "a descendant kept what was taken"
+                );
                 let rolled = token_roll(tx, &env, &root, &told.id)?;
                 assert!(valid(tx, &plain, START).is_none() && valid(tx, &rolled, START).is_some());
 

@@ -43,7 +43,11 @@ pub fn token_verify(tx: &mut Tx<'_>, plain: &str, now: Timestamp) -> Result<Pres
     if row.get::<Option<Timestamp>>("expires_at")?.is_some_and(|end| end <= now) {
         return Ok(Presented::Expired { id });
     }
-    if row.get::<Option<String>>("stopped")?.is_some() || !account.state.is_active() || !in_force(&row, now)? || token_is_suspended(tx, &id)? {
+    if row.get::<Option<String>>("stopped")?.is_some()
+        || !account.state.is_active()
+        || !in_force(&row, now)?
+        || token_is_suspended(tx, &id)?
+    {
         return Ok(Presented::Stopped { id });
     }
     let token = ApiToken {

@@ -6,7 +6,7 @@ use http::{HeaderMap, StatusCode};
 use purser_values::{Sha256Digest, Timestamp};
 use serde::Deserialize;
 use serde_json::{Value, json};
-use slipway_accounts::token::tree::{Told, TokenError, Wish, token_create, token_delete, token_get, token_list, token_roll, token_update};
+use slipway_accounts::token::tree::{TokenError, Told, Wish, token_create, token_delete, token_get, token_list, token_roll, token_update};
 use slipway_accounts::token::{Permission, Permissions};
 
 use super::body::Json;

@@ -19,7 +19,10 @@ pub struct Redirect {
 pub enum Moved {
     /// Another file answers under the same address.
     Rewritten(String),
-    To { status: u16, location: String },
+    To {
+        status: u16,
+        location: String,
+    },
 }
 
 /// Reads a file; the first of two rules for the same path holds.

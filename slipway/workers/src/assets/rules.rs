@@ -1,7 +1,7 @@
 //! The rules of a `_headers` file, and what both files of rules have in common.
 
-use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use http::HeaderMap;
+use http::header::{CONNECTION, CONTENT_LENGTH, HeaderName, HeaderValue, TE, TRAILER, TRANSFER_ENCODING, UPGRADE};
 use serde::{Deserialize, Serialize};
 
 use super::pattern::{Pattern, filled};

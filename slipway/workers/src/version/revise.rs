@@ -141,7 +141,9 @@ fn metadata(newest: &VersionRow, settings: &Value) -> Result<Value, WorkersError
             ("bindings", Value::Array(rows)) => {
                 let known = |name: &str| newest.bindings.iter().any(|b| b.name().as_str() == name);
                 let row = |row: Value| match row.get("name").and_then(Value::as_str) {
-                    Some(name) if known(name) && row.as_object().is_some_and(|o| o.keys().all(|k| BARE.contains(&k.as_str()))) => inherit(name),
+                    Some(name) if known(name) && row.as_object().is_some_and(|o| o.keys().all(|k| BARE.contains(&k.as_str()))) => {
+                        inherit(name)
+                    }
                     _ => row,
                 };
                 rows.into_iter().map(row).collect()

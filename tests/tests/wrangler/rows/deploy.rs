@@ -8,9 +8,7 @@ use crate::lane::{DATE, Lane, holds};
 use crate::outcome::{Done, Ended};
 
 /// `(module (func (export "f") (result i32) i32.const 42))`
-const WASM: &[u8] = &[
-    0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 6, 1, 4, 0, 65, 42, 11,
-];
+const WASM: &[u8] = &[0, 97, 115, 109, 1, 0, 0, 0, 1, 5, 1, 96, 0, 1, 127, 3, 2, 1, 0, 7, 5, 1, 1, 102, 0, 0, 10, 6, 1, 4, 0, 65, 42, 11];
 
 pub async fn modules(at: &Lane<'_>) -> Done {
     let project = at.project(
@@ -150,7 +148,8 @@ pub async fn delete_bound(at: &Lane<'_>) -> Done {
     let project = at.worker("export default { fetch() { return new Response('x') } }");
     project.run("deploy").await?;
     let caller = format!("{}-caller", at.name);
-    let config = json!({"name": caller, "main": "index.js", "compatibility_date": DATE, "services": [{"binding": "OTHER", "service": at.name}]});
+    let config =
+        json!({"name": caller, "main": "index.js", "compatibility_date": DATE, "services": [{"binding": "OTHER", "service": at.name}]});
     project.write("caller.json", &config.to_string());
     project.run("deploy --config caller.json").await?;
     let refused = project.refused("delete", 10_064).await;

@@ -82,7 +82,8 @@ pub async fn rollback_secret(at: &Lane<'_>) -> Done {
 }
 
 pub async fn tail(at: &Lane<'_>) -> Done {
-    let project = at.worker("export default { fetch(request) { console.log('seen', new URL(request.url).pathname); return new Response('x') } }");
+    let project =
+        at.worker("export default { fetch(request) { console.log('seen', new URL(request.url).pathname); return new Response('x') } }");
     project.run("deploy").await?;
     let host = project.host().await?;
     let mut command = Command::new(at.wrangler);
