@@ -332,7 +332,7 @@ mod tests {
                 let token = token_mint(tx, &env, &order)?;
                 let order = TokenOrder { account: &two.id, agent: None, ..order };
                 let neighbour = token_mint(tx, &env, &TokenOrder { resource: &CloudResourceId::mint(&env), ..order })?;
-                let valid = |tx: &mut Tx<'_>, t: &str| matches!(token_verify(tx, t).unwrap(), Presented::Valid { .. });
+                let valid = |tx: &mut Tx<'_>, t: &str| matches!(token_verify(tx, t, START).unwrap(), Presented::Valid { .. });
                 for mark in ["grant=grt_1", "agent=agt_1", "orchestrator=https://one.test", &format!("account={}", one.id)] {
                     let mark: Mark = mark.parse().unwrap();
                     let found = marked(tx, &mark)?;

@@ -32,6 +32,8 @@ use tokio::net::UnixStream;
 
 use crate::egress::destination::{Destination, Forbidden};
 use crate::egress::quota::Quotas;
+use crate::cf::Facts;
+use crate::connection::Connection;
 use crate::host::Entrance;
 use crate::limits;
 use crate::route::RouteTarget;
@@ -159,7 +161,8 @@ async fn inside(edge: Arc<Shared>, destination: &Destination, request: Request<I
         Ok(name) if destination.https => Entrance::Https { server_name: Some(name.clone()) },
         _ => Entrance::Http,
     };
-    serve::serve(edge, entrance, WORKER, request).await.map(|body| body.map_err(io::Error::other).boxed_unsync())
+    let connection = Connection::new(entrance, WORKER, Facts::default(), request.version());
+    serve::serve(edge, Arc::new(connection), request).await.map(|body| body.map_err(io::Error::other).boxed_unsync())
 }
 
 /// One request over a fresh connection.
@@ -183,7 +186,7 @@ where
     let mut response = sent.map_err(Failure::broken)?.map_err(Failure::broken)?;
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if let Some(inner) = inner.filter(|_| upgraded) {
-        crate::tunnel::join(inner, hyper::upgrade::on(&mut response), String::new(), crate::route::Hold::default());
+        crate::tunnel::join(inner, hyper::upgrade::on(&mut response), String::new(), ());
         return Ok(response.map(|_| Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()));
     }
     if upgraded {

@@ -9,7 +9,6 @@ use purser_http::crowd::{self, Crowd, Seat};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::limits;
-use crate::route::Hold;
 use crate::traffic::{NoPlace, Place, SiteTunnel};
 use crate::watched::Watched;
 
@@ -47,8 +46,8 @@ impl Tunnels {
 
 /// Joins the visitor's connection with the Worker's, once both are upgraded.
 ///
-/// `held` are its places, and what keeps its Worker awake.
-pub fn join(visitor: OnUpgrade, worker: OnUpgrade, ray: String, held: (Held, Hold)) {
+/// `held` is what both must keep until the end: its places, and what keeps its Worker awake.
+pub fn join(visitor: OnUpgrade, worker: OnUpgrade, ray: String, held: impl Send + 'static) {
     tokio::spawn(async move {
         let _held = held;
         let (visitor, worker) = match tokio::try_join!(visitor, worker) {

@@ -67,8 +67,8 @@ impl Caller {
 
     /// The stores for this caller's changes, on the same condition.
     pub fn stores(&self, cloud: &Shared) -> Stores {
-        let token = self.token.id.clone();
-        cloud.stores.only_while(Arc::new(move |tx| if token_stands(tx, &token)? { Ok(()) } else { Err(StoreError::Stopped) }))
+        let (token, env) = (self.token.id.clone(), self.env.clone());
+        cloud.stores.only_while(Arc::new(move |tx| if token_stands(tx, &token, env.now())? { Ok(()) } else { Err(StoreError::Stopped) }))
     }
 
     /// The condition of [`Caller::workers`].
