@@ -3,8 +3,12 @@
 
 #[path = "stores/cloud.rs"]
 mod cloud;
+#[path = "stores/durability.rs"]
+mod durability;
 #[path = "stores/kv.rs"]
 mod kv;
+#[path = "stores/queues.rs"]
+mod queues;
 #[path = "stores/r2.rs"]
 mod r2;
 

@@ -8,10 +8,10 @@ use http::{Request, Response};
 use purser_db::Tx;
 use purser_values::id::CloudAccountId;
 use slipway_stores::error::Kind;
-use slipway_stores::{StoreError, Stores, d1, kv, r2};
+use slipway_stores::{StoreError, Stores, d1, kv, queue, r2};
 use slipway_workers::WorkersError;
 use slipway_workers::binding::Binding;
-use slipway_workers::runtime::backend::{Asked, Backend, Body, Nothing, Pending, Resource};
+use slipway_workers::runtime::backend::{Asked, Backend, Body, Pending, Resource};
 use slipway_workers::seams::{Seams, not_here};
 
 /// The stores as the runtime's backend.
@@ -25,7 +25,12 @@ impl Backend for StoresBackend {
                 Resource::Kv(id) => kv::binding::answer(stores, account, id.as_str(), request).await,
                 Resource::R2(name) => r2::binding::answer(stores, account, name.as_str(), request).await,
                 Resource::D1(id) => d1::binding::answer(stores, account, id.as_str(), request).await,
-                _ => Nothing.call(asked, request).await,
+                Resource::Queue { name, delay_s } => queue::binding::answer(stores, account, name.as_str(), *delay_s, request).await,
+                Resource::Cache => stores.cached(&asked.tenant.to_string(), request).await,
+                Resource::RateLimit { namespace, limit } => {
+                    let tenant = asked.tenant.to_string();
+                    stores.rated(&[&tenant, namespace.as_str()], limit.limit, limit.period, request).await
+                }
             }
         })
     }
@@ -43,6 +48,9 @@ fn bound_exists(tx: &mut Tx<'_>, account: &CloudAccountId, binding: &Binding) ->
         Binding::KvNamespace { namespace_id, .. } => kv::namespace::find(tx, account, namespace_id.as_str()).map(drop),
         Binding::R2Bucket { bucket_name, .. } => r2::bucket::find(tx, account, bucket_name.as_str()).map(drop),
         Binding::D1 { id, .. } => d1::database::find(tx, account, id.as_str()).map(drop),
+        Binding::Queue { queue_name, .. } => queue::manage::find_named(tx, account, queue_name.as_str()).map(drop),
+        // a limit is made by naming it
+        Binding::RateLimit { .. } => Ok(()),
         other => return Err(not_here(other)),
     };
     found.map_err(|e| match e.kind() {

@@ -213,6 +213,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     sdk.require_v2 = config.orchestrator.require_v2;
     sdk.require_assertion = config.orchestrator.require_assertion;
     tokio::spawn(cloud.jobs.clone().run());
+    tokio::spawn(cloud.stores.clone().deliver(Arc::new(crate::deliver::WorkersDeliver(cloud.workers.clone()))));
     tokio::spawn(housekeeping::run(cloud.clone()));
     tokio::spawn(abuse::follow(cloud.clone()));
     tokio::spawn(EdgeMeter::new(cloud.clone(), edge.traffic()).run());

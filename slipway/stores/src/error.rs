@@ -14,6 +14,8 @@ pub enum Thing {
     Upload,
     Database,
     Transfer,
+    Queue,
+    Consumer,
 }
 
 impl fmt::Display for Thing {
@@ -26,6 +28,8 @@ impl fmt::Display for Thing {
             Self::Upload => "multipart upload",
             Self::Database => "database",
             Self::Transfer => "upload or export",
+            Self::Queue => "queue",
+            Self::Consumer => "consumer of a queue",
         })
     }
 }
@@ -93,6 +97,10 @@ impl StoreError {
             Self::NotFound(Thing::Upload) => 10_024,
             Self::NotFound(Thing::Database | Thing::Transfer) => 7_404,
             Self::Taken(Thing::Database) => 7_502,
+            Self::NotFound(Thing::Queue) => 11_000,
+            Self::NotFound(Thing::Consumer) => 11_001,
+            Self::Taken(Thing::Queue) => 11_009,
+            Self::Taken(Thing::Consumer) => 11_004,
             Self::Sql(_) => 7_500,
             Self::Refused(code, _) => *code,
             Self::Precondition => 10_031,

@@ -6,6 +6,7 @@
 
 pub mod alarm;
 pub mod body;
+pub mod cache;
 pub mod d1;
 pub mod error;
 mod kept;
@@ -13,7 +14,9 @@ pub mod kv;
 pub mod limits;
 pub mod objects;
 mod query;
+pub mod queue;
 pub mod r2;
+pub mod rate;
 mod room;
 pub mod store;
 mod stores;

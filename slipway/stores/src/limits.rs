@@ -83,6 +83,38 @@ pub const D1_BASE_BYTES: u64 = 64 * 1024 * 1024;
 /// Time that the address of an upload or of an export is good, in seconds.
 pub const D1_TRANSFER_LIFE_S: i64 = 3_600;
 
+/// Queues of an account.
+pub const QUEUES: i64 = 1_000;
+/// Longest name of a queue, in bytes.
+pub const QUEUE_NAME_BYTES: usize = 63;
+/// Largest message, in bytes; what each counts as at least; messages of one call to send, and their bytes together.
+pub const QUEUE_MESSAGE_BYTES: usize = 128_000;
+pub const QUEUE_MESSAGE_LEAST_BYTES: i64 = 64;
+pub const QUEUE_SEND: usize = 100;
+pub const QUEUE_SEND_BYTES: usize = 288_000;
+/// Messages of one batch that is delivered or pulled.
+pub const QUEUE_BATCH: i64 = 100;
+/// Longest delay, usual and longest life of a message, in seconds.
+pub const QUEUE_DELAY_S: i64 = 86_400;
+pub const QUEUE_RETENTION_S: i64 = 345_600;
+pub const QUEUE_RETENTION_MOST_S: i64 = 1_209_600;
+/// How long messages that a Worker works on stay hidden: longer than any event may take. And the longest that one can be pulled for.
+pub const QUEUE_LEASE_MS: i64 = 300_000;
+pub const QUEUE_LEASE_MOST_MS: i64 = 43_200_000;
+/// How long messages wait that nobody could be found for, in seconds.
+pub const QUEUE_UNSEEN_S: i64 = 5;
+/// Batches of one queue that are under way in one process.
+pub const QUEUE_CONCURRENCY: usize = 4;
+
+/// What the Cache API holds of everybody, of one tenant, and in one entry, in bytes; and for how long at most, in seconds.
+pub const CACHE_BYTES: usize = 256 * 1024 * 1024;
+pub const CACHE_TENANT_BYTES: usize = 32 * 1024 * 1024;
+pub const CACHE_ENTRY_BYTES: usize = 8 * 1024 * 1024;
+pub const CACHE_LIFE_S: i64 = 365 * 24 * 3600;
+/// Keys of rate limits that are counted at a time, and the longest question, in bytes.
+pub const RATE_KEYS: usize = 500_000;
+pub const RATE_BODY_BYTES: usize = 64 * 1024;
+
 /// Time after which an upload that nobody finished is removed, in seconds.
 pub const UPLOAD_LIFE_S: i64 = 24 * 3600;
 /// Time that bytes stay when nothing refers to them any more, in seconds: whoever reads them now reads to the end.

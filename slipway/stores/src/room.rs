@@ -26,6 +26,7 @@ impl Stored {
 const HELD: &str = "select cast(coalesce((select sum(bytes) from kv_namespace where account = $1), 0)
     + coalesce((select sum(bytes) from r2_bucket where account = $1), 0)
     + coalesce((select sum(p.size) from r2_part p join r2_upload u on u.id = p.upload join r2_bucket b on b.id = u.bucket where b.account = $1), 0)
+    + coalesce((select sum(bytes) from queue where account = $1), 0)
     + coalesce((select sum(bytes + past) from d1_database where account = $1), 0)
     + coalesce((select sum(bytes) from store_object where account = $1 and state = 'writing'), 0) as bigint) as n";
 

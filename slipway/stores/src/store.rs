@@ -4,7 +4,7 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "stores", steps: &[OBJECTS, KV, R2, D1] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "stores", steps: &[OBJECTS, KV, R2, D1, QUEUES] };
 
 /// What lies behind the trait for objects. `state` is `writing`, `kept` or `doomed`; a row is there before the bytes are, and goes after them.
 /// `store_gone` is what was deleted and is not yet cleared away.
@@ -64,4 +64,22 @@ create table d1_transfer (
 ){strict};
 create index d1_transfer_by_expiry on d1_transfer (expires_at);
 create index d1_transfer_by_database on d1_transfer (database);
+";
+
+/// A message is due at `visible_at`; whoever works on it wrote the lease and moved that time. A queue counts its own messages.
+const QUEUES: &str = "
+create table queue (
+    id {text} primary key, account {text} not null, name {text} not null, delay_s {int} not null, retention_s {int} not null, paused {int} not null,
+    messages {int} not null, bytes {int} not null, created_at {int} not null, modified_at {int} not null, unique (account, name)
+){strict};
+create table queue_consumer (
+    id {text} primary key, queue {text} not null unique, script {text}, dead_letter {text}, batch_size {int} not null, max_retries {int} not null,
+    max_wait_ms {int} not null, max_concurrency {int}, retry_delay_s {int} not null, visibility_ms {int} not null, created_at {int} not null
+){strict};
+create table queue_message (
+    id {text} primary key, queue {text} not null, content {text} not null, body {blob} not null, bytes {int} not null, sent_at {int} not null,
+    visible_at {int} not null, expires_at {int} not null, attempts {int} not null, lease {text}
+){strict};
+create index queue_message_due on queue_message (queue, visible_at, id);
+create index queue_message_by_expiry on queue_message (expires_at);
 ";

@@ -6,11 +6,16 @@ use std::sync::Arc;
 use purser_db::{Db, Tx};
 use purser_values::Env;
 
+use tokio::sync::Notify;
+
+use crate::body::Body;
+use crate::cache::Cache;
 use crate::d1::engine::Engine;
 use crate::error::StoreError;
 use crate::objects::Objects;
 use crate::objects::local::LocalObjects;
 use crate::objects::s3::{S3Config, S3Objects};
+use crate::rate::Rates;
 use crate::room::{self, Stored};
 
 /// Where the service finds things.
@@ -34,6 +39,10 @@ pub(crate) struct Inner {
     pub env: Env,
     pub objects: Arc<dyn Objects>,
     pub d1: Engine,
+    /// Something was sent or settled here.
+    pub queued: Notify,
+    pub cache: Cache,
+    pub rates: Rates,
 }
 
 impl Stores {
@@ -45,7 +54,7 @@ impl Stores {
             None => Arc::new(LocalObjects::open(&config.data.join("objects"), env.clone())?),
         };
         let d1 = Engine::open(&config.data.join("d1"), env.clone())?;
-        Ok(Self(Arc::new(Inner { db, env, objects, d1 }), None))
+        Ok(Self(Arc::new(Inner { db, env, objects, d1, queued: Notify::new(), cache: Cache::default(), rates: Rates::default() }), None))
     }
 
     /// The same for a caller whose right to change anything can end meanwhile.
@@ -62,6 +71,16 @@ impl Stores {
     /// When the store fails.
     pub async fn stored(&self) -> Result<Vec<Stored>, StoreError> {
         Ok(self.0.db.read(room::stored).await?)
+    }
+
+    /// The Cache API of a tenant's Workers.
+    pub async fn cached(&self, tenant: &str, request: http::Request<Body>) -> http::Response<Body> {
+        self.0.cache.answer(&self.0.env, tenant, request).await
+    }
+
+    /// A rate limit of a tenant's Workers. `scope` is whose limit it is.
+    pub async fn rated(&self, scope: &[&str], limit: u32, period_s: u32, request: http::Request<Body>) -> http::Response<Body> {
+        self.0.rates.answer(&self.0.env, scope, limit, period_s, request).await
     }
 
     pub(crate) fn condition(&self) -> Option<Condition> {

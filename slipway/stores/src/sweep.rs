@@ -7,7 +7,7 @@ use purser_values::Timestamp;
 use crate::error::StoreError;
 use crate::objects::Key;
 use crate::stores::Stores;
-use crate::{d1, kept, kv, limits, r2};
+use crate::{d1, kept, kv, limits, queue, r2};
 
 impl Stores {
     /// One round; how much it removed.
@@ -49,7 +49,12 @@ impl Stores {
 }
 
 fn rows(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, StoreError> {
-    Ok(kv::sweep::expired(tx, now)? + kv::sweep::gone(tx, now)? + r2::multipart::stale(tx, now)? + d1::transfer::stale(tx, now)?)
+    Ok(kv::sweep::expired(tx, now)?
+        + kv::sweep::gone(tx, now)?
+        + r2::multipart::stale(tx, now)?
+        + d1::transfer::stale(tx, now)?
+        + queue::purge::expired(tx, now)?
+        + queue::purge::gone(tx)?)
 }
 
 /// Objects to remove. An upload that took too long is doomed at once: whoever still writes it is refused at its end.

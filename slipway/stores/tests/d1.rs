@@ -37,10 +37,12 @@ impl World {
         Self { stores, folder, clock, env, account, id, db }
     }
 
-    /// The same files as a process that was killed and started again sees them.
-    fn again(&self) -> Stores {
+    /// The same files as the next process sees them: one holds them at a time.
+    fn again(&mut self) {
         let config = StoresConfig { data: self.folder.path().to_owned(), s3: None };
-        Stores::open(&config, self.db.clone(), self.env.clone()).unwrap()
+        let elsewhere = StoresConfig { data: self.folder.path().join("none"), s3: None };
+        self.stores = Stores::open(&elsewhere, self.db.clone(), self.env.clone()).unwrap();
+        self.stores = Stores::open(&config, self.db.clone(), self.env.clone()).unwrap();
     }
 
     async fn run(&self, sql: &str) -> Result<Vec<Answer>, StoreError> {
@@ -154,8 +156,8 @@ async fn what_takes_too_long_or_answers_too_much_is_stopped_and_changes_nothing(
 
 #[tokio::test]
 async fn every_moment_of_the_past_comes_back_and_so_does_what_it_replaced() {
-    let world = World::new().await;
-    let (account, id) = (&world.account, &world.id);
+    let mut world = World::new().await;
+    let (account, id) = (&world.account.clone(), &world.id.clone());
     world.run("create table t (n integer, filler blob)").await.unwrap();
     let mut marks = vec![(0, world.stores.d1_bookmark(account, id, None).await.unwrap(), world.env.now())];
     for n in 1..=30 {
@@ -172,30 +174,28 @@ async fn every_moment_of_the_past_comes_back_and_so_does_what_it_replaced() {
         let answer = stores.d1_run(account, id, query, Bounds::QUERY).await.unwrap().answers.pop().unwrap();
         (answer.rows[0][0].clone(), answer.rows[0][1].clone())
     };
-    let mut stores = world.stores.clone();
     for pick in [30, 17, 5, 0, 29, 12] {
         let (n, bookmark, at) = &marks[pick];
         world.clock.advance_secs(60);
-        let back = stores.d1_restore(account, id, To::Bookmark(bookmark.clone())).await.unwrap();
-        assert_eq!(count(&stores).await, (json!(n), json!(n)), "bookmark of {n}");
-        let undone = stores.d1_restore(account, id, To::Bookmark(back.previous)).await.unwrap();
+        let back = world.stores.d1_restore(account, id, To::Bookmark(bookmark.clone())).await.unwrap();
+        assert_eq!(count(&world.stores).await, (json!(n), json!(n)), "bookmark of {n}");
+        let undone = world.stores.d1_restore(account, id, To::Bookmark(back.previous)).await.unwrap();
         assert!(undone.bookmark > back.bookmark);
         if pick == 30 {
-            assert_eq!(count(&stores).await.0, json!(30));
+            assert_eq!(count(&world.stores).await.0, json!(30));
         }
         // times keep meaning what they meant
         if *n > 0 {
-            assert_eq!(stores.d1_bookmark(account, id, Some(*at)).await.unwrap(), *bookmark);
+            assert_eq!(world.stores.d1_bookmark(account, id, Some(*at)).await.unwrap(), *bookmark);
         }
         // what a new process finds is the same
-        let before = count(&stores).await;
-        let told = stores.d1_bookmark(account, id, None).await.unwrap();
-        drop(stores);
-        stores = world.again();
-        assert_eq!((count(&stores).await, stores.d1_bookmark(account, id, None).await.unwrap()), (before, told));
+        let before = count(&world.stores).await;
+        let told = world.stores.d1_bookmark(account, id, None).await.unwrap();
+        world.again();
+        assert_eq!((count(&world.stores).await, world.stores.d1_bookmark(account, id, None).await.unwrap()), (before, told));
     }
     let foreign = world.stores.d1_create(account, "other".into()).await.unwrap().id;
-    assert!(stores.d1_restore(account, &foreign, To::Bookmark(marks[3].1.clone())).await.is_err(), "a bookmark of another database");
+    assert!(world.stores.d1_restore(account, &foreign, To::Bookmark(marks[3].1.clone())).await.is_err(), "a bookmark of another database");
 }
 
 #[tokio::test]

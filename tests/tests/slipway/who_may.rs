@@ -116,11 +116,15 @@ async fn stores(world: &World, own: &Workers) -> Vec<(&'static str, String)> {
         assert_eq!(status, StatusCode::OK, "{path}: {answer}");
         answer["result"][id].as_str().unwrap().to_owned()
     };
+    let queue = made("/queues", json!({"queue_name": "hers"}), "queue_id").await;
+    let consumer = made(&format!("/queues/{queue}/consumers"), json!({"type": "http_pull"}), "consumer_id").await;
     let bucket = made("/r2/buckets", json!({"name": "hers"}), "name").await;
     vec![
         ("{namespace}", made("/storage/kv/namespaces", json!({"title": "hers"}), "id").await),
         ("{database}", made("/d1/database", json!({"name": "hers"}), "uuid").await),
         ("{bucket}", bucket),
+        ("{queue}", queue),
+        ("{consumer}", consumer),
         ("{*key}", "key".to_owned()),
         ("{token}", "x".to_owned()),
     ]
@@ -153,6 +157,10 @@ fn body(method: &str, route: &str) -> (String, Vec<u8>) {
         r if r.ends_with("/bulk") || r.ends_with("/bulk/delete") => json!([]),
         r if r.ends_with("/bulk/get") => json!({"keys": ["key"]}),
         r if r.ends_with("/r2/buckets") || r.ends_with("/d1/database") => json!({"name": "more"}),
+        r if r.ends_with("/queues") => json!({"queue_name": "more"}),
+        r if r.ends_with("/messages") => json!({"body": 1}),
+        r if r.ends_with("/messages/batch") => json!({"messages": [{"body": 1}]}),
+        r if r.ends_with("/purge") => json!({"delete_messages_permanently": true}),
         r if r.ends_with("/{database}/query") || r.ends_with("/raw") => json!({"sql": "select 1"}),
         "/provisioning/quotes" => json!({"service_id": "workers:paid", "configuration": {}}),
         "/provisioning/resources" => json!({"service_id": "workers:free", "configuration": {}, "agent": agent["agent"]}),

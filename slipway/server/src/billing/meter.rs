@@ -121,7 +121,12 @@ impl EdgeMeter {
         if hour == self.hour {
             return Ok(());
         }
-        let stored = self.cloud.workers.stored().await.map_err(|e| DbError::Other(e.to_string()))?;
+        let failed = |e: &dyn std::error::Error| DbError::Other(e.to_string());
+        let mut stored: BTreeMap<CloudAccountId, u64> = self.cloud.workers.stored().await.map_err(|e| failed(&e))?.into_iter().collect();
+        for kept in self.cloud.stores.stored().await.map_err(|e| failed(&e))? {
+            let bytes = stored.entry(kept.account.clone()).or_default();
+            *bytes = bytes.saturating_add(kept.total());
+        }
         let count = |(account, bytes)| Count { account, script: String::new(), meter: Meter::StorageByteHours, quantity: bytes };
         let (env, counts): (_, Vec<Count>) = (self.cloud.env.clone(), stored.into_iter().map(count).collect());
         // Whoever keeps something is looked at, also without a visitor: the next hour is set aside before it begins.
