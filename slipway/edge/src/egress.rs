@@ -30,10 +30,10 @@ use slipway_workers::tenant::Tenant;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
 
-use crate::egress::destination::{Destination, Forbidden};
-use crate::egress::quota::Quotas;
 use crate::cf::Facts;
 use crate::connection::Connection;
+use crate::egress::destination::{Destination, Forbidden};
+use crate::egress::quota::Quotas;
 use crate::host::Entrance;
 use crate::limits;
 use crate::route::RouteTarget;

@@ -42,7 +42,8 @@ async fn nothing_that_was_acknowledged_is_missing_after_a_kill() {
     let customer = cloud.customer("durable", "durable.test").await;
     let account = customer.variable("CLOUDFLARE_ACCOUNT_ID");
     let client = Client::builder().no_proxy().timeout(Duration::from_secs(20)).build().unwrap();
-    let api = Api { client, base: format!("{}client/v4/accounts/{account}", cloud.api), token: customer.variable("CLOUDFLARE_API_TOKEN").into() };
+    let api =
+        Api { client, base: format!("{}client/v4/accounts/{account}", cloud.api), token: customer.variable("CLOUDFLARE_API_TOKEN").into() };
     let kv = api.json(Method::POST, "/storage/kv/namespaces", json!({"title": "t"})).await["result"]["id"].as_str().unwrap().to_owned();
     api.json(Method::POST, "/r2/buckets", json!({"name": "bucket"})).await;
     let d1 = api.json(Method::POST, "/d1/database", json!({"name": "db"})).await["result"]["uuid"].as_str().unwrap().to_owned();
@@ -64,7 +65,14 @@ async fn nothing_that_was_acknowledged_is_missing_after_a_kill() {
                 let sent = match store {
                     "kv" => api.send(Method::PUT, &format!("/storage/kv/namespaces/{kv}/values/{n}"), vec![b'x'; size]).await,
                     "r2" => api.send(Method::PUT, &format!("/r2/buckets/bucket/objects/{n}"), vec![b'x'; size]).await,
-                    "d1" => api.send(Method::POST, &format!("/d1/database/{d1}/query"), json!({"sql": format!("insert into t values ({n})")}).to_string().into()).await,
+                    "d1" => {
+                        api.send(
+                            Method::POST,
+                            &format!("/d1/database/{d1}/query"),
+                            json!({"sql": format!("insert into t values ({n})")}).to_string().into(),
+                        )
+                        .await
+                    }
                     _ => api.send(Method::POST, &format!("/queues/{queue}/messages"), json!({"body": n}).to_string().into()).await,
                 };
                 match sent {
@@ -105,7 +113,9 @@ async fn nothing_that_was_acknowledged_is_missing_after_a_kill() {
     api.json(Method::POST, &format!("/queues/{queue}/consumers"), json!({"type": "http_pull"})).await;
     let mut pulled = Vec::new();
     loop {
-        let batch = api.json(Method::POST, &format!("/queues/{queue}/messages/pull"), json!({"batch_size": 100, "visibility_timeout_ms": 600_000})).await;
+        let batch = api
+            .json(Method::POST, &format!("/queues/{queue}/messages/pull"), json!({"batch_size": 100, "visibility_timeout_ms": 600_000}))
+            .await;
         let messages = batch["result"]["messages"].as_array().unwrap().clone();
         if messages.is_empty() {
             break;
@@ -115,6 +125,13 @@ async fn nothing_that_was_acknowledged_is_missing_after_a_kill() {
     for (n, _) in of("queue") {
         assert!(pulled.contains(&n), "the queue lost {n}");
     }
-    eprintln!("{} writes were acknowledged over {KILLS} kills: {} KV, {} R2, {} D1, {} queue", kept.len(), of("kv").len(), of("r2").len(), of("d1").len(), of("queue").len());
+    eprintln!(
+        "{} writes were acknowledged over {KILLS} kills: {} KV, {} R2, {} D1, {} queue",
+        kept.len(),
+        of("kv").len(),
+        of("r2").len(),
+        of("d1").len(),
+        of("queue").len()
+    );
     assert!(["kv", "r2", "d1", "queue"].iter().all(|store| of(store).len() > KILLS), "too little was written to mean anything");
 }
