@@ -204,7 +204,7 @@ async fn the_two_forms_of_the_limits_page_set_ceilings_and_the_zone_and_raising_
     assert_eq!(done.status, StatusCode::SEE_OTHER);
     let shown = scene.ada.get("/limits").await;
     assert!(
-        shown.body.contains("USD 20.00 a day for the project `shop`") && shown.body.contains("those of Europe/Berlin"),
+        shown.body.contains("USD 20.00 a day for the project shop") && shown.body.contains("those of Europe/Berlin"),
         "{}",
         shown.body
     );

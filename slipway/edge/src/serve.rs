@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::{CONTENT_LENGTH, HOST, HeaderValue, TRANSFER_ENCODING};
+use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
@@ -73,10 +73,6 @@ async fn answer(shared: &Shared, connection: &Connection, visit: &mut Visit, par
     let target = host::of_request(&parts, entrance).map_err(|e| Page::from(&e))?;
     visit.host = Some(target.name.clone());
     if !parts.uri.path().starts_with('/') {
-        return Err(Page::BAD_REQUEST);
-    }
-    // Two ways to say where the body ends: whoever is asked next could believe the other one (RFC 9112, section 6.3).
-    if parts.headers.contains_key(TRANSFER_ENCODING) && parts.headers.contains_key(CONTENT_LENGTH) {
         return Err(Page::BAD_REQUEST);
     }
     let site = match shared.router.find(&target.name, parts.uri.path()) {

@@ -171,6 +171,8 @@ async fn a_backup_on_postgresql_is_taken_under_load_and_is_put_back_into_an_empt
     assert_eq!((exit, refused["error"]["code"].as_str()), (2, Some("backup_other_engine")), "{refused}");
 
     copy_audit(&backup, &other);
+    let text = fs::read_to_string(&config).unwrap();
+    fs::write(&config, format!("public_url_was = \"{}\"\n{text}", installation.url)).unwrap();
     let (exit, enabled) = installation.run(&["person", "enable", "ada@example.test", "--config", &config]);
     assert_eq!(exit, 0, "{enabled}");
     let restored = Installation::serve(installation.purser(), other).await;
