@@ -97,6 +97,10 @@ impl Host {
     }
 }
 
+/// Runtimes of this process so far, and numbers that each may give away: the folders of one that is ending are not those of the next.
+static INSTANCES: AtomicU64 = AtomicU64::new(0);
+const PER_INSTANCE: u64 = 1 << 32;
+
 /// The runtime, cheap to clone.
 #[derive(Clone)]
 pub struct Runtime {
@@ -225,7 +229,7 @@ impl Runtime {
             landlock,
             allowances: seams.allowances.clone(),
             folder,
-            numbers: AtomicU64::new(1),
+            numbers: AtomicU64::new(INSTANCES.fetch_add(1, Ordering::Relaxed) * PER_INSTANCE + 1),
         };
         let runtime = Self { host: Arc::new(host), blobs, backend: seams.backend.clone(), accounts: Arc::default(), table: Arc::default() };
         let (accounts, table, blobs) = (Arc::downgrade(&runtime.accounts), runtime.table.clone(), runtime.blobs.clone());
@@ -502,9 +506,10 @@ impl Runtime {
 
     /// A validated version that nobody deploys ends after a while, and the assets of versions that are gone are let go.
     fn forget_later(&self, account: CloudAccountId, fingerprint: Sha256Digest) {
-        let accounts = self.accounts.clone();
+        let accounts = Arc::downgrade(&self.accounts);
         tokio::spawn(async move {
             tokio::time::sleep(limits::CANDIDATE_LIFE).await;
+            let Some(accounts) = accounts.upgrade() else { return };
             let Some(tenant) = accounts.lock().await.get(&account).cloned() else { return };
             let mut tenant = tenant.lock().await;
             tenant.candidate.take_if(|c| c.fingerprint == fingerprint);

@@ -39,8 +39,14 @@ async fn a_worker_is_deployed_redeployed_and_deleted() {
         assert_eq!(s.get(&host, "/").await.unwrap().1, "one", "a stored version gets no traffic");
         let retried = s.workers.version_create(&s.account, &name, module(&says("two"), "[]"), &author()).await.unwrap();
         assert_eq!(retried.id, second.id);
-        let split = [(first.version.id.clone(), 50.0), (second.id.clone(), 50.0)];
-        assert!(s.workers.deployment_create(&s.account, &name, &split, none(), &author()).await.is_err());
+        let split = [(first.version.id.clone(), 75.0), (second.id.clone(), 25.0)];
+        let shared = s.workers.deployment_create(&s.account, &name, &split, none(), &author()).await.unwrap();
+        assert_eq!(shared.minor.map(|m| m.version), Some(second.id.clone()));
+        let mut twos = 0;
+        for _ in 0..40 {
+            twos += usize::from(s.get(&host, "/").await.unwrap().1 == "two");
+        }
+        assert!((8..=12).contains(&twos), "a quarter of 40 requests is not {twos}");
         let all = [(second.id.clone(), 100.0)];
         let deployment = s.workers.deployment_create(&s.account, &name, &all, none(), &author()).await.unwrap();
         assert_eq!(s.get(&host, "/").await.unwrap().1, "two");
