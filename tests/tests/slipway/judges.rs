@@ -55,7 +55,8 @@ async fn slow_clients_leave_others_served() {
         command.args(attack).args(["-c", "600", "-r", "300", "-i", "5", "-l", "6", "-x", "24", "-u", &url]);
         let mut attacker = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).kill_on_drop(true).spawn().unwrap();
         let (mut visits, mut slowest) = (0, Duration::ZERO);
-        while attacker.try_wait().unwrap().is_none() && visits < 60 {
+        // it gives up when every connection of its is closed; others are served while it tries, and after
+        while visits < 20 || (visits < 60 && attacker.try_wait().unwrap().is_none()) {
             let begun = Instant::now();
             let (status, body) = tokio::time::timeout(SERVED_WITHIN * 5, world.visit(DOMAIN)).await.expect("a visitor waits for ever");
             assert_eq!((status, body.as_str()), (200, "hello"), "{attack:?}");
@@ -63,8 +64,8 @@ async fn slow_clients_leave_others_served() {
             visits += 1;
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
-        attacker.kill().await.unwrap();
-        assert!(visits > 10 && slowest < SERVED_WITHIN, "{attack:?}: {visits} visits, the slowest in {slowest:?}");
+        drop(attacker);
+        assert!(slowest < SERVED_WITHIN, "{attack:?}: {visits} visits, the slowest in {slowest:?}");
     }
 }
 

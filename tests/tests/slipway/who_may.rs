@@ -25,7 +25,8 @@ const GOLDEN: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/slipway/who-may
 const CALLERS: [&str; 8] = ["anonymous", "forged", "stranger", "stopped", "session", "signature", "agent", "both"];
 
 /// What is there for everybody.
-const OPEN: [&str; 10] = [
+const OPEN: [&str; 11] = [
+    "/abuse",
     "/",
     "/style.css",
     "/terms/terms-1.0.txt",

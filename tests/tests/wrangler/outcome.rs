@@ -76,3 +76,15 @@ pub fn plain(text: &str) -> String {
     }
     line.chars().take(CELL_CHARS).collect()
 }
+
+/// What a table says of each row without the words of refusals: a row that got better or worse is a difference, another wording is not.
+pub fn verdicts(table: &str) -> Vec<String> {
+    let verdict = |cell: &str| cell.split(':').next().unwrap_or_default().trim().to_owned();
+    let rows = table.lines().filter(|line| line.starts_with("| ") && !line.starts_with("|---"));
+    rows.map(|line| {
+        let cells: Vec<&str> = line.trim_matches('|').split(" | ").collect();
+        let results: Vec<String> = cells.iter().skip(1).map(|cell| verdict(cell)).collect();
+        format!("{} {results:?}", cells[0])
+    })
+    .collect()
+}
