@@ -203,11 +203,7 @@ async fn the_two_forms_of_the_limits_page_set_ceilings_and_the_zone_and_raising_
     let done = scene.ada.submit(&page, zone, &[("zone", "Europe/Berlin")], None).await;
     assert_eq!(done.status, StatusCode::SEE_OTHER);
     let shown = scene.ada.get("/limits").await;
-    assert!(
-        shown.body.contains("USD 20.00 a day for the project shop") && shown.body.contains("those of Europe/Berlin"),
-        "{}",
-        shown.body
-    );
+    assert!(shown.body.contains("USD 20.00 a day for the project shop") && shown.body.contains("those of Europe/Berlin"), "{}", shown.body);
     for bad in [("amount", "ten"), ("amount", "-1"), ("currency", "XXX"), ("subject", "a b")] {
         let answer = scene.ada.submit(&page, ceilings, &[&set("20")[..], &[bad]].concat(), None).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{bad:?}");

@@ -53,7 +53,7 @@ async fn a_worker_is_deployed_redeployed_and_deleted() {
         let repeated = s.workers.deployment_create(&s.account, &name, &all, none(), &author()).await.unwrap();
         assert_eq!(repeated.id, deployment.id);
         let listed = s.workers.deployment_list(&s.account, &name).await.unwrap();
-        assert_eq!(listed.iter().map(|d| &d.version).collect::<Vec<_>>(), [&second.id, &first.version.id]);
+        assert_eq!(listed.iter().map(|d| &d.version).collect::<Vec<_>>(), [&second.id, &first.version.id, &first.version.id]);
 
         let back = [(first.version.id.clone(), 100.0)];
         s.workers.deployment_create(&s.account, &name, &back, none(), &author()).await.unwrap();

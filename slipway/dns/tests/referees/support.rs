@@ -25,7 +25,7 @@ pub const OURS: &str = "192.0.2.1";
 pub const ROOT: &str = "192.0.2.2";
 pub const RESOLVER: &str = "192.0.2.3";
 pub const SECONDARY: &str = "192.0.2.4";
-const DEADLINE: Duration = Duration::from_secs(20);
+const DEADLINE: Duration = Duration::from_secs(60);
 
 /// What a test has.
 pub struct Scene {

@@ -170,13 +170,16 @@ fn xarf(body: &[u8]) -> Result<Read, String> {
         return Err("`report_id`, `timestamp`, `type` and `reporter.contact` must say something".to_owned());
     }
     let target = report.url.unwrap_or(report.source_identifier);
-    let host = host_of(&target).or_else(|_| host_of(&format!("https://{target}/")))?;
+    let host = if target.contains("://") { host_of(&target)? } else { host_of(&format!("https://{target}/"))? };
     Ok(Read { kind: short(&format!("{}/{}", report.category, report.kind)), target, host, whole })
 }
 
 fn host_of(target: &str) -> Result<String, String> {
     let url = Url::parse(target).map_err(|_| "the address that the report is about must be a URL".to_owned())?;
-    url.host_str().map(str::to_lowercase).ok_or_else(|| "the address that the report is about names no host".to_owned())
+    url.host_str()
+        .filter(|host| !host.is_empty())
+        .map(str::to_lowercase)
+        .ok_or_else(|| "the address that the report is about names no host".to_owned())
 }
 
 fn short(text: &str) -> String {
