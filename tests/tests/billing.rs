@@ -1,7 +1,7 @@
 //! slipway's billing against the orchestrator's own ledger: both sides are real, only the wire between them is left out.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "../../orchestrator/spend/tests/world/mod.rs"]
+#[path = "../../orchestrator/spend/tests/suite/world/mod.rs"]
 mod world;
 
 #[path = "billing/crash.rs"]

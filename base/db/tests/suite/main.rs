@@ -1,0 +1,6 @@
+//! The store on both real engines, in one program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod engines;
+mod jobs;
+mod migrations;

@@ -1,0 +1,8 @@
+//! Workers in real workerd, in one program.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod backend;
+mod jail;
+mod sleep;
+mod support;
+mod workers;
