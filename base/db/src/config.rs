@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use crate::postgres::{Address, AddressError};
+
 /// A database: `sqlite:PATH` or `postgres://…`.
 #[derive(Clone, PartialEq, Eq)]
 pub enum DbConfig {
@@ -11,16 +13,23 @@ pub enum DbConfig {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("`database` must be `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
-pub struct ParseDbConfigError;
+pub enum ParseDbConfigError {
+    #[error("`database` must be `sqlite:PATH` or `postgres://USER@HOST/NAME`")]
+    Kind,
+    #[error(transparent)]
+    Address(#[from] AddressError),
+}
 
 impl FromStr for DbConfig {
     type Err = ParseDbConfigError;
     fn from_str(s: &str) -> Result<Self, Self::Err> {
         match s.split_once(':') {
             Some(("sqlite", path)) if !path.is_empty() => Ok(Self::Sqlite { path: path.into() }),
-            Some(("postgres" | "postgresql", _)) => Ok(Self::Postgres { url: s.to_owned() }),
-            _ => Err(ParseDbConfigError),
+            Some(("postgres" | "postgresql", _)) => {
+                s.parse::<Address>()?;
+                Ok(Self::Postgres { url: s.to_owned() })
+            }
+            _ => Err(ParseDbConfigError::Kind),
         }
     }
 }

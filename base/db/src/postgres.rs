@@ -3,6 +3,8 @@
 //! Closures are synchronous, so each runs on a blocking thread and waits there for its statements. A serialisation failure
 //! is seen at the statement or at the commit, whatever the closure makes of it, and the closure runs again.
 
+mod address;
+
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::pin;
@@ -14,8 +16,10 @@ use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
 use futures_util::future::{join, join_all};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::runtime::Handle;
+use tokio_postgres::Statement;
 use tokio_postgres::types::{ToSql, Type};
-use tokio_postgres::{NoTls, Statement};
+
+pub use address::{Address, AddressError};
 
 use crate::error::{DbError, is_retry, source_chain};
 use crate::observe::Commits;
@@ -191,8 +195,8 @@ impl Session {
 
 impl Postgres {
     pub async fn open(url: &str) -> Result<Self, DbError> {
-        let config: tokio_postgres::Config = url.parse()?;
-        let manager = Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let Address { config, tls } = url.parse().map_err(|e: AddressError| DbError::Unavailable(e.to_string()))?;
+        let manager = Manager::from_config(config, tls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
         let pool = Pool::builder(manager).max_size(CONNECTIONS).build().map_err(|e| DbError::Unavailable(e.to_string()))?;
         let postgres = Self { pool, commits: Commits::default() };
         let row = postgres.session().await?.client.query_one("select current_setting('server_version_num')::bigint", &[]).await?;
