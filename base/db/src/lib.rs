@@ -19,6 +19,7 @@ mod gather;
 mod heartbeat;
 pub mod idempotency;
 pub mod jobs;
+mod lease;
 mod migrate;
 mod observe;
 mod postgres;
@@ -35,11 +36,13 @@ pub use db::Db;
 pub use error::DbError;
 pub use gather::Gather;
 pub use heartbeat::heartbeat;
+pub use lease::Lease;
 pub use migrate::{Migrations, is_migrated};
 pub use row::{FromValue, Row};
 pub use statement::Statement;
 pub use tx::{Engine, Tx};
 pub use value::{ToValue, Value};
 
-/// The tables of this crate itself: jobs, idempotency keys and the heartbeat.
-pub const MIGRATIONS: Migrations = Migrations { domain: "db", steps: &[jobs::TABLE, idempotency::TABLE, heartbeat::TABLE, jobs::LANES] };
+/// The tables of this crate itself: jobs, idempotency keys, the heartbeat and leases.
+pub const MIGRATIONS: Migrations =
+    Migrations { domain: "db", steps: &[jobs::TABLE, idempotency::TABLE, heartbeat::TABLE, jobs::LANES, lease::TABLE] };

@@ -54,9 +54,16 @@ pub async fn ensure(app: &App, cx: &StepCx, caller: &Caller, agent_jkt: &str, pr
     let Caller::Agent { on_behalf_of, organisation, .. } = caller else {
         return Err(permanent("agent_required", Kind::Invalid, "an account is opened by an agent under a grant", None));
     };
-    let _one_at_a_time = app.lock_account(organisation, &provider.manifest.name).await;
-    let seeker = Seeker { caller: Some(caller), person: on_behalf_of, jkt: Some(agent_jkt), tries: cx.tries, waited: cx.waited.as_ref() };
     let mut row = intend(app, caller, provider).await?;
+    if let Some((_, tokens)) = parts(app, &row)?
+        && !ends_soon(tokens.expires_at, app.core.env.now())
+    {
+        return Ok(Opened { id: row.id, access: tokens.access });
+    }
+    let _one_at_a_time = app.lock_account(organisation, &provider.manifest.name).await.map_err(StepError::transient)?;
+    let seeker = Seeker { caller: Some(caller), person: on_behalf_of, jkt: Some(agent_jkt), tries: cx.tries, waited: cx.waited.as_ref() };
+    // another task or node may have opened or refreshed it meanwhile
+    row = intend(app, caller, provider).await?;
     if let Some((provider_account, tokens)) = parts(app, &row)? {
         match current(app, provider, &row, &provider_account, tokens, seeker.tries).await? {
             Some(access) => return Ok(Opened { id: row.id, access }),
@@ -171,7 +178,7 @@ pub async fn access(app: &App, provider: &Provider, organisation: &OrganisationI
     {
         return Ok(Some(tokens.access));
     }
-    let _one_at_a_time = app.lock_account(organisation, &provider.manifest.name).await;
+    let _one_at_a_time = app.lock_account(organisation, &provider.manifest.name).await.map_err(StepError::transient)?;
     let Some(row) = opened_once(app, provider, organisation).await? else { return Ok(None) };
     if let Some((provider_account, tokens)) = parts(app, &row)?
         && let Some(access) = current(app, provider, &row, &provider_account, tokens, 0).await?

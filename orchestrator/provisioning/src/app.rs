@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use purser_db::{DbError, Lease};
 use purser_http::Fetcher;
 use purser_identity::Realm;
 use purser_values::id::{AgentId, OrganisationId};
@@ -34,10 +35,19 @@ pub struct App {
     pub(crate) till: Till,
 }
 
-/// One task at a time for one thing, by name: two sagas must not redeem or refresh the same account's tokens at once, and a
-/// provider must hear of a freeze and a thaw in their order.
+/// For how long a node holds what it took: longer than the calls of one step take together.
+const LEASE_S: i64 = 120;
+
+/// One task of this node at a time for one thing, by name, before the nodes take turns: two sagas must not redeem or refresh the same
+/// account's tokens at once, and a provider must hear of a freeze and a thaw in their order.
 #[derive(Clone, Default)]
 struct Locks(Arc<Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>>);
+
+/// One's turn with a thing, until it is dropped.
+pub(crate) struct Turn {
+    _everywhere: Lease,
+    _here: tokio::sync::OwnedMutexGuard<()>,
+}
 
 impl App {
     #[must_use]
@@ -57,22 +67,25 @@ impl App {
         }
     }
 
-    pub(crate) async fn lock_account(&self, organisation: &OrganisationId, provider: &ProviderName) -> tokio::sync::OwnedMutexGuard<()> {
-        self.lock(format!("account/{organisation}/{provider}")).await
+    /// The tokens of an organisation's account at a provider, on every node.
+    pub(crate) async fn lock_account(&self, organisation: &OrganisationId, provider: &ProviderName) -> Result<Turn, DbError> {
+        self.turn(format!("account/{organisation}/{provider}")).await
     }
 
-    pub(crate) async fn lock_control(&self, agent: &AgentId, provider: &ProviderName) -> tokio::sync::OwnedMutexGuard<()> {
-        self.lock(format!("control/{agent}/{provider}")).await
+    /// What a provider is told of an agent, on every node.
+    pub(crate) async fn lock_control(&self, agent: &AgentId, provider: &ProviderName) -> Result<Turn, DbError> {
+        self.turn(format!("control/{agent}/{provider}")).await
     }
 
-    async fn lock(&self, name: String) -> tokio::sync::OwnedMutexGuard<()> {
+    async fn turn(&self, name: String) -> Result<Turn, DbError> {
         let lock = {
             let mut locks = self.locks.0.lock().unwrap_or_else(PoisonError::into_inner);
             // What nobody holds or waits for is forgotten, so that the map does not grow with every agent ever seen.
             locks.retain(|_, lock| Arc::strong_count(lock) > 1);
-            locks.entry(name).or_default().clone()
+            locks.entry(name.clone()).or_default().clone()
         };
-        lock.lock_owned().await
+        let here = lock.lock_owned().await;
+        Ok(Turn { _everywhere: Lease::take(&self.core.db, &self.core.env, &name, LEASE_S).await?, _here: here })
     }
 
     /// The absolute URL of a page for people.

@@ -96,7 +96,7 @@ fn names(controls: Vec<control::Control>) -> Vec<ProviderName> {
 /// The job: tells one provider what is wanted of one agent's credentials now, whatever was wanted when it was enqueued.
 pub async fn run_job(app: App, agent: AgentId, provider_name: ProviderName) -> Result<(), JobFailure> {
     let again = |why: String| JobFailure::Again { why, limit: None };
-    let _in_order = app.lock_control(&agent, &provider_name).await;
+    let _in_order = app.lock_control(&agent, &provider_name).await.map_err(|e| again(e.to_string()))?;
     let (of, name) = (agent.clone(), provider_name.clone());
     let (control, organisation, jkt, dark, shared) = app
         .core

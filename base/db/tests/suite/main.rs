@@ -4,4 +4,5 @@
 mod encrypted;
 mod engines;
 mod jobs;
+mod leases;
 mod migrations;
