@@ -46,6 +46,16 @@ impl Neighbour {
         Self { host, account: workers.account, edge: world.edge_http }
     }
 
+    /// Asks for a while with nobody attacking.
+    pub async fn ask_for(&self, time: Duration) -> Seen {
+        let (stop, stopped) = tokio::sync::watch::channel(false);
+        let (seen, ()) = tokio::join!(self.ask_until(stopped), async {
+            tokio::time::sleep(time).await;
+            stop.send_replace(true);
+        });
+        seen
+    }
+
     /// Asks fifty times a second, each on a connection of its own, whether the one before was answered or not.
     pub async fn ask_until(&self, stopped: tokio::sync::watch::Receiver<bool>) -> Seen {
         let mut ticks = tokio::time::interval(EVERY);
