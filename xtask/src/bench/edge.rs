@@ -155,10 +155,11 @@ fn capnp(port: u16, socket: &Path) -> String {
     )
 }
 
-/// One process, connections kept, one field added, the access log on.
+/// One process, connections kept, one field added, the access log on. Where root starts it, it stays root: its usual user cannot reach the
+/// socket in our folder. Where another does, the first line is ignored.
 fn nginx_conf(port: u16, socket: &Path, folder: &Path) -> String {
     format!(
-        "worker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/logs/error.log;\nevents {{ worker_connections 4096; }}\nhttp {{\n  \
+        "user root;\nworker_processes 1;\npid {folder}/nginx.pid;\nerror_log {folder}/logs/error.log;\nevents {{ worker_connections 4096; }}\nhttp {{\n  \
          access_log {folder}/logs/access.log;\n  client_body_temp_path {folder}/body;\n  proxy_temp_path {folder}/proxy;\n  fastcgi_temp_path {folder}/fastcgi;\n  \
          uwsgi_temp_path {folder}/uwsgi;\n  scgi_temp_path {folder}/scgi;\n  upstream workerd {{ server unix:{socket}; keepalive 256; }}\n  \
          server {{\n    listen 127.0.0.1:{port} backlog=4096;\n    keepalive_requests 1000000;\n    location / {{\n      proxy_pass http://workerd;\n      \
