@@ -207,11 +207,10 @@ async fn run(acme: std::sync::Weak<Inner>, mut asked: mpsc::Receiver<HostName>) 
 
 /// Writes a wanted name down, if it routes.
 async fn note(acme: &Inner, host: HostName) {
-    if !matches!(acme.around.router.route(&host), RouteTarget::Site(_)) {
-        return;
-    }
+    let RouteTarget::Site(site) = acme.around.router.route(&host) else { return };
+    let account = site.label().account.clone();
     let (name, now) = (host.clone(), acme.around.env.now());
-    if let Err(e) = acme.around.db.write(move |tx| store::want(tx, &name, now)).await {
+    if let Err(e) = acme.around.db.write(move |tx| store::want(tx, &name, &account, now)).await {
         tracing::error!(%host, error = %e, "a wanted certificate is not written down; the next visitor asks again");
     }
 }

@@ -44,6 +44,8 @@ pub const CERTIFICATES: usize = 4_096;
 pub const WANTED_CERTIFICATES: usize = 256;
 /// Certificates of names directly below one name.
 pub const SIBLING_CERTIFICATES: i64 = 200;
+/// Names of one account that get their first certificate in a day (UTC). Authorities count the orders of our one account, and then refuse all.
+pub const NEW_CERTIFICATES_A_DAY: i64 = 50;
 /// Orders at the certificate authority under way at a time.
 pub const ORDERS: usize = 8;
 /// Time for one order, its proofs included.

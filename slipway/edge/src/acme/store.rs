@@ -6,6 +6,8 @@ use purser_values::name::HostName;
 
 use crate::limits;
 
+const DAY_US: i64 = 86_400_000_000;
+
 /// The tables of this crate.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "edge",
@@ -23,6 +25,8 @@ create table edge_certificate (
 ){strict};
 create index edge_certificate_due on edge_certificate (next_at);
 create table edge_authority_account (directory {text} primary key, sealed {blob} not null, created_at {int} not null){strict};
+", "
+create table edge_certificate_wanted (account {text} not null, day {int} not null, names {int} not null, primary key (account, day)){strict};
 "],
 };
 
@@ -45,17 +49,29 @@ pub struct Issued {
     pub not_after: Timestamp,
 }
 
-/// Writes a wanted name down. One that is known already keeps its turn; one too many beside its siblings is let go: a route for every name
-/// below a zone must not let visitors who make names up spend our orders.
-pub fn want(tx: &mut Tx<'_>, host: &HostName, now: Timestamp) -> Result<(), DbError> {
+/// Writes a name of an account down. One that is known already keeps its turn. One too many beside its siblings, or of the account's today, is
+/// let go: a route for every name below a zone must not let visitors who make names up, at any depth, spend the orders of all.
+pub fn want(tx: &mut Tx<'_>, host: &HostName, account: &str, now: Timestamp) -> Result<(), DbError> {
     let siblings = host.as_str().split_once('.').map_or("", |(_, parent)| parent);
     let count = "select count(*) as n from edge_certificate where host like $1 and host not like $2";
     let siblings = tx.query_one(count, params![format!("%.{siblings}"), format!("%.%.{siblings}")])?.get::<i64>("n")?;
     if siblings >= limits::SIBLING_CERTIFICATES {
         return Ok(());
     }
-    let sql = "insert into edge_certificate (host, next_at, failures) values ($1, $2, 0) on conflict (host) do nothing";
-    tx.execute(sql, params![host, now]).map(drop)
+    let day = now.micros_since(Timestamp::EPOCH).div_euclid(DAY_US);
+    let today = "select names from edge_certificate_wanted where account = $1 and day = $2";
+    let today = tx.query_opt(today, params![account, day])?.map_or(Ok(0), |row| row.get::<i64>("names"))?;
+    if today >= limits::NEW_CERTIFICATES_A_DAY {
+        return Ok(());
+    }
+    let insert = "insert into edge_certificate (host, next_at, failures) values ($1, $2, 0) on conflict (host) do nothing";
+    if tx.execute(insert, params![host, now])? == 0 {
+        return Ok(());
+    }
+    tx.execute("delete from edge_certificate_wanted where day < $1", params![day])?;
+    let counted = "insert into edge_certificate_wanted (account, day, names) values ($1, $2, 1)
+        on conflict (account, day) do update set names = edge_certificate_wanted.names + 1";
+    tx.execute(counted, params![account, day]).map(drop)
 }
 
 /// What comes next, the earliest first.
@@ -127,10 +143,10 @@ mod tests {
             let (a, b): (HostName, HostName) = ("a.test".parse().unwrap(), "b.test".parse().unwrap());
             let at = Timestamp::from_secs;
             db.write(move |tx| -> Result<(), DbError> {
-                want(tx, &a, at(10))?;
-                want(tx, &b, at(5))?;
+                want(tx, &a, "acct_1", at(10))?;
+                want(tx, &b, "acct_1", at(5))?;
                 failed(tx, &b, 1, at(40), "no route")?;
-                want(tx, &b, at(1))?;
+                want(tx, &b, "acct_1", at(1))?;
                 ordered(tx, &a, "https://ca.test/order/1", b"key")?;
                 let next: Vec<_> = due(tx, 9)?.into_iter().map(|d| (d.host.to_string(), d.failures, d.open_order)).collect();
                 let open = Some(("https://ca.test/order/1".to_owned(), b"key".to_vec()));
@@ -147,6 +163,35 @@ mod tests {
                 put_account(tx, "https://ca.test/", b"one", at(1))?;
                 put_account(tx, "https://ca.test/", b"two", at(2))?;
                 assert_eq!(account(tx, "https://ca.test/")?.as_deref(), Some(&b"two"[..]));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn names_that_visitors_make_up_at_any_depth_spend_one_accounts_day_and_nobody_elses() {
+        each_engine(&[MIGRATIONS], |db| async move {
+            let (now, tomorrow) = (Timestamp::from_secs(100), Timestamp::from_secs(100 + 86_400));
+            let names =
+                |label: &str, n: i64| (0..n).map(|i| format!("x.{label}{i}.shop.test").parse::<HostName>().unwrap()).collect::<Vec<_>>();
+            let count = |tx: &mut Tx<'_>| tx.query_one("select count(*) as n from edge_certificate", params![])?.get::<i64>("n");
+            db.write(move |tx| -> Result<(), DbError> {
+                for name in names("a", limits::NEW_CERTIFICATES_A_DAY + 20) {
+                    want(tx, &name, "acct_1", now)?;
+                    want(tx, &name, "acct_1", now)?;
+                }
+                assert_eq!(count(tx)?, limits::NEW_CERTIFICATES_A_DAY, "a visitor spent more than a day's orders");
+                for name in names("a", 3) {
+                    forget(tx, &name)?;
+                    want(tx, &name, "acct_1", now)?;
+                }
+                assert_eq!(count(tx)?, limits::NEW_CERTIFICATES_A_DAY - 3, "what was forgotten was ordered again on the same day");
+                want(tx, &"www.other.test".parse().unwrap(), "acct_2", now)?;
+                want(tx, &"www.shop.test".parse().unwrap(), "acct_1", tomorrow)?;
+                assert_eq!(count(tx)?, limits::NEW_CERTIFICATES_A_DAY - 1);
                 Ok(())
             })
             .await
