@@ -15,6 +15,8 @@ mod conformance;
 mod credits;
 #[path = "slipway/dns_records.rs"]
 mod dns_records;
+#[path = "slipway/hangup.rs"]
+mod hangup;
 #[path = "slipway/judges.rs"]
 mod judges;
 #[path = "slipway/linking.rs"]

@@ -33,7 +33,7 @@ use tokio::net::UnixStream;
 use crate::cf::Facts;
 use crate::connection::Connection;
 use crate::egress::destination::{Destination, Forbidden};
-use crate::egress::quota::Quotas;
+use crate::egress::quota::{Place, Quotas};
 use crate::host::Entrance;
 use crate::limits;
 use crate::route::RouteTarget;
@@ -74,12 +74,12 @@ impl Egress for EgressProxy {
     fn carry(&self, tenant: Tenant, stream: UnixStream, refused: Refused) -> Carried {
         let inner = self.0.clone();
         Box::pin(async move {
-            let Some(_place) = inner.quotas.connection(&tenant.account) else {
+            let Some(place) = inner.quotas.connection(&tenant.account).map(Arc::new) else {
                 return refused("too many connections at a time");
             };
             let service = service_fn(move |request| {
-                let (inner, tenant, refused) = (inner.clone(), tenant.clone(), refused.clone());
-                async move { inner.answer(&tenant, request, &refused).await }
+                let (inner, tenant, refused, place) = (inner.clone(), tenant.clone(), refused.clone(), place.clone());
+                async move { inner.answer(&tenant, request, &refused, place).await }
             });
             let connection = hyper::server::conn::http1::Builder::new()
                 .timer(TokioTimer::new())
@@ -99,9 +99,15 @@ impl Egress for EgressProxy {
 struct HungUp;
 
 impl Inner {
-    async fn answer(self: Arc<Self>, tenant: &Tenant, request: Request<Incoming>, refused: &Refused) -> Result<Response<Body>, HungUp> {
+    async fn answer(
+        self: Arc<Self>,
+        tenant: &Tenant,
+        request: Request<Incoming>,
+        refused: &Refused,
+        place: Arc<Place>,
+    ) -> Result<Response<Body>, HungUp> {
         let asked = origin(request.method(), request.uri());
-        match self.go(tenant, request).await {
+        match self.go(tenant, request, place).await {
             Ok(response) => {
                 tracing::info!(account = %tenant, request = %asked, status = response.status().as_u16(), "outbound request");
                 Ok(response)
@@ -117,13 +123,13 @@ impl Inner {
         }
     }
 
-    async fn go(self: &Arc<Self>, tenant: &Tenant, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+    async fn go(self: &Arc<Self>, tenant: &Tenant, request: Request<Incoming>, place: Arc<Place>) -> Result<Response<Body>, Failure> {
         if !self.quotas.request(&tenant.account) {
             return Err(Failure::Forbidden(Forbidden::TooMany));
         }
         let destination = Destination::of(request.method(), request.uri())?;
         if request.method() == Method::CONNECT {
-            return self.connect(&destination, request).await;
+            return self.connect(&destination, request, place).await;
         }
         if let Some(edge) = self.edge.get().and_then(Weak::upgrade)
             && destination.usual_port()
@@ -134,16 +140,17 @@ impl Inner {
         let stream = destination.reach(&self.allowed).await?;
         if destination.https {
             let stream = self.tls.connect(destination.server_name()?, stream).await.map_err(Failure::broken)?;
-            exchange(stream, &destination, request).await
+            exchange(stream, &destination, request, place).await
         } else {
-            exchange(stream, &destination, request).await
+            exchange(stream, &destination, request, place).await
         }
     }
 
-    /// A raw connection.
-    async fn connect(&self, destination: &Destination, request: Request<Incoming>) -> Result<Response<Body>, Failure> {
+    /// A raw connection. It has left the one that it was asked for on, so it keeps that one's place until it ends.
+    async fn connect(&self, destination: &Destination, request: Request<Incoming>, place: Arc<Place>) -> Result<Response<Body>, Failure> {
         let mut outside = destination.reach(&self.allowed).await?;
         tokio::spawn(async move {
+            let _place = place;
             let Ok(inside) = hyper::upgrade::on(request).await else { return };
             let (mut inside, activity) = Watched::new(TokioIo::new(inside));
             tokio::select! {
@@ -165,8 +172,13 @@ async fn inside(edge: Arc<Shared>, destination: &Destination, request: Request<I
     serve::serve(edge, Arc::new(connection), request).await.map(|body| body.map_err(io::Error::other).boxed_unsync())
 }
 
-/// One request over a fresh connection.
-async fn exchange<S>(stream: S, destination: &Destination, mut request: Request<Incoming>) -> Result<Response<Body>, Failure>
+/// One request over a fresh connection. One that becomes a WebSocket keeps its place until it ends.
+async fn exchange<S>(
+    stream: S,
+    destination: &Destination,
+    mut request: Request<Incoming>,
+    place: Arc<Place>,
+) -> Result<Response<Body>, Failure>
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -186,7 +198,7 @@ where
     let mut response = sent.map_err(Failure::broken)?.map_err(Failure::broken)?;
     let upgraded = response.status() == StatusCode::SWITCHING_PROTOCOLS;
     if let Some(inner) = inner.filter(|_| upgraded) {
-        crate::tunnel::join(inner, hyper::upgrade::on(&mut response), String::new(), ());
+        crate::tunnel::join(inner, hyper::upgrade::on(&mut response), String::new(), place);
         return Ok(response.map(|_| Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync()));
     }
     if upgraded {
@@ -226,4 +238,56 @@ fn empty(status: StatusCode) -> Response<Body> {
     let mut response = Response::new(Empty::new().map_err(|never: Infallible| match never {}).boxed_unsync());
     *response.status_mut() = status;
     response
+}
+
+#[cfg(test)]
+mod tests {
+    use purser_values::id::CloudAccountId;
+    use purser_values::{Env, Timestamp};
+    use slipway_workers::tenant::Environment;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn raw_connections_keep_their_places_as_long_as_they_are_open() {
+        let outside = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let port = outside.local_addr().unwrap().port();
+        tokio::spawn(async move {
+            let mut held = Vec::new();
+            while let Ok((stream, _)) = outside.accept().await {
+                held.push(stream);
+            }
+        });
+        let proxy = EgressProxy::new(vec![format!("127.0.0.1:{port}").parse().unwrap()]).unwrap();
+        let account = CloudAccountId::mint(&Env::test(Timestamp::EPOCH, 1).0);
+        let open = async || {
+            let (mut inside, stream) = UnixStream::pair().unwrap();
+            let tenant = Tenant { account: account.clone(), environment: Environment::default() };
+            let carried = tokio::spawn(proxy.carry(tenant, stream, Arc::new(|_| {})));
+            let asked = format!("CONNECT 127.0.0.1:{port} HTTP/1.1\r\nhost: 127.0.0.1:{port}\r\n\r\n");
+            // one that is refused is hung up on before it has said anything
+            let _ = inside.write_all(asked.as_bytes()).await;
+            let mut answer = [0; 12];
+            let read = inside.read(&mut answer).await.unwrap_or(0);
+            let taken = answer[..read].starts_with(b"HTTP/1.1 200");
+            carried.await.unwrap();
+            (inside, taken)
+        };
+        let mut held = Vec::new();
+        for _ in 0..limits::EGRESS_CONNECTIONS {
+            let (stream, taken) = open().await;
+            assert!(taken);
+            held.push(stream);
+        }
+        assert!(!open().await.1, "one more than the account may have");
+        held.pop();
+        for _ in 0..100 {
+            if open().await.1 {
+                return;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+        panic!("the place of a connection that ended is not given back");
+    }
 }

@@ -28,3 +28,4 @@ mod parents;
 mod refunds;
 mod release;
 mod unknown;
+mod whole;

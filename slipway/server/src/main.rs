@@ -63,6 +63,10 @@ enum Command {
     },
 }
 
+/// Descriptors that we ask for, where the system's own bound allows as many: every visitor, tunnel and process takes some, and what most
+/// systems give at first is too few for one busy account.
+const DESCRIPTORS: u64 = 65_536;
+
 fn main() -> ExitCode {
     // First of all: a jail is built in this same program, before any thread exists.
     if let Some(code) = slipway_workers::jail::enter() {
@@ -77,6 +81,7 @@ fn main() -> ExitCode {
     let loaded = if unconfined { Err(ConfigError::ByHand) } else { Config::load(&config, handed_over) };
     // a file that cannot be read says nothing of the log: people get text
     let _log = log::start(loaded.as_ref().map(|config| config.log).unwrap_or_default());
+    raise_descriptors();
     let ended = loaded.map_err(serve::ServeError::from).and_then(run);
     match ended {
         Ok(()) => ExitCode::SUCCESS,
@@ -84,6 +89,18 @@ fn main() -> ExitCode {
             tracing::error!(error = %e, "slipway stops");
             ExitCode::FAILURE
         }
+    }
+}
+
+fn raise_descriptors() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let Rlimit { current, maximum } = getrlimit(Resource::Nofile);
+    let wanted = maximum.map_or(DESCRIPTORS, |most| most.min(DESCRIPTORS));
+    if current.is_some_and(|now| now < wanted) && setrlimit(Resource::Nofile, Rlimit { current: Some(wanted), maximum }).is_err() {
+        tracing::warn!(?current, wanted, "the bound of open files cannot be raised");
+    }
+    if wanted < DESCRIPTORS {
+        tracing::warn!(wanted, needed = DESCRIPTORS, "the system allows few open files; raise `LimitNOFILE` of the service");
     }
 }
 

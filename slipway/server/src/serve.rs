@@ -48,7 +48,7 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{abuse, allowances, api, backend, events, housekeeping, rdap, refunds, unknown};
+use crate::{abuse, allowances, api, backend, events, housekeeping, rdap, refunds, unknown, whole};
 
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "slipway@localhost";
@@ -248,7 +248,7 @@ fn app(cloud: &Shared, sdk: Sdk) -> Router {
         .merge(provider)
         .nest("/client/v4", api::router(cloud.clone()))
         .merge(unknown::router(cloud.clone()));
-    let app = app.method_not_allowed_fallback(unknown::method_of_a_program);
+    let app = app.method_not_allowed_fallback(unknown::method_of_a_program).layer(axum::middleware::from_fn(whole::run));
     harden::harden(app, cloud.env.clone())
 }
 
