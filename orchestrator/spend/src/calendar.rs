@@ -190,10 +190,21 @@ mod tests {
             (Period::Day, "2026-11-23T23:30:00Z", "Europe/Berlin", "2026-11-24", "2026-11-24T23:00:00Z"),
             // The day on which the clocks go forward has 23 hours.
             (Period::Day, "2026-03-29T12:00:00Z", "Europe/Berlin", "2026-03-29", "2026-03-29T22:00:00Z"),
+            // The day on which they go back has 25.
+            (Period::Day, "2026-10-25T12:00:00Z", "Europe/Berlin", "2026-10-25", "2026-10-25T23:00:00Z"),
+            // In Beirut they go forward at midnight: that Sunday begins at one o'clock.
+            (Period::Day, "2026-03-28T21:59:59Z", "Asia/Beirut", "2026-03-28", "2026-03-28T22:00:00Z"),
+            (Period::Day, "2026-03-28T22:00:00Z", "Asia/Beirut", "2026-03-29", "2026-03-29T21:00:00Z"),
             (Period::Week, "2027-01-03T12:00:00Z", "UTC", "2026-W53", "2027-01-04T00:00:00Z"),
             (Period::Week, "2026-11-23T00:00:00Z", "UTC", "2026-W48", "2026-11-30T00:00:00Z"),
             (Period::Month, "2026-12-31T23:59:59.999999Z", "UTC", "2026-12", "2027-01-01T00:00:00Z"),
             (Period::Month, "2026-11-30T20:00:00Z", "Asia/Tokyo", "2026-12", "2026-12-31T15:00:00Z"),
+            // Months of 28, 29 and 30 days, and those that are an hour shorter or longer than their days.
+            (Period::Month, "2027-02-28T23:59:59Z", "UTC", "2027-02", "2027-03-01T00:00:00Z"),
+            (Period::Month, "2028-02-29T05:00:00Z", "America/New_York", "2028-02", "2028-03-01T05:00:00Z"),
+            (Period::Month, "2026-04-30T23:59:59Z", "UTC", "2026-04", "2026-05-01T00:00:00Z"),
+            (Period::Month, "2026-03-01T00:00:00Z", "Europe/Berlin", "2026-03", "2026-03-31T22:00:00Z"),
+            (Period::Month, "2026-10-01T00:00:00Z", "Europe/Berlin", "2026-10", "2026-10-31T23:00:00Z"),
             (Period::Lifetime, "2026-11-30T20:00:00Z", "UTC", "all", ""),
         ];
         for (period, at, zone, name, ends) in table {

@@ -80,7 +80,9 @@ pub(crate) fn lapse(tx: &mut Tx<'_>, hold: &HoldId) -> Result<bool, DbError> {
 /// When the store fails.
 pub fn reserve(tx: &mut Tx<'_>, env: &Env) -> Result<Done<usize>, DbError> {
     let env = &env.still();
-    let due = "select hold, line, next_at from spend_renewal where state = 'waiting' and next_at <= $1 order by next_at limit $2";
+    // Who is due at the same moment goes in the order of the purchases: the last room is always the same one's.
+    let due = "select hold, line, next_at from spend_renewal where state = 'waiting' and next_at <= $1
+               order by next_at, hold, line limit $2";
     let rolled = roll(tx, env)?;
     let rows = tx.query(due, params![env.now().plus_secs(limits::RENEWAL_AHEAD_S), limits::BATCH])?;
     let mut done = Done::quiet(rows.len() + rolled);
@@ -241,6 +243,11 @@ fn try_one(
     let first = all.iter().find(|held| held.line == line).ok_or(DbError::NoRow)?;
     let amount = part.or(credit::price(tx, hold, line)?).unwrap_or(first.amount);
     let (period, month) = (due.month(), needed.month());
+    // It is set aside already: its charge was under way when the time of its hold was over, or when it was paused.
+    let named = period.to_string();
+    if all.iter().any(|held| held.line == line && held.period == named && held.state != LineState::Released) {
+        return Ok(None);
+    }
     let shares = share::of_hold(tx, &hold.id)?;
     let taking = match share::reserve(tx, env, &hold.need(&shares, needed), amount, hold.id.as_str())? {
         Ok(taking) => taking,
@@ -255,11 +262,10 @@ fn try_one(
     };
     // What was set aside for this period before, and given back, is set aside anew.
     let leave = "delete from spend_line_window where hold = $1 and line = $2 and period = $3";
-    tx.execute(leave, params![hold.id, line, period.to_string()])?;
+    tx.execute(leave, params![hold.id, line, named])?;
     let insert = "insert into spend_hold_line (hold, line, period, month, description, amount, recurs, state)
                   values ($1, $2, $3, $8, $4, $5, $6, $7)
                   on conflict (hold, line, period) do update set state = $7, month = $8, amount = $5 where spend_hold_line.state = 'released'";
-    let named = period.to_string();
     ceiling::notes(tx, taking.windows.iter().map(|window| Note { hold: &hold.id, line, period: &named, window }))?;
     rate::forget(tx, &hold.id, line, &named)?;
     rate::keep(tx, taking.rates.iter().map(|rate| Kept { hold: &hold.id, line, period: &named, amount, rate }))?;

@@ -33,10 +33,10 @@ enum Counts {
 /// Makes all that belongs to the rule's running period, or to a later one, count in it.
 pub(super) fn take_over(tx: &mut Tx<'_>, env: &Env, rule: &Rule) -> Result<(), DbError> {
     let zone = zone::zone(tx, &rule.organisation)?;
-    let Some(running) = rule.period.span(env.now(), &zone)? else { return Ok(()) };
-    let since = running.starts.unwrap_or(Timestamp::EPOCH);
-    let until = running.ends.unwrap_or(Timestamp::from_micros(i64::MAX));
-    for line in lines(tx, env, rule, since, until)? {
+    let Some(span) = rule.period.span(env.now(), &zone)? else { return Ok(()) };
+    let since = span.starts.unwrap_or(Timestamp::EPOCH);
+    let until = span.ends.unwrap_or(Timestamp::from_micros(i64::MAX));
+    for line in lines(tx, env, rule, (since, until), &window::id(rule, &span.name))? {
         let at = match line.counts {
             Counts::Held { at } => at,
             Counts::Captured => env.now(),
@@ -81,18 +81,26 @@ fn held_in(tx: &mut Tx<'_>, line: &Line, currency: Currency) -> Result<Money, Db
     held.map(|minor| Money::from_minor(minor, currency)).ok_or_else(lost)
 }
 
-fn lines(tx: &mut Tx<'_>, env: &Env, rule: &Rule, since: Timestamp, until: Timestamp) -> Result<Vec<Line>, DbError> {
+/// The lines that are set aside, and those that were charged from the one moment to the other and do not count in the running window yet.
+fn lines(tx: &mut Tx<'_>, env: &Env, rule: &Rule, (since, until): (Timestamp, Timestamp), running: &str) -> Result<Vec<Line>, DbError> {
+    // By index, whatever the account's past: what holds something or is being charged, and what was charged in the period.
     let select = "select l.hold, l.line, l.period, l.month, coalesce(k.held, l.amount) as amount, l.recurs, l.state, h.categories,
-                      n.next_at, coalesce(k.captured, c.amount - coalesce(r.given, 0)) as kept
-                  from spend_hold h join spend_hold_line l on l.hold = h.id
+                      n.next_at, coalesce(k.captured, c.amount - coalesce((select cast(sum(r.amount) as bigint) from spend_refund r
+                          where r.charge = c.id and r.state = 'succeeded'), 0)) as kept
+                  from (select id from spend_hold where organisation = $1 and state = 'open'
+                        union select id from spend_hold where organisation = $1 and state = 'closing'
+                        union select hold from spend_charge where organisation = $1 and state in ('begun', 'requires_action')
+                        union select hold from spend_charge
+                              where organisation = $1 and begun_at >= $5 and begun_at < $6 and state = 'succeeded') near
+                  join spend_hold h on h.id = near.id join spend_hold_line l on l.hold = h.id
                   left join spend_charge c on c.id = l.charge and c.state = 'succeeded' and l.state = 'charged'
-                  left join (select charge, cast(sum(amount) as bigint) as given from spend_refund where state = 'succeeded' group by charge) r
-                      on r.charge = c.id
                   left join spend_renewal n on n.hold = l.hold and n.line = l.line and n.state = 'reserved' and l.period <> ''
                   left join spend_line_rate k on k.hold = l.hold and k.line = l.line and k.period = l.period and k.target_currency = $2
                       and k.source_currency <> $2
                   where h.organisation = $1 and (h.currency = $2 or k.hold is not null)
                     and (l.state in ('open', 'charging') or (c.begun_at >= $5 and c.begun_at < $6))
+                    and (l.state <> 'charged' or not exists (select 1 from spend_line_window w
+                          where w.hold = l.hold and w.line = l.line and w.period = l.period and w.ceiling = $7))
                     and case $3 when 'project' then h.project = $4
                                 when 'environment' then h.project || '/' || h.environment = $4
                                 when 'provider' then h.provider = $4
@@ -101,7 +109,7 @@ fn lines(tx: &mut Tx<'_>, env: &Env, rule: &Rule, since: Timestamp, until: Times
                                 else 1 = 1 end
                   order by l.hold, l.line, l.period";
     let currency = rule.amount.currency();
-    let rows = tx.query(select, params![rule.organisation, currency, rule.scope.name(), rule.subject, since, until])?;
+    let rows = tx.query(select, params![rule.organisation, currency, rule.scope.name(), rule.subject, since, until, running])?;
     let mut lines = Vec::with_capacity(rows.len());
     for row in rows {
         let categories: Vec<String> = row.json("categories")?;

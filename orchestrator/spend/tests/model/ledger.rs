@@ -2,23 +2,28 @@
 
 use std::collections::BTreeMap;
 
-use purser_authority::action::{CapSet, ChargeCreate, PaymentMethodSet, RateSet as RateSetAction, RefundCreate, ResourceAdd};
+use purser_authority::action::{
+    CapSet, ChargeCreate, PaymentMethodSet, RateSet as RateSetAction, RefundCreate, ResourceAdd, UsageHold, UsageRelease,
+};
 use purser_authority::{Action, Caller, Facts, Permit, Role, authorise};
 use purser_db::{Db, DbError, Migrations, Row, Tx, params};
 use purser_spend::ceiling::{self, CeilingSet};
-use purser_spend::charge::{self, ChargeAsk, ChargeStep};
+use purser_spend::charge::{self, ChargeAsk, ChargeStep, Refusal};
 use purser_spend::hold::{self, HoldError, Purchase};
 use purser_spend::quote::{Line, Quote, Recurs};
 use purser_spend::rail::sandbox::{SandboxCard, set_up};
 use purser_spend::rail::{RailOutcome, RefundOutcome};
 use purser_spend::rate::{self, Rate, RateError, RateSet, Ratio};
 use purser_spend::refund::{self, RefundAsk, RefundStep};
-use purser_spend::{Share, Spender, cap, freeze, method, token};
+use purser_spend::usage::{self, UsageAsk, UsageBlock, UsageReceipt};
+use purser_spend::{Share, Spender, cap, freeze, method, renewal, token};
 use purser_values::error::PublicError;
 use purser_values::id::{AgentId, ChargeId, GrantId, HoldId, OrganisationId, PersonId, RefundId, ResourceId};
 use purser_values::{Currency, Env, Money, Secret, Sha256Digest, Timestamp};
 
-use super::op::{AGENTS, Act, DEVIATION_BP, FIRST_CAP_MINOR, Op, PROVIDERS, RULES, TOTAL_MINOR, is_in_euros};
+use super::op::{
+    AGENTS, Act, DEVIATION_BP, FIRST_CAP_MINOR, METERED, Named, Op, PROVIDERS, RULES, TOTAL_MINOR, is_in_euros, is_subscription,
+};
 use super::oracle::{Bucket, Name};
 
 const LOG: &str = "create table model_log (n {int} primary key, op {text} not null, outcome {text} not null){strict};
@@ -103,18 +108,15 @@ impl Ledger {
                 }
                 Ok("ok".to_owned())
             }
-            Act::Begin { purchase, provider, key, line, minor } => {
-                let select = "select plain from model_token where purchase = $1";
-                let plain = tx.query_opt(select, params![i64::try_from(*purchase).unwrap()])?;
-                let plain = plain.map_or(Ok("spt_none".to_owned()), |row| row.get("plain"))?;
+            Act::Begin { purchase, provider, key, line, minor, named } => {
                 let ask = ChargeAsk {
                     key: key.to_string(),
-                    token: Secret::new(plain),
+                    token: token_text(tx, *purchase)?,
                     quote: format!("quo-{purchase}"),
                     line: line.to_string(),
                     amount: of(*purchase, *minor),
                     remote_resource: None,
-                    period: None,
+                    period: named.map(Named::text),
                 };
                 let step = charge::begin(tx, env, &permit::<ChargeCreate>(env, &provider_caller(*provider)), &ask).map_err(refused)?.value;
                 Ok(match step {
@@ -122,6 +124,35 @@ impl Ledger {
                     ChargeStep::Ended(receipt) => answer(receipt.state, receipt.code),
                 })
             }
+            Act::Use { purchase, provider, block, minor } => {
+                let ask = UsageAsk {
+                    token: token_text(tx, *purchase)?,
+                    quote: format!("quo-{purchase}"),
+                    line: METERED.to_string(),
+                    period: Timestamp::from_secs(block.month_s).month(),
+                    block: block.block.unwrap(),
+                    amount: of(*purchase, *minor),
+                };
+                let permit = permit::<UsageHold>(env, &provider_caller(*provider));
+                Ok(match usage::hold(tx, env, &permit, &ask).map_err(refused)?.value {
+                    UsageReceipt::Reserved => "ok".to_owned(),
+                    UsageReceipt::Refused(refusal) => refusal.code().to_owned(),
+                })
+            }
+            Act::Unuse { purchase, provider, block } => {
+                let block = UsageBlock {
+                    token: token_text(tx, *purchase)?,
+                    quote: format!("quo-{purchase}"),
+                    line: METERED.to_string(),
+                    period: Timestamp::from_secs(block.month_s).month(),
+                    block: block.block.unwrap(),
+                };
+                let permit = permit::<UsageRelease>(env, &provider_caller(*provider));
+                let refusal = usage::release(tx, env, &permit, &block).map_err(refused)?.value;
+                Ok(refusal.map_or("ok", Refusal::code).to_owned())
+            }
+            Act::Renew => all(tx, |tx| Ok(renewal::reserve(tx, env)?.value)),
+            Act::ReleaseOld => all(tx, |tx| Ok(usage::release_old(tx, env)?.value)),
             Act::Finish { charge, provider, captured } => {
                 let select = "select id from spend_charge where provider = $1 and request_key = $2";
                 let Some(id) = id::<ChargeId>(tx.query_opt(select, params![PROVIDERS[*provider], charge.to_string()])?)? else {
@@ -145,15 +176,7 @@ impl Ledger {
                 }
                 Ok(if rows.is_empty() { "none" } else { "ok" }.to_owned())
             }
-            Act::Expire => {
-                let mut all = 0;
-                loop {
-                    match hold::expire(tx, env)?.value {
-                        0 => break Ok(all.to_string()),
-                        some => all += some,
-                    }
-                }
-            }
+            Act::Expire => all(tx, |tx| Ok(hold::expire(tx, env)?.value)),
             Act::Refund { charge, provider, key, minor } => {
                 let select = "select id, currency from spend_charge where provider = $1 and request_key = $2";
                 let Some(row) = tx.query_opt(select, params![PROVIDERS[*provider], charge.to_string()])? else {
@@ -222,7 +245,9 @@ impl Ledger {
     fn purchase(&self, (agent, provider): (usize, usize), key: u64, minor: i64, lines: usize) -> Purchase {
         // The resource belongs to the key: a repetition is of the same purchase.
         let (named, _) = Env::test(Timestamp::EPOCH, key);
-        let line = |i: usize| Line { id: i.to_string(), description: "model".to_owned(), amount: of(key, minor), recurs: Recurs::Once };
+        let again = |i: usize| if i == 0 && is_subscription(key) { Recurs::Month } else { Recurs::Once };
+        let line = |i: usize| Line { id: i.to_string(), description: "model".to_owned(), amount: of(key, minor), recurs: again(i) };
+        let metered = Line { id: METERED.to_string(), description: "model".to_owned(), amount: of(key, 0), recurs: Recurs::Metered };
         let above = Share { agent: self.agents[0].clone(), grant: self.grants[0].clone(), total: None };
         Purchase {
             spender: self.spender(agent),
@@ -237,7 +262,7 @@ impl Ledger {
             quote: Quote {
                 id: format!("quo-{key}"),
                 digest: Sha256Digest::of(key.to_string().as_bytes()),
-                lines: (0..lines).map(line).collect(),
+                lines: (0..lines).map(line).chain(is_subscription(key).then_some(metered)).collect(),
                 irreversible: false,
             },
             by_credit: std::collections::BTreeMap::new(),
@@ -313,6 +338,23 @@ impl From<DbError> for Stop {
     fn from(e: DbError) -> Self {
         Self::Store(e)
     }
+}
+
+/// What works a batch at a time, until nothing is left.
+fn all(tx: &mut Tx<'_>, some: impl Fn(&mut Tx<'_>) -> Result<usize, DbError>) -> Result<String, Stop> {
+    let mut all = 0;
+    loop {
+        match some(tx)? {
+            0 => return Ok(all.to_string()),
+            more => all += more,
+        }
+    }
+}
+
+/// The token of a purchase, or one that nobody issued.
+fn token_text(tx: &mut Tx<'_>, purchase: u64) -> Result<Secret<String>, DbError> {
+    let row = tx.query_opt("select plain from model_token where purchase = $1", params![i64::try_from(purchase).unwrap()])?;
+    row.map_or(Ok("spt_none".to_owned()), |row| row.get("plain")).map(Secret::new)
 }
 
 /// A refusal by its code; a failure of the store is none.

@@ -4,9 +4,10 @@ use crate::world::{TABLES, World, usd};
 use purser_authority::action::{UsageHold, UsageRelease};
 use purser_authority::{Caller, Facts, authorise};
 use purser_db::testing::each_engine;
-use purser_spend::charge::{ChargeAsk, ChargeState};
+use purser_spend::charge::{ChargeAsk, ChargeState, ChargeStep};
 use purser_spend::hold::{self, Hold};
 use purser_spend::quote::Recurs;
+use purser_spend::rail::RailOutcome;
 use purser_spend::usage::{self, UsageAsk, UsageBlock, UsageReceipt};
 use purser_spend::{limits, renewal};
 use purser_values::{Currency, Money, Secret};
@@ -213,6 +214,36 @@ async fn a_renewal_that_nobody_charged_goes_back_and_can_be_paid_later() {
         let receipt = world.charge(charge_of(&hold, &plain, "late", "plan", "2026-12", 5_00)).await;
         assert_eq!(receipt.state, ChargeState::Succeeded, "{:?}", receipt.code);
         assert_eq!(world.position("slipway").await, (8_00, 5_00, 0, 3_00));
+        world.is_sound().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_period_that_is_being_charged_while_its_plan_is_stopped_and_kept_after_all_is_set_aside_once() {
+    each_engine(TABLES, |db| async move {
+        let world = World::new(db, 20_00).await;
+        let (hold, plain) = subscribed(&world).await;
+        world.clock.set("2026-12-23T12:00:00Z".parse().unwrap());
+        let reserve = async || {
+            let env = world.env.clone();
+            world.db.write(move |tx| renewal::reserve(tx, &env)).await.unwrap().value
+        };
+        assert_eq!(reserve().await, 1);
+        let begun = world.begin(charge_of(&hold, &plain, "again", "plan", "2026-12", 5_00)).await.unwrap();
+        let ChargeStep::Capture(order) = begun else { panic!("{begun:?}") };
+        let (env, resource) = (world.env.clone(), hold.resource.clone());
+        let turn = world.db.write(move |tx| {
+            renewal::pause(tx, &env, &resource)?;
+            renewal::resume(tx, &resource)
+        });
+        turn.await.unwrap();
+        assert_eq!(reserve().await, 1);
+        assert_eq!(world.position("slipway").await, (20_00, 0, 5_00, 15_00));
+        let other = world.charge(charge_of(&hold, &plain, "other", "plan", "2027-03", 5_00)).await;
+        assert_eq!(other.code.as_deref(), Some("period_not_reserved"));
+        drop(world.finish(&order.charge, RailOutcome::Captured { reference: "r".to_owned() }).await);
+        assert_eq!(world.position("slipway").await, (20_00, 5_00, 0, 15_00));
         world.is_sound().await;
     })
     .await;
