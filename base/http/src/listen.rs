@@ -71,7 +71,7 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             service.clone().oneshot(request)
         });
         let mut http = http1::Builder::new();
-        let connection = http.timer(TokioTimer::new()).header_read_timeout(limits.head).serve_connection(TokioIo::new(stream), service);
+        let connection = http.timer(TokioTimer::new()).header_read_timeout(limits.head).serve_connection(TokioIo::new(stream), service).with_upgrades();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(e) = connection.await {

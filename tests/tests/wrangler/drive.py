@@ -57,7 +57,7 @@ def tokens(api, scope):
     need(len([t for t in every(api.list(**scope)) if t.name == "from python"]) == 1, "a repeated call made two tokens")
     api.get(made.id, **scope)
     api.update(made.id, name="renamed", policies=workers(), **scope)
-    rolled = api.value.update(made.id, body={}, **scope)
+    rolled = api.value.update(made.id, **scope)
     need(rolled != made.value, "rolling gives the same value")
     other(rolled).accounts.list()
     refused(lambda: other(made.value).accounts.list(), "the old value works")
