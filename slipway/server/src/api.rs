@@ -216,7 +216,7 @@ purser_http::routes! { Shared;
 /// The router, to be nested below `/client/v4`.
 pub fn router(cloud: Shared) -> Router {
     let written_down = axum::middleware::from_fn_with_state(cloud.clone(), record::changes);
-    let once = axum::middleware::from_fn_with_state((cloud.clone(), Arc::default()), repeat::once);
+    let once = axum::middleware::from_fn_with_state((cloud.clone(), Arc::<repeat::Calls>::default()), repeat::once);
     table()
         .merge(registrar::routes())
         .fallback(absent::unknown)

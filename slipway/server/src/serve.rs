@@ -36,6 +36,7 @@ use url::Url;
 
 use crate::abuse::Guard;
 use crate::abuse::report::{self, REPORT_BYTES};
+use crate::api::tails::Tails;
 use crate::billing::meter::EdgeMeter;
 use crate::billing::standing;
 use crate::billing::till::OrchestratorTill;

@@ -140,6 +140,6 @@ fn address(cloud: &Cloud, secret: &str) -> Result<String, Failure> {
     let mut url = cloud.public_url.join(&format!("client/v4/tails/{secret}")).map_err(|e| Failure::internal(&e))?;
     let scheme = if url.scheme() == "https" { "wss" } else { "ws" };
     // only refuses schemes of another kind
-    drop(url.set_scheme(scheme));
+    let _ = url.set_scheme(scheme);
     Ok(url.to_string())
 }

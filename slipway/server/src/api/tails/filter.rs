@@ -53,7 +53,7 @@ impl Filters {
         }
         for filter in &mut filters {
             if let (Filter::ClientIp(all), Some(own)) = (filter, own) {
-                all.iter_mut().filter(|address| *address == OWN).for_each(|address| *address = own.to_string());
+                all.iter_mut().filter(|address| address.as_str() == OWN).for_each(|address| *address = own.to_string());
             }
         }
         Ok(Self(filters))
