@@ -9,6 +9,8 @@ mod api;
 mod billing;
 #[path = "slipway/certificates.rs"]
 mod certificates;
+#[path = "slipway/clients.rs"]
+mod clients;
 #[path = "slipway/conformance.rs"]
 mod conformance;
 #[path = "slipway/credits.rs"]

@@ -12,6 +12,8 @@ mod outcome;
 mod rows;
 #[path = "wrangler/sdk.rs"]
 mod sdk;
+#[path = "wrangler/stores.rs"]
+mod stores;
 #[path = "wrangler/story.rs"]
 mod story;
 #[path = "wrangler/table.rs"]

@@ -11,9 +11,9 @@ use axum::Router;
 use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
-use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::server::conn::auto;
 use hyper_util::server::graceful::GracefulShutdown;
 use ipnet::IpNet;
 use tokio::net::{TcpListener, TcpStream};
@@ -70,8 +70,10 @@ pub async fn serve(listener: TcpListener, router: Router, limits: Limits, stop: 
             request.extensions_mut().insert(ConnectInfo(peer));
             service.clone().oneshot(request)
         });
-        let mut http = http1::Builder::new();
-        let connection = http.timer(TokioTimer::new()).header_read_timeout(limits.head).serve_connection(TokioIo::new(stream), service);
+        let mut http = auto::Builder::new(TokioExecutor::new()).http1_only();
+        http.http1().timer(TokioTimer::new()).header_read_timeout(limits.head);
+        // what becomes a WebSocket is bounded by whoever takes it over
+        let connection = http.serve_connection_with_upgrades(TokioIo::new(stream), service).into_owned();
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             if let Err(e) = connection.await {

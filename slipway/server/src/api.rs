@@ -21,11 +21,13 @@ mod empty;
 mod graphql;
 mod kv;
 mod members;
+mod nested;
 mod queues;
 mod r2;
 mod record;
 mod registrar;
 mod render;
+mod repeat;
 mod routes;
 mod schedules;
 mod scripts;
@@ -35,13 +37,16 @@ mod settings;
 mod stored;
 mod subdomain;
 mod subscriptions;
+pub mod tails;
 mod tokens;
 mod upload;
+mod usage;
 mod user;
 mod versions;
 mod zones;
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use axum::Router;
 use purser_values::limits::UPLOAD_BODY_BYTES;
@@ -82,7 +87,9 @@ purser_http::routes! { Shared;
     get "/accounts/{account}" => accounts::get;
     get "/accounts/{account}/subscriptions" => subscriptions::list;
     get "/accounts/{account}/subscriptions/{subscription}" => subscriptions::get;
-    get "/accounts/{account}/billable/usage" => subscriptions::usage;
+    get "/accounts/{account}/billable/usage" => usage::list;
+    get "/accounts/{account}/billable-usage" => usage::list;
+    get "/accounts/{account}/billable-usage/info" => usage::info;
     get "/accounts/{account}/storage/kv/namespaces" => kv::list;
     post "/accounts/{account}/storage/kv/namespaces" => kv::create;
     get "/accounts/{account}/storage/kv/namespaces/{namespace}" => kv::get;
@@ -197,6 +204,10 @@ purser_http::routes! { Shared;
     post "/accounts/{account}/workers/scripts/{script}/domains/changeset" => domains::changeset;
     put "/accounts/{account}/workers/scripts/{script}/domains/records" => domains::records;
     get "/accounts/{account}/workers/scripts/{script}/references" => empty::object;
+    get "/accounts/{account}/workers/scripts/{script}/tails" => tails::list;
+    post "/accounts/{account}/workers/scripts/{script}/tails" => tails::create;
+    delete "/accounts/{account}/workers/scripts/{script}/tails/{tail}" => tails::delete;
+    get "/tails/{token}" => tails::socket::open;
     get "/accounts/{account}/workers/scripts/{script}/schedules" => schedules::list;
     put "/accounts/{account}/workers/scripts/{script}/schedules" => schedules::put;
     put "/accounts/{account}/workers/scripts/{script}/routes" => routes::replace;
@@ -205,11 +216,13 @@ purser_http::routes! { Shared;
 /// The router, to be nested below `/client/v4`.
 pub fn router(cloud: Shared) -> Router {
     let written_down = axum::middleware::from_fn_with_state(cloud.clone(), record::changes);
+    let once = axum::middleware::from_fn_with_state((cloud.clone(), Arc::<repeat::Calls>::default()), repeat::once);
     table()
         .merge(registrar::routes())
         .fallback(absent::unknown)
         .method_not_allowed_fallback(absent::unknown)
         .layer(written_down)
+        .layer(once)
         .with_state(cloud)
 }
 

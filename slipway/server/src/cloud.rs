@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 use url::Url;
 
 use crate::abuse::Guard;
+use crate::api::tails::Tails;
 use crate::config::Profile;
 use crate::pages::terms::Terms;
 
@@ -55,6 +56,8 @@ pub struct Cloud {
     pub public_url: Url,
     /// Places for uploads in memory.
     pub places: Places<CloudAccountId>,
+    /// Who looks on while Workers work.
+    pub tails: Tails,
     /// What sign-in, links and mail need.
     pub realm: Realm,
     pub proxies: TrustedProxies,

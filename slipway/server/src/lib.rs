@@ -23,6 +23,7 @@ mod deliver;
 mod domain;
 mod endpoints;
 mod events;
+mod host;
 mod housekeeping;
 mod parents;
 mod refunds;

@@ -36,6 +36,7 @@ use url::Url;
 
 use crate::abuse::Guard;
 use crate::abuse::report::{self, REPORT_BYTES};
+use crate::api::tails::Tails;
 use crate::billing::meter::EdgeMeter;
 use crate::billing::standing;
 use crate::billing::till::OrchestratorTill;
@@ -48,7 +49,7 @@ use crate::pages::{self, dashboard, terms};
 use crate::provider::Slipway;
 use crate::provider::manifest::{ManifestError, manifest};
 use crate::provider::store::DbStore;
-use crate::{abuse, allowances, api, backend, events, housekeeping, rdap, refunds, unknown, whole};
+use crate::{abuse, allowances, api, backend, events, host, housekeeping, rdap, refunds, unknown, whole};
 
 /// The sender of mail in the sandbox.
 const SANDBOX_SENDER: &str = "slipway@localhost";
@@ -207,6 +208,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         nameserver,
         acme,
         guard: Guard::default(),
+        tails: Tails::default(),
     });
     let mut sdk = Sdk::new(env, secret, keys.keyring);
     sdk.orchestrator = Some(OrchestratorKeys::fetched(fetcher, &config.orchestrator.url)?);
@@ -249,7 +251,8 @@ fn app(cloud: &Shared, sdk: Sdk) -> Router {
         .nest("/client/v4", api::router(cloud.clone()))
         .merge(unknown::router(cloud.clone()));
     let app = app.method_not_allowed_fallback(unknown::method_of_a_program).layer(axum::middleware::from_fn(whole::run));
-    harden::harden(app, cloud.env.clone())
+    let name: Arc<str> = cloud.public_url.host_str().unwrap_or_default().into();
+    harden::harden(app, cloud.env.clone()).layer(axum::middleware::from_fn_with_state(name, host::own))
 }
 
 /// That we answer, and whether code can run here.

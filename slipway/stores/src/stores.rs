@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 use crate::body::Body;
 use crate::cache::Cache;
 use crate::d1::engine::Engine;
+use crate::d1::transfer::Imports;
 use crate::error::StoreError;
 use crate::objects::Objects;
 use crate::objects::local::LocalObjects;
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     pub env: Env,
     pub objects: Arc<dyn Objects>,
     pub d1: Engine,
+    pub imports: Imports,
     /// Something was sent or settled here.
     pub queued: Notify,
     pub cache: Cache,
@@ -54,7 +56,8 @@ impl Stores {
             None => Arc::new(LocalObjects::open(&config.data.join("objects"), env.clone())?),
         };
         let d1 = Engine::open(&config.data.join("d1"), env.clone())?;
-        Ok(Self(Arc::new(Inner { db, env, objects, d1, queued: Notify::new(), cache: Cache::default(), rates: Rates::default() }), None))
+        let (imports, queued, cache, rates) = (Imports::default(), Notify::new(), Cache::default(), Rates::default());
+        Ok(Self(Arc::new(Inner { db, env, objects, d1, imports, queued, cache, rates }), None))
     }
 
     /// The same for a caller whose right to change anything can end meanwhile.

@@ -223,8 +223,11 @@ async fn an_export_makes_the_same_database_again() {
     assert!(world.stores.d1_upload(&wrong.token, Incoming::of(sql.clone())).await.is_err(), "another file than was announced");
     let upload = world.stores.d1_import_begin(&world.account, &copy, &md5).await.unwrap();
     assert_eq!(world.stores.d1_upload(&upload.token, Incoming::of(sql.clone())).await.unwrap(), md5);
-    let done = world.stores.d1_import(&world.account, &copy, &upload.name).await.unwrap();
+    let run = || world.stores.d1_import(&world.account, &copy, &upload.name);
+    let (done, meanwhile) = tokio::join!(run(), run());
+    let done = done.unwrap();
     assert!(done.statements > 8, "{done:?}");
+    assert_eq!(meanwhile.unwrap().bookmark, done.bookmark, "a file is run twice at a time");
     let repeated = world.stores.d1_import(&world.account, &copy, &upload.name).await.unwrap();
     assert_eq!((repeated.statements, &repeated.bookmark), (done.statements, &done.bookmark), "a repeated call runs nothing again");
     let again = world.stores.d1_export(&world.account, &copy, Options::default()).await.unwrap();

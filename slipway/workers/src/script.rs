@@ -3,6 +3,7 @@
 mod delete;
 mod dispatch;
 mod get;
+mod producers;
 pub(crate) mod schedule;
 mod settings;
 mod subdomain;

@@ -227,7 +227,7 @@ async fn an_upload_that_began_before_a_freeze_is_refused_at_its_end() {
     let code = answering("late");
     let (kind, form) = multipart(&[("metadata", None, metadata.to_string().as_bytes()), ("index.js", Some(ESM), code.as_bytes())]);
     let head = format!(
-        "PUT /client/v4/accounts/{}/workers/scripts/late HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {}\r\nContent-Type: {kind}\r\n\
+        "PUT /client/v4/accounts/{}/workers/scripts/late HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {}\r\nContent-Type: {kind}\r\n\
          Content-Length: {}\r\nConnection: close\r\n\r\n",
         w.account,
         w.token,

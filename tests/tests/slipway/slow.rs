@@ -19,7 +19,7 @@ impl Held {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let bearer = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
         let head = format!(
-            "{method} /client/v4{path} HTTP/1.1\r\nHost: x\r\n{bearer}Content-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
+            "{method} /client/v4{path} HTTP/1.1\r\nHost: localhost\r\n{bearer}Content-Type: {kind}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n",
             body.len()
         );
         let (now, rest) = body.split_at(body.len() - 10);

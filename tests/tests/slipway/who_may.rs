@@ -128,6 +128,7 @@ async fn stores(world: &World, own: &Workers) -> Vec<(&'static str, String)> {
         ("{consumer}", consumer),
         ("{*key}", "key".to_owned()),
         ("{token}", "x".to_owned()),
+        ("{tail}", "x".to_owned()),
     ]
 }
 

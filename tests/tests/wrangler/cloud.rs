@@ -30,8 +30,8 @@ const PATIENCE: Duration = Duration::from_secs(120);
 
 /// A running slipway.
 pub struct Cloud {
-    /// Held for its drop.
-    _process: Child,
+    process: Child,
+    config: PathBuf,
     stub: StubOrchestrator,
     pub folder: tempfile::TempDir,
     pub api: Url,
@@ -85,10 +85,7 @@ impl Cloud {
         );
         let file = folder.path().join("slipway.toml");
         fs::write(&file, config).unwrap();
-        let log = fs::File::create(folder.path().join("slipway.log")).unwrap();
-        let mut command = Command::new(slipway);
-        command.arg("serve").arg("--config").arg(&file).stdin(Stdio::null()).stderr(log).kill_on_drop(true);
-        let process = command.spawn().unwrap();
+        let process = spawn(&slipway, &file);
         let base = Url::parse(&format!("http://{}/", here(api))).unwrap();
         wait_for(&base, folder.path()).await;
         let fetcher = Fetcher::new(vec![Origin::of(&base).unwrap()]).unwrap();
@@ -98,7 +95,14 @@ impl Cloud {
             Signer { identity: Identity::Secret(SECRET.to_owned().into()), keys: Arc::new(stub.attestor().key), env: Env::system() };
         let client = ProviderClient::new(fetcher, ProviderEndpoint::from(&manifest), signer);
         let terms = manifest.terms.iter().map(|t| t.sha256).collect();
-        Some(Self { _process: process, stub, folder, api: base, edge_http: here(http), client, terms })
+        Some(Self { process, config: file, stub, folder, api: base, edge_http: here(http), client, terms })
+    }
+
+    /// Kills it as a power cut would, and starts it again.
+    pub async fn kill_and_restart(&mut self) {
+        self.process.kill().await.unwrap();
+        self.process = spawn(&need("SLIPWAY_BIN").unwrap(), &self.config);
+        wait_for(&self.api, self.folder.path()).await;
     }
 
     /// Opens an account and orders what a deployment on an own domain needs.
@@ -164,6 +168,14 @@ impl Cloud {
             .unwrap();
         client.get(format!("http://{host}.localhost:{}{path}", self.edge_http.port())).send().await.unwrap()
     }
+}
+
+fn spawn(slipway: &Path, config: &Path) -> Child {
+    let log = config.with_file_name("slipway.log");
+    let log = fs::File::options().create(true).append(true).open(log).unwrap();
+    let mut command = Command::new(slipway);
+    command.arg("serve").arg("--config").arg(config).stdin(Stdio::null()).stderr(log).kill_on_drop(true);
+    command.spawn().unwrap()
 }
 
 /// Runs a client as a customer's agent would, with a home of its own.

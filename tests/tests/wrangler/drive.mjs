@@ -59,7 +59,10 @@ const rows = {
     need((await all(client.accounts.subscriptions.get({ account_id }))).length > 0, 'none');
     need((await all(client.user.subscriptions.get())).length > 0, 'none');
   },
-  'usage': async () => need(await client.billing.usage.get({ account_id }), 'nothing'),
+  'usage': async () => {
+    const rows = await client.billing.usage.getAccountUsageV2({ account_id });
+    need(Array.isArray(rows) && rows.every(row => row.ConsumedUnit && row.ChargePeriodEnd), 'not in the shape of FOCUS');
+  },
   'zones: list, get': async () => {
     const found = await zone();
     need((await client.zones.get({ zone_id: found.id })).name === domain, 'another zone');

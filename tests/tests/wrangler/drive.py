@@ -57,7 +57,7 @@ def tokens(api, scope):
     need(len([t for t in every(api.list(**scope)) if t.name == "from python"]) == 1, "a repeated call made two tokens")
     api.get(made.id, **scope)
     api.update(made.id, name="renamed", policies=workers(), **scope)
-    rolled = api.value.update(made.id, body={}, **scope)
+    rolled = api.value.update(made.id, **scope)
     need(rolled != made.value, "rolling gives the same value")
     other(rolled).accounts.list()
     refused(lambda: other(made.value).accounts.list(), "the old value works")
@@ -145,7 +145,9 @@ def versions():
     script("py-four", "export default { fetch() { return new Response() } }")
     api = client.workers.scripts
     version = every(api.versions.list("py-four", account_id=account_id))[0]
-    need(api.versions.get(version.id, account_id=account_id, script_name="py-four").id == version.id, "another")
+    # this release cannot read any answer here into its own types: one of them, `ResourcesBindings`, is no model
+    told = api.versions.with_raw_response.get(version.id, account_id=account_id, script_name="py-four").json()
+    need(told["result"]["id"] == version.id, "another")
     whole = [{"percentage": 100, "version_id": version.id}]
     api.deployments.create("py-four", account_id=account_id, strategy="percentage", versions=whole)
     need(api.subdomain.create("py-four", account_id=account_id, enabled=True).enabled, "off")
@@ -156,6 +158,11 @@ def versions():
 def registrar():
     need(client.registrar.search(account_id=account_id, q="sdk-shop"), "nothing")
     need(client.registrar.check(account_id=account_id, domains=["sdk-shop.test"]), "nothing")
+
+
+def usage():
+    rows = client.billing.usage.get_account_usage_v2(account_id=account_id)
+    need(isinstance(rows, list) and all(row.consumed_unit and row.charge_period_end for row in rows), f"not in the shape of FOCUS: {rows}")
 
 
 def namespaces():
@@ -180,7 +187,7 @@ ROWS = {
     "user tokens: create, list, get, update, roll, delete": lambda: tokens(client.user.tokens, {}),
     "account tokens: create, list, get, update, roll, delete": lambda: tokens(client.accounts.tokens, {"account_id": account_id}),
     "subscriptions: of the account, of the user": subscriptions,
-    "usage": lambda: need(client.billing.usage.get(account_id=account_id) is not None, "nothing"),
+    "usage": usage,
     "zones: list, get": zones,
     "DNS records: create, list, get, edit, update, delete": records,
     "DNS records: batch, export, import": batch,

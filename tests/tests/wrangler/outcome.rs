@@ -77,6 +77,13 @@ pub fn plain(text: &str) -> String {
     line.chars().take(CELL_CHARS).collect()
 }
 
+/// The rows of a table that neither work nor are refused as what there is not here: defects, which no table may hold.
+pub fn unfit(table: &str) -> Vec<&str> {
+    let fit = |cell: &str| ["works", "refused, 10021: ", "not in this version"].iter().any(|begin| cell.starts_with(begin));
+    let rows = table.lines().filter(|line| line.starts_with("| ")).filter(|line| !["| command |", "| resource |"].iter().any(|h| line.starts_with(h)));
+    rows.filter(|line| !line.trim_matches('|').split(" | ").skip(1).all(|cell| fit(cell.trim()))).collect()
+}
+
 /// What a table says of each row without the words of refusals: a row that got better or worse is a difference, another wording is not.
 pub fn verdicts(table: &str) -> Vec<String> {
     let verdict = |cell: &str| cell.split(':').next().unwrap_or_default().trim().to_owned();

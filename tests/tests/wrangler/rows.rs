@@ -117,6 +117,8 @@ rows! {
     "R2" {
         "`r2 bucket create`, `list`, `info`, `delete`" => r2::buckets;
         "`r2 object put`, `get`, `delete`" => r2::objects;
+        "`r2 bucket cors list`" => others::cors;
+        "`r2 bucket lifecycle list`" => others::lifecycle;
         "a Worker reads and writes a bucket, multipart too" => r2::worker;
     }
     "Durable Objects" {

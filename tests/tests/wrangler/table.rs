@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use crate::cloud::{Cloud, need};
 use crate::lane::Lane;
-use crate::outcome::{Done, cell, verdicts};
+use crate::outcome::{Done, cell, unfit, verdicts};
 use crate::rows::{ROWS, Row};
 
 const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/wrangler.md");
@@ -103,6 +103,8 @@ fn document(results: &[BTreeMap<usize, Done>]) -> String {
 }
 
 fn compare(text: &str) {
+    let unfit = unfit(text);
+    assert!(unfit.is_empty(), "not everything works or is refused with 10021:\n{unfit:#?}");
     if std::env::var_os("PURSER_BLESS").is_some() {
         std::fs::write(FILE, text).unwrap();
         return;

@@ -16,6 +16,7 @@ const PRODUCTS: &[(&str, &str)] = &[
     ("cloudchamber/", "Containers"),
     ("containers/", "Containers"),
     ("email/", "Email"),
+    ("event_notifications/", "Event notifications"),
     ("event_subscriptions/", "Event subscriptions"),
     ("hyperdrive/", "Hyperdrive"),
     ("images/", "Images"),
@@ -31,10 +32,25 @@ const PRODUCTS: &[(&str, &str)] = &[
     ("workflows", "Workflows"),
 ];
 
+/// What buckets have elsewhere: the beginning of the path below a bucket, and what its users call it.
+const OF_BUCKETS: &[(&str, &str)] = &[
+    ("cors", "Rules for other origins (CORS) of buckets"),
+    ("domains", "Public addresses of buckets"),
+    ("lifecycle", "Lifecycle rules of buckets"),
+    ("lock", "Locks of buckets"),
+    ("sippy", "Migration from other providers"),
+];
+
 /// What answers where no route is.
 pub async fn unknown(OriginalUri(uri): OriginalUri) -> Failure {
     let path = uri.path();
     let below = path.split_once("/accounts/").and_then(|(_, rest)| rest.split_once('/')).map(|(_, rest)| rest).unwrap_or_default();
+    if let Some((_, below)) = below.strip_prefix("r2/buckets/").and_then(|rest| rest.split_once('/')) {
+        let named = below.split('/').next().unwrap_or_default();
+        if let Some((_, what)) = OF_BUCKETS.iter().find(|(name, _)| *name == named) {
+            return Failure::new(StatusCode::NOT_FOUND, 10_021, format!("{what} cannot be had on this host; do without"));
+        }
+    }
     match PRODUCTS.iter().find(|(begin, _)| below.starts_with(begin) || below == begin.trim_end_matches('/')) {
         Some((_, product)) => Failure::new(StatusCode::NOT_FOUND, 10_021, format!("{product} cannot be had on this host; do without")),
         None => Failure::no_route(path),

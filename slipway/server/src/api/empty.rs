@@ -23,7 +23,8 @@ pub async fn list(names: Names, RawQuery(query): RawQuery, caller: Caller) -> An
     Ok(page(&[], Page::of(query.as_deref())))
 }
 
-/// What refers to a Worker: nothing, beyond what a deletion checks by itself.
+/// What refers to a Worker: nothing is told here, and a deletion checks by itself. Unattended, wrangler would take what is told for a
+/// question that it answers with yes, and delete a Worker that others call.
 pub async fn object(names: Names, caller: Caller) -> Answer {
     own(&caller, &names)?;
     Ok(ok(&json!({})))

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use slipway_accounts::token::Permission;
 use slipway_stores::Stores;
 use slipway_stores::queue::manage::{Change, Queue};
+use slipway_workers::name::{ResourceId, ScriptName};
 
 use super::body::Json;
 use super::caller::Caller;
@@ -45,9 +46,9 @@ pub async fn list(State(cloud): State<Shared>, Path(account): Path<String>, RawQ
     let text = text.unwrap_or_default();
     let names =
         url::form_urlencoded::parse(text.as_bytes()).filter(|(name, _)| name == "name").map(|(_, value)| value.into_owned()).collect();
-    let mut shown = Vec::new();
+    let (mut shown, producers) = (Vec::new(), cloud.workers.queue_producers(account).await?);
     for queue in cloud.stores.queue_list(account, names).await? {
-        shown.push(queue_shown(&cloud.stores, &caller, queue).await?);
+        shown.push(queue_shown(&cloud.stores, &producers, &caller, queue).await?);
     }
     Ok(page(&shown, Page::of(Some(&text))))
 }
@@ -58,13 +59,15 @@ pub async fn create(State(cloud): State<Shared>, Path(account): Path<String>, ca
         return Err(Failure::body("a queue needs a `queue_name`"));
     }
     let made = caller.stores(&cloud).queue_create(account, body.change()).await?;
-    Ok(ok(&queue_shown(&cloud.stores, &caller, made).await?))
+    let producers = cloud.workers.queue_producers(account).await?;
+    Ok(ok(&queue_shown(&cloud.stores, &producers, &caller, made).await?))
 }
 
 pub async fn get(State(cloud): State<Shared>, Path((account, id)): Path<(String, String)>, caller: Caller) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let queue = cloud.stores.queue_get(account, &id).await?;
-    Ok(ok(&queue_shown(&cloud.stores, &caller, queue).await?))
+    let producers = cloud.workers.queue_producers(account).await?;
+    Ok(ok(&queue_shown(&cloud.stores, &producers, &caller, queue).await?))
 }
 
 pub async fn change(
@@ -75,7 +78,8 @@ pub async fn change(
 ) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let changed = caller.stores(&cloud).queue_change(account, &id, body.change()).await?;
-    Ok(ok(&queue_shown(&cloud.stores, &caller, changed).await?))
+    let producers = cloud.workers.queue_producers(account).await?;
+    Ok(ok(&queue_shown(&cloud.stores, &producers, &caller, changed).await?))
 }
 
 pub async fn delete(State(cloud): State<Shared>, Path((account, id)): Path<(String, String)>, caller: Caller) -> Answer {
@@ -84,7 +88,9 @@ pub async fn delete(State(cloud): State<Shared>, Path((account, id)): Path<(Stri
     Ok(ok(&Value::Null))
 }
 
-async fn queue_shown(stores: &Stores, caller: &Caller, queue: Queue) -> Result<Value, Failure> {
+async fn queue_shown(stores: &Stores, producers: &[(ResourceId, ScriptName)], caller: &Caller, queue: Queue) -> Result<Value, Failure> {
+    let own = producers.iter().filter(|(bound, _)| bound.as_str() == queue.name || bound.as_str() == queue.id);
+    let producers: Vec<Value> = own.map(|(_, script)| json!({"type": "worker", "script": script})).collect();
     let consumer = stores.queue_consumer(&caller.account.id, &queue.id).await?;
     let consumers: Vec<Value> = consumer.iter().map(|consumer| consumers::shown(consumer, &queue.name)).collect();
     Ok(json!({
@@ -92,9 +98,8 @@ async fn queue_shown(stores: &Stores, caller: &Caller, queue: Queue) -> Result<V
         "queue_name": queue.name,
         "created_on": render::time(queue.created_at),
         "modified_on": render::time(queue.modified_at),
-        // who is bound to it is in the versions of the Workers, and is not looked up here
-        "producers": [],
-        "producers_total_count": 0,
+        "producers": producers,
+        "producers_total_count": producers.len(),
         "consumers": consumers,
         "consumers_total_count": consumers.len(),
         "settings": {

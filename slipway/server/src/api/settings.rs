@@ -1,14 +1,13 @@
 //! `workers/scripts/{name}/settings` and `…/script-settings`.
 
 use axum::extract::{Path, State};
-use serde_json::Value;
 use slipway_accounts::token::Permission;
 use slipway_workers::Revision;
 use slipway_workers::view::ScriptSettingsPatch;
 
-use super::body::{Json, parse};
+use super::body::Json;
 use super::caller::Caller;
-use super::envelope::{Answer, Failure, ok};
+use super::envelope::{Answer, ok};
 use super::upload::Form;
 use super::{existing, render};
 use crate::cloud::Shared;
@@ -23,15 +22,7 @@ pub async fn get(State(cloud): State<Shared>, Path((account, script)): Path<(Str
 /// What belongs to a version makes a new one, live at once. The form has one part, `settings`.
 pub async fn patch(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller, form: Form) -> Answer {
     let mut parts = form.admit(&cloud, &caller.account.id).await?;
-    let mut settings = Value::Null;
-    while let Some(part) = parts.next().await? {
-        if part.name == "settings" {
-            settings = parse(&part.bytes)?;
-        }
-    }
-    if settings.is_null() {
-        return Err(Failure::body("the form has no part `settings`"));
-    }
+    let settings = parts.value("settings").await?;
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = existing(&script)?;
     let revision = Revision { settings, modules: None };

@@ -12,11 +12,9 @@ use slipway_accounts::token::{Permission, Permissions};
 use super::body::Json;
 use super::caller::Caller;
 use super::envelope::{Answer, Failure, Page, ok, page};
+use super::repeat::ATTEMPT;
 use super::{render, user};
 use crate::cloud::Shared;
-
-/// By which the official clients tell that they repeat themselves.
-const REPEATED: &str = "x-stainless-retry-count";
 
 /// The body of a new or changed token.
 #[derive(Deserialize)]
@@ -78,7 +76,7 @@ pub async fn get(State(cloud): State<Shared>, Path(id): Path<String>, caller: Ca
 /// The value is in this answer and nowhere else.
 pub async fn create(State(cloud): State<Shared>, headers: HeaderMap, caller: Caller, Json(body): Json<Body>) -> Answer {
     let wish = wish(&caller, body)?;
-    let again = headers.get(REPEATED).is_some_and(|count| count != "0");
+    let again = headers.get(ATTEMPT).is_some_and(|count| count != "0");
     let (env, token, standing) = (cloud.env.clone(), caller.token.clone(), caller.standing());
     let made = cloud.db.write(move |tx| {
         standing(tx).map_err(Failure::from)?;

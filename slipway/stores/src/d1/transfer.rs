@@ -2,6 +2,9 @@
 //!
 //! An import is one transaction: a file that fails leaves the database as it was.
 
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
 use futures_util::StreamExt as _;
 use md5::{Digest as _, Md5};
 use purser_db::{Tx, params};
@@ -49,6 +52,23 @@ pub struct Imported {
     pub size_after: u64,
 }
 
+/// The files that are being run, so that none is run twice at a time.
+#[derive(Default)]
+pub struct Imports(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
+
+impl Imports {
+    fn of(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, turn| turn.strong_count() > 0);
+        if let Some(turn) = all.get(name).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::default();
+        all.insert(name.to_owned(), Arc::downgrade(&turn));
+        turn
+    }
+}
+
 impl Stores {
     /// Announces a file with this MD5.
     ///
@@ -86,16 +106,16 @@ impl Stores {
         });
         let row = row.await?;
         let (account, etag): (CloudAccountId, String) = (row.parse("account")?, row.get("etag")?);
-        let sum = std::sync::Arc::new(std::sync::Mutex::new(Md5::new()));
+        let sum = Arc::new(Mutex::new(Md5::new()));
         let seen = sum.clone();
         let chunks = file.chunks.inspect(move |piece| {
             if let Ok(piece) = piece {
-                seen.lock().unwrap_or_else(std::sync::PoisonError::into_inner).update(piece);
+                seen.lock().unwrap_or_else(PoisonError::into_inner).update(piece);
             }
         });
         let file = Incoming { chunks: chunks.boxed(), length: file.length };
         let written = self.write_object(&account, "d1", file, limits::D1_IMPORT_BYTES as u64).await?;
-        let found = hex::encode(sum.lock().unwrap_or_else(std::sync::PoisonError::into_inner).clone().finalize());
+        let found = hex::encode(sum.lock().unwrap_or_else(PoisonError::into_inner).clone().finalize());
         if found != etag {
             return Err(self.given_up(&written.key, StoreError::Invalid("the file is not the one that was announced".to_owned())).await);
         }
@@ -106,11 +126,22 @@ impl Stores {
         }
     }
 
-    /// Runs an uploaded file. Asked again, it tells again what it did.
+    /// Runs an uploaded file. Asked again, also at the same time, it tells again what it did.
     ///
     /// # Errors
     /// When there is no such file, or a statement of it fails.
     pub async fn d1_import(&self, account: &CloudAccountId, id: &str, name: &str) -> Result<Imported, StoreError> {
+        let (stores, account, id, name) = (self.clone(), account.clone(), id.to_owned(), name.to_owned());
+        // a task of its own: what was run is noted even when whoever asked has gone
+        let run = tokio::spawn(async move {
+            let turn = stores.inner().imports.of(&name);
+            let _turn = turn.lock().await;
+            stores.import_once(&account, &id, &name).await
+        });
+        run.await.map_err(StoreError::internal)?
+    }
+
+    async fn import_once(&self, account: &CloudAccountId, id: &str, name: &str) -> Result<Imported, StoreError> {
         let (of, at, file) = (account.clone(), id.to_owned(), name.to_owned());
         let row = self.allowed(move |tx| {
             database::find(tx, &of, &at)?;

@@ -152,9 +152,9 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
         MISSING => text(StatusCode::NOT_FOUND, "the Worker behind this service binding is not deployed"),
         purpose => match shared.sought(purpose) {
             Some(Sought::Assets(set)) => asset(&shared, &set, &request).await,
-            Some(Sought::Tail(script)) => {
+            Some(Sought::Tail(script, version)) => {
                 if let Ok(posted) = Limited::new(request.into_body(), limits::TAIL_BYTES).collect().await {
-                    shared.tails.pass(&script, &posted.to_bytes());
+                    shared.tails.pass(&script, &version, &posted.to_bytes());
                 }
                 text(StatusCode::OK, "")
             }
@@ -174,8 +174,8 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
 enum Sought {
     Assets(Arc<AssetSet>),
     Resource(Asked),
-    /// What this Worker did.
-    Tail(ScriptName),
+    /// What this version of a Worker did.
+    Tail(ScriptName, VersionId),
 }
 
 impl Shared {
@@ -184,10 +184,11 @@ impl Shared {
         let (kind, rest) = purpose.split_once('/')?;
         let (version, binding) = rest.split_once('/').unwrap_or((rest, ""));
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let known = known.get(&version.parse().ok()?)?;
+        let version: VersionId = version.parse().ok()?;
+        let known = known.get(&version)?;
         let resource = match kind {
             ASSETS => return known.assets.clone().map(Sought::Assets),
-            TAIL => return Some(Sought::Tail(known.script.clone())),
+            TAIL => return Some(Sought::Tail(known.script.clone(), version)),
             CACHE => Resource::Cache,
             BOUND => known.bound.get(&binding.parse().ok()?)?.clone(),
             _ => return None,

@@ -11,7 +11,7 @@ use purser_values::id::CloudAccountId;
 use serde_json::{Value, json};
 use tokio::sync::broadcast;
 
-use crate::name::ScriptName;
+use crate::name::{ScriptName, VersionId};
 use crate::runtime::Runtime;
 use crate::runtime::dispatch::DispatchError;
 
@@ -39,14 +39,15 @@ impl Tails {
     }
 
     /// Passes on what the collector posted; what is not a list of objects is dropped.
-    pub fn pass(&self, script: &ScriptName, posted: &[u8]) {
+    pub fn pass(&self, script: &ScriptName, version: &VersionId, posted: &[u8]) {
         let Ok(Value::Array(items)) = serde_json::from_slice(posted) else { return };
         let all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let Some(sender) = all.get(script) else { return };
         for mut item in items {
             if let Value::Object(fields) = &mut item {
-                // workerd knows no names.
+                // workerd knows neither
                 fields.insert("scriptName".to_owned(), json!(script));
+                fields.insert("scriptVersion".to_owned(), json!({"id": version}));
                 let _ = sender.send(Arc::new(item));
             }
         }

@@ -31,7 +31,7 @@ pub async fn command(at: &Lane<'_>) -> Done {
     project.run(&line("create table t (a integer primary key, b text)")).await?;
     project.run(&line("insert into t (b) values ('first'), ('second')")).await?;
     project.says(&line("select b from t order by a desc"), "second").await?;
-    match project.run(&line("select * from nothing")).await {
+    match project.run(&line("select * from absent")).await {
         Err(ended) => holds(&ended.to_string(), "no such table"),
         Ok(_) => Err(Ended::failed("a query of a table that is not there succeeds")),
     }

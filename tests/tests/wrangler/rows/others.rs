@@ -32,10 +32,26 @@ pub async fn temporary(at: &Lane<'_>) -> Done {
     }
     holds(&text, "403")?;
     let url = at.cloud.api.join("client/v4/provisioning/previews/challenge").unwrap();
-    let answer: Value = reqwest::Client::new().post(url).body("{}").send().await.unwrap().json().await.unwrap();
+    Err(refusal(reqwest::Client::new().post(url).body("{}")).await)
+}
+
+/// Here the client shows the sentence and not the code.
+pub async fn containers(at: &Lane<'_>) -> Done {
+    let Err(ended) = at.bare().run("containers list").await else { return Ok(()) };
+    let account = at.customer.variable("CLOUDFLARE_ACCOUNT_ID");
+    let url = at.cloud.api.join(&format!("client/v4/accounts/{account}/containers/dash/applications")).unwrap();
+    let refused = refusal(reqwest::Client::new().get(url).bearer_auth(at.customer.variable("CLOUDFLARE_API_TOKEN"))).await;
+    let Ended::Refused { sentence, .. } = &refused else { return Err(ended) };
+    holds(&ended.to_string(), sentence)?;
+    Err(refused)
+}
+
+/// What the API says to a call that it refuses.
+async fn refusal(call: reqwest::RequestBuilder) -> Ended {
+    let answer: Value = call.send().await.unwrap().json().await.unwrap();
     let error = &answer["errors"][0];
     let (code, sentence) = (error["code"].as_u64().unwrap_or(0), error["message"].as_str().unwrap_or_default());
-    Err(Ended::Refused { code: u32::try_from(code).unwrap(), sentence: sentence.to_owned() })
+    Ended::Refused { code: u32::try_from(code).unwrap(), sentence: sentence.to_owned() }
 }
 
 macro_rules! asked {
@@ -47,11 +63,12 @@ macro_rules! asked {
 }
 
 asked! {
+    cors "r2 bucket cors list some-bucket";
+    lifecycle "r2 bucket lifecycle list some-bucket";
     pages "pages project list";
     vectorize "vectorize list";
     hyperdrive "hyperdrive list";
     workflows "workflows list";
-    containers "containers list";
     secrets_store "secrets-store store list --remote";
     ai "ai models";
     dispatch "dispatch-namespace list";

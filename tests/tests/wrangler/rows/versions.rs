@@ -82,8 +82,13 @@ pub async fn rollback_secret(at: &Lane<'_>) -> Done {
 }
 
 pub async fn tail(at: &Lane<'_>) -> Done {
-    let project =
-        at.worker("export default { fetch(request) { console.log('seen', new URL(request.url).pathname); return new Response('x') } }");
+    let code = "export default { fetch(request) {
+        const path = new URL(request.url).pathname;
+        console.log('seen', path);
+        if (path == '/broken') throw new RangeError('it went wrong');
+        return new Response('x');
+    } }";
+    let project = at.worker(code);
     project.run("deploy").await?;
     let host = project.host().await?;
     let mut command = Command::new(at.wrangler);
@@ -97,6 +102,7 @@ pub async fn tail(at: &Lane<'_>) -> Done {
     let mut said = Vec::new();
     while begun.elapsed() < TAIL {
         at.cloud.visit(&host, "/looked-for").await;
+        at.cloud.visit(&host, "/broken").await;
         let (mut one, mut two) = ([0; 8192], [0; 8192]);
         tokio::select! {
             read = out.read(&mut one) => match read.unwrap() {
@@ -107,7 +113,7 @@ pub async fn tail(at: &Lane<'_>) -> Done {
             () = tokio::time::sleep(Duration::from_millis(300)) => {}
         }
         let text = String::from_utf8_lossy(&told);
-        if text.contains("/looked-for") && text.contains("seen") {
+        if ["/looked-for", "seen", "RangeError", "it went wrong", "\"exception\""].iter().all(|part| text.contains(part)) {
             return Ok(());
         }
     }

@@ -1,21 +1,19 @@
 //! What Workers keep, as unmodified clients and real Workers see it: the `slipway` binary, both wranglers, the real workerd.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
-#[path = "stores/cloud.rs"]
-mod cloud;
-#[path = "stores/durability.rs"]
+#[path = "../stores/durability.rs"]
 mod durability;
-#[path = "stores/kv.rs"]
+#[path = "../stores/kv.rs"]
 mod kv;
-#[path = "stores/queues.rs"]
+#[path = "../stores/queues.rs"]
 mod queues;
-#[path = "stores/r2.rs"]
+#[path = "../stores/r2.rs"]
 mod r2;
 
 use std::path::{Path, PathBuf};
 
-use cloud::{Cloud, Customer, need, run, said};
 use serde_json::Value;
+
+use crate::cloud::{self, Cloud, Customer, need, run, said};
 
 /// A customer with a wrangler and a project folder.
 struct Desk<'a> {
