@@ -1,11 +1,13 @@
 //! A whole zone in messages (RFC 5936), with its signatures, for secondaries; and the word that it changed (RFC 1996).
 
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hickory_proto::ProtoError;
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
-use hickory_proto::rr::{Name, Record, RecordType};
+use hickory_proto::rr::{Name, RData, Record, RecordType};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 
@@ -18,6 +20,8 @@ const RECORDS: usize = 60;
 /// Tries to tell a secondary, and the wait after the first, which doubles.
 const TRIES: u32 = 4;
 const WAIT: Duration = Duration::from_secs(1);
+/// How long a secondary that heard has to come for the zone before it is told again.
+const AGAIN: [Duration; 3] = [Duration::from_secs(4), Duration::from_secs(15), Duration::from_secs(60)];
 
 /// The answers to a question for the whole zone: from its start of authority to the same again.
 ///
@@ -73,17 +77,58 @@ fn packed(records: Vec<Record>) -> Result<Vec<Vec<Record>>, ProtoError> {
     Ok(all)
 }
 
-/// Tells a secondary that the zone changed, until it says that it heard.
-pub async fn notify(zone: Name, soa: Record, to: SocketAddr) {
+/// What secondaries have taken: the serial of the last whole zone that went to each.
+#[derive(Default)]
+pub struct Taken(Mutex<HashMap<(IpAddr, Name), u32>>);
+
+impl Taken {
+    pub fn note(&self, by: IpAddr, soa: &Record) {
+        if let Some(serial) = serial(soa) {
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((by, soa.name.to_lowercase()), serial);
+        }
+    }
+
+    /// Whether a secondary has this zone as it is, or a later one.
+    fn has(&self, secondary: IpAddr, soa: &Record) -> bool {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(secondary, soa.name.to_lowercase())).copied();
+        // Serials go round (RFC 1982).
+        taken.zip(serial(soa)).is_some_and(|(has, wanted)| has.wrapping_sub(wanted) < 1 << 31)
+    }
+}
+
+fn serial(soa: &Record) -> Option<u32> {
+    match &soa.data {
+        RData::SOA(soa) => Some(soa.serial),
+        _ => None,
+    }
+}
+
+/// Tells a secondary that the zone changed, until it says that it heard and has come for it. One that is busy with an earlier change may
+/// hear and forget, so it is told again while it stays away; after the last time it comes when its own clock says so.
+pub async fn notify(zone: Name, soa: Record, to: SocketAddr, taken: Arc<Taken>) {
+    for pause in AGAIN {
+        if !told(&zone, &soa, to).await {
+            tracing::warn!(%zone, %to, "a secondary was not told of a change; it asks by itself");
+            return;
+        }
+        tokio::time::sleep(pause).await;
+        if taken.has(to.ip().to_canonical(), &soa) {
+            return;
+        }
+    }
+}
+
+/// Whether a secondary says that it heard.
+async fn told(zone: &Name, soa: &Record, to: SocketAddr) -> bool {
     let mut told = Message::new(u16::from_ne_bytes(fresh()), MessageType::Query, OpCode::Notify);
     told.metadata.authoritative = true;
     told.add_query(Query::query(zone.clone(), RecordType::SOA));
-    told.add_answer(soa);
-    let Ok(bytes) = told.to_vec() else { return };
+    told.add_answer(soa.clone());
+    let Ok(bytes) = told.to_vec() else { return false };
     let from: SocketAddr = if to.is_ipv4() { ([0, 0, 0, 0], 0).into() } else { ([0_u16; 8], 0).into() };
-    let Ok(socket) = UdpSocket::bind(from).await else { return };
+    let Ok(socket) = UdpSocket::bind(from).await else { return false };
     if socket.connect(to).await.is_err() {
-        return;
+        return false;
     }
     for attempt in 0..TRIES {
         let mut heard = [0; 512];
@@ -95,10 +140,10 @@ pub async fn notify(zone: Name, soa: Record, to: SocketAddr) {
                 .and_then(|heard| Message::from_vec(heard).ok())
                 .is_some_and(|heard| heard.metadata.id == told.metadata.id)
         {
-            return;
+            return true;
         }
     }
-    tracing::warn!(%zone, %to, "a secondary was not told of a change; it asks by itself");
+    false
 }
 
 /// Something that others cannot guess at once.
