@@ -152,3 +152,26 @@ fn fresh() -> [u8; 2] {
     let number = std::hash::RandomState::new().hash_one(0_u8).to_ne_bytes();
     [number[0], number[1]]
 }
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::rr::rdata::SOA;
+
+    use super::*;
+
+    #[test]
+    fn a_secondary_has_a_zone_when_it_took_that_serial_or_a_later_one_also_around_the_end_of_numbers() {
+        let name = Name::from_ascii("shop.test.").unwrap();
+        let soa = |serial| {
+            let data = SOA::new(name.clone(), name.clone(), serial, 3_600, 600, 86_400, 30);
+            Record::from_rdata(name.clone(), 300, RData::SOA(data))
+        };
+        let (taken, from): (Taken, IpAddr) = (Taken::default(), [192, 0, 2, 4].into());
+        assert!(!taken.has(from, &soa(7)));
+        taken.note(from, &soa(7));
+        assert!(taken.has(from, &soa(7)) && taken.has(from, &soa(6)) && !taken.has(from, &soa(8)));
+        assert!(!taken.has([192, 0, 2, 5].into(), &soa(7)), "another one took it");
+        taken.note(from, &soa(2));
+        assert!(taken.has(from, &soa(u32::MAX)));
+    }
+}
