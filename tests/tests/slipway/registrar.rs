@@ -3,10 +3,11 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Workers, World};
+use crate::support::{Customer, Workers, World};
 
 struct Names {
     world: World,
+    ada: Customer,
     own: Workers,
 }
 
@@ -16,7 +17,7 @@ impl Names {
         let ada = world.customer("ada").await;
         let own = world.workers(&ada, "agt_ada").await;
         world.domain(&ada, "hers.test", "agt_ada").await;
-        Some(Self { world, own })
+        Some(Self { world, ada, own })
     }
 
     async fn call(&self, method: Method, below: &str, body: Option<Value>) -> (StatusCode, Value) {
@@ -128,8 +129,7 @@ async fn a_name_that_was_bought_is_listed_locked_and_asked_for_again_without_eff
 async fn a_name_is_given_back_by_its_buyer_alone_with_its_price_its_zone_and_its_order() {
     let Some(names) = Names::new().await else { return };
     let path = "registrar/registrations/hers.test";
-    let ada = names.world.customer("ada").await;
-    let second = names.world.workers(&ada, "agt_second").await;
+    let second = names.world.workers(&names.ada, "agt_second").await;
     let at = format!("/accounts/{}/{path}", second.account);
     assert_eq!(names.world.api(&second.token, Method::DELETE, &at, None).await.0, 400, "an agent gave back what another bought");
     let (status, refused) = names.call(Method::POST, &format!("{path}/auth-code"), None).await;
