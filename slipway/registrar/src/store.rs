@@ -137,8 +137,8 @@ pub(crate) fn end(tx: &mut Tx<'_>, id: &DomainId, why: Ending) -> Result<(), DbE
 }
 
 /// Nothing stands on it any more: the name is anybody's.
-pub(crate) fn cleared(tx: &mut Tx<'_>, id: &DomainId) -> Result<(), DbError> {
-    tx.execute("update domain set state = 'ended' where id = $1 and state = 'ending'", params![id]).map(drop)
+pub(crate) fn cleared(tx: &mut Tx<'_>, id: &DomainId) -> Result<bool, DbError> {
+    Ok(tx.execute("update domain set state = 'ended' where id = $1 and state = 'ending'", params![id])? == 1)
 }
 
 pub(crate) fn ending(tx: &mut Tx<'_>, limit: u32) -> Result<Vec<Domain>, DbError> {

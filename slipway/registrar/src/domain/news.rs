@@ -86,10 +86,10 @@ pub fn domain_ending(tx: &mut Tx<'_>) -> Result<Vec<Domain>, DbError> {
     store::ending(tx, BATCH)
 }
 
-/// Frees a name, in the write that clears away what stood on it.
+/// Frees a name, in the write that clears away what stood on it. Whether it was still to be freed.
 ///
 /// # Errors
 /// When the store fails.
-pub fn domain_cleared(tx: &mut Tx<'_>, domain: &DomainId) -> Result<(), DbError> {
+pub fn domain_cleared(tx: &mut Tx<'_>, domain: &DomainId) -> Result<bool, DbError> {
     store::cleared(tx, domain)
 }

@@ -60,6 +60,10 @@ pub async fn clear(cloud: &Shared) -> Result<(), UpkeepError> {
         release::hosts(cloud, &domain.account, &domain.name).await?;
         let (realm, env, over) = (cloud.realm.clone(), cloud.env.clone(), domain.clone());
         let written = cloud.db.write(move |tx| -> Result<(), UpkeepError> {
+            // Another round may have done all of it meanwhile.
+            if !domain_cleared(tx, &over.id)? {
+                return Ok(());
+            }
             zone_remove(tx, &over.account, &over.name)?;
             if let Some(resource) = resource_get(tx, &over.account, &over.request)? {
                 billing::ended(tx, &realm, &resource)?;
@@ -68,7 +72,6 @@ pub async fn clear(cloud: &Shared) -> Result<(), UpkeepError> {
             let State::Ended { why, cleared: false } = over.state else { return Ok(()) };
             let refunded =
                 why == Ending::Deleted && billing::give_back(tx, &env, &over.request, &RefundReason::from(GIVEN_BACK.to_owned()))?;
-            domain_cleared(tx, &over.id)?;
             let (subject, text) = goodbye(&over, why, refunded);
             Ok(mail(tx, &realm, &over, &subject, text)?)
         });
