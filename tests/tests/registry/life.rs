@@ -91,7 +91,7 @@ impl Life {
         domain_register(&self.ours, order).await.unwrap();
         (name, request)
     }
-    async fn days(&self, days: i64) {
+    fn days(&self, days: i64) {
         self.clock.advance_secs(days * DAY_S);
     }
     /// What our registrar does by itself.
@@ -180,7 +180,7 @@ async fn a_name_that_nobody_renews_leaves_the_world_is_deleted_and_is_free_at_la
     each_engine(TABLES, |db| async {
         let life = life(db).await;
         let (name, request) = life.bought("shop.test").await;
-        life.days(366).await;
+        life.days(366);
         life.round().await;
         assert!(life.told().await.is_empty() && !life.ours.registry.info(&name).await.unwrap().unwrap().held, "a late bill has time");
         life.clock.advance_secs(PATIENCE_S);
@@ -196,14 +196,14 @@ async fn a_name_that_nobody_renews_leaves_the_world_is_deleted_and_is_free_at_la
         assert_eq!(life.told().await, [News::Back]);
         assert!(!life.ours.registry.info(&name).await.unwrap().unwrap().held);
 
-        life.days(365 + 9).await;
+        life.days(365 + 9);
         life.round().await;
         assert_eq!(life.told().await, [News::Expired]);
-        life.days(25).await;
+        life.days(25);
         life.round().await;
         assert_eq!(life.told().await, [News::Redemption]);
         assert!(life.holds(&name).await && life.ended().await.is_empty());
-        life.days(36).await;
+        life.days(36);
         life.round().await;
         assert_eq!(life.ended().await, [Ending::Expired]);
         assert!(!life.holds(&name).await);
@@ -216,7 +216,7 @@ async fn a_message_that_comes_again_has_no_second_consequence() {
     each_engine(TABLES, |db| async {
         let life = life(db).await;
         life.bought("shop.test").await;
-        life.days(366 + 30).await;
+        life.days(366 + 30);
         // The registry deletes it and says so; we read that, and die before we say that we did.
         let said = life.ours.registry.poll().await.unwrap().unwrap();
         assert_eq!(said.about, ["shop.test".parse().unwrap()]);
@@ -258,7 +258,7 @@ async fn a_name_goes_to_another_registrar_only_unlocked_with_its_secret_and_not_
         assert!(life.holds(&name).await, "refused, and gone");
 
         ask(&secret).await.unwrap();
-        life.days(6).await;
+        life.days(6);
         life.round().await;
         assert_eq!((life.told().await, life.ended().await), (vec![News::TransferAsked], vec![Ending::Moved]));
         let account = life.account.clone();
