@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use hickory_proto::ProtoError;
 use hickory_proto::op::{Message, MessageType, OpCode, Query};
@@ -20,6 +20,9 @@ const RECORDS: usize = 60;
 /// Tries to tell a secondary, and the wait after the first, which doubles.
 const TRIES: u32 = 4;
 const WAIT: Duration = Duration::from_secs(1);
+/// Time between a transfer and word of the next change. NSD takes a zone that it is told of while it still loads the last one, and does not
+/// serve it.
+const GAP: Duration = Duration::from_secs(2);
 /// How long a secondary that heard has to come for the zone before it is told again.
 const AGAIN: [Duration; 3] = [Duration::from_secs(4), Duration::from_secs(15), Duration::from_secs(60)];
 
@@ -77,22 +80,30 @@ fn packed(records: Vec<Record>) -> Result<Vec<Vec<Record>>, ProtoError> {
     Ok(all)
 }
 
-/// What secondaries have taken: the serial of the last whole zone that went to each.
+/// What secondaries have taken: the serial of the last whole zone that went to each, and when.
 #[derive(Default)]
-pub struct Taken(Mutex<HashMap<(IpAddr, Name), u32>>);
+pub struct Taken(Mutex<HashMap<(IpAddr, Name), (u32, Instant)>>);
 
 impl Taken {
     pub fn note(&self, by: IpAddr, soa: &Record) {
         if let Some(serial) = serial(soa) {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((by, soa.name.to_lowercase()), serial);
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert((by, soa.name.to_lowercase()), (serial, Instant::now()));
         }
     }
 
     /// Whether a secondary has this zone as it is, or a later one.
     fn has(&self, secondary: IpAddr, soa: &Record) -> bool {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(secondary, soa.name.to_lowercase())).copied();
         // Serials go round (RFC 1982).
-        taken.zip(serial(soa)).is_some_and(|(has, wanted)| has.wrapping_sub(wanted) < 1 << 31)
+        self.last(secondary, soa).zip(serial(soa)).is_some_and(|((has, _), wanted)| has.wrapping_sub(wanted) < 1 << 31)
+    }
+
+    /// How long a secondary is left alone with what it has just taken.
+    fn rest(&self, secondary: IpAddr, soa: &Record) -> Duration {
+        self.last(secondary, soa).map_or(Duration::ZERO, |(_, at)| GAP.saturating_sub(at.elapsed()))
+    }
+
+    fn last(&self, secondary: IpAddr, soa: &Record) -> Option<(u32, Instant)> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&(secondary, soa.name.to_lowercase())).copied()
     }
 }
 
@@ -106,13 +117,15 @@ fn serial(soa: &Record) -> Option<u32> {
 /// Tells a secondary that the zone changed, until it says that it heard and has come for it. One that is busy with an earlier change may
 /// hear and forget, so it is told again while it stays away; after the last time it comes when its own clock says so.
 pub async fn notify(zone: Name, soa: Record, to: SocketAddr, taken: Arc<Taken>) {
+    let secondary = to.ip().to_canonical();
+    tokio::time::sleep(taken.rest(secondary, &soa)).await;
     for pause in AGAIN {
         if !told(&zone, &soa, to).await {
             tracing::warn!(%zone, %to, "a secondary was not told of a change; it asks by itself");
             return;
         }
         tokio::time::sleep(pause).await;
-        if taken.has(to.ip().to_canonical(), &soa) {
+        if taken.has(secondary, &soa) {
             return;
         }
     }
@@ -173,5 +186,6 @@ mod tests {
         assert!(!taken.has([192, 0, 2, 5].into(), &soa(7)), "another one took it");
         taken.note(from, &soa(2));
         assert!(taken.has(from, &soa(u32::MAX)));
+        assert!(!taken.rest(from, &soa(3)).is_zero() && taken.rest([192, 0, 2, 5].into(), &soa(3)).is_zero());
     }
 }
