@@ -5,6 +5,8 @@
 mod domains;
 #[path = "registry/foreign.rs"]
 mod foreign;
+#[path = "registry/life.rs"]
+mod life;
 #[path = "registry/support.rs"]
 mod support;
 #[path = "registry/tls.rs"]

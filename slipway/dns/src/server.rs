@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use hickory_proto::ProtoError;
 use hickory_proto::dnssec::DnsSecError;
-use hickory_proto::rr::{LowerName, Name};
+use hickory_proto::rr::{LowerName, Name, Record as WireRecord};
 use purser_crypto::seal::Keyring;
 use purser_db::{Db, DbError, Tx};
 use purser_values::Env;
@@ -20,6 +20,7 @@ use crate::dnssec::roll::key_step;
 use crate::dnssec::signer::Signer;
 use crate::record::Record;
 use crate::snapshot::{Common, LoadedZone, Snapshot, wire_name};
+use crate::transfer::Taken;
 use crate::udp::Listeners;
 use crate::zone::Zone;
 use crate::{store, tcp, transfer};
@@ -56,6 +57,7 @@ pub struct Nameserver {
     snapshot: Arc<Snapshot>,
     common: Common,
     secondaries: Vec<SocketAddr>,
+    taken: Arc<Taken>,
     /// One refresh at a time, or an older reading could replace a newer one.
     refreshing: tokio::sync::Mutex<()>,
     tcp: tokio::task::JoinHandle<()>,
@@ -111,9 +113,10 @@ impl Nameserver {
         let addr = udp.local_addr().map_err(failed)?;
         let listeners = Listeners::start(udp, snapshot.clone(), config.answers_per_second).map_err(failed)?;
         let may_transfer = config.secondaries.iter().map(|secondary| secondary.ip().to_canonical()).collect();
-        let tcp = tokio::spawn(tcp::serve(tcp, Arc::new(tcp::Shared::new(snapshot.clone(), may_transfer))));
+        let taken = Arc::<Taken>::default();
+        let tcp = tokio::spawn(tcp::serve(tcp, Arc::new(tcp::Shared::new(snapshot.clone(), may_transfer, taken.clone()))));
         let (secondaries, refreshing) = (config.secondaries, tokio::sync::Mutex::default());
-        Ok(Self { addr, db, env, keyring, snapshot, common, secondaries, refreshing, tcp, _udp: listeners })
+        Ok(Self { addr, db, env, keyring, snapshot, common, secondaries, taken, refreshing, tcp, _udp: listeners })
     }
 
     /// The common domain of Workers, whose names an apex may stand for.
@@ -135,10 +138,12 @@ impl Nameserver {
         });
         let loaded = found.await?.map(|stored| load(stored, &self.common, &self.env, &self.keyring)).transpose()?;
         let origin = wire_name(name.as_str())?;
-        if let Some(zone) = &loaded {
-            self.tell(&origin, zone);
-        }
+        let soa = loaded.as_ref().map(|zone| zone.soa.clone());
         self.snapshot.replace(&LowerName::new(&origin), loaded);
+        // After it is served: a secondary that came sooner would find the old zone and take it for the newest.
+        if let Some(soa) = soa {
+            self.tell(&origin, &soa);
+        }
         Ok(())
     }
 
@@ -180,9 +185,9 @@ impl Nameserver {
         Ok(())
     }
 
-    fn tell(&self, origin: &Name, zone: &LoadedZone) {
+    fn tell(&self, origin: &Name, soa: &WireRecord) {
         for to in &self.secondaries {
-            tokio::spawn(transfer::notify(origin.clone(), zone.soa.clone(), *to));
+            tokio::spawn(transfer::notify(origin.clone(), soa.clone(), *to, self.taken.clone()));
         }
     }
 }

@@ -15,7 +15,7 @@ use tokio::time::timeout;
 use crate::answer::Answer;
 use crate::respond::{Transport, message, respond};
 use crate::snapshot::Snapshot;
-use crate::transfer;
+use crate::transfer::{self, Taken};
 
 /// How long a connection may be silent, and how long one question or answer may take (RFC 7766 section 6.2.3).
 const IDLE: Duration = Duration::from_secs(5);
@@ -36,14 +36,15 @@ pub struct Shared {
     pub snapshot: Arc<Snapshot>,
     /// Who may have whole zones.
     pub secondaries: Vec<IpAddr>,
+    taken: Arc<Taken>,
     transfers: Semaphore,
     open: Mutex<HashMap<IpAddr, usize>>,
 }
 
 impl Shared {
     #[must_use]
-    pub fn new(snapshot: Arc<Snapshot>, secondaries: Vec<IpAddr>) -> Self {
-        Self { snapshot, secondaries, transfers: Semaphore::new(TRANSFERS), open: Mutex::default() }
+    pub fn new(snapshot: Arc<Snapshot>, secondaries: Vec<IpAddr>, taken: Arc<Taken>) -> Self {
+        Self { snapshot, secondaries, taken, transfers: Semaphore::new(TRANSFERS), open: Mutex::default() }
     }
 
     /// A place for a connection of this address, if one is left.
@@ -97,7 +98,7 @@ async fn connection(mut stream: TcpStream, from: SocketAddr, place: Place) {
     for _ in 0..QUESTIONS {
         let Ok(Some(question)) = timeout(IDLE, read(&mut stream)).await else { return };
         let written = match transfer_of(&place.shared, from.ip().to_canonical(), &question) {
-            Some(messages) => timeout(TRANSFER, whole(&mut stream, &place.shared, messages)).await,
+            Some(messages) => timeout(TRANSFER, whole(&mut stream, &place, messages)).await,
             None => {
                 let reply = respond(&place.shared.snapshot.look(), &question, Transport::Tcp);
                 match reply {
@@ -120,18 +121,21 @@ fn transfer_of(shared: &Shared, from: IpAddr, question: &[u8]) -> Option<Message
     (asked && shared.secondaries.contains(&from)).then_some(request)
 }
 
-async fn whole(stream: &mut TcpStream, shared: &Arc<Shared>, request: Message) -> std::io::Result<()> {
+async fn whole(stream: &mut TcpStream, place: &Place, request: Message) -> std::io::Result<()> {
+    let shared = &place.shared;
     let zone = request.queries.first().and_then(|query| shared.snapshot.zone(&LowerName::new(query.name())));
     let Some(zone) = zone else {
         let refused = message(&request.metadata, &request.queries, Answer::code(ResponseCode::NotAuth));
         return write(stream, &refused.to_vec().map_err(std::io::Error::other)?).await;
     };
-    let _place = shared.transfers.acquire().await.map_err(std::io::Error::other)?;
+    let _one = shared.transfers.acquire().await.map_err(std::io::Error::other)?;
+    let soa = zone.soa.clone();
     // Signing a zone that nobody asked for yet takes its time.
     let messages = tokio::task::spawn_blocking(move || transfer::messages(&zone, &request)).await?;
     for message in messages.map_err(std::io::Error::other)? {
         write(stream, &message).await?;
     }
+    shared.taken.note(place.from, &soa);
     Ok(())
 }
 

@@ -60,13 +60,17 @@ impl World {
 }
 
 async fn start(db: &Db) -> Nameserver {
+    start_beside(db, Vec::new()).await
+}
+
+async fn start_beside(db: &Db, secondaries: Vec<SocketAddr>) -> Nameserver {
     let config = DnsConfig {
         listen: "127.0.0.1:0".parse().unwrap(),
         name_servers: vec!["ns1.slipway.test".parse().unwrap(), "ns2.slipway.test".parse().unwrap()],
         edge_v4: vec!["127.0.0.1".parse().unwrap()],
         edge_v6: vec!["::1".parse().unwrap()],
         common_domain: None,
-        secondaries: Vec::new(),
+        secondaries,
         answers_per_second: None,
     };
     let (env, _) = Env::test(START, 6);
@@ -173,6 +177,29 @@ async fn each_change_raises_the_serial_number() {
         assert!(there && first < second && second < serial().await);
     })
     .await;
+}
+
+#[tokio::test]
+async fn a_secondary_is_told_of_what_is_served_already_and_again_while_it_does_not_come() {
+    let db = purser_db::testing::sqlite(TABLES).await;
+    let secondary = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let w = World { server: start_beside(&db, vec![secondary.local_addr().unwrap()]).await, ..World::new(db).await };
+    w.shop().await;
+    let serial = |message: &Message| message.answers.iter().find_map(|r| r.data.to_string().split(' ').nth(2).map(str::to_owned)).unwrap();
+    let mut told = Vec::new();
+    for _ in 0..2 {
+        let mut buffer = vec![0; 512];
+        let wait = std::time::Duration::from_secs(30);
+        let (size, from) = tokio::time::timeout(wait, secondary.recv_from(&mut buffer)).await.expect("it is told").unwrap();
+        let mut notify = Message::from_vec(&buffer[..size]).unwrap();
+        assert_eq!(notify.metadata.op_code, OpCode::Notify);
+        let (served, _) = udp(w.server.addr, &question("shop.test", RecordType::SOA)).await;
+        assert_eq!(serial(&notify), serial(&served), "told of a zone that is not served yet");
+        told.push(serial(&notify));
+        notify.metadata.message_type = MessageType::Response;
+        secondary.send_to(&notify.to_vec().unwrap(), from).await.unwrap();
+    }
+    assert_eq!(told[0], told[1], "it heard once and was left alone");
 }
 
 #[tokio::test]

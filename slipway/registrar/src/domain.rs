@@ -2,7 +2,11 @@
 
 pub mod change;
 pub mod check;
+pub mod delete;
 pub mod get;
+pub mod look;
+pub mod news;
+pub mod poll;
 pub mod quote;
 pub mod register;
 pub mod remove;
@@ -52,6 +56,37 @@ pub enum State {
     },
     /// The registry said no; nothing was bought.
     Refused(Refusal),
+    /// The registration is over. Until what stood on it is cleared away, nobody else gets the name here.
+    Ended {
+        why: Ending,
+        cleared: bool,
+    },
+}
+
+/// How a registration ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Given back to the registry in its first days, for its price.
+    Deleted,
+    /// Not renewed, and gone at the registry.
+    Expired,
+    /// Another registrar keeps it.
+    Moved,
+}
+
+impl Ending {
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Deleted => "deleted",
+            Self::Expired => "expired",
+            Self::Moved => "moved",
+        }
+    }
+
+    pub(crate) fn from_code(code: &str) -> Option<Self> {
+        [Self::Deleted, Self::Expired, Self::Moved].into_iter().find(|it| it.as_str() == code)
+    }
 }
 
 /// Whether the account's money for a domain is still with us.

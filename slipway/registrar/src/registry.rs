@@ -10,7 +10,7 @@ use std::pin::Pin;
 
 use purser_values::id::DomainId;
 use purser_values::name::{DomainName, HostName};
-use purser_values::{Currency, Money, Timestamp};
+use purser_values::{Currency, Money, Secret, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// What a year of a name costs at the sandbox's registry: the price of a common suffix, so that sandbox bills look like real ones.
@@ -47,6 +47,15 @@ pub trait Registry: Send + Sync + 'static {
 
     /// Locks a name against transfers, or lets them be asked for.
     fn set_lock<'a>(&'a self, name: &'a DomainName, locked: bool) -> Pending<'a, ()>;
+
+    /// Takes a name out of the world, or puts it back.
+    fn set_hold<'a>(&'a self, name: &'a DomainName, held: bool) -> Pending<'a, ()>;
+
+    /// Answers another registrar that asks for a name. One that was answered already, by whomever, stays answered.
+    fn answer_transfer<'a>(&'a self, name: &'a DomainName, agreed: bool) -> Pending<'a, ()>;
+
+    /// The secret with which another registrar asks for a name that this order registered. Whoever knows it can take an unlocked name.
+    fn transfer_secret(&self, order: &DomainId) -> Secret<String>;
 
     /// Names the holder at the registry. Repeating it changes nothing.
     fn set_holder<'a>(&'a self, name: &'a DomainName, holder: &'a Holder) -> Pending<'a, ()>;
@@ -104,6 +113,8 @@ pub struct Registration {
     pub name_servers: Vec<HostName>,
     /// Whether it is locked against transfers.
     pub locked: bool,
+    /// Whether its registrar took it out of the world.
+    pub held: bool,
     pub ds: Vec<Ds>,
     /// Whether it was deleted and can still be had back.
     pub deleted: bool,
@@ -149,6 +160,10 @@ impl std::fmt::Debug for Holder {
 pub struct Message {
     pub id: String,
     pub text: String,
+    /// The names that it speaks of, ours or not.
+    pub about: Vec<DomainName>,
+    /// Whether it says that another registrar asks for a name.
+    pub transfer_asked: bool,
 }
 
 /// Why a registry said no.

@@ -9,6 +9,7 @@ mod acme;
 pub mod check;
 mod file;
 mod names;
+mod registry;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -28,6 +29,7 @@ use url::Url;
 pub use acme::{Acme, ExternalAccount, ProveBy};
 use file::File;
 pub use names::Names;
+pub use registry::RegistryTable;
 
 /// Where the sandbox's mail goes, below the data folder.
 const MAIL_FOLDER: &str = "mail";
@@ -70,6 +72,8 @@ pub struct Config {
     /// The authority that issues certificates to the edge.
     pub acme: Option<Acme>,
     pub names: Names,
+    /// The registry that domains are bought at, where it is not the sandbox's own.
+    pub registry: Option<RegistryTable>,
     pub log: LogFormat,
     /// The programmes of credit.
     pub offers: Vec<Offer>,
@@ -118,6 +122,10 @@ pub enum ConfigError {
     SandboxOnly(&'static str),
     #[error("the edge has no certificates; name an authority in `[acme]`, files in `[certificate]`, or use the sandbox's local authority")]
     NoCertificates,
+    #[error("`registry` and `sandbox.registry` are both there; domains are bought at one registry")]
+    TwoRegistries,
+    #[error("`registry.{0}` cannot be used: {1}")]
+    Registry(&'static str, String),
     #[error("`acme.terms_agreed` is not `true`: read the authority's terms, and say so")]
     AcmeTerms,
     #[error("`{0}` is missing: visitors are led to what is hosted here by it")]
@@ -182,10 +190,14 @@ impl Config {
         let database = keep.one(file.database.parse::<DbConfig>().map_err(|e| ConfigError::Database(e.to_string())));
         let offers = keep.one(offers(&file.credits).map_err(ConfigError::from));
         let acme = keep.one(file.acme.map(|acme| acme.check(file.profile)).transpose());
+        let registry = keep.one(file.registry.map(|table| table.check(file.sandbox.as_ref().is_some_and(|t| t.registry))).transpose());
         let (Some(mail), Some(names), Some(public_url), Some(orchestrator)) = (mail, names, public_url, orchestrator) else {
             return Err(refusals);
         };
-        let (Some(database), Some(offers), Some(acme), true) = (database, offers, acme, refusals.is_empty()) else { return Err(refusals) };
+        let (Some(database), Some(offers), Some(acme), Some(registry), true) = (database, offers, acme, registry, refusals.is_empty())
+        else {
+            return Err(refusals);
+        };
         Ok(Self {
             profile: file.profile,
             listen_api: file.listen_api,
@@ -205,6 +217,7 @@ impl Config {
             certificate: file.certificate,
             acme,
             names,
+            registry,
             log: file.log,
             offers,
             jail: JailProgram::default(),

@@ -1,6 +1,7 @@
 //! What happens around a domain: buying it for an order, and the records of host names that are served here.
 
 pub mod registry;
+pub mod upkeep;
 
 use std::collections::BTreeSet;
 

@@ -15,6 +15,7 @@ use slipway_registrar::domain::resume::domain_resume;
 use slipway_workers::storage::Swept;
 
 use crate::cloud::Shared;
+use crate::domain::upkeep;
 use crate::provider::order;
 use crate::{billing, events, parents, refunds};
 
@@ -62,6 +63,7 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
     {
         tracing::error!(error = %e, "open changes of domains were not taken up");
     }
+    upkeep::round(cloud).await;
     if let Err(e) = cloud.nameserver.maintain().await {
         tracing::error!(error = %e, "what is due for the keys of zones was not done");
     }

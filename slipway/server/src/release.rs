@@ -2,6 +2,7 @@
 
 use purser_db::DbError;
 use purser_provider::{Answer, ProviderError};
+use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
 use purser_wire::refund::RefundReason;
 use slipway_accounts::resource::Resource;
@@ -48,14 +49,7 @@ pub async fn scripts(cloud: &Cloud, resource: &Resource) -> Result<(), WorkersEr
 /// given back in the same write.
 pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName, refund: Option<RefundReason>) -> Answer<()> {
     let refuse = |e: WorkersError| ProviderError { retry_after: Some(1), ..ProviderError::internal(&e) };
-    for connected in cloud.workers.domain_list(&resource.account).await.map_err(refuse)? {
-        if connected.zone_name == name.as_str() {
-            match cloud.workers.domain_delete(&resource.account, &connected.id).await {
-                Ok(_) | Err(WorkersError::DomainNotFound) => {}
-                Err(e) => return Err(refuse(e)),
-            }
-        }
-    }
+    hosts(cloud, &resource.account, name).await.map_err(refuse)?;
     let (account, zone, id, env) = (resource.account.clone(), name.clone(), resource.id.clone(), cloud.env.clone());
     let written = cloud.db.write(move |tx| -> Result<(), ReleaseError> {
         zone_remove(tx, &account, &zone)?;
@@ -75,6 +69,22 @@ pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName, refun
         e => ProviderError { retry_after: Some(1), ..ProviderError::internal(&e) },
     })?;
     follow(cloud, name).await;
+    Ok(())
+}
+
+/// Disconnects every host name that lies in the account's zone.
+///
+/// # Errors
+/// When the store fails; then some may be gone already, and a repeat disconnects the rest.
+pub async fn hosts(cloud: &Cloud, account: &CloudAccountId, name: &DomainName) -> Result<(), WorkersError> {
+    for connected in cloud.workers.domain_list(account).await? {
+        if connected.zone_name == name.as_str() {
+            match cloud.workers.domain_delete(account, &connected.id).await {
+                Ok(_) | Err(WorkersError::DomainNotFound) => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
     Ok(())
 }
 

@@ -103,8 +103,8 @@ pub enum ServeError {
     Manifest(#[from] ManifestError),
     #[error("cannot listen on `{addr}`: {source}; stop what uses the port or configure another")]
     Listen { addr: std::net::SocketAddr, source: io::Error },
-    #[error("the sandbox's registry does not start: {0}")]
-    Registry(#[from] slipway_registry::config::ConfigError),
+    #[error(transparent)]
+    Registry(#[from] crate::domain::registry::ConnectError),
     #[error("mail cannot be sent as configured: {0}")]
     Mail(#[from] TransportError),
     #[error(transparent)]

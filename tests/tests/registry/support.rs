@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use purser_db::testing::START;
 use purser_db::{Db, Migrations};
-use purser_values::id::CloudAccountId;
+use purser_values::id::{CloudAccountId, DomainId};
 use purser_values::name::{DomainName, HostName};
 use purser_values::{Currency, Env, Money, Secret};
 use slipway_registrar::registrar::Registrar;
@@ -66,6 +66,15 @@ impl Registry for Lossy {
     }
     fn set_lock<'a>(&'a self, name: &'a DomainName, locked: bool) -> Pending<'a, ()> {
         self.inner.set_lock(name, locked)
+    }
+    fn set_hold<'a>(&'a self, name: &'a DomainName, held: bool) -> Pending<'a, ()> {
+        self.inner.set_hold(name, held)
+    }
+    fn answer_transfer<'a>(&'a self, name: &'a DomainName, agreed: bool) -> Pending<'a, ()> {
+        self.inner.answer_transfer(name, agreed)
+    }
+    fn transfer_secret(&self, order: &DomainId) -> Secret<String> {
+        self.inner.transfer_secret(order)
     }
     fn set_holder<'a>(&'a self, name: &'a DomainName, holder: &'a Holder) -> Pending<'a, ()> {
         self.inner.set_holder(name, holder)

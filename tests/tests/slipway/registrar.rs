@@ -3,10 +3,11 @@
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::support::{Workers, World};
+use crate::support::{Customer, Workers, World};
 
 struct Names {
     world: World,
+    ada: Customer,
     own: Workers,
 }
 
@@ -16,7 +17,7 @@ impl Names {
         let ada = world.customer("ada").await;
         let own = world.workers(&ada, "agt_ada").await;
         world.domain(&ada, "hers.test", "agt_ada").await;
-        Some(Self { world, own })
+        Some(Self { world, ada, own })
     }
 
     async fn call(&self, method: Method, below: &str, body: Option<Value>) -> (StatusCode, Value) {
@@ -79,9 +80,11 @@ async fn a_token_of_the_api_buys_nothing_and_says_who_can() {
         let (status, answer) = names.call(Method::POST, "registrar/registrations", Some(json!({"domain_name": bad}))).await;
         assert_eq!(status, 400, "{bad}: {answer}");
     }
-    // One letter from a name of the account's own.
-    let (_, answer) = names.call(Method::POST, "registrar/registrations", Some(json!({"domain_name": "herss.test"}))).await;
-    assert!(answer["result"]["context"]["message"].as_str().unwrap().contains("`hers`"), "{answer}");
+    // One letter from a name of the account's own, or of a company that everybody knows.
+    for (slip, meant) in [("herss.test", "`hers`"), ("dropbxo.test", "`dropbox`")] {
+        let (_, answer) = names.call(Method::POST, "registrar/registrations", Some(json!({"domain_name": slip}))).await;
+        assert!(answer["result"]["context"]["message"].as_str().unwrap().contains(meant), "{answer}");
+    }
 }
 
 #[tokio::test]
@@ -120,6 +123,32 @@ async fn a_name_that_was_bought_is_listed_locked_and_asked_for_again_without_eff
     assert_eq!(names.world.api(&other.token, Method::GET, &path, None).await.0, 404, "another account's name was told");
     let path = format!("/accounts/{}/registrar/domains/hers.test", other.account);
     assert_eq!(names.world.api(&other.token, Method::PUT, &path, Some(json!({"locked": false}))).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_name_is_given_back_by_its_buyer_alone_with_its_price_its_zone_and_its_order() {
+    let Some(names) = Names::new().await else { return };
+    let path = "registrar/registrations/hers.test";
+    let second = names.world.workers(&names.ada, "agt_second").await;
+    let at = format!("/accounts/{}/{path}", second.account);
+    assert_eq!(names.world.api(&second.token, Method::DELETE, &at, None).await.0, 400, "an agent gave back what another bought");
+    let (status, refused) = names.call(Method::POST, &format!("{path}/auth-code"), None).await;
+    assert_eq!(status, 400, "an agent got the code with which a name is taken elsewhere: {refused}");
+    assert_eq!(names.call(Method::POST, &format!("{path}/transfer-out"), Some(json!({"agreed": true}))).await.0, 400);
+
+    names.good(Method::DELETE, path, None).await;
+    assert_eq!(names.call(Method::DELETE, path, None).await.0, 404);
+    assert_eq!(names.rdap("domain/hers.test").await.0, 404, "the registry keeps it");
+    for _ in 0..200 {
+        if !names.world.stub.refunded().is_empty() {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    assert_eq!(names.world.stub.refunded().iter().map(|money| money.minor()).collect::<Vec<_>>(), [915]);
+    let eve = names.world.customer("eve").await;
+    names.world.domain(&eve, "hers.test", "agt_eve").await;
+    assert_eq!(names.call(Method::GET, path, None).await.0, 404);
 }
 
 #[tokio::test]

@@ -350,6 +350,7 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         offers: vec![start_up()],
         unconfined: false,
         acme: None,
+        registry: None,
         names: Names::sandbox().unwrap(),
         jail: JailProgram { program: jail, args: vec!["jail".to_owned()] },
     }

@@ -154,6 +154,7 @@ fn body(method: &str, route: &str) -> (String, Vec<u8>) {
         r if r.ends_with("/domain-transfer-check") => json!({"domains": [{"domain_name": "free.test"}]}),
         r if r.ends_with("/registrations") => json!({"domain_name": "hers.test"}),
         r if r.ends_with("/registrations/{domain}") => json!({"auto_renew": false}),
+        r if r.ends_with("/transfer-out") => json!({"agreed": false}),
         r if r.ends_with("/registrar/domains/{domain}") => json!({"locked": true}),
         r if r.ends_with("/namespaces") || r.ends_with("/{namespace}") => json!({"title": "more"}),
         r if r.ends_with("/bulk") || r.ends_with("/bulk/delete") => json!([]),
@@ -245,7 +246,9 @@ impl Scene {
 
 /// Reading first, taking away last, and what ends everything after that.
 fn rank((method, route): &Route) -> (usize, bool) {
-    let last = ["/remove", "/account/freeze", "/account/thaw", "/sign-out"].iter().any(|end| route.ends_with(end));
+    let last = ["/remove", "/account/freeze", "/account/thaw", "/sign-out", "/registrar/registrations/{domain}"]
+        .iter()
+        .any(|end| route.ends_with(end));
     (["any", "get", "put", "post", "patch", "delete"].iter().position(|m| m == method).unwrap(), last)
 }
 

@@ -140,20 +140,6 @@ impl Scene {
         said(self.program("knot", "usr/bin/kdig").args(args))
     }
 
-    /// Whether the answer is as wanted before the time is over.
-    pub fn comes(&self, args: &[&str], within: Duration, wanted: impl Fn(&str) -> bool) -> bool {
-        let deadline = Instant::now() + within;
-        loop {
-            if wanted(&self.kdig(args)) {
-                return true;
-            }
-            if Instant::now() >= deadline {
-                return false;
-            }
-            std::thread::sleep(Duration::from_millis(100));
-        }
-    }
-
     /// Asks until the answer is as wanted.
     pub fn until(&self, args: &[&str], wanted: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + DEADLINE;

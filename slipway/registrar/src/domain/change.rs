@@ -1,4 +1,5 @@
-//! `domain_change`: what is changed at the registry after a name was bought. Its lock, its name servers, its DS records.
+//! `domain_change`: what is changed at the registry after a name was bought. Its lock, its name servers, its DS records, whether it is
+//! in the world at all, and that it is given back or handed over.
 //!
 //! The wish is recorded, then the registry is asked, then the outcome is recorded. Every wish says what is to be, not what is to be done,
 //! so asking twice is asking once, and whoever finds an open wish after a crash asks again. A newer wish of the same kind ends an older
@@ -12,10 +13,12 @@ use purser_values::name::{DomainName, HostName};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::State;
+use super::delete::give_back;
 use super::get::domain_get;
+use super::{Domain, Ending, State};
 use crate::registrar::Registrar;
 use crate::registry::{Ds, RegistryError};
+use crate::store;
 
 /// The most open wishes that one run takes up.
 const BATCH: u32 = 100;
@@ -30,6 +33,12 @@ pub enum Change {
     Lock(bool),
     NameServers(Vec<HostName>),
     Ds(Vec<Ds>),
+    /// Taken out of the world because it has run out, or put back.
+    Hold(bool),
+    /// Given back in its first days ([`super::delete`]).
+    Delete,
+    /// Whether another registrar that asks for it gets it.
+    HandOver(bool),
 }
 
 impl Change {
@@ -38,6 +47,9 @@ impl Change {
             Self::Lock(_) => "lock",
             Self::NameServers(_) => "name_servers",
             Self::Ds(_) => "ds",
+            Self::Hold(_) => "hold",
+            Self::Delete => "delete",
+            Self::HandOver(_) => "hand_over",
         }
     }
 }
@@ -89,7 +101,7 @@ impl PublicError for ChangeError {
 
 /// A recorded wish.
 #[derive(Clone, Debug)]
-struct Wish {
+pub(crate) struct Wish {
     id: i64,
     domain: DomainId,
     name: DomainName,
@@ -130,8 +142,13 @@ fn record(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainName, change: 
     match domain.state {
         State::Registered { .. } => {}
         State::Pending => return Err(ChangeError::Pending),
-        State::Detached { .. } | State::Refused(_) => return Err(ChangeError::NotFound),
+        State::Detached { .. } | State::Refused(_) | State::Ended { .. } => return Err(ChangeError::NotFound),
     }
+    Ok(wish(tx, &domain, change, now)?)
+}
+
+/// Records a wish in the write that it follows from; whoever resumes carries it out.
+pub(crate) fn wish(tx: &mut Tx<'_>, domain: &Domain, change: &Change, now: Timestamp) -> Result<Wish, DbError> {
     tx.execute(
         "update domain_change set state = 'superseded', settled_at = $3 where domain = $1 and kind = $2 and state = 'open'",
         params![domain.id, change.kind(), now],
@@ -141,7 +158,13 @@ fn record(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainName, change: 
          values ((select coalesce(max(id), 0) + 1 from domain_change), $1, $2, $3, 'open', $4) returning id",
         params![domain.id, change.kind(), json!(change), now],
     )?;
-    Ok(Wish { id: row.get("id")?, domain: domain.id, name: name.clone(), change: change.clone() })
+    Ok(Wish { id: row.get("id")?, domain: domain.id.clone(), name: domain.name.clone(), change: change.clone() })
+}
+
+/// Whether a name was to be given back, whatever came of it so far.
+pub(crate) fn is_given_back(tx: &mut Tx<'_>, domain: &DomainId) -> Result<bool, DbError> {
+    let select = "select id from domain_change where domain = $1 and kind = 'delete' and state in ('open', 'done') limit 1";
+    Ok(tx.query_opt(select, params![domain])?.is_some())
 }
 
 async fn carry_out(registrar: &Registrar, mut wish: Wish) -> Result<(), ChangeError> {
@@ -150,6 +173,9 @@ async fn carry_out(registrar: &Registrar, mut wish: Wish) -> Result<(), ChangeEr
             Change::Lock(locked) => registrar.registry.set_lock(&wish.name, *locked).await,
             Change::NameServers(hosts) => registrar.registry.set_name_servers(&wish.name, hosts).await,
             Change::Ds(ds) => registrar.registry.set_ds(&wish.name, ds).await,
+            Change::Hold(held) => registrar.registry.set_hold(&wish.name, *held).await,
+            Change::Delete => give_back(registrar, &wish.name).await,
+            Change::HandOver(agreed) => registrar.registry.answer_transfer(&wish.name, *agreed).await,
         };
         let outcome = match asked {
             Ok(()) => Ok(()),
@@ -171,6 +197,12 @@ fn settle(tx: &mut Tx<'_>, wish: &Wish, refused: Option<&String>, now: Timestamp
     let state = if refused.is_some() { "refused" } else { "done" };
     let update = "update domain_change set state = $2, why = $3, settled_at = $4 where id = $1 and state = 'open'";
     if tx.execute(update, params![wish.id, state, refused, now])? == 1 {
+        match (&wish.change, refused) {
+            (Change::Delete, None) => store::end(tx, &wish.domain, Ending::Deleted)?,
+            // Whose it is now, the registry says.
+            (Change::HandOver(_), None) => store::look_at(tx, &wish.domain, now)?,
+            _ => {}
+        }
         return Ok(None);
     }
     let newest = tx.query_opt(

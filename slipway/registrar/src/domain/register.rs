@@ -161,6 +161,8 @@ pub(crate) async fn settle(registrar: &Registrar, domain: Domain) -> Result<Doma
         State::Pending => {}
         State::Refused(refusal) => return Err(refusal.into()),
         State::Registered { .. } | State::Detached { .. } => return Ok(domain),
+        // It was bought by this request and has ended since: nothing is bought a second time.
+        State::Ended { .. } => return Err(RegisterError::Conflict),
     }
     let order = Order {
         transaction: domain.id.clone(),

@@ -57,6 +57,7 @@ pub fn domain_remove(tx: &mut Tx<'_>, account: &CloudAccountId, name: &DomainNam
             Ok(domain)
         }
         State::Detached { .. } => Ok(domain),
+        State::Ended { .. } => Err(RemoveError::NotFound),
         State::Pending | State::Refused(_) => Err(RemoveError::Pending),
     }
 }

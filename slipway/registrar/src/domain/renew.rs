@@ -5,6 +5,7 @@ use purser_values::Timestamp;
 use purser_values::id::CloudResourceId;
 
 use super::State;
+use super::look::first;
 use crate::registrar::Registrar;
 use crate::registry::{RegistryError, Renewal};
 use crate::store;
@@ -31,8 +32,10 @@ pub async fn domain_renew(registrar: &Registrar, request: &CloudResourceId, unti
         let renewal = Renewal { name: domain.name.clone(), from: expires_at, years: 1 };
         expires_at = registrar.registry.renew(&renewal).await?.expires_at;
         let id = domain.id.clone();
-        let update = "update domain set expires_at = $2 where id = $1 and state = 'registered'";
-        registrar.db.write::<_, DbError, _>(move |tx| tx.execute(update, params![id, expires_at])).await?;
+        // One that had run out is looked at again, and put back into the world.
+        let update = "update domain set expires_at = $2, look_at = case when phase = 'live' then $3 else registered_at end
+                      where id = $1 and state = 'registered'";
+        registrar.db.write::<_, DbError, _>(move |tx| tx.execute(update, params![id, expires_at, first(expires_at)])).await?;
         tracing::info!(domain = %domain.name, %expires_at, "a domain is renewed");
     }
     Ok(())

@@ -43,6 +43,22 @@ pub struct EppRegistry {
     env: Env,
 }
 
+/// Signs in and does nothing: whether a registry takes what it is to be spoken to with.
+pub struct Probe(Lines);
+
+impl Probe {
+    #[must_use]
+    pub fn new(account: Account, dial: Dial) -> Self {
+        Self(Lines::new(account, dial))
+    }
+
+    /// # Errors
+    /// When the registry cannot be reached, or does not let us in.
+    pub async fn sign_in(&self) -> Result<(), RegistryError> {
+        self.0.features().await.map(drop).map_err(|e| refused(&e))
+    }
+}
+
 impl EppRegistry {
     /// `secret` is what every `authInfo` is derived from: 32 bytes that are kept outside of the database.
     #[must_use]
@@ -83,9 +99,25 @@ impl EppRegistry {
             expires_at: expires.map_or_else(|| registered_at.plus_months(months), |at| Timestamp::from_micros(at.timestamp_micros())),
             name_servers: order.name_servers.clone(),
             locked: false,
+            held: false,
             ds: Vec::new(),
             deleted: false,
         })
+    }
+
+    /// Asks for a name that another registrar keeps. It is ours when that registrar agrees, or says nothing for some days; asking again while
+    /// the question is open changes nothing.
+    ///
+    /// # Errors
+    /// When the secret is wrong, the name is locked, or the registry gives no answer.
+    pub async fn request_transfer(&self, name: &DomainName, secret: &Secret<String>) -> Result<(), RegistryError> {
+        let command = types::transfer(name, "request", Some(secret));
+        let answer = self.lines.raw(&command, &self.fresh()).await.map_err(|e| refused(&e))?;
+        match answer.code() {
+            code if code.is_success() => Ok(()),
+            ResultCode::ObjectPendingTransfer => Ok(()),
+            _ => Err(answer.refusal()),
+        }
     }
 
     /// What the registry holds under a name; with the secret of an order, only if that order made it.
@@ -120,6 +152,20 @@ impl EppRegistry {
             }
         }
         Ok(())
+    }
+
+    async fn set_status(&self, name: &DomainName, status: Status, is: bool, wanted: bool) -> Result<(), RegistryError> {
+        if is == wanted {
+            return Ok(());
+        }
+        let statuses = [status];
+        let mut update = DomainUpdate::new(name.as_str());
+        if wanted {
+            update.add(DomainAdd { ns: None, contacts: None, statuses: Some(&statuses) });
+        } else {
+            update.remove(DomainRemove { ns: None, contacts: None, statuses: Some(&statuses) });
+        }
+        self.update(&update).await
     }
 
     async fn update(&self, update: &DomainUpdate<'_>) -> Result<(), RegistryError> {
@@ -257,17 +303,32 @@ impl Registry for EppRegistry {
 
     fn set_lock<'a>(&'a self, name: &'a DomainName, locked: bool) -> Pending<'a, ()> {
         Box::pin(async move {
-            if self.ours(name).await?.locked == locked {
-                return Ok(());
+            let is = self.ours(name).await?.locked;
+            self.set_status(name, Status::ClientTransferProhibited, is, locked).await
+        })
+    }
+
+    fn set_hold<'a>(&'a self, name: &'a DomainName, held: bool) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let is = self.ours(name).await?.held;
+            self.set_status(name, Status::ClientHold, is, held).await
+        })
+    }
+
+    fn transfer_secret(&self, order: &DomainId) -> Secret<String> {
+        Secret::new(self.auth_info(order))
+    }
+
+    fn answer_transfer<'a>(&'a self, name: &'a DomainName, agreed: bool) -> Pending<'a, ()> {
+        Box::pin(async move {
+            let command = types::transfer(name, if agreed { "approve" } else { "reject" }, None);
+            let answer = self.lines.raw(&command, &self.fresh()).await.map_err(|e| refused(&e))?;
+            match answer.code() {
+                code if code.is_success() => Ok(()),
+                // Answered before: by an order of ours whose answer was lost, or by the registry's clock.
+                ResultCode::ObjectNotPendingTransfer => Ok(()),
+                _ => Err(answer.refusal()),
             }
-            let statuses = [Status::ClientTransferProhibited];
-            let mut update = DomainUpdate::new(name.as_str());
-            if locked {
-                update.add(DomainAdd { ns: None, contacts: None, statuses: Some(&statuses) });
-            } else {
-                update.remove(DomainRemove { ns: None, contacts: None, statuses: Some(&statuses) });
-            }
-            self.update(&update).await
         })
     }
 

@@ -4,6 +4,7 @@
 //! INVARIANT (agent-cannot-widen): a token of the API spends no money. Buying a name goes through the orchestrator, where caps and
 //! approvals are; here, asking for one that is not the account's is answered with the state `action_required` and what to do.
 
+mod departure;
 mod domains;
 mod extensions;
 mod names;
@@ -25,6 +26,9 @@ purser_http::routes! { Shared;
     post "/accounts/{account}/registrar/registrations" => registrations::create;
     get "/accounts/{account}/registrar/registrations/{domain}" => registrations::get;
     patch "/accounts/{account}/registrar/registrations/{domain}" => registrations::edit;
+    delete "/accounts/{account}/registrar/registrations/{domain}" => departure::delete;
+    post "/accounts/{account}/registrar/registrations/{domain}/transfer-out" => departure::transfer_out;
+    post "/accounts/{account}/registrar/registrations/{domain}/auth-code" => departure::auth_code;
     get "/accounts/{account}/registrar/registrations/{domain}/registration-status" => registrations::registration_status;
     get "/accounts/{account}/registrar/registrations/{domain}/update-status" => registrations::update_status;
     post "/accounts/{account}/registrar/registrations/{domain}/transfer-in" => transfers::create;

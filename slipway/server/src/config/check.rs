@@ -13,10 +13,12 @@ use purser_db::{Db, DbConfig, DbError, params};
 use purser_notify::MailConfig;
 use serde::Serialize;
 use slipway_edge::edge::check_certificate;
+use slipway_registrar::registry::epp::Probe;
 use toml::{Table, Value};
 
 use super::file::File;
 use super::{Config, Profile};
+use crate::domain;
 use crate::keys::secret_text;
 
 /// Time for the database to answer.
@@ -52,6 +54,7 @@ pub async fn check(path: &Path) -> Findings {
             files(&config, &mut found);
             addresses(&config, &mut found);
             database(&config.database, &mut found).await;
+            registry(&config, &mut found).await;
         }
         Err(refusals) => found.problems.extend(refusals.iter().map(ToString::to_string)),
     }
@@ -93,6 +96,12 @@ fn files(config: &Config, found: &mut Findings) {
     if let Some(acme) = &config.acme {
         secrets.extend(acme.external_account.iter().map(|account| ("acme.external_account.key_file", &account.key_file)));
         readable("acme.ca_file", acme.ca_file.as_ref(), found);
+    }
+    if let Some(registry) = &config.registry {
+        secrets.push(("registry.password_file", &registry.password_file));
+        secrets.extend(registry.certificate.iter().map(|shown| ("registry.certificate.key", &shown.key)));
+        readable("registry.ca_file", Some(&registry.ca_file), found);
+        readable("registry.certificate.chain", registry.certificate.as_ref().map(|shown| &shown.chain), found);
     }
     for (key, file) in secrets {
         if let Err(e) = secret_text(file) {
@@ -194,6 +203,20 @@ async fn database(config: &DbConfig, found: &mut Findings) {
         Err(e) => Some(format!("`{}` cannot be read: {e}", path.display())),
     };
     found.problems.extend(problem.map(|why| format!("`database`: {why}")));
+}
+
+/// `serve` starts without its registry, and sells nothing until it answers.
+async fn registry(config: &Config, found: &mut Findings) {
+    let Some(table) = config.registry.as_ref().filter(|_| found.problems.is_empty()) else { return };
+    match domain::registry::line(table) {
+        Ok((dial, account)) => {
+            let probe = Probe::new(account, dial);
+            if let Err(e) = probe.sign_in().await {
+                found.warnings.push(format!("`registry`: cannot sign in at `{}`: {e}", table.host));
+            }
+        }
+        Err(e) => found.problems.push(format!("`registry`: {e}")),
+    }
 }
 
 #[cfg(test)]

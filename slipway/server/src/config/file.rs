@@ -13,7 +13,7 @@ use slipway_billing::credit::programme::OfferConfig;
 use url::Url;
 
 use super::acme::Acme;
-use super::{Certificate, Profile};
+use super::{Certificate, Profile, RegistryTable};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,6 +48,8 @@ pub(super) struct File {
     pub certificate: Option<Certificate>,
     #[serde(default)]
     pub acme: Option<Acme>,
+    #[serde(default)]
+    pub registry: Option<RegistryTable>,
     #[serde(default)]
     pub log: LogFormat,
     #[serde(default)]

@@ -154,3 +154,26 @@ fn two_listeners_do_not_share_an_address() {
     let same = parse(&text("sandbox", "").replace("listen_dns = \"127.0.0.1:0\"", "listen_dns = \"127.0.0.1:4001\""));
     assert!(matches!(same, Err(ConfigError::SameAddress("listen_api", "listen_dns"))));
 }
+
+#[test]
+fn a_registry_is_one_and_its_table_says_what_it_can_mean() {
+    let table = |change: (&str, &str)| {
+        let good = "[registry]\nhost = \"epp.registry.example\"\nca_file = \"/x/ca.pem\"\naccount = \"slipway\"\npassword_file = \"/x/password\"\n\
+                    suffixes = [\"example\"]\nyearly = \"9.15\"";
+        good.replace(change.0, change.1)
+    };
+    let registry = parse(&production(&table(("", "")))).unwrap().registry.unwrap();
+    assert_eq!((registry.port, registry.price().unwrap().minor()), (700, 915));
+    for wrong in [
+        ("\"example\"", "\".example\""),
+        ("[\"example\"]", "[]"),
+        ("9.15", "-1"),
+        ("9.15", "cheap"),
+        ("\"slipway\"", "\"me\""),
+        ("epp.registry.example", "no host"),
+    ] {
+        assert!(matches!(parse(&production(&table(wrong))), Err(ConfigError::Registry(..))), "`{}` was taken", wrong.1);
+    }
+    let two = format!("{}\n[sandbox]\nregistry = true", text("sandbox", &table(("", ""))));
+    assert!(matches!(parse(&two), Err(ConfigError::TwoRegistries)));
+}

@@ -1,5 +1,7 @@
-//! The registry that domains are bought at: in the sandbox, one of our own in this same process, spoken to in EPP over a pipe like any other.
+//! The registry that domains are bought at: the one that the file names, over TLS; in the sandbox, one of our own in this same process,
+//! spoken to in EPP over a pipe like any other.
 
+use std::io;
 use std::sync::Arc;
 
 use purser_crypto::encoding::b64url;
@@ -7,7 +9,7 @@ use purser_db::Db;
 use purser_values::{Env, Money, Secret};
 use slipway_registrar::registrar::Registrar;
 use slipway_registrar::registry::YEARLY;
-use slipway_registrar::registry::epp::{Account, Dial, EppRegistry, Wire};
+use slipway_registrar::registry::epp::{Account, Dial, EppRegistry, Wire, over_tls};
 use slipway_registry::client::{Client, Pepper};
 use slipway_registry::config::{ConfigError, PEPPER_FILE, secret_file};
 use slipway_registry::registry::{Registry, Seed};
@@ -15,18 +17,53 @@ use slipway_registry::rules::{Quirks, Rules};
 use slipway_registry::serve;
 use slipway_registry::store::TAKEN_OVER;
 
-use crate::config::Config;
+use crate::config::{Config, RegistryTable};
+use crate::keys::{KeysError, secret_text};
 
 /// What the secrets of names are derived from, in the folder of keys.
 const AUTH_INFO_FILE: &str = "registrar-authinfo.key";
 const ZONE: &str = "test";
 const PREMIUM_YEARLY: Money = Money::from_minor(1_500_00, purser_values::Currency::USD);
 
-/// The registrar, where a registry is connected.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("the sandbox's registry does not start: {0}")]
+    Sandbox(#[from] ConfigError),
+    #[error("`registry`: {0}")]
+    Keys(#[from] KeysError),
+    #[error("`registry`: what its connections need cannot be used: {0}")]
+    Tls(#[from] io::Error),
+    #[error(transparent)]
+    Table(#[from] crate::config::ConfigError),
+}
+
+/// How to reach the registry that the file names, and as whom.
 ///
 /// # Errors
-/// When the sandbox's registry does not start.
-pub async fn registrar(config: &Config, db: &Db, env: &Env) -> Result<Option<Registrar>, ConfigError> {
+/// When a file cannot be used, or is readable by others.
+pub fn line(table: &RegistryTable) -> Result<(Dial, Account), ConnectError> {
+    let password = secret_text(&table.password_file)?;
+    let shown = table.certificate.as_ref();
+    if let Some(shown) = shown {
+        secret_text(&shown.key)?;
+    }
+    let identity = shown.map(|shown| (shown.chain.as_path(), shown.key.as_path()));
+    let dial = over_tls(&table.host, table.port, &table.ca_file, identity)?;
+    Ok((dial, Account { id: table.account.clone(), password }))
+}
+
+/// The registrar, where a registry is connected. One that does not answer now is asked when it is needed.
+///
+/// # Errors
+/// When the sandbox's registry does not start, or a file that the other needs cannot be used.
+pub async fn registrar(config: &Config, db: &Db, env: &Env) -> Result<Option<Registrar>, ConnectError> {
+    let name_servers = config.names.servers.clone().into();
+    if let Some(table) = &config.registry {
+        let (dial, account) = line(table)?;
+        let secret = secret_file(&config.keys.join(AUTH_INFO_FILE), env)?;
+        let epp = EppRegistry::new(table.suffixes.clone(), table.price()?, account, dial, secret, env.clone());
+        return Ok(Some(Registrar { db: db.clone(), registry: Arc::new(epp), env: env.clone(), name_servers }));
+    }
     if !config.sandbox.is_some_and(|sandbox| sandbox.registry) {
         return Ok(None);
     }
@@ -35,12 +72,11 @@ pub async fn registrar(config: &Config, db: &Db, env: &Env) -> Result<Option<Reg
     // Known to this process alone, and to the next one another.
     let password = Secret::new(b64url(&env.bytes::<12>()));
     let client = Client { id: TAKEN_OVER.to_owned(), password: password.clone(), certificate: None };
-    registry.prepare(vec![client], true, seeds(config)).await?;
+    registry.prepare(vec![client], true, seeds(config)).await.map_err(ConfigError::from)?;
     tokio::spawn(serve::rounds(registry.clone()));
     let secret = secret_file(&config.keys.join(AUTH_INFO_FILE), env)?;
     let account = Account { id: TAKEN_OVER.to_owned(), password };
     let epp = EppRegistry::new(vec![ZONE.to_owned()], YEARLY, account, dial(registry), secret, env.clone());
-    let name_servers = config.names.servers.clone().into();
     Ok(Some(Registrar { db: db.clone(), registry: Arc::new(epp), env: env.clone(), name_servers }))
 }
 

@@ -2,15 +2,17 @@
 
 use instant_epp::Error;
 use instant_epp::common::NoExtension;
-use instant_epp::domain::{DomainCheck, DomainCreate, DomainUpdate, HostInfo, InfoData, Status};
+use instant_epp::domain::{DomainCheck, DomainCreate, DomainUpdate, HostInfo, InfoData, Status, transfer::TransferData};
 use instant_epp::request::{Extension, Transaction};
 use instant_epp::response::{EppResult, MessageQueue, ResultCode};
 use instant_xml::{FromXml, ToXml};
 use purser_values::name::DomainName;
-use purser_values::{Currency, Money, Timestamp};
+use purser_values::{Currency, Money, Secret, Timestamp};
 
 use crate::registry::{Ds, Holder, Message, Registration, RegistryError};
 
+/// Names that one message can speak of.
+const NAMES: usize = 20;
 const EPP: &str = "urn:ietf:params:xml:ns:epp-1.0";
 const SECDNS: &str = "urn:ietf:params:xml:ns:secDNS-1.1";
 const FEE: &str = super::lines::FEE;
@@ -203,6 +205,7 @@ pub(super) struct Answer {
 #[xml(rename = "resData", ns(EPP))]
 struct ResData {
     info: Option<InfoData>,
+    transfer: Option<TransferData>,
 }
 
 #[derive(Debug, FromXml)]
@@ -231,9 +234,19 @@ impl Answer {
         refusal(self.result.code, reason)
     }
 
+    /// Registries name what they speak of in data of many kinds, or in their words alone: both are looked through.
     pub(super) fn message(self) -> Option<Message> {
         let queue = self.queue?;
-        queue.message.map(|message| Message { id: queue.id, text: message.text })
+        let text = queue.message?.text;
+        let data = self.data.unwrap_or(ResData { info: None, transfer: None });
+        let transfer_asked = data.transfer.as_ref().is_some_and(|it| it.transfer_status == "pending");
+        let named = data.transfer.iter().map(|it| it.name.as_str()).chain(data.info.iter().map(|it| it.name.as_str()));
+        let said =
+            text.split_whitespace().map(|word| word.trim_matches(|c: char| !c.is_ascii_alphanumeric())).filter(|word| word.contains('.'));
+        let mut about: Vec<DomainName> = named.chain(said).take(NAMES).filter_map(|name| name.to_ascii_lowercase().parse().ok()).collect();
+        about.sort();
+        about.dedup();
+        Some(Message { id: queue.id, text, about, transfer_asked })
     }
 
     /// The registered name, if it is kept for `client`.
@@ -256,6 +269,7 @@ impl Answer {
             expires_at: info.expiring_at.map(|it| at(it.timestamp_micros())).ok_or_else(unreadable)?,
             name_servers: names.collect::<Result<_, _>>().map_err(|_| unreadable())?,
             locked: statuses.iter().any(|it| matches!(it, Status::ClientTransferProhibited | Status::ServerTransferProhibited)),
+            held: statuses.contains(&Status::ClientHold),
             deleted: statuses.contains(&Status::PendingDelete),
             ds: ds
                 .into_iter()
@@ -309,6 +323,14 @@ pub(super) fn contact_create(id: &str, holder: &Holder, auth: &str) -> String {
 pub(super) fn renew(name: &DomainName, from: &str, years: u32) -> String {
     format!(
         "<renew><d:renew xmlns:d=\"urn:ietf:params:xml:ns:domain-1.0\"><d:name>{name}</d:name><d:curExpDate>{from}</d:curExpDate><d:period unit=\"y\">{years}</d:period></d:renew></renew>"
+    )
+}
+
+/// `domain:transfer`, as a document's part: what `instant-epp` has a type for logs the secret.
+pub(super) fn transfer(name: &DomainName, op: &str, secret: Option<&Secret<String>>) -> String {
+    let auth = secret.map(|it| format!("<d:authInfo><d:pw>{}</d:pw></d:authInfo>", escaped(it.expose()))).unwrap_or_default();
+    format!(
+        "<transfer op=\"{op}\"><d:transfer xmlns:d=\"urn:ietf:params:xml:ns:domain-1.0\"><d:name>{name}</d:name>{auth}</d:transfer></transfer>"
     )
 }
 

@@ -63,7 +63,7 @@ pub async fn put(
     fresh.first().map(|it| ok(&domain(it))).ok_or_else(missing)
 }
 
-fn refuse(e: &ChangeError) -> Failure {
+pub fn refuse(e: &ChangeError) -> Failure {
     match e {
         ChangeError::Store(e) => Failure::internal(e),
         ChangeError::NotFound => missing(),
@@ -82,7 +82,7 @@ fn refuse(e: &ChangeError) -> Failure {
 fn domain(shown: &Shown) -> Value {
     let expires = match shown.domain.state {
         Stage::Registered { expires_at, .. } | Stage::Detached { expires_at, .. } => Some(render::time(expires_at)),
-        Stage::Pending | Stage::Refused(_) => None,
+        Stage::Pending | Stage::Refused(_) | Stage::Ended { .. } => None,
     };
     json!({
         "id": shown.domain.id,

@@ -185,13 +185,13 @@ fn order(name: &DomainName, price: Money, note: Option<&str>) -> String {
     )
 }
 
-/// A word on names of the account's own that this one is close to.
+/// A word on names of the account's own, or of companies that everybody knows, that this one is close to.
 async fn note(cloud: &Cloud, account: &CloudAccountId, name: &DomainName) -> Result<Option<String>, Failure> {
     let account = account.clone();
     let names = cloud.db.read(move |tx| domain_names(tx, &account)).await?;
     let label = |name: &DomainName| name.as_str().split('.').next().unwrap_or_default().to_owned();
     let others: Vec<String> = names.iter().map(label).collect();
-    Ok(typo_note(&label(name), others.iter().map(String::as_str)))
+    Ok(typo_note(&label(name), others.iter().map(String::as_str).chain(cloud.guard.names.brands().iter())))
 }
 
 /// The account's registered names, or one of them.
@@ -215,7 +215,7 @@ pub async fn shown(cloud: &Cloud, account: &CloudAccountId, only: Option<DomainN
 pub fn registration(shown: &Shown) -> Value {
     let expires = match shown.domain.state {
         Stage::Registered { expires_at, .. } | Stage::Detached { expires_at, .. } => Some(expires_at),
-        Stage::Pending | Stage::Refused(_) => None,
+        Stage::Pending | Stage::Refused(_) | Stage::Ended { .. } => None,
     };
     json!({
         "domain_name": shown.domain.name,
