@@ -273,6 +273,17 @@ async fn each_sites_traffic_is_counted() {
     assert!(count.bytes_out > 100);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_faster_than_the_plan_serves_is_told_when_to_come_back() {
+    let w = World::start().await;
+    w.edge.traffic().follow_rates(std::sync::Arc::new(|_| 1));
+    let urls = ["https://shop.test:PORT/"; 12];
+    let got = w.https("shop.test", &[&["-i"], &urls[..]].concat()).await;
+    let head = got.body.to_lowercase();
+    assert_eq!(head.matches("\nhttp/2 429").count(), 2, "{head}");
+    assert_eq!(head.matches("retry-after: 1\r").count(), 2, "{head}");
+}
+
 async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
