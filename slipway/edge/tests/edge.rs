@@ -277,11 +277,12 @@ async fn each_sites_traffic_is_counted() {
 async fn who_asks_faster_than_the_plan_serves_is_told_when_to_come_back() {
     let w = World::start().await;
     w.edge.traffic().follow_rates(std::sync::Arc::new(|_| 1));
-    let urls = ["https://shop.test:PORT/"; 12];
+    let urls = ["https://shop.test:PORT/"; 20];
     let got = w.https("shop.test", &[&["-i"], &urls[..]].concat()).await;
     let head = got.body.to_lowercase();
-    assert_eq!(head.matches("\nhttp/2 429").count(), 2, "{head}");
-    assert_eq!(head.matches("retry-after: 1\r").count(), 2, "{head}");
+    let (served, refused) = (head.matches("http/2 200").count(), head.matches("http/2 429").count());
+    assert!(served >= 10 && refused >= 3 && served + refused == 20, "{head}");
+    assert_eq!(head.matches("retry-after: 1\r").count(), refused, "{head}");
 }
 
 async fn read_head(stream: &mut TcpStream) -> String {
