@@ -21,7 +21,9 @@ use std::time::Duration;
 use attacks::{Attack, Outcome};
 use http::{Method, StatusCode};
 use neighbour::Neighbour;
+use purser_values::id::CloudAccountId;
 use serde_json::json;
+use slipway_accounts::account::get::account_list;
 use support::{DATE, ESM, Workers, World, multipart};
 
 /// What the neighbour keeps, and nobody else may ever see.
@@ -56,9 +58,10 @@ async fn hostile_workers_get_nothing_and_a_neighbour_notices_nothing() {
         async move {
             let customer = world.customer(&format!("attacker-{family}")).await;
             let workers = world.workers(&customer, &format!("agt_{family}")).await;
+            let id = account(world, &workers).await;
             let mut wrong = Vec::new();
             for attack in attacks {
-                if let Err(why) = attempt(world, &workers, &attack).await {
+                if let Err(why) = attempt(world, &workers, &id, &attack).await {
                     wrong.push(format!("{family}/{}: {why}", attack.name));
                 }
             }
@@ -82,7 +85,7 @@ async fn hostile_workers_get_nothing_and_a_neighbour_notices_nothing() {
 }
 
 /// Deploys one and visits it; says what went wrong.
-async fn attempt(world: &World, workers: &Workers, attack: &Attack) -> Result<(), String> {
+async fn attempt(world: &World, workers: &Workers, id: &CloudAccountId, attack: &Attack) -> Result<(), String> {
     let script = attack.name;
     let metadata = json!({
         "main_module": "index.js", "compatibility_date": attack.date.unwrap_or(DATE), "compatibility_flags": attack.flags,
@@ -104,9 +107,9 @@ async fn attempt(world: &World, workers: &Workers, attack: &Attack) -> Result<()
     }
     let (_, found) = world.api(&workers.token, Method::GET, &format!("/accounts/{}/workers/workers/{script}", workers.account), None).await;
     let host = found["result"]["subdomain"]["url"].as_str().unwrap_or_default().trim_start_matches("https://").to_owned();
-    let before = noticed(world, workers, attack);
+    let before = noticed(world, id, attack);
     let got = visitors::get(world.edge_http, &host, "/", attack.patience).await;
-    let seen = attack.seen.is_empty() || noticed_again(world, workers, attack, before).await;
+    let seen = attack.seen.is_empty() || noticed_again(world, id, attack, before).await;
     let text = got.as_ref().map_or_else(Clone::clone, |(status, body)| format!("{status} {body}"));
     let gone = world.api(&workers.token, Method::DELETE, &format!("{path}?force=true"), None).await;
     if text.contains(SECRET) {
@@ -116,7 +119,7 @@ async fn attempt(world: &World, workers: &Workers, attack: &Attack) -> Result<()
         return Err(format!("it cannot be removed: {}", gone.1));
     }
     if !seen {
-        return Err(format!("the operator sees nothing of it: none of {:?}; {:?}", attack.seen, of_account(world, workers)));
+        return Err(format!("the operator sees nothing of it: none of {:?}; {:?}", attack.seen, of_account(world, id)));
     }
     match (&attack.outcome, got) {
         (Outcome::Says(expected), Ok((200, body))) if expected.contains(&body.trim()) => Ok(()),
@@ -127,21 +130,27 @@ async fn attempt(world: &World, workers: &Workers, attack: &Attack) -> Result<()
     }
 }
 
+/// The account as the operator knows it.
+async fn account(world: &World, workers: &Workers) -> CloudAccountId {
+    let all = world.cloud.db.read(account_list).await.unwrap();
+    all.into_iter().find(|account| account.hex.as_str() == workers.account).unwrap().id
+}
+
 /// What the operator was shown of an account, by kind and number.
-fn of_account(world: &World, workers: &Workers) -> Vec<(&'static str, u64)> {
+fn of_account(world: &World, id: &CloudAccountId) -> Vec<(&'static str, u64)> {
     let incidents = world.cloud.workers.runtime().incidents().list();
-    incidents.iter().filter(|i| i.account.as_str() == workers.account).map(|i| (i.kind.as_str(), i.count)).collect()
+    incidents.iter().filter(|i| i.account == *id).map(|i| (i.kind.as_str(), i.count)).collect()
 }
 
 /// How often the operator was shown what an attempt should show.
-fn noticed(world: &World, workers: &Workers, attack: &Attack) -> u64 {
-    of_account(world, workers).iter().filter(|(kind, _)| attack.seen.contains(kind)).map(|(_, count)| count).sum()
+fn noticed(world: &World, id: &CloudAccountId, attack: &Attack) -> u64 {
+    of_account(world, id).iter().filter(|(kind, _)| attack.seen.contains(kind)).map(|(_, count)| count).sum()
 }
 
 /// Whether that rises: a process that has to be ended is noted a moment after its visitor was told.
-async fn noticed_again(world: &World, workers: &Workers, attack: &Attack, before: u64) -> bool {
+async fn noticed_again(world: &World, id: &CloudAccountId, attack: &Attack, before: u64) -> bool {
     let deadline = tokio::time::Instant::now() + NOTICED;
-    while noticed(world, workers, attack) == before {
+    while noticed(world, id, attack) == before {
         if tokio::time::Instant::now() > deadline {
             return false;
         }
