@@ -62,6 +62,9 @@ struct OrchestratorSandbox {
     site_port: u16,
 }
 
+/// One person's machine has nobody to protect from its own visitors, and is measured.
+const UNHURRIED: u32 = 1_000_000;
+
 #[derive(Serialize)]
 struct Provider {
     name: &'static str,
@@ -81,6 +84,7 @@ struct Slipway {
     data: PathBuf,
     workerd: PathBuf,
     keys: PathBuf,
+    requests_per_s: u32,
     orchestrator: Peer,
     mail: Mail,
     sandbox: SlipwaySandbox,
@@ -154,6 +158,7 @@ pub(super) fn write(
         data: folder.dir().to_owned(),
         workerd: binaries.workerd.clone(),
         keys: folder.keys().join("slipway"),
+        requests_per_s: UNHURRIED,
         orchestrator: Peer { url: orchestrator.public_url.clone(), signing_secret_file: folder.signing_secret() },
         mail: Mail { folder: folder.mail() },
         sandbox: SlipwaySandbox { registry: true, local_ca: true, unconfined_sha256: leave.map(Leave::digest) },

@@ -30,6 +30,8 @@ pub const UPSTREAM_SILENCE: Duration = Duration::from_secs(100);
 pub const SITE_REQUESTS: u64 = 1_024;
 /// Of these, from one address as soon as half of them are taken: one visitor who never ends a request leaves room for others.
 pub const SITE_REQUESTS_PER_ADDRESS: usize = 128;
+/// An account's rate by its plan, saved up for so many seconds: what visitors may ask at once.
+pub const BURST_S: f64 = 10.0;
 /// Open WebSockets of all sites, of one site, and from one address.
 pub const WEBSOCKETS: usize = 4_096;
 pub const SITE_WEBSOCKETS: u64 = 512;

@@ -1,7 +1,7 @@
 //! The small pages that the edge answers with when no site does: plain HTML, no scripts, no foreign text.
 
 use bytes::Bytes;
-use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue};
+use http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt as _, Full};
 
@@ -44,6 +44,12 @@ impl Page {
         title: "The plan of this site is used up",
         text: "The site has used what its owner's plan includes and what is set aside for more. It answers again when there is room.",
     };
+    /// Says when to come back: see [`Page::response`].
+    pub const TOO_FAST: Self = Self {
+        status: StatusCode::TOO_MANY_REQUESTS,
+        title: "Too many requests in a second",
+        text: "This site is asked more often than its owner's plan serves. Try again in a second.",
+    };
     pub const BUSY: Self = Self {
         status: StatusCode::SERVICE_UNAVAILABLE,
         title: "Too many requests under way",
@@ -62,6 +68,9 @@ impl Page {
         let mut response = Response::new(whole(html));
         *response.status_mut() = status;
         let headers = response.headers_mut();
+        if self == Self::TOO_FAST {
+            headers.insert(RETRY_AFTER, HeaderValue::from_static("1"));
+        }
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8"));
         headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
         headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
@@ -88,6 +97,7 @@ impl From<NoPlace> for Page {
         match e {
             NoPlace::Busy => Self::BUSY,
             NoPlace::Spent => Self::SPENT,
+            NoPlace::TooFast => Self::TOO_FAST,
         }
     }
 }

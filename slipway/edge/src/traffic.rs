@@ -5,9 +5,10 @@
 use std::collections::HashMap;
 use std::net::IpAddr;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::uri::PathAndQuery;
@@ -27,12 +28,63 @@ pub struct Traffic {
     /// By account and script.
     sites: RwLock<HashMap<Arc<str>, HashMap<Arc<str>, Arc<Counters>>>>,
     accounts: Mutex<HashMap<Arc<str>, Arc<Allowance>>>,
+    rates: OnceLock<RatesOf>,
+    clock: Clock,
 }
+
+/// Microseconds since the start of this process.
+struct Clock(Instant);
+
+impl Default for Clock {
+    fn default() -> Self {
+        Self(Instant::now())
+    }
+}
+
+impl Clock {
+    fn us(&self) -> i64 {
+        i64::try_from(self.0.elapsed().as_micros()).unwrap_or(i64::MAX)
+    }
+}
+
+/// Requests that an account may be asked in a second, by its plan. Asked about once a second for each account that is visited.
+pub type RatesOf = Arc<dyn Fn(&str) -> u32 + Send + Sync>;
+
+/// How old the knowledge of an account's rate may be.
+const RATE_LIFE: Duration = Duration::from_secs(1);
 
 /// How many requests of an account were taken since the start, and how many may be.
 struct Allowance {
     taken: AtomicU64,
     most: AtomicU64,
+    /// Nothing where no rates are known.
+    pace: Mutex<Option<Pace>>,
+}
+
+/// A bucket that fills evenly and holds some seconds' worth: one page can be a hundred requests.
+struct Pace {
+    per_s: u32,
+    /// Requests that may be taken at once, and since when that is so.
+    tokens: f64,
+    since: Instant,
+    asked: Instant,
+}
+
+impl Pace {
+    fn new(per_s: u32, now: Instant) -> Self {
+        Self { per_s, tokens: f64::from(per_s) * limits::BURST_S, since: now, asked: now }
+    }
+
+    fn take(&mut self, now: Instant) -> bool {
+        let per_s = f64::from(self.per_s);
+        let gained = now.duration_since(self.since).as_secs_f64() * per_s;
+        (self.tokens, self.since) = ((self.tokens + gained).min(per_s * limits::BURST_S), now);
+        let taken = self.tokens >= 1.0;
+        if taken {
+            self.tokens -= 1.0;
+        }
+        taken
+    }
 }
 
 /// Why a request finds no place.
@@ -42,6 +94,8 @@ pub enum NoPlace {
     Busy,
     /// The account has used what is set aside for it.
     Spent,
+    /// The account is asked more often in a second than its plan serves.
+    TooFast,
 }
 
 struct Counters {
@@ -53,6 +107,9 @@ struct Counters {
     failures: AtomicU64,
     bytes_out: AtomicU64,
     under_way: AtomicU64,
+    /// The moments at which requests ended less those at which they began: with the requests under way, each counted up to now, that is
+    /// the time that all of them took together.
+    flight_us: AtomicI64,
 }
 
 /// What one script did since the start.
@@ -65,19 +122,32 @@ pub struct Count {
     pub failures: u64,
     /// Bytes of bodies.
     pub bytes_out: u64,
+    /// Time that its requests were under way, those side by side added up, in microseconds.
+    pub in_flight_us: u64,
 }
 
 impl Counters {
     fn new(allowance: Arc<Allowance>) -> Self {
         let crowd = Crowd::new(limits::SITE_REQUESTS_PER_ADDRESS, crowd::this_machine());
         let [tunnels, requests, failures, bytes_out, under_way] = Default::default();
-        Self { allowance, crowd, tunnels, requests, failures, bytes_out, under_way }
+        Self { allowance, crowd, tunnels, requests, failures, bytes_out, under_way, flight_us: AtomicI64::new(0) }
+    }
+}
+
+impl Counters {
+    /// Two counters are read one after the other, so a request that begins or ends just then may be counted a moment short or long.
+    fn in_flight_us(&self, now: i64) -> u64 {
+        let open = i64::try_from(self.under_way.load(Ordering::Relaxed)).unwrap_or(0);
+        u64::try_from(self.flight_us.load(Ordering::Relaxed).saturating_add(open.saturating_mul(now))).unwrap_or(0)
     }
 }
 
 /// A place among the requests under way at one site.
 pub struct Place {
     counters: Arc<Counters>,
+    /// When it was taken, and what tells when it is given back.
+    since_us: i64,
+    clock: Instant,
     _seat: Option<Seat>,
 }
 
@@ -103,17 +173,22 @@ impl Traffic {
     /// Takes a place at the site. What is refused is not counted: it costs nobody anything.
     ///
     /// # Errors
-    /// When all places are taken, the visitor has too many of them, or the account has used what is set aside for it.
+    /// When all places are taken, the visitor has too many of them, or the account has used what is set aside for it or its plan's rate.
     pub fn enter(&self, label: &SiteLabel, remote: IpAddr) -> Result<Place, NoPlace> {
         let counters = self.counters(label);
         let allowance = &counters.allowance;
+        if !self.in_time(&label.account, allowance) {
+            return Err(NoPlace::TooFast);
+        }
         let take = |taken: u64| (taken < allowance.most.load(Ordering::Relaxed)).then_some(taken + 1);
         allowance.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| NoPlace::Spent)?;
         let before = counters.under_way.fetch_add(1, Ordering::Relaxed);
         let crowded = before >= limits::SITE_REQUESTS / 2;
         let seat = if crowded { counters.crowd.enter(remote) } else { None };
         let fits = before < limits::SITE_REQUESTS && (!crowded || seat.is_some());
-        let place = Place { counters, _seat: seat };
+        let since_us = self.clock.us();
+        counters.flight_us.fetch_sub(since_us, Ordering::Relaxed);
+        let place = Place { counters, since_us, clock: self.clock.0, _seat: seat };
         let counters = &place.counters;
         if fits {
             counters.requests.fetch_add(1, Ordering::Relaxed);
@@ -121,6 +196,22 @@ impl Traffic {
         }
         counters.allowance.taken.fetch_sub(1, Ordering::Relaxed);
         Err(NoPlace::Busy)
+    }
+
+    /// From now on no account is served faster than its plan says. Said once, before the first visitor.
+    pub fn follow_rates(&self, rates: RatesOf) {
+        let _ = self.rates.set(rates);
+    }
+
+    fn in_time(&self, account: &Arc<str>, allowance: &Allowance) -> bool {
+        let Some(rates) = self.rates.get() else { return true };
+        let now = Instant::now();
+        let mut pace = allowance.pace.lock().unwrap_or_else(PoisonError::into_inner);
+        let pace = pace.get_or_insert_with(|| Pace::new(rates(account), now));
+        if now.duration_since(pace.asked) >= RATE_LIFE {
+            (pace.per_s, pace.asked) = (rates(account), now);
+        }
+        pace.take(now)
     }
 
     /// How many requests of the account may be taken, counted from the start of this process.
@@ -141,7 +232,7 @@ impl Traffic {
 
     fn allowance(&self, account: &Arc<str>) -> Arc<Allowance> {
         let mut accounts = self.accounts.lock().unwrap_or_else(PoisonError::into_inner);
-        let fresh = || Arc::new(Allowance { taken: AtomicU64::new(0), most: AtomicU64::new(u64::MAX) });
+        let fresh = || Arc::new(Allowance { taken: AtomicU64::new(0), most: AtomicU64::new(u64::MAX), pace: Mutex::default() });
         accounts.entry(account.clone()).or_insert_with(fresh).clone()
     }
 
@@ -149,12 +240,14 @@ impl Traffic {
     #[must_use]
     pub fn counts(&self) -> Vec<Count> {
         let sites = self.sites.read().unwrap_or_else(PoisonError::into_inner);
+        let now = self.clock.us();
         let count = |account: &Arc<str>, script: &Arc<str>, c: &Counters| Count {
             account: account.clone(),
             script: script.clone(),
             requests: c.requests.load(Ordering::Relaxed),
             failures: c.failures.load(Ordering::Relaxed),
             bytes_out: c.bytes_out.load(Ordering::Relaxed),
+            in_flight_us: c.in_flight_us(now),
         };
         sites.iter().flat_map(|(account, scripts)| scripts.iter().map(move |(script, c)| count(account, script, c))).collect()
     }
@@ -162,6 +255,8 @@ impl Traffic {
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let now = Clock(self.clock).us().max(self.since_us);
+        self.counters.flight_us.fetch_add(now, Ordering::Relaxed);
         self.counters.under_way.fetch_sub(1, Ordering::Relaxed);
     }
 }
@@ -267,6 +362,44 @@ mod tests {
         traffic.set_limit("a", 101);
         assert!(traffic.enter(&label("a", "one"), HERE).is_ok());
         assert!(traffic.enter(&label("a", "one"), HERE).is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_account_is_served_as_fast_as_its_plan_says_over_all_its_scripts_and_faster_with_the_next_plan() {
+        let traffic = Traffic::default();
+        let plan = Arc::new(AtomicU64::new(10));
+        let read = plan.clone();
+        let rate = move |account: &str| if account == "a" { u32::try_from(read.load(Ordering::Relaxed)).unwrap() } else { 1_000 };
+        traffic.follow_rates(Arc::new(rate));
+        let served = |tries: usize| (0..tries).filter(|i| traffic.enter(&label("a", ["one", "two"][i % 2]), HERE).is_ok()).count();
+        assert_eq!(served(500), 100, "ten seconds' worth at once");
+        assert_eq!(traffic.enter(&label("a", "one"), HERE).err(), Some(NoPlace::TooFast));
+        assert!(traffic.enter(&label("b", "one"), HERE).is_ok(), "a neighbour is served");
+        tokio::time::advance(Duration::from_millis(500)).await;
+        assert_eq!(served(500), 5, "half a second later half a second's worth");
+        tokio::time::advance(Duration::from_secs(3600)).await;
+        assert_eq!(served(500), 100, "what was not used in an hour is not saved up");
+        plan.store(40, Ordering::Relaxed);
+        tokio::time::advance(Duration::from_secs(1)).await;
+        assert_eq!(served(500), 40);
+        let counted: u64 = traffic.counts().iter().filter(|count| &*count.account == "a").map(|count| count.requests).sum();
+        assert_eq!(counted, 245, "what was refused is not counted");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_time_of_requests_side_by_side_adds_up_while_they_last_and_afterwards() {
+        let traffic = Traffic::default();
+        let flown = |script: &str| traffic.counts().iter().find(|c| &*c.script == script).map(|c| c.in_flight_us);
+        let (first, second) = (traffic.enter(&label("a", "one"), HERE).unwrap(), traffic.enter(&label("a", "one"), HERE).unwrap());
+        tokio::time::advance(Duration::from_millis(30)).await;
+        assert_eq!(flown("one"), Some(60_000));
+        drop(first);
+        tokio::time::advance(Duration::from_millis(30)).await;
+        drop(second);
+        let other = traffic.enter(&label("a", "two"), HERE).unwrap();
+        tokio::time::advance(Duration::from_secs(1)).await;
+        drop(other);
+        assert_eq!((flown("one"), flown("two")), (Some(90_000), Some(1_000_000)));
     }
 
     #[test]

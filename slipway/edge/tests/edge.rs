@@ -273,6 +273,18 @@ async fn each_sites_traffic_is_counted() {
     assert!(count.bytes_out > 100);
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_asks_faster_than_the_plan_serves_is_told_when_to_come_back() {
+    let w = World::start().await;
+    w.edge.traffic().follow_rates(std::sync::Arc::new(|_| 1));
+    let urls = ["https://shop.test:PORT/"; 20];
+    let got = w.https("shop.test", &[&["-i"], &urls[..]].concat()).await;
+    let head = got.body.to_lowercase();
+    let (served, refused) = (head.matches("http/2 200").count(), head.matches("http/2 429").count());
+    assert!(served >= 10 && refused >= 3 && served + refused == 20, "{head}");
+    assert_eq!(head.matches("retry-after: 1\r").count(), refused, "{head}");
+}
+
 async fn read_head(stream: &mut TcpStream) -> String {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {

@@ -5,12 +5,15 @@ use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
-use purser_db::{Db, DbError};
+use purser_db::{Db, DbError, Tx};
 use purser_values::id::CloudAccountId;
 use slipway_accounts::resource::get::resource_accounts;
 use slipway_accounts::service::Service;
+use slipway_edge::traffic::RatesOf;
+use slipway_stores::RoomOf;
 use slipway_workers::limits::Allowances;
 use slipway_workers::seams::AllowancesOf;
+use slipway_workers::storage::kept;
 
 /// How old the knowledge of who pays may be.
 const EVERY: Duration = Duration::from_secs(10);
@@ -25,17 +28,33 @@ struct Plans {
     paying: RwLock<HashSet<CloudAccountId>>,
 }
 
-/// Follows who pays, for as long as the answer is held.
+/// Follows who pays, for as long as the answer is held. `requests_per_s` is the operator's word on the paid plan.
 ///
 /// # Errors
 /// When the store cannot be read.
-pub async fn follow(db: &Db) -> Result<AllowancesOf, DbError> {
+pub async fn follow(db: &Db, requests_per_s: Option<u32>) -> Result<AllowancesOf, DbError> {
+    let paid = Allowances { requests_per_s: requests_per_s.unwrap_or(PAID.requests_per_s), ..PAID };
     let plans = Arc::new(Plans { paying: RwLock::new(paying(db).await?) });
     tokio::spawn(keep(Arc::downgrade(&plans), db.clone()));
     Ok(Arc::new(move |account| {
         let paying = plans.paying.read().unwrap_or_else(PoisonError::into_inner);
-        if paying.contains(account) { PAID } else { FREE }
+        if paying.contains(account) { paid } else { FREE }
     }))
+}
+
+/// What an account's stores have room for: its plan's storage, less what it keeps as code, assets and Durable Objects.
+#[must_use]
+pub fn room(allowances: &AllowancesOf) -> RoomOf {
+    let allowances = allowances.clone();
+    Arc::new(move |tx: &mut Tx<'_>, account: &CloudAccountId| Ok(allowances(account).storage.saturating_sub(kept(tx, account)?)))
+}
+
+/// How fast an account is served.
+#[must_use]
+pub fn rates(allowances: &AllowancesOf) -> RatesOf {
+    let allowances = allowances.clone();
+    // a label that is no account's id is no account's site
+    Arc::new(move |account: &str| account.parse::<CloudAccountId>().map_or(0, |account| allowances(&account).requests_per_s))
 }
 
 async fn keep(plans: Weak<Plans>, db: Db) {

@@ -1,5 +1,6 @@
 //! Where billing meets the rest of slipway: what plans cost, what an order begins, what follows from a step, and the money itself.
 
+pub mod cpu;
 pub mod meter;
 pub mod plans;
 pub mod standing;

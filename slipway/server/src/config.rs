@@ -77,6 +77,8 @@ pub struct Config {
     pub log: LogFormat,
     /// The programmes of credit.
     pub offers: Vec<Offer>,
+    /// What an account on the paid plan is served in a second, in place of the usual.
+    pub requests_per_s: Option<u32>,
     /// Run Workers without a jail.
     pub unconfined: bool,
     /// The program that builds jails; this one, unless a test says otherwise.
@@ -220,6 +222,7 @@ impl Config {
             registry,
             log: file.log,
             offers,
+            requests_per_s: file.requests_per_s,
             jail: JailProgram::default(),
         })
     }

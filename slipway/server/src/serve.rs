@@ -150,11 +150,19 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let db = Db::open(&config.database).await?;
     db.migrate(&env, MIGRATIONS).await?;
     let nameserver = Arc::new(Nameserver::start(dns(config), db.clone(), env.clone(), keys.keyring.clone()).await?);
-    let stores = Stores::open(&StoresConfig { data: config.data.join(STORES_FOLDER), s3: None }, db.clone(), env.clone())?;
     let egress = EgressProxy::new(Vec::new()).map_err(EdgeError::from)?;
     let next_alarm = Arc::new(slipway_stores::alarm::earliest);
-    let allowances = allowances::follow(&db).await?;
-    let seams = Seams { egress: Some(Arc::new(egress.clone())), next_alarm, allowances, ..backend::seams(&stores) };
+    let allowances = allowances::follow(&db, config.requests_per_s).await?;
+    let places = StoresConfig { data: config.data.join(STORES_FOLDER), s3: None };
+    let stores = Stores::open_within(&places, allowances::room(&allowances), db.clone(), env.clone())?;
+    let rates = allowances::rates(&allowances);
+    let seams = Seams {
+        egress: Some(Arc::new(egress.clone())),
+        next_alarm,
+        allowances,
+        kept_elsewhere: Arc::new(slipway_stores::held),
+        ..backend::seams(&stores)
+    };
     let workers = Workers::open(runtime(config), seams, db.clone(), keys.keyring.clone(), env.clone()).await?;
     if let Confinement::Unavailable { why } = workers.confinement() {
         tracing::error!(why, "Workers do not run on this host; static sites do");
@@ -170,6 +178,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     };
     let edge = Edge::start(edge(config, acme.clone())?, router, env.clone()).await?;
     edge.answers_to(&egress);
+    edge.traffic().follow_rates(rates);
     let fetcher = Fetcher::new(origin(&config.orchestrator.url))?;
     let orchestrator = OrchestratorClient::new(fetcher.clone(), config.orchestrator.url.clone(), keys.signing.clone(), env.clone());
     let document = Terms::current(&config.public_url)?;

@@ -15,3 +15,4 @@ pub mod query;
 pub mod run;
 pub mod transfer;
 pub mod travel;
+mod watch;

@@ -34,20 +34,25 @@ impl Stores {
         most: u64,
     ) -> Result<Written, StoreError> {
         let too_large = || StoreError::TooLarge(format!("there is more than {most} bytes"));
-        let announced = incoming.length.unwrap_or(most);
-        if announced > most {
+        if incoming.length.is_some_and(|length| length > most) {
             return Err(too_large());
         }
         let key = Key::mint(&self.inner().env, folder);
         let (id, of, now) = (key.to_string(), account.clone(), self.inner().env.now());
-        let bytes = i64::try_from(announced).map_err(|_| too_large())?;
-        self.change(move |tx| {
-            room::claim(tx, &of, bytes)?;
+        let (length, room) = (incoming.length, self.inner().room.clone());
+        let announced = self.change(move |tx| {
+            // who does not say how much comes gets what there is room for
+            let announced = match length {
+                Some(length) => length,
+                None => most.min(u64::try_from(room::left(tx, &room, &of)?).unwrap_or(0).max(1)),
+            };
+            let bytes = i64::try_from(announced).map_err(StoreError::internal)?;
+            room::claim(tx, &room, &of, bytes)?;
             let insert = "insert into store_object (key, account, bytes, state, at) values ($1, $2, $3, 'writing', $4)";
             tx.execute(insert, params![id, of, bytes, now])?;
-            Ok(())
-        })
-        .await?;
+            Ok(announced)
+        });
+        let announced = announced.await?;
         let mut read = 0_u64;
         let held = incoming.chunks.map(move |piece| {
             let piece = piece?;

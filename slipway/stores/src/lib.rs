@@ -23,5 +23,5 @@ mod stores;
 mod sweep;
 
 pub use error::StoreError;
-pub use room::Stored;
+pub use room::{RoomOf, Stored, held};
 pub use stores::{Condition, Stores, StoresConfig};

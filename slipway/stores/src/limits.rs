@@ -1,6 +1,8 @@
 //! Every limit of the stores, by name. Where Cloudflare publishes one, it is that one.
 
-/// What an account keeps at most in all its stores together, in bytes.
+use std::time::Duration;
+
+/// What an account of which nobody says more keeps at most in all its stores together, in bytes.
 pub const ACCOUNT_BYTES: i64 = 10 * 1024 * 1024 * 1024;
 /// Bytes of a value that lie in its row; more lie behind the trait for objects.
 pub const INLINE_BYTES: usize = 32 * 1024;
@@ -67,6 +69,11 @@ pub const D1_RESULT_BYTES: usize = 10 * 1024 * 1024;
 /// Time that one call may take, in milliseconds; and an import.
 pub const D1_TIME_MS: u64 = 30_000;
 pub const D1_IMPORT_TIME_MS: u64 = 120_000;
+/// What one call writes at most, files that a sort spills into included: so many times what the database may hold, and this at least, in bytes.
+pub const D1_WRITTEN_TIMES: u64 = 3;
+pub const D1_WRITTEN_LEAST: u64 = 64 * 1024 * 1024;
+/// Time after which a call that cannot be stopped keeps its own account's place and nobody else's: longer than any import.
+pub const D1_STUCK: Duration = Duration::from_secs(150);
 /// Calls that run at a time, of everybody and of one account; a thread each.
 pub const D1_AT_A_TIME: usize = 8;
 pub const D1_AT_A_TIME_EACH: usize = 2;

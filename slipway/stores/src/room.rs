@@ -1,10 +1,14 @@
 //! How much an account keeps in its stores, and whether there is room for more.
 
+use std::sync::Arc;
+
 use purser_db::{DbError, Tx, params};
 use purser_values::id::CloudAccountId;
 
 use crate::error::StoreError;
-use crate::limits;
+
+/// How much an account may keep in its stores, in bytes: its plan's share less what it keeps elsewhere. Asked in the write that adds something.
+pub type RoomOf = Arc<dyn Fn(&mut Tx<'_>, &CloudAccountId) -> Result<i64, DbError> + Send + Sync>;
 
 /// What an account keeps, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -46,13 +50,17 @@ pub fn stored(tx: &mut Tx<'_>) -> Result<Vec<Stored>, DbError> {
         .collect()
 }
 
+/// What the account keeps now, its databases' pasts and uploads under way included.
+pub fn held(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> {
+    tx.query_one(HELD, params![account])?.get("n")
+}
+
 /// How much more the account may keep.
-pub fn left(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> {
-    let held: i64 = tx.query_one(HELD, params![account])?.get("n")?;
-    Ok(limits::ACCOUNT_BYTES.saturating_sub(held))
+pub fn left(tx: &mut Tx<'_>, room: &RoomOf, account: &CloudAccountId) -> Result<i64, DbError> {
+    Ok(room(tx, account)?.saturating_sub(held(tx, account)?))
 }
 
 /// Refuses what would make the account keep more than it may.
-pub fn claim(tx: &mut Tx<'_>, account: &CloudAccountId, more: i64) -> Result<(), StoreError> {
-    if more > 0 && more > left(tx, account)? { Err(StoreError::Full(limits::ACCOUNT_BYTES)) } else { Ok(()) }
+pub fn claim(tx: &mut Tx<'_>, room: &RoomOf, account: &CloudAccountId, more: i64) -> Result<(), StoreError> {
+    if more > 0 && more > left(tx, room, account)? { Err(StoreError::Full(room(tx, account)?.max(0))) } else { Ok(()) }
 }

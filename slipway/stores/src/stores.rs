@@ -13,11 +13,12 @@ use crate::cache::Cache;
 use crate::d1::engine::Engine;
 use crate::d1::transfer::Imports;
 use crate::error::StoreError;
+use crate::limits;
 use crate::objects::Objects;
 use crate::objects::local::LocalObjects;
 use crate::objects::s3::{S3Config, S3Objects};
 use crate::rate::Rates;
-use crate::room::{self, Stored};
+use crate::room::{self, RoomOf, Stored};
 
 /// Where the service finds things.
 #[derive(Clone, Debug)]
@@ -45,19 +46,28 @@ pub(crate) struct Inner {
     pub queued: Notify,
     pub cache: Cache,
     pub rates: Rates,
+    pub room: RoomOf,
 }
 
 impl Stores {
     /// # Errors
     /// When the folder cannot be used, or the bucket's configuration cannot.
     pub fn open(config: &StoresConfig, db: Db, env: Env) -> Result<Self, StoreError> {
+        Self::open_within(config, Arc::new(|_, _| Ok(limits::ACCOUNT_BYTES)), db, env)
+    }
+
+    /// As [`Stores::open`], with as much room for each account as `room` says.
+    ///
+    /// # Errors
+    /// As [`Stores::open`].
+    pub fn open_within(config: &StoresConfig, room: RoomOf, db: Db, env: Env) -> Result<Self, StoreError> {
         let objects: Arc<dyn Objects> = match &config.s3 {
             Some(s3) => Arc::new(S3Objects::open(s3)?),
             None => Arc::new(LocalObjects::open(&config.data.join("objects"), env.clone())?),
         };
         let d1 = Engine::open(&config.data.join("d1"), env.clone())?;
         let (imports, queued, cache, rates) = (Imports::default(), Notify::new(), Cache::default(), Rates::default());
-        Ok(Self(Arc::new(Inner { db, env, objects, d1, imports, queued, cache, rates }), None))
+        Ok(Self(Arc::new(Inner { db, env, objects, d1, imports, queued, cache, rates, room }), None))
     }
 
     /// The same for a caller whose right to change anything can end meanwhile.

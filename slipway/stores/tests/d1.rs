@@ -29,9 +29,15 @@ struct World {
 
 impl World {
     async fn new() -> Self {
+        Self::within(10 << 30).await
+    }
+
+    /// With so much room for each account.
+    async fn within(room: i64) -> Self {
         let (folder, db) = (tempfile::tempdir().unwrap(), sqlite(&[MIGRATIONS]).await);
         let (env, clock) = Env::test(START, 3);
-        let stores = Stores::open(&StoresConfig { data: folder.path().to_owned(), s3: None }, db.clone(), env.clone()).unwrap();
+        let config = StoresConfig { data: folder.path().to_owned(), s3: None };
+        let stores = Stores::open_within(&config, Arc::new(move |_, _| Ok(room)), db.clone(), env.clone()).unwrap();
         let account = CloudAccountId::mint(&env);
         let id = stores.d1_create(&account, "main".into()).await.unwrap().id;
         Self { stores, folder, clock, env, account, id, db }
@@ -152,6 +158,22 @@ async fn what_takes_too_long_or_answers_too_much_is_stopped_and_changes_nothing(
     let much = "with recursive c(n) as (select 1 union all select n + 1 from c limit 100) select n, hex(zeroblob(500000)) from c";
     assert!(world.run(much).await.err().unwrap().to_string().contains("larger than"));
     assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 0}]));
+}
+
+#[tokio::test]
+async fn an_account_has_the_room_of_its_plan_in_databases_and_in_what_sorting_spills() {
+    let world = World::within(8 << 20).await;
+    world.run("create table t (b blob)").await.unwrap();
+    world.run("insert into t values (zeroblob(1000000))").await.unwrap();
+    let full = "with recursive c(n) as (select 1 union all select n + 1 from c limit 20) insert into t select zeroblob(1000000) from c";
+    assert!(world.run(full).await.err().unwrap().to_string().contains("full"));
+    assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 1}]), "all of a call or nothing");
+    // 4 GB through a sorter, out of no table and into none
+    let sorted = "with recursive c(n) as (select 1 union all select n + 1 from c limit 4000) select count(*) from
+        (select randomblob(1000000) as r from c) group by r";
+    let stopped = world.run(sorted).await.err().unwrap();
+    assert!(stopped.to_string().contains("wrote too much"), "{stopped}");
+    assert!(world.stores.kv_namespace_create(&world.account, "kv".into()).await.is_ok());
 }
 
 #[tokio::test]

@@ -12,14 +12,14 @@ pub struct Allowances {
     pub memory: u64,
     pub requests_per_s: u32,
     /// Code, assets and everything else that it keeps, in bytes.
-    pub storage: u64,
+    pub storage: i64,
     /// Environments, each with a process of its own.
     pub processes: u32,
 }
 
 impl Default for Allowances {
     fn default() -> Self {
-        Self { scripts: SCRIPTS, cpu_ms: CPU_MS, memory: JAIL_MEMORY, requests_per_s: REQUESTS_PER_S, storage: 5 << 30, processes: 4 }
+        Self { scripts: SCRIPTS, cpu_ms: CPU_MS, memory: JAIL_MEMORY, requests_per_s: REQUESTS_PER_S, storage: ACCOUNT_BYTES, processes: 4 }
     }
 }
 
@@ -81,8 +81,10 @@ pub const ASSET_HASHES: i64 = 200_000;
 /// Life of an asset session and of its completion token, in seconds.
 pub const ASSET_SESSION_LIFE_S: i64 = 3_600;
 
-/// Everything that one account keeps: the code and assets of all versions, and manifests, in bytes.
+/// Everything that an account keeps of which nobody says more, in bytes.
 pub const ACCOUNT_BYTES: i64 = 5 * 1024 * 1024 * 1024;
+/// How often it is looked how much Durable Objects keep.
+pub const OBJECTS_LOOK: Duration = Duration::from_secs(60);
 /// What the smallest blob counts as: a block of the disk.
 pub const BLOB_LEAST_BYTES: i64 = 4_096;
 /// How long a blob stays that no version needs, in seconds: longer than a session in which it may be named again.
@@ -124,6 +126,8 @@ pub const RESTART_FORGET: Duration = Duration::from_secs(60);
 /// How long a validated version waits for its deployment before its process ends.
 pub const CANDIDATE_LIFE: Duration = Duration::from_secs(15);
 
+/// Keepers that wait for the next Worker that starts.
+pub const SPARES: usize = 2;
 /// Open descriptors of a workerd process.
 pub const JAIL_FILES: u64 = 1_024;
 /// Tasks of one confined user.

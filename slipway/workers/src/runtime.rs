@@ -19,6 +19,7 @@ pub(crate) mod gate;
 pub(crate) mod generation;
 pub mod incident;
 pub(crate) mod output;
+pub(crate) mod spares;
 pub(crate) mod spawner;
 mod table;
 
@@ -48,6 +49,7 @@ use crate::runtime::generation::{Begin, Door, Ended, Generation};
 use crate::runtime::incident::Incidents;
 use crate::runtime::process::{JailProgram, StartError};
 use crate::runtime::site::{Site, Target};
+use crate::runtime::spares::Spares;
 use crate::runtime::spawner::Spawner;
 use crate::runtime::table::Table;
 use crate::seams::{AllowancesOf, NextAlarm, Seams};
@@ -71,8 +73,7 @@ pub struct RuntimeConfig {
 
 /// What every account's processes share.
 pub(crate) struct Host {
-    pub spawner: Spawner,
-    pub jail: JailProgram,
+    pub spares: Spares,
     pub walls: Walls,
     pub confinement: Confinement,
     pub cages: Cages,
@@ -206,7 +207,8 @@ impl Runtime {
         let walls = Walls::lay_out(&config.workerd, &folder).await?;
         let spawner = Spawner::start()?;
         let cages = Cages::probe();
-        let (found, landlock) = walls.probe(&spawner, &config.jail, &cages).await;
+        let spares = Spares::new(spawner, config.jail, cages.clone());
+        let (found, landlock) = walls.probe(&spares).await;
         let confinement = match found {
             Confinement::Unavailable { .. } if config.unconfined => Confinement::Unconfined,
             found => found,
@@ -221,8 +223,7 @@ impl Runtime {
             next_alarm: seams.next_alarm.clone(),
             egress: seams.egress.clone(),
             sleepy,
-            spawner,
-            jail: config.jail,
+            spares,
             walls,
             confinement,
             cages,

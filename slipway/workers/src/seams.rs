@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use purser_db::Tx;
+use purser_db::{DbError, Tx};
 use purser_values::Timestamp;
 use purser_values::id::CloudAccountId;
 
@@ -16,6 +16,9 @@ use crate::runtime::egress::Egress;
 /// Asked in the very write that stores a version, for each of its bindings that points at something: whether the account has it.
 pub type BoundExists = Arc<dyn Fn(&mut Tx<'_>, &CloudAccountId, &Binding) -> Result<(), WorkersError> + Send + Sync>;
 
+/// What an account keeps in other rooms than this one, in bytes. Asked in the write that adds something here.
+pub type KeptElsewhere = Arc<dyn Fn(&mut Tx<'_>, &CloudAccountId) -> Result<i64, DbError> + Send + Sync>;
+
 /// What an account may use, by its plan. Read often: answered from memory.
 pub type AllowancesOf = Arc<dyn Fn(&CloudAccountId) -> Allowances + Send + Sync>;
 
@@ -27,6 +30,7 @@ pub type NextAlarm = Arc<dyn Fn(&Path) -> Option<Timestamp> + Send + Sync>;
 pub struct Seams {
     pub backend: Arc<dyn Backend>,
     pub bound_exists: BoundExists,
+    pub kept_elsewhere: KeptElsewhere,
     pub allowances: AllowancesOf,
     pub next_alarm: NextAlarm,
     /// The way out; without one everything outbound is refused.
@@ -38,6 +42,7 @@ impl Default for Seams {
         Self {
             backend: Arc::new(Nothing),
             bound_exists: Arc::new(|_, _, binding| Err(not_here(binding))),
+            kept_elsewhere: Arc::new(|_, _| Ok(0)),
             allowances: Arc::new(|_| Allowances::default()),
             next_alarm: Arc::new(|_| None),
             egress: None,

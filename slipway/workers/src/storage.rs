@@ -3,15 +3,18 @@
 //! INVARIANT (kept-blobs): the row that says who keeps a blob is committed before its file is written; a file is removed only when no row names it,
 //! and never while something is being written.
 
+pub mod objects;
+
 use std::collections::BTreeSet;
 
 use bytes::Bytes;
+use purser_db::{DbError, Tx};
 use purser_values::id::CloudAccountId;
 use purser_values::{Sha256Digest, Timestamp};
 
 use crate::error::WorkersError;
 use crate::limits;
-use crate::store::{account, blob, version};
+use crate::store::{account, blob, object, version};
 use crate::workers::Workers;
 
 /// Blobs that one write lets go of.
@@ -30,16 +33,19 @@ impl Workers {
     /// Keeps blobs for the account, durably.
     ///
     /// # Errors
-    /// [`WorkersError::TooLarge`] when the account would keep more than [`limits::ACCOUNT_BYTES`]; nothing is written then.
+    /// [`WorkersError::TooLarge`] when the account would keep more than its plan's storage, here and elsewhere; nothing is written then.
     pub(crate) async fn keep_blobs(&self, account: &CloudAccountId, blobs: Vec<(Sha256Digest, Bytes)>) -> Result<(), WorkersError> {
         let _writing = self.0.files.read().await;
         let (id, now) = (account.clone(), self.0.env.now());
         let sizes: Vec<_> = blobs.iter().map(|(sha256, bytes)| (*sha256, counted(bytes.len()))).collect();
+        let (most, elsewhere) = ((self.0.seams.allowances)(account).storage, self.0.seams.kept_elsewhere.clone());
         self.change(move |tx| {
-            if blob::keep(tx, &id, &sizes, now)? > limits::ACCOUNT_BYTES {
+            let before = blob::bytes(tx, &id)?;
+            let after = blob::keep(tx, &id, &sizes, now)?;
+            // what is there already costs nothing
+            if after > before && after.saturating_add(object::bytes(tx, &id)?).saturating_add(elsewhere(tx, &id)?) > most {
                 return Err(WorkersError::TooLarge(format!(
-                    "the account's storage of {} bytes is full; delete Workers that are no longer needed",
-                    limits::ACCOUNT_BYTES
+                    "the account's storage of {most} bytes is full; delete Workers or data that are no longer needed"
                 )));
             }
             Ok(())
@@ -116,6 +122,14 @@ impl Workers {
         self.0.db.write(move |tx| blob::keep(tx, &id, &found, now)).await?;
         Ok(())
     }
+}
+
+/// What an account keeps in this room, in bytes: code, assets, and what its Durable Objects kept when it was last looked.
+///
+/// # Errors
+/// When the store fails.
+pub fn kept(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> {
+    Ok(blob::bytes(tx, account)?.saturating_add(object::bytes(tx, account)?))
 }
 
 /// What a blob counts as: also the smallest takes a block and a name on the disk.

@@ -62,6 +62,7 @@ create table worker_key (name {text} primary key, sealed {blob} not null){strict
         BLOBS,
         OBJECTS,
         route::TABLE,
+        OBJECT_BYTES,
     ],
 };
 
@@ -109,6 +110,11 @@ create table worker_deployment_minor (
     deployment {text} primary key, account {text} not null, script {text} not null, version {text} not null, share {int} not null
 ){strict};
 create index worker_schedule_by_time on worker_schedule (next_at);
+";
+
+/// What Durable Objects keep on the disk: workerd writes it, so it is looked up there every now and then.
+const OBJECT_BYTES: &str = "
+create table worker_object_bytes (account {text} primary key, bytes {int} not null){strict};
 ";
 
 pub(crate) fn author(row: &Row) -> Result<Author, DbError> {

@@ -59,6 +59,8 @@ pub(crate) struct Inner {
     pub keyring: Keyring,
     pub env: Env,
     pub runtime: Runtime,
+    /// Where Durable Objects keep what they keep.
+    pub objects: PathBuf,
     pub domain: Option<HostName>,
     pub seams: Seams,
     /// Signs asset sessions.
@@ -82,12 +84,13 @@ impl Workers {
     /// When workerd, the folders or the store cannot be used. One account's damage does not stop the others.
     pub async fn open(config: WorkersConfig, seams: Seams, db: Db, keyring: Keyring, env: Env) -> Result<Self, WorkersError> {
         let blobs = Blobs::open(&config.data.join("blobs"))?;
+        let objects = config.data.join("objects");
         let runtime = RuntimeConfig {
             workerd: config.workerd,
             folder: config.data.join("run").join("workers"),
             unconfined: config.unconfined,
             jail: config.jail,
-            objects: config.data.join("objects"),
+            objects: objects.clone(),
             idle: config.idle,
         };
         let runtime = Runtime::start(runtime, blobs.clone(), &seams, env.clone()).await?;
@@ -98,6 +101,7 @@ impl Workers {
             keyring,
             env,
             runtime,
+            objects,
             domain: config.domain,
             seams,
             session_key,
@@ -112,6 +116,7 @@ impl Workers {
             }
         }
         tokio::spawn(crate::script::schedule::keep_time(Arc::downgrade(&workers.0)));
+        tokio::spawn(crate::storage::objects::follow(Arc::downgrade(&workers.0)));
         Ok(workers)
     }
 
@@ -147,7 +152,8 @@ impl Workers {
     /// When the store fails.
     pub async fn stored(&self) -> Result<Vec<(CloudAccountId, u64)>, WorkersError> {
         let read = self.0.db.read(|tx| -> Result<_, purser_db::DbError> {
-            let select = "select account, cast(sum(bytes) as bigint) as bytes from worker_blob group by account order by account";
+            let select = "select account, cast(sum(bytes) as bigint) as bytes from (select account, bytes from worker_blob
+                union all select account, bytes from worker_object_bytes) as kept group by account order by account";
             let rows = tx.query(select, params![])?;
             rows.iter().map(|row| Ok((row.parse("account")?, u64::try_from(row.get::<i64>("bytes")?).unwrap_or(0)))).collect()
         });

@@ -28,11 +28,18 @@ pub struct Attack {
     pub date: Option<&'static str>,
     pub bindings: Vec<Value>,
     pub patience: Duration,
+    /// What the operator sees of it: one of these. What never leaves the isolate, such as a refused `eval`, leaves no trace.
+    pub seen: &'static [&'static str],
 }
 
 fn attack(name: &'static str, outcome: Outcome, code: impl Into<String>) -> Attack {
     let patience = Duration::from_secs(40);
-    Attack { name, code: code.into(), outcome, flags: vec![], date: None, bindings: vec![], patience }
+    Attack { name, code: code.into(), outcome, flags: vec![], date: None, bindings: vec![], patience, seen: &[] }
+}
+
+/// The same, and the operator has to see it.
+fn seen(seen: &'static [&'static str], attack: Attack) -> Attack {
+    Attack { seen, ..attack }
 }
 
 /// A Worker whose handler has this body; `say` collects what it got.
@@ -72,12 +79,17 @@ pub fn families(neighbour: &Neighbour, api: SocketAddr) -> Vec<(&'static str, Ve
     ]
 }
 
+const CPU: &[&str] = &["cpu"];
+const MEMORY: &[&str] = &["memory"];
+const BOTH: &[&str] = &["cpu", "memory"];
+const EGRESS: &[&str] = &["egress"];
+
 fn loops() -> Vec<Attack> {
     vec![
-        attack("endless-loop", Outcome::Dies, body("while (true);")),
-        attack("microtasks", Outcome::Dies, body("const again = () => Promise.resolve().then(again); await again();")),
-        attack("backtracking", Outcome::Dies, body("/^(a+)+$/.test('a'.repeat(40) + 'b');")),
-        attack("sorting", Outcome::Dies, body("for (;;) Array.from({ length: 1e6 }, Math.random).sort();")),
+        seen(CPU, attack("endless-loop", Outcome::Dies, body("while (true);"))),
+        seen(BOTH, attack("microtasks", Outcome::Dies, body("const again = () => Promise.resolve().then(again); await again();"))),
+        seen(CPU, attack("backtracking", Outcome::Dies, body("/^(a+)+$/.test('a'.repeat(40) + 'b');"))),
+        seen(BOTH, attack("sorting", Outcome::Dies, body("for (;;) Array.from({ length: 1e6 }, Math.random).sort();"))),
         attack("recursion", Outcome::Says(vec!["RangeError"]), body("const f = () => f() + 1; try { f(); } catch (e) { say(e.name); }")),
         attack("loop-at-start", Outcome::NotDeployed, "while (true); export default {}"),
         attack("timers", Outcome::Anything, body("for (let i = 0; i < 1e5; i++) setTimeout(() => {}, 1e6);")),
@@ -86,14 +98,25 @@ fn loops() -> Vec<Attack> {
 
 fn memory() -> Vec<Attack> {
     vec![
-        attack("heap", Outcome::Dies, body("const all = []; for (;;) all.push({ a: new Array(1000).fill(all.length) });")),
-        attack("buffers", Outcome::Dies, body("const all = []; for (;;) { const b = new Uint8Array(32 << 20); b.fill(1); all.push(b); }")),
+        // filling a heap takes time: whichever of the two it runs out of first
+        seen(BOTH, attack("heap", Outcome::Dies, body("const all = []; for (;;) all.push({ a: new Array(1000).fill(all.length) });"))),
+        seen(
+            MEMORY,
+            attack(
+                "buffers",
+                Outcome::Dies,
+                body("const all = []; for (;;) { const b = new Uint8Array(32 << 20); b.fill(1); all.push(b); }"),
+            ),
+        ),
         attack("strings", Outcome::Says(vec!["RangeError"]), body("let s = 'x'; try { for (;;) s += s; } catch (e) { say(e.name); }")),
         attack("huge-buffer", Outcome::Says(vec!["RangeError"]), body("try { new ArrayBuffer(2 ** 46); } catch (e) { say(e.name); }")),
-        attack("map", Outcome::Dies, body("const all = new Map(); for (let i = 0; ; i++) all.set(i + 'key', 'x'.repeat(100) + i);")),
+        seen(
+            BOTH,
+            attack("map", Outcome::Dies, body("const all = new Map(); for (let i = 0; ; i++) all.set(i + 'key', 'x'.repeat(100) + i);")),
+        ),
         attack(
             "wasm-memory",
-            Outcome::Anything,
+            Outcome::Dies,
             body(
                 "const all = []; for (let i = 0; i < 64; i++) { const m = new WebAssembly.Memory({ initial: 1600 }); new Uint8Array(m.buffer).fill(1); all.push(m); }",
             ),
@@ -139,10 +162,10 @@ fn escape() -> Vec<Attack> {
             says("refused"),
             tries(&["import('node:worker_threads').then((m) => new m.Worker('while(true);', { eval: true }))".into()]),
         ),
-        // workerd pretends: nothing listens outside of its own process.
+        // workerd has a table of ports of its own: `listen` succeeds, and nothing listens outside of its process.
         node(
             "listen",
-            Outcome::Anything,
+            says("got"),
             tries(&["import('node:net').then((m) => new Promise((ok, no) => m.createServer().listen(8080, () => ok(1)).on('error', no)))"
                 .into()]),
         ),
@@ -202,9 +225,10 @@ fn theft(neighbour: &Neighbour) -> Vec<Attack> {
         attack("environment", says("[]"), body("say(JSON.stringify(Object.keys(env)));")),
         attack(
             "clock",
-            Outcome::Anything,
+            // it runs: docs/threat-model.md says what that means for timing
+            says("true,true"),
             body(
-                "const a = performance.now(), b = Date.now(); let x = 0; for (let i = 0; i < 1e7; i++) x += i; say(performance.now() - a + Date.now() - b);",
+                "const a = performance.now(), b = Date.now(); let x = 0; for (let i = 0; i < 1e8; i++) x += i; say(performance.now() > a); say(Date.now() > b);",
             ),
         ),
         attack("shared-memory", Outcome::Says(vec!["refused"]), tries(&["new Promise((ok) => { new Worker('data:,'); ok(1); })".into()])),
@@ -216,55 +240,89 @@ fn network(api: SocketAddr) -> Vec<Attack> {
     let connect =
         |at: &str| format!("import('cloudflare:sockets').then(async (m) => {{ const s = m.connect('{at}'); await s.opened; return 1; }})");
     vec![
-        attack("loopback", says("refused,refused,refused"), fetches(&["http://127.0.0.1/", "http://127.0.0.1:22/", "https://localhost/"])),
-        attack(
-            "control",
-            says("refused,refused"),
-            fetches(&[&format!("http://127.0.0.1:{port}/health"), &format!("http://localhost:{port}/client/v4/user")]),
-        ),
-        attack(
-            "scan",
-            says("none"),
-            body(
-                "let n = 0; await Promise.all(Array.from({ length: 40 }, async (_, i) => { try { await fetch('http://127.0.0.1:' + (8000 + i)); n++; } catch (e) {} })); say(n || 'none');",
+        seen(
+            EGRESS,
+            attack(
+                "loopback",
+                says("refused,refused,refused"),
+                fetches(&["http://127.0.0.1/", "http://127.0.0.1:22/", "https://localhost/"]),
             ),
         ),
-        attack(
-            "metadata",
-            says("refused,refused,refused"),
-            fetches(&["http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://metadata.google.internal/"]),
+        Attack {
+            seen: EGRESS,
+            ..attack(
+                "control",
+                says("refused,refused"),
+                fetches(&[&format!("http://127.0.0.1:{port}/health"), &format!("http://localhost:{port}/client/v4/user")]),
+            )
+        },
+        Attack {
+            seen: EGRESS,
+            ..attack(
+                "scan",
+                says("none"),
+                body(
+                    "let n = 0; await Promise.all(Array.from({ length: 40 }, async (_, i) => { try { await fetch('http://127.0.0.1:' + (8000 + i)); n++; } catch (e) {} })); say(n || 'none');",
+                ),
+            )
+        },
+        Attack {
+            seen: EGRESS,
+            ..attack(
+                "metadata",
+                says("refused,refused,refused"),
+                fetches(&["http://169.254.169.254/latest/meta-data/", "http://[fd00:ec2::254]/", "http://metadata.google.internal/"]),
+            )
+        },
+        seen(
+            EGRESS,
+            attack("private", says("refused,refused,refused"), fetches(&["http://10.0.0.1/", "http://192.168.0.1/", "http://172.16.0.1/"])),
         ),
-        attack("private", says("refused,refused,refused"), fetches(&["http://10.0.0.1/", "http://192.168.0.1/", "http://172.16.0.1/"])),
-        attack(
-            "spellings",
-            says("refused,refused,refused,refused,refused"),
-            fetches(&["http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/", "http://0/", "http://127.1/"]),
-        ),
-        attack(
-            "mapped",
-            says("refused,refused,refused,refused"),
-            fetches(&["http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://[::]/"]),
-        ),
+        Attack {
+            seen: EGRESS,
+            ..attack(
+                "spellings",
+                says("refused,refused,refused,refused,refused"),
+                fetches(&["http://2130706433/", "http://0x7f.1/", "http://0177.0.0.1/", "http://0/", "http://127.1/"]),
+            )
+        },
+        Attack {
+            seen: EGRESS,
+            ..attack(
+                "mapped",
+                says("refused,refused,refused,refused"),
+                fetches(&["http://[::1]/", "http://[::ffff:127.0.0.1]/", "http://[64:ff9b::7f00:1]/", "http://[::]/"]),
+            )
+        },
         attack("credentials", says("refused"), fetches(&["http://a:b@127.0.0.1/"])),
-        attack(
-            "sockets",
-            says("refused,refused,refused"),
-            tries(&[connect("127.0.0.1:22"), connect(&format!("localhost:{port}")), connect("169.254.169.254:80")]),
-        ),
-        attack("mail", says("refused"), tries(&[connect("192.0.2.1:25")])),
-        attack(
-            "websocket-out",
-            says("refused"),
-            tries(&[format!("fetch('http://127.0.0.1:{port}/', {{ headers: {{ Upgrade: 'websocket' }} }})")]),
-        ),
+        Attack {
+            seen: EGRESS,
+            ..attack(
+                "sockets",
+                says("refused,refused,refused"),
+                tries(&[connect("127.0.0.1:22"), connect(&format!("localhost:{port}")), connect("169.254.169.254:80")]),
+            )
+        },
+        seen(EGRESS, attack("mail", says("refused"), tries(&[connect("192.0.2.1:25")]))),
+        Attack {
+            seen: EGRESS,
+            ..attack(
+                "websocket-out",
+                says("refused"),
+                tries(&[format!("fetch('http://127.0.0.1:{port}/', {{ headers: {{ Upgrade: 'websocket' }} }})")]),
+            )
+        },
         attack("schemes", says("refused,refused,refused"), fetches(&["file:///etc/passwd", "ftp://127.0.0.1/", "unix:/run/host.sock"])),
-        attack(
-            "flood",
-            says("limited"),
-            body(
-                "let n = 0; for (let i = 0; i < 12; i++) await Promise.all(Array.from({ length: 40 }, async () => { try { await fetch('http://127.0.0.1/'); n++; } catch (e) {} })); say(n || 'limited');",
-            ),
-        ),
+        Attack {
+            seen: EGRESS,
+            ..attack(
+                "flood",
+                says("limited"),
+                body(
+                    "let n = 0; for (let i = 0; i < 12; i++) await Promise.all(Array.from({ length: 40 }, async () => { try { await fetch('http://127.0.0.1/'); n++; } catch (e) {} })); say(n || 'limited');",
+                ),
+            )
+        },
         attack("forged-purpose", says("refused"), tries(&["fetch('http://host/', { headers: { 'slipway-purpose': 'health' } })".into()])),
     ]
 }

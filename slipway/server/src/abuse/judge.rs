@@ -9,7 +9,7 @@ use purser_values::name::DomainName;
 use slipway_accounts::resource::begin::Order;
 use slipway_accounts::service::Service;
 use slipway_accounts::suspension::{Mark, accounts_opened, ordered};
-use slipway_workers::view::Upload;
+use slipway_workers::view::{AssetFile, Upload};
 
 use super::report::reference;
 use super::store::{Review, review_put};
@@ -47,6 +47,21 @@ pub async fn code(cloud: &Cloud, account: &CloudAccountId, upload: &Upload) -> R
     }
     let all: Vec<u8> = upload.modules.iter().flat_map(|module| Sha256Digest::of(&module.bytes).as_bytes().to_vec()).collect();
     settle(cloud, account, "code", Sha256Digest::of(&all).to_string(), verdict).await
+}
+
+/// Static files that are to be stored. Each is judged and held by itself: they come in any order and in several calls, and what is there
+/// already was judged when it came.
+///
+/// # Errors
+/// When one is refused or held.
+pub async fn assets(cloud: &Cloud, account: &CloudAccountId, files: &[AssetFile]) -> Result<(), Refused> {
+    for file in files {
+        let verdict = cloud.guard.content.judge(&[File { path: &file.hash, bytes: &file.bytes }], Site::default());
+        if !verdict.passes() {
+            settle(cloud, account, "asset", Sha256Digest::of(&file.bytes).to_string(), verdict).await?;
+        }
+    }
+    Ok(())
 }
 
 async fn settle(cloud: &Cloud, account: &CloudAccountId, what: &str, subject: String, verdict: Verdict) -> Result<(), Refused> {

@@ -13,6 +13,7 @@ use super::caller::Caller;
 use super::envelope::{Answer, Failure, ok};
 use super::upload::Form;
 use super::{existing, query, render, versions};
+use crate::abuse::judge;
 use crate::cloud::Shared;
 use crate::events;
 
@@ -47,6 +48,7 @@ pub async fn get(
 pub async fn put(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller, form: Form) -> Answer {
     let mut parts = form.admit(&cloud, &caller.account.id).await?;
     let upload = parts.code().await?;
+    judge::code(&cloud, &caller.account.id, &upload).await?;
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = existing(&script)?;
     let said: Value = parse(&upload.metadata)?;

@@ -1,6 +1,7 @@
 //! What the edge counted, brought to the books every second; and how much more each account may be served.
 //!
-//! Processor time is the kernel's count of an account's processes, taken when it served something; storage is what it keeps, once an hour.
+//! Processor time is the kernel's count of an account's processes, taken when it served something and divided among its Workers ([`super::cpu`]);
+//! storage is what it keeps, once an hour.
 //!
 //! Counts leave memory under the id of their batch, so that one that was written and not heard of is not written twice. What a crash takes
 //! along was served and is not billed. The edge stops an account at the number that its room allows, to the request; one whose processor time
@@ -18,6 +19,7 @@ use slipway_billing::price::{Meter, Use};
 use slipway_billing::usage::record::{Count, usage_record};
 use slipway_edge::traffic::Traffic;
 
+use crate::billing::cpu::divided;
 use crate::cloud::Cloud;
 
 /// Time between two batches.
@@ -34,6 +36,8 @@ pub struct EdgeMeter {
     traffic: Arc<Traffic>,
     /// What was written of each account and script.
     written: HashMap<(Arc<str>, Arc<str>), u64>,
+    /// Time that the requests of each account and script had been under way, when it was last looked.
+    flown: HashMap<(Arc<str>, Arc<str>), u64>,
     /// A batch that may or may not have been written.
     open: Option<Batch>,
     /// The process of each account, and the processor time of it that was counted.
@@ -55,7 +59,16 @@ struct Batch {
 impl EdgeMeter {
     #[must_use]
     pub fn new(cloud: Arc<Cloud>, traffic: Arc<Traffic>) -> Self {
-        Self { cloud, traffic, written: HashMap::new(), open: None, processes: HashMap::new(), near: BTreeMap::new(), hour: 0 }
+        Self {
+            cloud,
+            traffic,
+            written: HashMap::new(),
+            flown: HashMap::new(),
+            open: None,
+            processes: HashMap::new(),
+            near: BTreeMap::new(),
+            hour: 0,
+        }
     }
 
     /// Runs for ever; spawn it.
@@ -139,27 +152,42 @@ impl EdgeMeter {
     }
 
     /// The processor time of an account's code since it was last looked at. A new process begins at nothing.
-    async fn cpu(&mut self, account: &CloudAccountId) -> Option<Count> {
-        let (pid, now) = self.cloud.workers.cpu_ms(account).await?;
+    async fn cpu(&mut self, account: &CloudAccountId, flown: &[(Arc<str>, u64)]) -> Vec<Count> {
+        let Some((pid, now)) = self.cloud.workers.cpu_ms(account).await else { return Vec::new() };
         let before = self.processes.insert(account.clone(), (pid, now)).filter(|(of, _)| *of == pid).map_or(0, |(_, ms)| ms);
         let quantity = now.saturating_sub(before);
-        (quantity > 0).then(|| Count { account: account.clone(), script: String::new(), meter: Meter::CpuMs, quantity })
+        if quantity == 0 {
+            return Vec::new();
+        }
+        let count = |(script, quantity): (Arc<str>, u64)| Count {
+            account: account.clone(),
+            script: script.to_string(),
+            meter: Meter::CpuMs,
+            quantity,
+        };
+        divided(quantity, flown).into_iter().map(count).collect()
     }
 
     async fn take(&mut self) -> Batch {
         let mut batch = Batch { id: hex::encode(self.cloud.env.bytes::<16>()), counts: Vec::new(), seen: HashMap::new() };
+        let mut flown: HashMap<CloudAccountId, Vec<(Arc<str>, u64)>> = HashMap::new();
         for count in self.traffic.counts() {
             let key = (count.account.clone(), count.script.clone());
             let quantity = count.requests.saturating_sub(self.written.get(&key).copied().unwrap_or(0));
             if let (Ok(account), true) = (count.account.parse(), quantity > 0) {
                 batch.counts.push(Count { account, script: count.script.to_string(), meter: Meter::Requests, quantity });
             }
+            let before = self.flown.insert(key.clone(), count.in_flight_us).unwrap_or(0);
+            if let (Ok(account), us @ 1..) = (count.account.parse(), count.in_flight_us.saturating_sub(before)) {
+                flown.entry(account).or_default().push((count.script.clone(), us));
+            }
             batch.seen.insert(key, count.requests);
         }
         // Those near their limit too: code can go on computing after it has answered.
         let served = batch.counts.iter().map(|count| count.account.clone());
         for account in served.chain(self.near.keys().cloned()).collect::<BTreeSet<CloudAccountId>>() {
-            batch.counts.extend(self.cpu(&account).await);
+            let flown = flown.remove(&account).unwrap_or_default();
+            batch.counts.extend(self.cpu(&account, &flown).await);
         }
         batch
     }

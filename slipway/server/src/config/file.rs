@@ -54,6 +54,8 @@ pub(super) struct File {
     pub log: LogFormat,
     #[serde(default)]
     pub credits: Vec<OfferConfig>,
+    #[serde(default)]
+    pub requests_per_s: Option<u32>,
 }
 
 #[derive(Deserialize)]

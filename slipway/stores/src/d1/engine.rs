@@ -46,8 +46,16 @@ impl Engine {
         let own = self.place(account).acquire_owned().await.map_err(StoreError::internal)?;
         let shared = self.all.clone().acquire_owned().await.map_err(StoreError::internal)?;
         let (folder, env) = (self.folder.join(id), self.env.clone());
+        // Some functions of SQL cannot be interrupted: whoever runs such a one for hours loses one of the account's places, and nobody else's.
+        let (running, over) = tokio::sync::oneshot::channel::<()>();
+        tokio::spawn(async move {
+            let _shared = shared;
+            if tokio::time::timeout(limits::D1_STUCK, over).await.is_err() {
+                tracing::warn!(target: "slipway::incident", "a database call cannot be stopped");
+            }
+        });
         let work = move || {
-            let _places = (own, shared);
+            let _held = (own, running);
             let database = match held.take() {
                 Some(database) => database,
                 None => Held { history: History::open(&folder, env)? },
@@ -55,7 +63,9 @@ impl Engine {
             let database = held.insert(database);
             work(database)
         };
-        tokio::task::spawn_blocking(work).await.map_err(StoreError::internal)?
+        let stuck = || StoreError::Sql("the query takes too long and cannot be stopped: SQLITE_INTERRUPT".to_owned());
+        let worked = tokio::time::timeout(limits::D1_STUCK, tokio::task::spawn_blocking(work)).await.map_err(|_| stuck())?;
+        worked.map_err(StoreError::internal)?
     }
 
     /// Closes a database when its last call is done.

@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::engine::Held;
 use super::history::Moment;
 use super::query::{Answer, Meta, Query};
+use super::watch::Watch;
 use super::{database, guard};
 use crate::error::StoreError;
 use crate::limits;
@@ -22,7 +23,9 @@ use crate::stores::Stores;
 /// Who answers, as it is told.
 const SERVED_BY: &str = "slipway";
 /// Steps of SQLite's machine between two looks at the clock.
-const STEPS: i32 = 10_000;
+const STEPS: i32 = 1_000;
+
+const STOPPED: &str = "the query took too long or wrote too much and was stopped: SQLITE_INTERRUPT";
 
 /// How much a call may be.
 #[derive(Clone, Copy, Debug)]
@@ -84,9 +87,9 @@ impl Stores {
         id: &str,
         work: impl FnOnce(&mut Held, u64) -> Result<Done, StoreError> + Send + 'static,
     ) -> Result<Done, StoreError> {
-        let (of, at) = (account.clone(), id.to_owned());
+        let (of, at, room) = (account.clone(), id.to_owned(), self.inner().room.clone());
         // also a reading call is refused when its caller was stopped
-        let (known, left) = self.allowed(move |tx| Ok((database::find(tx, &of, &at)?, room::left(tx, &of)?))).await?;
+        let (known, left) = self.allowed(move |tx| Ok((database::find(tx, &of, &at)?, room::left(tx, &room, &of)?))).await?;
         let most = limits::D1_BYTES.min(u64::try_from(known.bytes.saturating_add(left.max(0))).unwrap_or(0));
         let done = self.inner().d1.with(account, id, move |held| work(held, most)).await?;
         let (bytes, past) = (i64::try_from(done.bytes).unwrap_or(i64::MAX), i64::try_from(done.past).unwrap_or(i64::MAX));
@@ -129,12 +132,13 @@ fn transaction(held: &mut Held, queries: &[Query], bounds: Bounds, most_bytes: u
     let pages = (most_bytes / 4_096).max(16);
     connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(())).map_err(StoreError::internal)?;
     connection.execute_batch("begin immediate").map_err(StoreError::internal)?;
-    let begun = Instant::now();
+    let mut watch = Watch::begin(bounds.time, most_bytes.saturating_mul(limits::D1_WRITTEN_TIMES).max(limits::D1_WRITTEN_LEAST));
+    let began = watch;
     let result = connection
-        .progress_handler(STEPS, Some(move || begun.elapsed() > bounds.time))
+        .progress_handler(STEPS, Some(move || watch.over()))
         .and_then(|()| guard::arm(connection, bounds.sql_bytes))
         .map_err(StoreError::internal)
-        .and_then(|()| all(connection, queries, bounds));
+        .and_then(|()| all(connection, queries, bounds, began));
     guard::disarm(connection).map_err(StoreError::internal)?;
     connection.progress_handler(0, None::<fn() -> bool>).map_err(StoreError::internal)?;
     // what a commit itself refuses, such as a deferred foreign key, is the customer's as well
@@ -145,7 +149,7 @@ fn transaction(held: &mut Held, queries: &[Query], bounds: Bounds, most_bytes: u
     result
 }
 
-fn all(connection: &Connection, queries: &[Query], bounds: Bounds) -> Result<Vec<Answer>, StoreError> {
+fn all(connection: &Connection, queries: &[Query], bounds: Bounds, watch: Watch) -> Result<Vec<Answer>, StoreError> {
     let (mut answers, mut room) = (Vec::new(), limits::D1_RESULT_BYTES);
     for query in queries {
         let mut given: VecDeque<Sql> = query.params.iter().flatten().map(parameter).collect::<Result<_, _>>()?;
@@ -154,6 +158,10 @@ fn all(connection: &Connection, queries: &[Query], bounds: Bounds) -> Result<Vec
         while let Some(mut statement) = batch.next().map_err(|e| refused(&e))? {
             if answers.len() >= bounds.statements {
                 return Err(StoreError::Sql(format!("one call has at most {} statements", bounds.statements)));
+            }
+            // a statement without a loop is never interrupted
+            if watch.late() {
+                return Err(StoreError::Sql(STOPPED.to_owned()));
             }
             let answer = one(connection, &mut statement, &mut given, bounds, &mut room)?;
             if bounds.rows || answers.is_empty() {
@@ -284,7 +292,7 @@ fn refused(e: &rusqlite::Error) -> StoreError {
     let rusqlite::Error::SqliteFailure(code, said) = e else { return StoreError::Sql(format!("{e}: SQLITE_ERROR")) };
     let said = said.clone().unwrap_or_else(|| code.to_string());
     match code.code {
-        ErrorCode::OperationInterrupted => StoreError::Sql("the query took too long and was stopped: SQLITE_INTERRUPT".to_owned()),
+        ErrorCode::OperationInterrupted => StoreError::Sql(STOPPED.to_owned()),
         ErrorCode::AuthorizationForStatementDenied => StoreError::Sql(format!("{said}: SQLITE_AUTH")),
         ErrorCode::DiskFull => StoreError::Sql("the database or the account is full: SQLITE_FULL".to_owned()),
         ErrorCode::ConstraintViolation => StoreError::Sql(format!("{said}: SQLITE_CONSTRAINT")),

@@ -49,8 +49,9 @@ impl Stores {
                 .filter_map(|(_, _, content)| if let Content::Object(w) = content { Some(w.key.clone()) } else { None })
                 .collect();
             let (of, id, now) = (account.clone(), namespace.to_owned(), self.inner().env.now());
+            let room = self.inner().room.clone();
             let put = self.change(move |tx| {
-                ready.iter().try_for_each(|(name, options, content)| entry_put(tx, &of, &id, name, options, content, now))
+                ready.iter().try_for_each(|(name, options, content)| entry_put(tx, &room, &of, &id, name, options, content, now))
             });
             if let Err(mut e) = put.await {
                 for key in &written {

@@ -8,6 +8,7 @@ use super::KeyName;
 use crate::body::{Gathered, Incoming};
 use crate::error::{StoreError, Thing};
 use crate::kept::{self, Written};
+use crate::room::RoomOf;
 use crate::stores::Stores;
 use crate::{limits, room};
 
@@ -74,8 +75,9 @@ impl Stores {
     ) -> Result<(), StoreError> {
         let content = self.kv_content(account, namespace, value).await?;
         let (account, namespace, now) = (account.clone(), namespace.to_owned(), self.inner().env.now());
+        let room = self.inner().room.clone();
         let object = if let Content::Object(written) = &content { Some(written.key.clone()) } else { None };
-        let put = self.change(move |tx| entry_put(tx, &account, &namespace, &name, &options, &content, now)).await;
+        let put = self.change(move |tx| entry_put(tx, &room, &account, &namespace, &name, &options, &content, now)).await;
         match (put, object) {
             (Err(e), Some(key)) => Err(self.given_up(&key, e).await),
             (put, _) => put,
@@ -95,8 +97,10 @@ impl Stores {
     }
 }
 
+#[allow(clippy::too_many_arguments, reason = "what one row takes")]
 pub(crate) fn entry_put(
     tx: &mut Tx<'_>,
+    room: &RoomOf,
     account: &CloudAccountId,
     namespace: &str,
     name: &KeyName,
@@ -117,7 +121,7 @@ pub(crate) fn entry_put(
     if let Content::Object(written) = content {
         kept::keep(tx, written)?;
     }
-    room::claim(tx, account, bytes - had)?;
+    room::claim(tx, room, account, bytes - had)?;
     let grow = "update kv_namespace set bytes = bytes + $3 where id = $1 and account = $2";
     if tx.execute(grow, params![namespace, account, bytes - had])? == 0 {
         return Err(StoreError::NotFound(Thing::Namespace));

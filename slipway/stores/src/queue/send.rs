@@ -35,13 +35,14 @@ impl Stores {
     pub async fn queue_send(&self, account: &CloudAccountId, to: To, messages: Vec<Message>) -> Result<Metrics, StoreError> {
         check(&messages)?;
         let (account, now, env) = (account.clone(), self.inner().env.now(), self.inner().env.clone());
+        let room = self.inner().room.clone();
         let sent = self.change(move |tx| {
             let queue = match &to {
                 To::Id(id) => find(tx, &account, id)?,
                 To::Name(name) => find_named(tx, &account, name)?,
             };
             let bytes = messages.iter().map(weight).sum();
-            room::claim(tx, &account, bytes)?;
+            room::claim(tx, &room, &account, bytes)?;
             for message in &messages {
                 let id = hex::encode(env.bytes::<16>());
                 let delay = message.delay_s.unwrap_or(queue.settings.delay_s);

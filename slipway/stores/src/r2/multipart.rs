@@ -114,6 +114,7 @@ impl Stores {
     ) -> Result<Object, StoreError> {
         let version = hex::encode(self.inner().env.bytes::<16>());
         let (account, bucket, name, id) = (account.clone(), bucket.to_owned(), name.to_owned(), upload.to_owned());
+        let room = self.inner().room.clone();
         let now = self.inner().env.now();
         self.change(move |tx| {
             let row = find(tx, &account, &bucket, &name, &id)?;
@@ -135,7 +136,7 @@ impl Stores {
                 tx.execute("delete from r2_part where upload = $1 and object = $2", params![id, key])?;
             }
             drop_upload(tx, &id, now)?;
-            object_put(tx, &account, &bucket, &object, &OnlyIf::default(), now)?;
+            object_put(tx, &room, &account, &bucket, &object, &OnlyIf::default(), now)?;
             Ok(object)
         })
         .await

@@ -15,6 +15,7 @@ use super::{Checksums, HttpFields, Object, bucket, checked_custom, checked_name,
 use crate::body::Incoming;
 use crate::error::{StoreError, Thing};
 use crate::kept::{self, Written};
+use crate::room::RoomOf;
 use crate::stores::Stores;
 use crate::{limits, room};
 
@@ -68,12 +69,13 @@ impl Stores {
                     parts,
                 };
                 let (account, bucket, only_if, kept) = (account.clone(), bucket.to_owned(), options.only_if, written.clone());
+                let room = self.inner().room.clone();
                 self.change(move |tx| {
                     let now = object.uploaded_at;
                     if let Some(written) = &kept {
                         kept::keep(tx, written)?;
                     }
-                    object_put(tx, &account, &bucket, &object, &only_if, now)?;
+                    object_put(tx, &room, &account, &bucket, &object, &only_if, now)?;
                     Ok(object.clone())
                 })
                 .await
@@ -112,6 +114,7 @@ impl Stores {
 /// Puts an object whose bytes are kept in place of what has its name.
 pub(super) fn object_put(
     tx: &mut Tx<'_>,
+    room: &RoomOf,
     account: &CloudAccountId,
     bucket: &str,
     object: &Object,
@@ -126,7 +129,7 @@ pub(super) fn object_put(
     let described = object.name.len() + http.len() + custom.len();
     let size = i64::try_from(object.size).map_err(StoreError::internal)?;
     let bytes = size + i64::try_from(described).map_err(StoreError::internal)?;
-    room::claim(tx, account, bytes - freed)?;
+    room::claim(tx, room, account, bytes - freed)?;
     let insert =
         "insert into r2_object (bucket, name, version, etag, size, uploaded_at, http, custom, checksums, storage_class, parts, bytes)
         values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";

@@ -21,6 +21,8 @@ const QUOTA_US: u64 = 100_000;
 const SHARES: u64 = 128;
 /// The same for v2, whose default is 100.
 const WEIGHT: u64 = 12;
+/// Hundredths of its memory from which on a process that broke down broke down for want of it.
+const NEARLY: u64 = 97;
 /// Tries to remove a group whose last process is still ending.
 const REMOVALS: usize = 50;
 
@@ -100,9 +102,7 @@ impl Cages {
                 let path = folder.join(name());
                 fs::create_dir(&path)?;
                 cage.folders.push((None, path.clone()));
-                write(&path, "memory.max", bounds.memory)?;
                 let _ = write(&path, "memory.swap.max", 0);
-                write(&path, "pids.max", bounds.tasks)?;
                 fs::write(path.join("cpu.max"), format!("{QUOTA_US} {PERIOD_US}"))?;
                 write(&path, "cpu.weight", WEIGHT)?;
             }
@@ -113,26 +113,43 @@ impl Cages {
                     fs::create_dir(&path)?;
                     cage.folders.push((Some(*controller), path.clone()));
                     match controller {
-                        Controller::Memory => {
-                            write(&path, "memory.limit_in_bytes", bounds.memory)?;
-                            let _ = write(&path, "memory.memsw.limit_in_bytes", bounds.memory);
-                        }
                         Controller::Cpu => {
                             write(&path, "cpu.cfs_period_us", PERIOD_US)?;
                             write(&path, "cpu.cfs_quota_us", QUOTA_US)?;
                             write(&path, "cpu.shares", SHARES)?;
                         }
-                        Controller::Pids => write(&path, "pids.max", bounds.tasks)?,
-                        Controller::Cpuacct => {}
+                        Controller::Memory | Controller::Pids | Controller::Cpuacct => {}
                     }
                 }
             }
         }
+        cage.bound(bounds)?;
         Ok(cage)
     }
 }
 
 impl Cage {
+    /// Holds what is in here in by other bounds than before.
+    pub fn bound(&self, bounds: Bounds) -> io::Result<()> {
+        for (controller, folder) in &self.folders {
+            match controller {
+                None => {
+                    write(folder, "memory.max", bounds.memory)?;
+                    write(folder, "pids.max", bounds.tasks)?;
+                }
+                Some(Controller::Memory) => {
+                    // Memory with swap is never less than without, so one of the two comes first when it rises and the other when it falls.
+                    let _ = write(folder, "memory.memsw.limit_in_bytes", bounds.memory);
+                    write(folder, "memory.limit_in_bytes", bounds.memory)?;
+                    let _ = write(folder, "memory.memsw.limit_in_bytes", bounds.memory);
+                }
+                Some(Controller::Pids) => write(folder, "pids.max", bounds.tasks)?,
+                Some(Controller::Cpu | Controller::Cpuacct) => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Puts a process in, and with it everything that it starts from then on.
     pub fn enter(&self, pid: u32) -> io::Result<()> {
         self.folders.iter().try_for_each(|(_, folder)| write(folder, "cgroup.procs", u64::from(pid)))
@@ -146,6 +163,21 @@ impl Cage {
             None => field(&fs::read_to_string(folder.join("cpu.stat")).ok()?, "usage_usec"),
             Some(_) => None,
         })
+    }
+
+    /// Whether what was in here wanted more memory than it may have: the kernel ended something for it, or it came so near that its own
+    /// allocations failed.
+    #[must_use]
+    pub fn exhausted(&self) -> bool {
+        let near = self.folders.iter().find_map(|(controller, folder)| {
+            let (peak, most) = match controller {
+                Some(Controller::Memory) => ("memory.max_usage_in_bytes", "memory.limit_in_bytes"),
+                None => ("memory.peak", "memory.max"),
+                Some(_) => return None,
+            };
+            Some(number(folder, peak)? >= number(folder, most)? / 100 * NEARLY)
+        });
+        self.memory_kills() > 0 || near.unwrap_or(false)
     }
 
     /// How often something in here was ended for want of memory.
@@ -307,7 +339,7 @@ mod tests {
         cage.enter(child.id()).unwrap();
         drop(child.stdin.take());
         child.wait().unwrap();
-        assert!(cage.memory_kills() > 0);
+        assert!(cage.memory_kills() > 0 && cage.exhausted());
         assert!(cage.cpu_us().is_some_and(|us| us > 0), "{:?}", cage.cpu_us());
     }
 }

@@ -11,9 +11,9 @@ use tokio::process::Command;
 
 use crate::jail::spec::{Bind, EGRESS_SOCKET, HOST_SOCKET, Limits, OBJECTS, PROGRAM, SPACE, Spot};
 use crate::limits::{self, START};
-use crate::runtime::cage::{Bounds, Cages};
-use crate::runtime::process::{JailProgram, Launch, Process, StartError};
-use crate::runtime::spawner::Spawner;
+use crate::runtime::cage::Bounds;
+use crate::runtime::process::{Launch, Process, StartError};
+use crate::runtime::spares::Spares;
 
 /// How Workers run on this host.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -93,17 +93,14 @@ impl Walls {
 
     /// Builds a jail and runs `workerd --version` in it.
     /// Answers what landlock enforces there, too.
-    pub async fn probe(&self, spawner: &Spawner, jail: &JailProgram, cages: &Cages) -> (Confinement, String) {
+    pub async fn probe(&self, spares: &Spares) -> (Confinement, String) {
         let spot = Spot::Jail { skeleton: self.skeleton.clone(), binds: self.binds.clone(), host_id: self.first_uid };
         let limits = allowance(0, limits::JAIL_MEMORY, false);
         let none = |why: String| (Confinement::Unavailable { why }, "none".to_owned());
-        let cage = match cages.make(Bounds { memory: limits.memory, tasks: limits.tasks }) {
-            Ok(cage) => cage,
-            Err(e) => return none(format!("no control group can be made: {e}")),
-        };
+        let bounds = Bounds { memory: limits.memory, tasks: limits.tasks };
         let args = vec!["--version".into()];
-        let launch = Launch { account: Arc::from("probe"), spot, args, files: vec![], sockets: vec![], limits, cage };
-        let why = match Process::start(spawner, jail, launch).await {
+        let launch = Launch { account: Arc::from("probe"), spot, args, files: vec![], sockets: vec![], limits, bounds };
+        let why = match Process::start(spares, launch).await {
             Ok(mut process) => match tokio::time::timeout(START, process.ended()).await {
                 // It does not know `--control-fd` without `serve`; that it says so is proof enough that it ran.
                 Ok(_) if process.said("workerd").await => return (Confinement::Jailed, process.landlock),

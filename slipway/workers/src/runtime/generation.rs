@@ -286,7 +286,6 @@ impl Watch {
             self.host.walls.unconfined(self.state.folder.path.join(format!("u{number}")))
         };
         let memory = (self.host.allowances)(&self.plan.account).memory;
-        let cage = self.host.cages.make(Bounds { memory, tasks: limits::JAIL_TASKS })?;
         let mut args = ["serve", CONFIG, CONSTANT].map(str::to_owned).to_vec();
         if self.plan.events {
             // For the flag of our own Worker. What tenants ask for was tried without it.
@@ -299,9 +298,9 @@ impl Watch {
             files,
             sockets: self.listeners.iter().map(|(name, listener)| (name.clone(), listener)).collect(),
             limits: allowance(bytes, memory.max(limits::JAIL_MEMORY), self.plan.keeps_objects()),
-            cage,
+            bounds: Bounds { memory, tasks: limits::JAIL_TASKS },
         };
-        Process::start(&self.host.spawner, &self.host.jail, launch).await.map_err(|e| match e {
+        Process::start(&self.host.spares, launch).await.map_err(|e| match e {
             StartError::Refused(text) => StartError::Refused(self.explain(&text)),
             other => other,
         })
@@ -457,8 +456,9 @@ impl Watch {
                 _ = &mut self.retired => return Watched::Retired,
                 (status, kind) = async {
                     let status = process.child_ended().await;
-                    let kind = if process.cage.memory_kills() > 0 { Kind::Memory } else { Kind::of_end(&status) };
-                    (status, kind)
+                    let kind = Kind::of_end(&status);
+                    let memory = kind == Kind::Crash && (process.cage.exhausted() || Kind::tells_of_memory(&process.last_words().await));
+                    (status, if memory { Kind::Memory } else { kind })
                 } => {
                     self.note(kind, &status);
                     tracing::warn!(account = %self.plan.account, %status, output = %process.output.text(), "a worker process ended");
@@ -466,6 +466,8 @@ impl Watch {
                 }
                 health = answered => {
                     if let Some(kind) = health {
+                        // what fills memory keeps the processor busy, and may be seen as that first
+                        let kind = if process.cage.exhausted() { Kind::Memory } else { kind };
                         self.note(kind, "");
                         process.kill();
                         process.ended().await;

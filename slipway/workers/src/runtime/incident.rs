@@ -42,6 +42,15 @@ impl Kind {
         }
     }
 
+    /// By what a process printed before it ended. V8 and the allocator end themselves when they get no more memory, which looks like any
+    /// other crash. Code can print such a line as well, and gains nothing: it is its own end that is named.
+    #[must_use]
+    pub fn tells_of_memory(text: &str) -> bool {
+        let signs = ["out of memory", "allocation failed", "bad_alloc", "cannot allocate memory", "unable to allocate"];
+        let text = text.to_lowercase();
+        signs.iter().any(|sign| text.contains(sign))
+    }
+
     /// By how a process ended: its keeper passes the number of a fatal signal on as its exit code.
     #[must_use]
     pub fn of_end(status: &str) -> Self {
@@ -115,6 +124,8 @@ mod tests {
     fn the_signal_of_a_forbidden_call_is_told_from_other_ends() {
         assert_eq!(Kind::of_end("exit status: 159"), Kind::SystemCall);
         assert_eq!(Kind::of_end("exit status: 137"), Kind::Crash);
+        assert!(Kind::tells_of_memory("#\n# Fatal JavaScript out of memory: Reached heap limit\n#"));
+        assert!(!Kind::tells_of_memory("*** Received signal #11: Segmentation fault"));
     }
 
     #[test]

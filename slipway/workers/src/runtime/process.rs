@@ -6,23 +6,19 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
-use std::process::Stdio;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use purser_values::Secret;
-use rustix::net::{
-    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags, SocketFlags,
-    SocketType,
-};
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendAncillaryBuffer, SendAncillaryMessage, SendFlags};
 use tokio::io::AsyncBufReadExt as _;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
 
 use crate::jail::spec::{FAILED, FileSpec, JAIL_FAILED, Limits, STARTING, Spec, Spot};
 use crate::limits;
-use crate::runtime::cage::Cage;
+use crate::runtime::cage::{Bounds, Cage};
 use crate::runtime::output::Output;
-use crate::runtime::spawner::Spawner;
+use crate::runtime::spares::{Spare, Spares};
 
 /// How slipway calls its own hidden subcommand.
 #[derive(Clone, Debug)]
@@ -47,7 +43,7 @@ pub struct Launch<'a> {
     pub files: Vec<(String, Secret<Vec<u8>>)>,
     pub sockets: Vec<(String, &'a UnixListener)>,
     pub limits: Limits,
-    pub cage: Cage,
+    pub bounds: Bounds,
 }
 
 /// A process that listens.
@@ -79,15 +75,11 @@ pub enum StartError {
 
 impl Process {
     /// Starts a process and waits until it listens on all its sockets.
-    pub async fn start(spawner: &Spawner, jail: &JailProgram, launch: Launch<'_>) -> Result<Self, StartError> {
+    pub async fn start(spares: &Spares, launch: Launch<'_>) -> Result<Self, StartError> {
         let begun = Instant::now();
-        let (near, far) =
-            rustix::net::socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).map_err(io::Error::from)?;
         let (control, control_far) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC).map_err(io::Error::from)?;
         rustix::io::ioctl_fionbio(&control, true).map_err(io::Error::from)?;
-        let mut command = Command::new(&jail.program);
-        command.args(&jail.args).env_clear().stdin(Stdio::from(far)).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
-        let mut child = spawner.spawn(command).await?;
+        let Spare { mut child, near, cage } = spares.take(launch.bounds).await?;
         let output = Output::default();
         let mut readers = Vec::new();
         if let Some(pipe) = child.stdout.take() {
@@ -97,8 +89,6 @@ impl Process {
             readers.push(output.follow(pipe, launch.account.clone()));
         }
         let wanted = launch.sockets.len();
-        // The jail waits for what follows, so whatever it starts is in the group too.
-        launch.cage.enter(child.id().unwrap_or_default())?;
         send(&near, control_far, &launch)?;
         let ready = tokio::time::timeout(limits::START, listening(control, wanted)).await;
         let said = words(&near)?;
@@ -109,7 +99,8 @@ impl Process {
                 }
                 let pid = child.id().unwrap_or_default();
                 let landlock = said.landlock;
-                Ok(Self { child, pid, output, readers, startup: begun.elapsed(), landlock, cage: Arc::new(launch.cage) })
+                spares.refill();
+                Ok(Self { child, pid, output, readers, startup: begun.elapsed(), landlock, cage: Arc::new(cage) })
             }
             (_, Words { failure: Some(text), .. }) => Err(StartError::Jail(text)),
             (Ok(_), _) => {
@@ -141,10 +132,15 @@ impl Process {
 
     /// Whether it printed `text`, once everything it printed has arrived.
     pub async fn said(&mut self, text: &str) -> bool {
+        self.last_words().await.contains(text)
+    }
+
+    /// The end of what it printed, once that has ended or everything has arrived.
+    pub async fn last_words(&mut self) -> String {
         for reader in self.readers.drain(..) {
             let _ = tokio::time::timeout(Duration::from_secs(1), reader).await;
         }
-        self.output.text().contains(text)
+        self.output.text()
     }
 
     /// Asks it to finish what is under way and end.

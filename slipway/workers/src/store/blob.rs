@@ -17,6 +17,11 @@ pub fn keep(tx: &mut Tx<'_>, account: &CloudAccountId, blobs: &[(Sha256Digest, i
     for (sha256, bytes) in blobs {
         tx.execute(upsert, params![account, sha256, bytes, now])?;
     }
+    bytes(tx, account)
+}
+
+/// How many bytes the account keeps.
+pub fn bytes(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> {
     // the sum of integers is a decimal on one engine
     let sum = "select cast(coalesce(sum(bytes), 0) as bigint) as n from worker_blob where account = $1";
     tx.query_one(sum, params![account])?.get("n")

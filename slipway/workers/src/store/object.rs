@@ -57,6 +57,21 @@ pub fn migrate(
     .map(drop)
 }
 
+/// What the account's objects kept on the disk when it was last looked, in bytes.
+pub fn bytes(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> {
+    let row = tx.query_opt("select bytes from worker_object_bytes where account = $1", params![account])?;
+    row.map_or(Ok(0), |row| row.get("bytes"))
+}
+
+/// Writes down what was found on the disk; who is not named keeps nothing.
+pub fn measured(tx: &mut Tx<'_>, found: &[(CloudAccountId, i64)]) -> Result<(), DbError> {
+    tx.execute("delete from worker_object_bytes", params![])?;
+    for (account, bytes) in found {
+        tx.execute("insert into worker_object_bytes (account, bytes) values ($1, $2)", params![account, bytes])?;
+    }
+    Ok(())
+}
+
 /// Forgets everything of a Worker; answers the classes whose data nobody needs any more.
 pub fn delete(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName) -> Result<Vec<ObjectClass>, DbError> {
     let classes = classes(tx, account, script)?;

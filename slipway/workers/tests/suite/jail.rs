@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use crate::support::{World, eventually, inmate, status, visit};
 use slipway_workers::plan::Bound;
 use slipway_workers::runtime::confinement::Confinement;
+use slipway_workers::runtime::incident::Kind;
 
 const HELLO: &str = "export default { fetch() { return new Response('hello') } }";
 
@@ -125,6 +126,8 @@ async fn memory_that_is_not_javascripts_is_bounded_too() {
     let eaten = world.get(&host, "/eat").await;
     assert!(!matches!(&eaten, Ok((200, text)) if text == "hello 64"), "4 GiB were handed out: {eaten:?}");
     eventually(20, "the worker answers again", async || world.get(&host, "/").await.is_ok_and(|(s, _)| s == 200)).await;
+    let noted = world.runtime.incidents().list();
+    assert!(noted.iter().all(|i| i.kind == Kind::Memory), "the operator is shown something else: {noted:?}");
 }
 
 #[tokio::test]

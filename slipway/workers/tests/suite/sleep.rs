@@ -166,6 +166,10 @@ async fn migrations_make_rename_and_delete_classes_and_data_follows_the_key() {
     for n in 1..=3 {
         assert_eq!(service.get(&host, "/").await.unwrap(), (200, n.to_string()));
     }
+    let stored = async || service.workers.stored().await.unwrap().into_iter().find(|(of, _)| *of == service.account).unwrap().1;
+    let code = stored().await;
+    service.workers.objects_measure().await.unwrap();
+    assert!(stored().await >= code + 4_096, "what Durable Objects keep is not counted as kept");
     let renamed = COUNTER.replace("class Counter", "class Basket");
     let rename = r#","migrations":{"old_tag":"v1","new_tag":"v2","steps":[{"renamed_classes":[{"from":"Counter","to":"Basket"}]}]}"#;
     put(upload(&renamed, "Basket", rename)).await.unwrap();
