@@ -218,9 +218,9 @@ impl World {
     }
 
     async fn suspension(&self) {
-        self.runtime.set_suspended(&self.account, true);
+        self.runtime.set_suspended(&self.account, true).await.unwrap();
         assert_eq!(self.get("shop.test", "/").await.status, 403);
-        self.runtime.set_suspended(&self.account, false);
+        self.runtime.set_suspended(&self.account, false).await.unwrap();
         assert_eq!(self.get("shop.test", "/").await.status, 200);
         self.runtime.withdraw(&self.account, 1, &"shop".parse().unwrap()).await.unwrap();
         assert_eq!(self.get("shop.test", "/").await.exit, 35, "a name that does not route has no certificate");

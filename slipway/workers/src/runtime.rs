@@ -135,6 +135,8 @@ struct Tenant {
     candidate: Option<Generation>,
     /// Whether its process takes events; from the first event on.
     events: bool,
+    /// Whether none of its code may run.
+    stopped: bool,
     /// Tells when the process before the present one has ended.
     last_ended: Option<Ended>,
     /// The same of the newest one that wrote to the folder of Durable Objects.
@@ -143,7 +145,7 @@ struct Tenant {
 
 impl Tenant {
     fn plan(&self) -> Plan {
-        let units = self.live.iter().filter_map(|l| l.unit.clone()).collect();
+        let units = if self.stopped { Vec::new() } else { self.live.iter().filter_map(|l| l.unit.clone()).collect() };
         Plan {
             account: self.account.clone(),
             number: self.number,
@@ -374,9 +376,32 @@ impl Runtime {
         self.table.write().unwrap_or_else(PoisonError::into_inner).set_routes(account, routes);
     }
 
-    /// Takes an account's sites off line (403), or back. Its processes stay as they are.
-    pub fn set_suspended(&self, account: &CloudAccountId, suspended: bool) {
-        self.table.write().unwrap_or_else(PoisonError::into_inner).set_suspended(account, suspended);
+    /// Takes an account's sites off line (403) and ends its process, or brings both back: code that nobody may visit must not go on by its
+    /// triggers, its queues, its alarms or what it has open. What was under way gets the time of any swap.
+    ///
+    /// # Errors
+    /// When its code does not start again; it stays off line then.
+    pub async fn set_suspended(&self, account: &CloudAccountId, suspended: bool) -> Result<(), StartError> {
+        let in_table = |off| self.table.write().unwrap_or_else(PoisonError::into_inner).set_suspended(account, off);
+        if suspended {
+            in_table(true);
+        }
+        if let Some(tenant) = self.accounts.lock().await.get(account).cloned() {
+            let mut tenant = tenant.lock().await;
+            if tenant.stopped != suspended {
+                tenant.stopped = suspended;
+                tenant.candidate = None;
+                let live = tenant.live.clone();
+                if let Err(e) = self.switch(&mut tenant, live).await {
+                    tenant.stopped = true;
+                    return Err(e);
+                }
+            }
+        }
+        if !suspended {
+            in_table(false);
+        }
+        Ok(())
     }
 
     /// Processor time that an account's code has taken here, in microseconds. Never goes back.
@@ -497,6 +522,7 @@ impl Runtime {
             active: None,
             candidate: None,
             events: false,
+            stopped: false,
             last_ended: None,
             writer: None,
         };

@@ -201,7 +201,7 @@ impl Workers {
             }
         }
         self.0.runtime.restore(&account.account, account.number, live).await?;
-        self.0.runtime.set_suspended(&account.account, account.suspended);
+        self.0.runtime.set_suspended(&account.account, account.suspended).await.map_err(crate::rollout::refused)?;
         self.publish_hosts(&account.account).await
     }
 

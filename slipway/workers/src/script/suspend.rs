@@ -3,19 +3,19 @@
 use purser_values::id::CloudAccountId;
 
 use crate::error::WorkersError;
+use crate::rollout::refused;
 use crate::store::account;
 use crate::workers::Workers;
 
 impl Workers {
-    /// Takes all sites of an account off line (visitors get 403), or back. Nothing is deleted and no process ends.
+    /// Takes all sites of an account off line (visitors get 403) and stops its code, or brings both back. Nothing is deleted.
     ///
     /// # Errors
-    /// When the store fails; then nothing was changed.
+    /// When the store fails, and then nothing was changed; or when the code does not start again, and then it stays off line.
     pub async fn account_suspend(&self, account: &CloudAccountId, suspended: bool) -> Result<(), WorkersError> {
         self.account(account).await?;
         let id = account.clone();
         self.0.db.write(move |tx| account::set_suspended(tx, &id, suspended)).await?;
-        self.0.runtime.set_suspended(account, suspended);
-        Ok(())
+        self.0.runtime.set_suspended(account, suspended).await.map_err(refused)
     }
 }

@@ -143,6 +143,31 @@ async fn an_event_is_handed_in_and_what_becomes_of_it_comes_back() {
 }
 
 #[tokio::test]
+async fn code_that_nobody_may_visit_does_not_go_on_by_its_triggers() {
+    let Some(world) = World::new().await else { return };
+    let account = world.account();
+    let code = "export default { async fetch() { return new Response('hello') }, async scheduled() {} }";
+    let host = world.serve(&account, 1, world.live("jobs", code)).await;
+    let script = "jobs".parse().unwrap();
+    let cron = Event::Scheduled { cron: "* * * * *".into(), at: Timestamp::from_micros(1_000_000_000) };
+    assert_eq!(world.runtime.dispatch(&account, &script, &cron).await.unwrap().outcome, "ok");
+    let pid = world.runtime.pid(&account).await.unwrap();
+
+    world.runtime.set_suspended(&account, true).await.unwrap();
+    assert!(world.runtime.dispatch(&account, &script, &cron).await.is_err(), "a trigger reached code that is stopped");
+    let here = std::path::PathBuf::from(format!("/proc/{pid}"));
+    eventually(30, "its process ends", async || !here.exists()).await;
+    // nor does what is deployed meanwhile start
+    world.runtime.deploy(&account, 1, world.live("jobs", &code.replace("hello", "again"))).await.unwrap();
+    assert!(world.runtime.dispatch(&account, &script, &cron).await.is_err());
+    assert_eq!(world.runtime.pid(&account).await, None);
+
+    world.runtime.set_suspended(&account, false).await.unwrap();
+    assert_eq!(world.get(&host, "/").await.unwrap().1, "again");
+    assert_eq!(world.runtime.dispatch(&account, &script, &cron).await.unwrap().outcome, "ok");
+}
+
+#[tokio::test]
 async fn migrations_make_rename_and_delete_classes_and_data_follows_the_key() {
     let Some(workerd) = crate::support::workerd() else { return };
     let folder = tempfile::tempdir().unwrap();
