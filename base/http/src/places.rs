@@ -27,8 +27,16 @@ impl<K: Clone + Eq + Hash> Places<K> {
     /// # Errors
     /// Never: the semaphores are not closed.
     pub async fn take(&self, tenant: &K) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
-        let own = self.of(tenant).acquire_owned().await?;
-        Ok([own, self.all.clone().acquire_owned().await?])
+        self.take_many(tenant, 1).await
+    }
+
+    /// Several at once. More than one tenant may have is never given.
+    ///
+    /// # Errors
+    /// Never: the semaphores are not closed.
+    pub async fn take_many(&self, tenant: &K, count: u32) -> Result<[OwnedSemaphorePermit; 2], AcquireError> {
+        let own = self.of(tenant).acquire_many_owned(count).await?;
+        Ok([own, self.all.clone().acquire_many_owned(count).await?])
     }
 
     fn of(&self, tenant: &K) -> Arc<Semaphore> {

@@ -21,6 +21,7 @@ mod empty;
 mod graphql;
 mod kv;
 mod members;
+pub mod memory;
 mod nested;
 mod queues;
 mod r2;

@@ -54,8 +54,10 @@ pub struct Cloud {
     pub profile: Profile,
     /// Where clients reach us; ends in `/`.
     pub public_url: Url,
-    /// Places for uploads in memory.
-    pub places: Places<CloudAccountId>,
+    /// Memory for bodies that are held as a whole, in KiB.
+    pub memory: Arc<Places<CloudAccountId>>,
+    /// Places for bodies that pass through to a store.
+    pub streams: Places<CloudAccountId>,
     /// Who looks on while Workers work.
     pub tails: Tails,
     /// What sign-in, links and mail need.

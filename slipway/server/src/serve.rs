@@ -36,6 +36,7 @@ use url::Url;
 
 use crate::abuse::Guard;
 use crate::abuse::report::{self, REPORT_BYTES};
+use crate::api::memory::{ALL_KIB, EACH_KIB};
 use crate::api::tails::Tails;
 use crate::billing::meter::EdgeMeter;
 use crate::billing::standing;
@@ -58,9 +59,9 @@ const CA_FILE: &str = "ca.pem";
 
 /// What Workers keep, below the data folder.
 const STORES_FOLDER: &str = "stores";
-/// Uploads in memory at a time, each as large as the largest body; and those of one account.
-const UPLOADS: usize = 4;
-const UPLOADS_EACH: usize = 2;
+/// Bodies that pass through to a store at a time, and those of one account.
+const STREAMS: usize = 256;
+const STREAMS_EACH: usize = 8;
 
 const MIGRATIONS: &[Migrations] = &[
     purser_db::MIGRATIONS,
@@ -205,7 +206,8 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         profile: config.profile,
         public_url: config.public_url.clone(),
         keyring: keys.keyring.clone(),
-        places: Places::new(UPLOADS, UPLOADS_EACH),
+        memory: Arc::new(Places::new(ALL_KIB, EACH_KIB)),
+        streams: Places::new(STREAMS, STREAMS_EACH),
         realm,
         proxies: config.trusted_proxies.clone(),
         orchestrator_url: config.orchestrator.url.clone(),

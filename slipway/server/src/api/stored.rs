@@ -2,6 +2,7 @@
 
 use axum::RequestExt as _;
 use axum::extract::Request;
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 use http::header::CONTENT_LENGTH;
 use purser_values::id::CloudAccountId;
@@ -11,6 +12,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, timeout};
 
 use super::envelope::Failure;
+use super::memory::Memory;
 use crate::cloud::Cloud;
 
 /// Time to wait for a place.
@@ -18,6 +20,8 @@ const WAIT: Duration = Duration::from_secs(60);
 /// Time between two pieces of a body, and for all of it.
 const PIECE: Duration = Duration::from_secs(20);
 const WHOLE: Duration = Duration::from_secs(600);
+/// Time for a body that is held in memory.
+const ARRIVES: Duration = Duration::from_secs(120);
 
 /// Waits for a place. Called when it is known who sends.
 ///
@@ -29,8 +33,19 @@ pub async fn admit(cloud: &Cloud, account: &CloudAccountId) -> Result<[OwnedSema
     if room.is_some_and(|room| room.is_over()) {
         return Err(Failure::used_up());
     }
-    let places = timeout(WAIT, cloud.places.take(account)).await.map_err(|_| Failure::slow())?;
+    let places = timeout(WAIT, cloud.streams.take(account)).await.map_err(|_| Failure::slow())?;
     places.map_err(|e| Failure::internal(&e))
+}
+
+/// A body that is read as a whole, with the memory that it takes.
+///
+/// # Errors
+/// As [`admit`], and when the body is too large or does not arrive in time.
+pub async fn whole(cloud: &Cloud, account: &CloudAccountId, request: Request, most: usize) -> Result<(Bytes, Memory), Failure> {
+    drop(admit(cloud, account).await?);
+    let mut memory = Memory::new(cloud.memory.clone(), account.clone(), Instant::now() + ARRIVES);
+    let bytes = memory.read(incoming(request).chunks, most, |e| Failure::body(e.to_string())).await?;
+    Ok((bytes, memory))
 }
 
 /// A body, piece by piece, within the limit of its route.

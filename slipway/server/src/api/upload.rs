@@ -7,14 +7,15 @@ use bytes::{Bytes, BytesMut};
 use futures_util::{StreamExt as _, stream};
 use http::{StatusCode, header};
 use purser_values::id::CloudAccountId;
+use purser_values::limits::UPLOAD_BODY_BYTES;
 use slipway_billing::usage::room::room;
 use slipway_workers::limits::MODULES;
 use slipway_workers::view::{Upload, UploadedModule};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Duration, Instant, timeout_at};
 
 use super::body::parse;
 use super::envelope::Failure;
+use super::memory::Memory;
 use super::nested::{Nested, is_part_of};
 use crate::cloud::Cloud;
 
@@ -30,11 +31,11 @@ const READ: Duration = Duration::from_secs(120);
 /// A multipart body that was not read yet.
 pub struct Form(Multipart);
 
-/// A multipart body whose sender was admitted. While it lives, it occupies one of the places for uploads in memory.
+/// A multipart body whose sender was admitted. While it lives, it takes the memory that it arrived in.
 pub struct Parts {
     multipart: Multipart,
     deadline: Instant,
-    _places: [OwnedSemaphorePermit; 2],
+    memory: Memory,
 }
 
 /// One part.
@@ -56,10 +57,10 @@ impl<S: Send + Sync> FromRequest<S> for Form {
 }
 
 impl Form {
-    /// Waits for a place. Called when it is known who sends.
+    /// Called when it is known who sends.
     ///
     /// # Errors
-    /// When no place becomes free, or the account has used up what is set aside: what is stored on top would not be paid.
+    /// When the account has used up what is set aside: what is stored on top would not be paid.
     pub async fn admit(self, cloud: &Cloud, account: &CloudAccountId) -> Result<Parts, Failure> {
         let of = account.clone();
         let room = cloud.db.read(move |tx| room(tx, &of)).await.map_err(|e| Failure::internal(&e))?;
@@ -67,8 +68,7 @@ impl Form {
             return Err(Failure::used_up());
         }
         let deadline = Instant::now() + READ;
-        let places = timeout_at(deadline, cloud.places.take(account)).await.map_err(|_| Failure::slow())?;
-        Ok(Parts { multipart: self.0, deadline, _places: places.map_err(|e| Failure::internal(&e))? })
+        Ok(Parts { multipart: self.0, deadline, memory: Memory::new(cloud.memory.clone(), account.clone(), deadline) })
     }
 }
 
@@ -78,12 +78,12 @@ impl Parts {
     /// # Errors
     /// When the body is not well-formed, too large, or has a part without a name.
     pub async fn next(&mut self) -> Result<Option<Part>, Failure> {
-        let multipart = &mut self.multipart;
+        let (multipart, memory) = (&mut self.multipart, &mut self.memory);
         let read = async {
             let Some(field) = multipart.next_field().await.map_err(|e| refuse(&e))? else { return Ok(None) };
             let name = field.name().map(str::to_owned).ok_or_else(|| Failure::body("a part of the upload has no name"))?;
             let (content_type, file) = (field.content_type().map(str::to_owned), field.file_name().map(str::to_owned));
-            let bytes = field.bytes().await.map_err(|e| refuse(&e))?;
+            let bytes = memory.read(field, UPLOAD_BODY_BYTES, refuse).await?;
             Ok(Some(Part { name, file, content_type, bytes }))
         };
         timeout_at(self.deadline, read).await.map_err(|_| Failure::slow())?

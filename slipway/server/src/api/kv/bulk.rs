@@ -16,7 +16,7 @@ use slipway_stores::kv::put::Options;
 use super::super::body::{Json, parse};
 use super::super::caller::Caller;
 use super::super::envelope::{Answer, Failure, ok};
-use super::super::stored::{admit, incoming};
+use super::super::stored::{admit, whole};
 use crate::cloud::Shared;
 
 type Names = Path<(String, String)>;
@@ -38,8 +38,8 @@ struct NewPair {
 /// Values go in as they are, so the body waits for a place before it is read.
 pub async fn put(State(cloud): State<Shared>, Path((account, namespace)): Names, caller: Caller, request: Request) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
-    let _place = admit(&cloud, account).await?;
-    let asked: Vec<NewPair> = parse(&incoming(request).whole(UPLOAD_BODY_BYTES).await?)?;
+    let (body, _memory) = whole(&cloud, account, request, UPLOAD_BODY_BYTES).await?;
+    let asked: Vec<NewPair> = parse(&body)?;
     let now = cloud.env.now();
     let mut pairs = Vec::with_capacity(asked.len());
     for pair in asked {
@@ -63,8 +63,8 @@ enum Gone {
 
 pub async fn delete(State(cloud): State<Shared>, Path((account, namespace)): Names, caller: Caller, request: Request) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
-    let _place = admit(&cloud, account).await?;
-    let asked: Vec<Gone> = parse(&incoming(request).whole(UPLOAD_BODY_BYTES).await?)?;
+    let (body, _memory) = whole(&cloud, account, request, UPLOAD_BODY_BYTES).await?;
+    let asked: Vec<Gone> = parse(&body)?;
     let names = asked.into_iter().map(|gone| match gone {
         Gone::Name(name) | Gone::Named { name } => KeyName::try_from(name),
     });
