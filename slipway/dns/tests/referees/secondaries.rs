@@ -1,21 +1,34 @@
 //! Other name servers that take our zones whole, and follow them.
 
+use std::time::Duration;
+
 use crate::support::{OURS, SECONDARY, Scene, alone, shown};
+
+/// Longer than we leave a secondary alone and the first repetition of what we tell it.
+const FOLLOWS: Duration = Duration::from_secs(25);
+/// NSD 4.6.1 now and then stops serving what it takes for as long as it runs, when that comes within its first seconds: it acknowledges each
+/// notice and asks for nothing. Knot never does. So it may be started again.
+const NSD_STARTS: u32 = 4;
 
 fn serial(said: &str) -> u32 {
     let soa = said.lines().find(|line| line.contains("\tSOA\t")).unwrap_or_default();
     soa.split_whitespace().nth(6).and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
-/// The secondary has the zone signed, and a change within seconds.
-async fn follows(scene: Scene) {
+/// The secondary has the zone signed, as ours is.
+fn takes(scene: &Scene) {
     let (theirs, ours) = (format!("@{SECONDARY}"), format!("@{OURS}"));
     let copy = scene.until(&[&theirs, "shop.test", "SOA", "+dnssec"], |said| said.contains("NOERROR") && said.contains("RRSIG"));
     assert_eq!(serial(&copy), serial(&scene.kdig(&[&ours, "shop.test", "SOA"])));
     let denied = scene.kdig(&[&theirs, "gone.shop.test", "A", "+dnssec"]);
     assert!(denied.contains("NXDOMAIN") && denied.contains("NSEC3"), "{denied}");
-    scene.put("later", "A", "192.0.2.99").await;
-    scene.until(&[&theirs, "later.shop.test", "A"], |said| said.contains("192.0.2.99"));
+}
+
+/// A change is at the secondary within seconds; or what it says of it.
+async fn follows(scene: &Scene, name: &str) -> Result<String, String> {
+    scene.put(name, "A", "192.0.2.99").await;
+    let asked = [&format!("@{SECONDARY}"), &*format!("{name}.shop.test"), "A"];
+    scene.within(FOLLOWS, &asked, |said| said.contains("192.0.2.99"))
 }
 
 #[test]
@@ -35,7 +48,8 @@ fn knot_takes_the_zone_and_follows_it() {
         let mut knot = scene.program("knot", "usr/sbin/knotd");
         knot.args(["-c", shown(&config)]);
         let _knot = scene.start(knot);
-        follows(scene).await;
+        takes(&scene);
+        follows(&scene, "later").await.unwrap();
     });
 }
 
@@ -52,9 +66,16 @@ fn nsd_takes_the_zone_and_follows_it() {
                  \x20 request-xfr: AXFR {OURS} NOKEY\n  outgoing-interface: {SECONDARY}\n  allow-notify: 192.0.2.0/24 NOKEY\n"
             ),
         );
-        let mut nsd = scene.program("nsd", "usr/sbin/nsd");
-        nsd.args(["-d", "-c", shown(&config)]);
-        let _nsd = scene.start(nsd);
-        follows(scene).await;
+        for start in 0..NSD_STARTS {
+            let mut nsd = scene.program("nsd", "usr/sbin/nsd");
+            nsd.args(["-d", "-c", shown(&config)]);
+            let _nsd = scene.start(nsd);
+            takes(&scene);
+            match follows(&scene, &format!("later{start}")).await {
+                Ok(_) => return,
+                Err(said) => println!("NSD does not serve a change, start {start}:\n{said}"),
+            }
+        }
+        panic!("NSD served no change in {NSD_STARTS} starts");
     });
 }

@@ -142,13 +142,20 @@ impl Scene {
 
     /// Asks until the answer is as wanted.
     pub fn until(&self, args: &[&str], wanted: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + DEADLINE;
+        self.within(DEADLINE, args, wanted).unwrap_or_else(|said| panic!("kdig {args:?} still says:\n{said}"))
+    }
+
+    /// Asks until the answer is as wanted, or says what it was last.
+    pub fn within(&self, time: Duration, args: &[&str], wanted: impl Fn(&str) -> bool) -> Result<String, String> {
+        let deadline = Instant::now() + time;
         loop {
             let said = self.kdig(args);
             if wanted(&said) {
-                return said;
+                return Ok(said);
             }
-            assert!(Instant::now() < deadline, "kdig {args:?} still says:\n{said}");
+            if Instant::now() >= deadline {
+                return Err(said);
+            }
             std::thread::sleep(Duration::from_millis(100));
         }
     }
