@@ -49,7 +49,8 @@ mod tests {
         for own in ["cloud.example", "CLOUD.example", "localhost", "slipway.localhost", "192.0.2.1", "[2001:db8::1]"] {
             assert!(answers_to(own, "cloud.example"), "{own}");
         }
-        for other in ["evil.example", "cloud.example.evil.example", "xcloud.example", "localhost.evil.example", "1.2.3.4.evil.example", ""] {
+        for other in ["evil.example", "cloud.example.evil.example", "xcloud.example", "localhost.evil.example", "1.2.3.4.evil.example", ""]
+        {
             assert!(!answers_to(other, "cloud.example"), "{other}");
         }
     }

@@ -80,7 +80,10 @@ pub fn plain(text: &str) -> String {
 /// The rows of a table that neither work nor are refused as what there is not here: defects, which no table may hold.
 pub fn unfit(table: &str) -> Vec<&str> {
     let fit = |cell: &str| ["works", "refused, 10021: ", "not in this version"].iter().any(|begin| cell.starts_with(begin));
-    let rows = table.lines().filter(|line| line.starts_with("| ")).filter(|line| !["| command |", "| resource |"].iter().any(|h| line.starts_with(h)));
+    let rows = table
+        .lines()
+        .filter(|line| line.starts_with("| "))
+        .filter(|line| !["| command |", "| resource |"].iter().any(|h| line.starts_with(h)));
     rows.filter(|line| !line.trim_matches('|').split(" | ").skip(1).all(|cell| fit(cell.trim()))).collect()
 }
 

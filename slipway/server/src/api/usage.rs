@@ -65,7 +65,8 @@ fn rows(caller: &Caller, counts: Counts, room: &Room, now: Timestamp) -> Vec<Val
     let rated = room.stretch.prices.rate(&room.used);
     let mut rows = Vec::new();
     for meter in Meter::ALL {
-        let of: Vec<(&str, u64)> = counts.iter().filter(|(_, of, _)| *of == meter).map(|(s, _, quantity)| (s.as_str(), *quantity)).collect();
+        let of: Vec<(&str, u64)> =
+            counts.iter().filter(|(_, of, _)| *of == meter).map(|(s, _, quantity)| (s.as_str(), *quantity)).collect();
         let rated = rated.iter().find(|rated| rated.price.meter == meter);
         let total: u64 = of.iter().map(|(_, quantity)| quantity).sum();
         let mut before = 0;

@@ -68,7 +68,8 @@ impl Filters {
 impl Filter {
     fn passes(&self, env: &Env, event: &Value) -> bool {
         let request = &event["event"]["request"];
-        let one_of = |all: &[String], value: &Value| value.as_str().is_some_and(|text| all.iter().any(|one| one.eq_ignore_ascii_case(text)));
+        let one_of =
+            |all: &[String], value: &Value| value.as_str().is_some_and(|text| all.iter().any(|one| one.eq_ignore_ascii_case(text)));
         match self {
             Self::SamplingRate(rate) => f64::from(u32::from_le_bytes(env.bytes())) < rate * f64::from(u32::MAX),
             Self::Outcome(all) => one_of(all, &event["outcome"]),
