@@ -130,12 +130,12 @@ async fn one_name_is_claimed_by_one_order_until_it_fails_or_is_removed() {
 async fn a_stopped_agent_and_a_frozen_account_order_nothing() {
     each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
         within(db, |tx, env, account| {
-            agent_stop(tx, account, &"agt_1".parse().unwrap(), START).unwrap();
+            agent_stop(tx, account, None, &"agt_1".parse().unwrap(), START).unwrap();
             let stopped = resource_begin(tx, env, &order(account, Service::Free, "1"));
             assert!(matches!(stopped, Err(ResourceBeginError::AgentStopped)));
             let other = Order { agent: Some("agt_2".parse().unwrap()), ..order(account, Service::Free, "2") };
             assert!(resource_begin(tx, env, &other).is_ok());
-            account_freeze(tx, account, false).unwrap();
+            account_freeze(tx, account, None, false, START).unwrap();
             let frozen = resource_begin(tx, env, &Order { key: Some("3".into()), ..other });
             assert!(matches!(frozen, Err(ResourceBeginError::AccountFrozen)));
         })

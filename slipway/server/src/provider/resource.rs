@@ -6,6 +6,7 @@ use purser_db::DbError;
 use purser_provider::{AccountCall, Answer, ProviderError};
 use purser_values::Secret;
 use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_wire::id::AgentId;
 use purser_wire::refund::RefundReason;
 use purser_wire::resource::{AccessConfiguration, Endpoint, EndpointKind, ResourceEnvelope, ResourceState as Wire};
 use slipway_accounts::account::get::account_get;
@@ -16,6 +17,7 @@ use slipway_accounts::resource::get::resource_get;
 use slipway_accounts::resource::{Resource, ResourceState};
 use slipway_accounts::service::Service;
 use slipway_accounts::subscription::{SubscriptionCancelError, subscription_cancel};
+use slipway_accounts::suspension::{Calling, call_is_suspended};
 use slipway_accounts::token::revoke::token_revoke;
 use tokio::time::timeout;
 
@@ -129,6 +131,10 @@ pub async fn rotate(cloud: &Cloud, call: &AccountCall, id: CloudResourceId) -> A
         let account = account_get(tx, &rotated.account)?.ok_or(DbError::NoRow)?;
         if !account.state.is_active() {
             return Ok(Err(ResourceBeginError::AccountFrozen));
+        }
+        let agent = rotated.agent.as_ref().map(AgentId::as_str);
+        if call_is_suspended(tx, Calling { account: &rotated.account, link: link.as_ref(), grant: None, agent })? {
+            return Ok(Err(ResourceBeginError::Suspended));
         }
         // the owner may have cut it off since the bearer token was looked at
         if let Some(link) = &link
