@@ -45,7 +45,7 @@ pub async fn scripts(cloud: &Cloud, resource: &Resource) -> Result<(), WorkersEr
     Ok(())
 }
 
-/// Disconnects every host name of the domain, then lets go of the zone and the domain in one write; with a reason, what was paid for it is
+/// Disconnects every host name of the domain and ends its routes, then lets go of the zone and the domain in one write; with a reason, what was paid for it is
 /// given back in the same write.
 pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName, refund: Option<RefundReason>) -> Answer<()> {
     let refuse = |e: WorkersError| ProviderError { retry_after: Some(1), ..ProviderError::internal(&e) };
@@ -72,20 +72,12 @@ pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName, refun
     Ok(())
 }
 
-/// Disconnects every host name that lies in the account's zone.
+/// Disconnects every host name that lies in the account's zone, and ends its routes.
 ///
 /// # Errors
-/// When the store fails; then some may be gone already, and a repeat disconnects the rest.
+/// When the store fails.
 pub async fn hosts(cloud: &Cloud, account: &CloudAccountId, name: &DomainName) -> Result<(), WorkersError> {
-    for connected in cloud.workers.domain_list(account).await? {
-        if connected.zone_name == name.as_str() {
-            match cloud.workers.domain_delete(account, &connected.id).await {
-                Ok(_) | Err(WorkersError::DomainNotFound) => {}
-                Err(e) => return Err(e),
-            }
-        }
-    }
-    Ok(())
+    cloud.workers.domain_release_zone(account, name.as_str()).await
 }
 
 #[derive(Debug, thiserror::Error)]

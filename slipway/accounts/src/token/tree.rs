@@ -291,7 +291,19 @@ mod tests {
                 assert!(matches!(token_roll(tx, &env, &root, &root.id), Err(TokenError::Delivered)));
                 assert!(matches!(token_update(tx, &env, &child, &child.id, &wish(&[Permission::Workers])), Err(TokenError::Delivered)));
 
-                token_update(tx, &env, &root, &told.id, &wish(&[Permission::Workers]))?;
+                let below = valid(tx, &grandchild, START).unwrap();
+                let later = Wish { not_before: Some(START.plus_secs(9)), disabled: true, ..wish(&[Permission::Workers]) };
+                token_update(tx, &env, &root, &told.id, &later)?;
+                let sooner = token_update(tx, &env, &root, &below.id, &Wish { not_before: None, ..later.clone() });
+                assert!(matches!(sooner, Err(TokenError::Precedes)), "{sooner:?}");
+                let on = token_update(tx, &env, &root, &below.id, &Wish { disabled: false, ..later });
+                assert!(matches!(on, Err(TokenError::MakerDisabled)), "{on:?}");
+                token_update(tx, &env, &root, &told.id, &Wish { expires_at: Some(START.plus_secs(30)), ..wish(&[Permission::Workers]) })?;
+                let wider = token_update(tx, &env, &root, &below.id, &wish(&[Permission::Workers, Permission::Assets]));
+                assert!(matches!(wider, Err(TokenError::Wider(_))), "wider than its own maker: {wider:?}");
+                let longer = token_update(tx, &env, &root, &below.id, &wish(&[Permission::Workers]));
+                assert!(matches!(longer, Err(TokenError::Outlives)), "longer than its own maker: {longer:?}");
+                token_update(tx, &env, &root, &below.id, &Wish { expires_at: Some(START.plus_secs(30)), ..wish(&[Permission::Workers]) })?;
                 assert!(
                     !valid(tx, &grandchild, START).unwrap().permissions.contains(Permission::Assets),
                     "a descendant kept what was taken"
