@@ -10,9 +10,9 @@ use purser_values::env::TestClock;
 use purser_values::id::CloudLinkId;
 use purser_values::{Env, Secret, Sha256Digest};
 use slipway_accounts::account::freeze::{account_freeze, account_thaw};
+use slipway_accounts::account::open::{AccountOpened, AccountOpening, Opened, account_open};
 use slipway_accounts::account::{AccountState, Owner};
 use slipway_accounts::agent::{agent_is_stopped, agent_start, agent_stop};
-use slipway_accounts::account::open::{AccountOpened, AccountOpening, Opened, account_open};
 use slipway_accounts::limits::{LINK_REQUEST_LIFE_S, LINK_REQUESTS_PER_ADDRESS_HOUR, MAILBOX_TRUST_S, STEP_UP_S};
 use slipway_accounts::link::cut::{LinkCutError, link_cut};
 use slipway_accounts::link::decide::{Accepted, Choice, LinkDecideError, link_accept};
@@ -383,7 +383,11 @@ async fn a_freeze_is_lifted_by_the_link_that_made_it_or_with_its_cut() {
         let (account, one, two) = (first.account.id, first.link.id, CloudLinkId::mint(&world.realm.env));
         account_freeze(world.tx, &account, Some(&one), true, START).unwrap();
         account_freeze(world.tx, &account, Some(&two), false, START).unwrap();
-        assert_eq!(account_thaw(world.tx, &account, Some(&two)).unwrap(), AccountState::Frozen { dark: true }, "another's freeze was undone");
+        assert_eq!(
+            account_thaw(world.tx, &account, Some(&two)).unwrap(),
+            AccountState::Frozen { dark: true },
+            "another's freeze was undone"
+        );
         account_freeze(world.tx, &account, Some(&two), false, START).unwrap();
         assert_eq!(account_thaw(world.tx, &account, Some(&one)).unwrap(), AccountState::Frozen { dark: false });
         assert_eq!(account_thaw(world.tx, &account, Some(&two)).unwrap(), AccountState::Active);

@@ -13,6 +13,7 @@ pub mod quote;
 pub mod resource;
 pub mod store;
 pub mod subscription;
+pub mod undo;
 
 mod charge;
 mod refusal;
@@ -99,7 +100,7 @@ impl Provider for Slipway {
 
     async fn renewal_set(&self, call: &AccountCall, id: &ResourceId, renews: bool) -> Answer<Renewal> {
         self.may_change(call, WRITE).await?;
-        subscription::renewal(&self.0, account_of(call)?, resource_of(id)?, renews).await
+        subscription::renewal(&self.0, account_of(call)?, resource_of(id)?, renews, |_| Ok(true)).await
     }
 
     async fn refund_request(&self, call: &AccountCall, id: &ResourceId, reason: &str) -> Answer<RefundDecided> {
@@ -149,9 +150,8 @@ impl Slipway {
     async fn may_change(&self, call: &AccountCall, scope: &str) -> Answer<()> {
         call.require(scope)?;
         let (account, link) = (account_of(call)?, link_of(call)?);
-        let stopped = self.0.db.read(move |tx| {
-            call_is_suspended(tx, Calling { account: &account, link: link.as_ref(), grant: None, agent: None })
-        });
+        let stopped =
+            self.0.db.read(move |tx| call_is_suspended(tx, Calling { account: &account, link: link.as_ref(), grant: None, agent: None }));
         if stopped.await.map_err(|e| refusal::store(&e))? { Err(refusal::begin(&ResourceBeginError::Suspended)) } else { Ok(()) }
     }
 }

@@ -31,13 +31,7 @@ insert into provisioning_control (account, subject, highest)
 
 /// # Errors
 /// When the store fails.
-pub fn account_freeze(
-    tx: &mut Tx<'_>,
-    id: &CloudAccountId,
-    by: Option<&CloudLinkId>,
-    dark: bool,
-    now: Timestamp,
-) -> Result<(), DbError> {
+pub fn account_freeze(tx: &mut Tx<'_>, id: &CloudAccountId, by: Option<&CloudLinkId>, dark: bool, now: Timestamp) -> Result<(), DbError> {
     let upsert = "insert into account_freeze (account, link, dark, frozen_at) values ($1, $2, $3, $4)
                   on conflict (account, link) do update set dark = $3";
     tx.execute(upsert, params![id, holder(by), i64::from(dark), now])?;
