@@ -64,8 +64,8 @@ pub async fn transfer_out(
             "a token does not hand a name over; one that is not refused goes to the other registrar in some days",
         ));
     }
-    let wish = domain_change_while(registrar(&cloud)?, account, &parse(&name)?, Change::HandOver(false), caller.stands());
-    wish.await.map_err(|e| refuse(&e))?;
+    let (registrar, name) = (registrar(&cloud)?, parse(&name)?);
+    domain_change_while(registrar, account, &name, Change::HandOver(false), caller.stands()).await.map_err(|e| refuse(&e))?;
     Ok(ok(&Value::Null))
 }
 
