@@ -2,6 +2,7 @@
 
 use purser_db::Migrations;
 
+use crate::account::freeze;
 use crate::{audit, provisioning, suspension};
 
 mod people;
@@ -20,6 +21,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         TOKENS,
         audit::TABLE,
         suspension::TABLE,
+        freeze::TABLE,
     ],
 };
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use purser_db::{DbError, Row, Tx, params};
-use purser_values::id::CloudAccountId;
+use purser_values::id::{CloudAccountId, CloudLinkId};
 use purser_values::{Env, Timestamp};
 
 use crate::account::HexId;
@@ -152,6 +152,43 @@ pub fn is_suspended(tx: &mut Tx<'_>, bears: Bears<'_>) -> Result<bool, DbError> 
     Ok(!tx.query(sql, params![bears.account, bears.orchestrator, bears.over, bears.grant, bears.agent])?.is_empty())
 }
 
+/// What a call of an orchestrator comes under, and what it orders for whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Calling<'a> {
+    pub account: &'a CloudAccountId,
+    /// Over which link; its orchestrator may be another than the one that opened the account.
+    pub link: Option<&'a CloudLinkId>,
+    pub grant: Option<&'a str>,
+    pub agent: Option<&'a str>,
+}
+
+/// Whether a call's marks are stopped: those of the account, of who opened it, of the orchestrator that calls, and of what it orders.
+///
+/// # Errors
+/// When the store fails.
+pub fn call_is_suspended(tx: &mut Tx<'_>, call: Calling<'_>) -> Result<bool, DbError> {
+    let select = "select a.issuer, l.issuer as over from cloud_account a left join cloud_link l on l.id = $2 where a.id = $1";
+    let row = tx.query_one(select, params![call.account, call.link])?;
+    let (issuer, over): (String, Option<String>) = (row.get("issuer")?, row.get("over")?);
+    let bears = Bears {
+        account: Some(call.account.as_str()),
+        orchestrator: Some(&issuer),
+        over: over.as_deref(),
+        grant: call.grant,
+        agent: call.agent,
+    };
+    is_suspended(tx, bears)
+}
+
+/// The orchestrator that calls over a link; without one, that which opened the account.
+///
+/// # Errors
+/// When the store fails, or there is no such account.
+pub fn orchestrator_of(tx: &mut Tx<'_>, account: &CloudAccountId, link: Option<&CloudLinkId>) -> Result<String, DbError> {
+    let select = "select coalesce(l.issuer, a.issuer) as issuer from cloud_account a left join cloud_link l on l.id = $2 where a.id = $1";
+    tx.query_one(select, params![account, link])?.get("issuer")
+}
+
 /// Whether a token's marks are stopped: those of its account, its link, and of the order that it was minted for.
 ///
 /// # Errors
@@ -233,9 +270,10 @@ const MARKED_ACCOUNTS: &str = "select 'account' as what, a.id, a.id as account, 
         or ($1 = 'grant' and a.id in (select account from cloud_resource where agent_grant = $2))
         or ($1 = 'agent' and a.id in (select account from cloud_resource where agent = $2))
     order by a.created_at, a.id";
-const MARKED_ORDERS: &str = "select r.service as what, r.id, r.account, a.issuer, r.agent_grant, r.agent, r.created_at
-    from cloud_resource r join cloud_account a on a.id = r.account
-    where ($1 = 'account' and (a.id = $2 or a.hex = $2)) or ($1 = 'orchestrator' and a.issuer = $2)
+const MARKED_ORDERS: &str = "select r.service as what, r.id, r.account, coalesce(l.issuer, a.issuer) as issuer, r.agent_grant, r.agent,
+        r.created_at
+    from cloud_resource r join cloud_account a on a.id = r.account left join cloud_link l on l.id = r.link
+    where ($1 = 'account' and (a.id = $2 or a.hex = $2)) or ($1 = 'orchestrator' and (a.issuer = $2 or l.issuer = $2))
         or ($1 = 'grant' and r.agent_grant = $2) or ($1 = 'agent' and r.agent = $2)
     order by r.created_at, r.id";
 const MARKED_TOKENS: &str =
@@ -278,8 +316,9 @@ pub fn accounts_opened(tx: &mut Tx<'_>, orchestrator: &str, since: Timestamp) ->
 /// # Errors
 /// When the store fails.
 pub fn ordered(tx: &mut Tx<'_>, service: Service, mark: &Mark, since: Timestamp) -> Result<u64, DbError> {
-    let sql = "select count(*) as n from cloud_resource r join cloud_account a on a.id = r.account
-        where r.created_at > $3 and r.service = $4 and (($1 = 'account' and r.account = $2) or ($1 = 'orchestrator' and a.issuer = $2)
+    let sql = "select count(*) as n from cloud_resource r join cloud_account a on a.id = r.account left join cloud_link l on l.id = r.link
+        where r.created_at > $3 and r.service = $4 and (($1 = 'account' and r.account = $2)
+            or ($1 = 'orchestrator' and coalesce(l.issuer, a.issuer) = $2)
             or ($1 = 'grant' and r.agent_grant = $2) or ($1 = 'agent' and r.agent = $2))";
     let n = tx.query_one(sql, params![mark.kind(), mark.value(), since, service.id()])?.get::<i64>("n")?;
     Ok(u64::try_from(n).unwrap_or(0))

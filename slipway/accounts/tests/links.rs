@@ -9,8 +9,10 @@ use purser_db::{DbError, Migrations, Tx, params};
 use purser_values::env::TestClock;
 use purser_values::id::CloudLinkId;
 use purser_values::{Env, Secret, Sha256Digest};
-use slipway_accounts::account::Owner;
+use slipway_accounts::account::freeze::{account_freeze, account_thaw};
 use slipway_accounts::account::open::{AccountOpened, AccountOpening, Opened, account_open};
+use slipway_accounts::account::{AccountState, Owner};
+use slipway_accounts::agent::{agent_is_stopped, agent_start, agent_stop};
 use slipway_accounts::limits::{LINK_REQUEST_LIFE_S, LINK_REQUESTS_PER_ADDRESS_HOUR, MAILBOX_TRUST_S, STEP_UP_S};
 use slipway_accounts::link::cut::{LinkCutError, link_cut};
 use slipway_accounts::link::decide::{Accepted, Choice, LinkDecideError, link_accept};
@@ -24,6 +26,7 @@ use slipway_accounts::session::{Session, session_of};
 use slipway_accounts::sign_in::code_send::{CodeSendError, Origin, sign_in_code_send};
 use slipway_accounts::sign_in::code_use::{CodeUse, CodeUseError, SignedIn, sign_in_code_use};
 use slipway_accounts::store::MIGRATIONS;
+use slipway_accounts::suspension::suspend;
 use slipway_accounts::sweep::people_sweep;
 
 const TABLES: &[Migrations] = &[purser_db::MIGRATIONS, MIGRATIONS];
@@ -374,13 +377,53 @@ async fn nobody_can_flood_an_owner_with_requests() {
 }
 
 #[tokio::test]
+async fn a_freeze_is_lifted_by_the_link_that_made_it_or_with_its_cut() {
+    story(|world| {
+        let first = world.opened("one", ADA);
+        let (account, one, two) = (first.account.id, first.link.id, CloudLinkId::mint(&world.realm.env));
+        account_freeze(world.tx, &account, Some(&one), true, START).unwrap();
+        account_freeze(world.tx, &account, Some(&two), false, START).unwrap();
+        assert_eq!(
+            account_thaw(world.tx, &account, Some(&two)).unwrap(),
+            AccountState::Frozen { dark: true },
+            "another's freeze was undone"
+        );
+        account_freeze(world.tx, &account, Some(&two), false, START).unwrap();
+        assert_eq!(account_thaw(world.tx, &account, Some(&one)).unwrap(), AccountState::Frozen { dark: false });
+        assert_eq!(account_thaw(world.tx, &account, Some(&two)).unwrap(), AccountState::Active);
+
+        let agent = "agt_1".parse().unwrap();
+        agent_stop(world.tx, &account, Some(&one), &agent, START).unwrap();
+        agent_start(world.tx, &account, Some(&two), &agent).unwrap();
+        assert!(agent_is_stopped(world.tx, &account, &agent).unwrap(), "another's stop was undone");
+        account_freeze(world.tx, &account, Some(&one), true, START).unwrap();
+        let ada = world.sign_in(ADA);
+        link_cut(world.tx, &world.realm, &ada, one.as_str()).unwrap();
+        assert_eq!(account_thaw(world.tx, &account, None).unwrap(), AccountState::Active, "nobody can lift it any more");
+        assert!(!agent_is_stopped(world.tx, &account, &agent).unwrap());
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_suspended_orchestrator_does_not_ask_for_connections() {
+    story(|world| {
+        world.opened("one", ADA);
+        let mark = "orchestrator=https://o.test".parse().unwrap();
+        suspend(world.tx, &world.realm.env, &mark, "phishing").unwrap();
+        assert!(matches!(world.ask("two", ADA), Err(LinkRequestError::Suspended)));
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn accounts_from_before_there_were_people_get_their_owner_and_their_link() {
     each_engine(OLD, |db| async move {
         let (env, _) = Env::test(START, 4);
         let account = "sac_01hq3000000000000000000000";
         db.write(move |tx| -> Result<(), DbError> {
             let insert = "insert into cloud_account (id, hex, issuer, subject, attested, email, organisation, state, created_at)
-                          values ($1, '0123456789abcdef0123456789abcdef', 'https://o.test', 'one', 1, $2, 'Ada', 'active', 1)";
+                          values ($1, '0123456789abcdef0123456789abcdef', 'https://o.test', 'one', 1, $2, 'Ada', 'dark', 1)";
             tx.execute(insert, params![account, ADA])?;
             tx.execute("insert into cloud_member (account, email, role, added_at) values ($1, $2, 'owner', 1)", params![account, ADA])?;
             let pair = pair("old");
@@ -397,6 +440,9 @@ async fn accounts_from_before_there_were_people_get_their_owner_and_their_link()
             let again = world.opened("one", ADA);
             assert!(!again.is_new && again.account.id.as_str() == account, "the organisation lost its account");
             assert!(world.is_alive("old"), "its tokens died with the upgrade");
+            assert_eq!(again.account.state, AccountState::Frozen { dark: true }, "a freeze was lost");
+            let state = account_thaw(world.tx, &again.account.id, Some(&again.link.id)).unwrap();
+            assert_eq!(state, AccountState::Active, "nobody can lift an old freeze");
             assert!(matches!(world.open("two", ADA), AccountOpened::OwnerMustAgree));
             let ada = world.sign_in(ADA);
             let connections = connection_list(world.tx, &ada.person.id).unwrap();

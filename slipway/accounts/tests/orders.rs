@@ -4,7 +4,7 @@
 use purser_crypto::seal::Keyring;
 use purser_db::testing::{START, each_engine};
 use purser_db::{Db, DbError, Tx, params};
-use purser_values::id::{CloudAccountId, QuoteId};
+use purser_values::id::{CloudAccountId, CloudLinkId, QuoteId};
 use purser_values::{Currency, Env, Money, Secret};
 use purser_wire::catalog::Period;
 use purser_wire::error::ErrorBody;
@@ -27,6 +27,7 @@ use slipway_accounts::resource::get::{resource_get, resource_list, resource_pend
 use slipway_accounts::service::Service;
 use slipway_accounts::store::MIGRATIONS;
 use slipway_accounts::subscription::{SubscriptionCancelError, subscription_cancel, subscription_start};
+use slipway_accounts::suspension::{Calling, Mark, call_is_suspended, marked, ordered, suspend};
 
 async fn within(db: Db, test: impl Fn(&mut Tx<'_>, &Env, &CloudAccountId) + Send + 'static) {
     db.write(move |tx| -> Result<(), DbError> {
@@ -130,14 +131,39 @@ async fn one_name_is_claimed_by_one_order_until_it_fails_or_is_removed() {
 async fn a_stopped_agent_and_a_frozen_account_order_nothing() {
     each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
         within(db, |tx, env, account| {
-            agent_stop(tx, account, &"agt_1".parse().unwrap(), START).unwrap();
+            agent_stop(tx, account, None, &"agt_1".parse().unwrap(), START).unwrap();
             let stopped = resource_begin(tx, env, &order(account, Service::Free, "1"));
             assert!(matches!(stopped, Err(ResourceBeginError::AgentStopped)));
             let other = Order { agent: Some("agt_2".parse().unwrap()), ..order(account, Service::Free, "2") };
             assert!(resource_begin(tx, env, &other).is_ok());
-            account_freeze(tx, account, false).unwrap();
+            account_freeze(tx, account, None, false, START).unwrap();
             let frozen = resource_begin(tx, env, &Order { key: Some("3".into()), ..other });
             assert!(matches!(frozen, Err(ResourceBeginError::AccountFrozen)));
+        })
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_suspended_orchestrator_orders_nothing_in_an_account_that_another_opened() {
+    each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| {
+        within(db, |tx, env, account| {
+            let link = CloudLinkId::mint(env);
+            let insert = "insert into cloud_link (id, account, issuer, subject, attested, organisation, state, scopes, created_at)
+                          values ($1, $2, 'https://two.test', 's', 1, 'B', 'active', 'resources:write', 1)";
+            tx.execute(insert, params![link, account]).unwrap();
+            let over = |key: &str| Order { link: Some(link.clone()), ..order(account, Service::Free, key) };
+            let before = resource_begin(tx, env, &over("before")).unwrap().resource;
+            let mark: Mark = "orchestrator=https://two.test".parse().unwrap();
+            suspend(tx, env, &mark, "phishing").unwrap();
+            assert!(matches!(resource_begin(tx, env, &over("after")), Err(ResourceBeginError::Suspended)));
+            assert!(!resource_begin(tx, env, &over("before")).unwrap().is_new, "a repeat is told what became of it");
+            assert!(resource_begin(tx, env, &order(account, Service::Free, "own")).is_ok(), "its neighbour's orders stopped");
+            let calling = Calling { account, link: Some(&link), grant: None, agent: None };
+            assert!(call_is_suspended(tx, calling).unwrap() && !call_is_suspended(tx, Calling { link: None, ..calling }).unwrap());
+            let found = marked(tx, &mark).unwrap();
+            assert!(found.iter().any(|m| m.id == before.id.as_str() && m.orchestrator == "https://two.test"), "{found:?}");
+            assert_eq!(ordered(tx, Service::Free, &mark, START.plus_secs(-1)).unwrap(), 1);
         })
     })
     .await;

@@ -6,9 +6,11 @@
 //! INVARIANT (public-only): a connection is made to an address that was itself found public in the very answer that gave it, never
 //! to a name: what the name means a moment later (DNS rebinding) does not matter. A name with one address that is not public is refused
 //! whole. Redirects are the Worker's business and come back here as requests of their own.
+//! Of the host's own addresses, which may be public, only the edge's ports are reached ([`Own`]).
 //! A host that we serve ourselves is answered by our own edge without a connection, so that nothing listens to it from inside.
 
 mod destination;
+mod own;
 mod quota;
 mod tls;
 
@@ -33,6 +35,7 @@ use tokio::net::UnixStream;
 use crate::cf::Facts;
 use crate::connection::Connection;
 use crate::egress::destination::{Destination, Forbidden};
+pub use crate::egress::own::Own;
 use crate::egress::quota::{Place, Quotas};
 use crate::host::Entrance;
 use crate::limits;
@@ -43,13 +46,21 @@ use crate::watched::Watched;
 /// Whom our own sites see as the visitor when a Worker calls: an address that nobody has (RFC 6666), so that nobody trusts it.
 const WORKER: IpAddr = IpAddr::V6(Ipv6Addr::new(0x100, 0, 0, 0, 0, 0, 0, 1));
 
+/// Where code may go, beyond what is public, and where it may not.
+#[derive(Clone, Debug, Default)]
+pub struct Allowed {
+    /// Origins that are allowed though they are not public; tests name some.
+    pub origins: Vec<Origin>,
+    /// This host's own addresses.
+    pub own: Own,
+}
+
 /// The way out, cheap to clone.
 #[derive(Clone)]
 pub struct EgressProxy(Arc<Inner>);
 
 struct Inner {
-    /// Origins that are allowed though they are not public; the sandbox and tests name some.
-    allowed: Vec<Origin>,
+    allowed: Allowed,
     quotas: Quotas,
     tls: tokio_rustls::TlsConnector,
     /// Our own edge, from when it serves.
@@ -59,7 +70,7 @@ struct Inner {
 impl EgressProxy {
     /// # Errors
     /// When TLS cannot be set up.
-    pub fn new(allowed: Vec<Origin>) -> Result<Self, rustls::Error> {
+    pub fn new(allowed: Allowed) -> Result<Self, rustls::Error> {
         Ok(Self(Arc::new(Inner { allowed, quotas: Quotas::default(), tls: tls::connector()?, edge: OnceLock::new() })))
     }
 

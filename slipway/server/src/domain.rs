@@ -18,7 +18,7 @@ use slipway_accounts::quote::quote_of;
 use slipway_accounts::resource::Resource;
 use slipway_accounts::resource::end::{resource_complete, resource_fail};
 use slipway_dns::zone::create::zone_create;
-use slipway_dns::zone::get::zone_of_host;
+use slipway_dns::zone::get::{zone_list, zone_of_host};
 use slipway_dns::zone::record_delete::record_delete;
 use slipway_dns::zone::record_put::{Existing, edge_record, record_put};
 use slipway_dns::zone::{Zone, ZoneError};
@@ -63,6 +63,10 @@ async fn paid(cloud: &Cloud, resource: &Resource) -> Answer<Money> {
 }
 
 async fn finish(cloud: &Cloud, resource: &Resource, name: &DomainName) -> Answer<()> {
+    let (account, zone) = (resource.account.clone(), name.clone());
+    let there = cloud.db.read(move |tx| zone_list(tx, &account)).await.map_err(|e| store(&e))?.into_iter().find(|one| one.name == zone);
+    let cleared = cloud.workers.zone_clear(name.as_str(), there.as_ref().map(|one| one.id.as_str())).await;
+    cleared.map_err(|e| ProviderError { retry_after: Some(1), ..ProviderError::internal(&e) })?;
     let (env, resource, zone) = (cloud.env.clone(), resource.clone(), name.clone());
     let written = cloud
         .db

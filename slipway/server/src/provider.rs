@@ -13,6 +13,7 @@ pub mod quote;
 pub mod resource;
 pub mod store;
 pub mod subscription;
+pub mod undo;
 
 mod charge;
 mod refusal;
@@ -29,6 +30,8 @@ use purser_wire::resource::{CreateResource, ResourceEnvelope, UpdateResource};
 use purser_wire::subscription::{RefundDecided, Renewal};
 
 use slipway_accounts::link::scope::{Scope, Scopes};
+use slipway_accounts::resource::begin::ResourceBeginError;
+use slipway_accounts::suspension::{Calling, call_is_suspended};
 
 use crate::cloud::Shared;
 
@@ -73,22 +76,22 @@ impl Provider for Slipway {
     }
 
     async fn resource_remove(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
-        call.require(WRITE)?;
+        self.may_change(call, WRITE).await?;
         resource::remove(&self.0, account_of(call)?, resource_of(id)?).await
     }
 
     async fn resource_cancel(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
-        call.require(WRITE)?;
+        self.may_change(call, WRITE).await?;
         resource::cancel(&self.0, account_of(call)?, resource_of(id)?).await
     }
 
     async fn resource_rotate(&self, call: &AccountCall, id: &ResourceId) -> Answer<ResourceEnvelope> {
-        call.require(WRITE)?;
+        self.may_change(call, WRITE).await?;
         resource::rotate(&self.0, call, resource_of(id)?).await
     }
 
     async fn resource_update(&self, call: &AccountCall, id: &ResourceId, request: UpdateResource) -> Answer<ResourceEnvelope> {
-        call.require(WRITE)?;
+        self.may_change(call, WRITE).await?;
         if request.payment_credentials.is_some() {
             call.require(PURCHASES)?;
         }
@@ -96,22 +99,22 @@ impl Provider for Slipway {
     }
 
     async fn renewal_set(&self, call: &AccountCall, id: &ResourceId, renews: bool) -> Answer<Renewal> {
-        call.require(WRITE)?;
-        subscription::renewal(&self.0, account_of(call)?, resource_of(id)?, renews).await
+        self.may_change(call, WRITE).await?;
+        subscription::renewal(&self.0, account_of(call)?, resource_of(id)?, renews, |_| Ok(true)).await
     }
 
     async fn refund_request(&self, call: &AccountCall, id: &ResourceId, reason: &str) -> Answer<RefundDecided> {
-        call.require(WRITE)?;
+        self.may_change(call, WRITE).await?;
         subscription::refund_request(&self.0, account_of(call)?, resource_of(id)?, reason).await
     }
 
     async fn quote_create(&self, call: &AccountCall, request: QuoteRequest) -> Answer<Quote> {
-        call.require(READ)?;
+        self.may_change(call, READ).await?;
         quote::create(&self.0, account_of(call)?, &request).await
     }
 
     async fn credit_redeem(&self, call: &AccountCall, attested: CreditAttestation) -> Answer<Credits> {
-        call.require(PURCHASES)?;
+        self.may_change(call, PURCHASES).await?;
         credits::redeem(&self.0, call, attested).await
     }
 
@@ -122,22 +125,34 @@ impl Provider for Slipway {
 
     async fn credentials_disable(&self, call: &AccountCall, control: AgentControl) -> Answer<u64> {
         call.require(CONTROL)?;
-        control::disable(&self.0, account_of(call)?, control).await
+        control::disable(&self.0, account_of(call)?, link_of(call)?, control).await
     }
 
     async fn credentials_enable(&self, call: &AccountCall, control: AgentControl) -> Answer<u64> {
-        call.require(CONTROL)?;
-        control::enable(&self.0, account_of(call)?, control).await
+        self.may_change(call, CONTROL).await?;
+        control::enable(&self.0, account_of(call)?, link_of(call)?, control).await
     }
 
     async fn account_freeze(&self, call: &AccountCall, control: AccountControl) -> Answer<()> {
         call.require(CONTROL)?;
-        control::freeze(&self.0, account_of(call)?, control).await
+        control::freeze(&self.0, account_of(call)?, link_of(call)?, control).await
     }
 
     async fn account_thaw(&self, call: &AccountCall) -> Answer<()> {
-        call.require(CONTROL)?;
-        control::thaw(&self.0, account_of(call)?).await
+        self.may_change(call, CONTROL).await?;
+        control::thaw(&self.0, account_of(call)?, link_of(call)?).await
+    }
+}
+
+impl Slipway {
+    /// That the connection allows it, and that the operator has stopped neither who calls nor the account. What only reads or only stops
+    /// something asks for the scope alone; an order looks at the suspension in its own write, where it knows a repeat.
+    async fn may_change(&self, call: &AccountCall, scope: &str) -> Answer<()> {
+        call.require(scope)?;
+        let (account, link) = (account_of(call)?, link_of(call)?);
+        let stopped =
+            self.0.db.read(move |tx| call_is_suspended(tx, Calling { account: &account, link: link.as_ref(), grant: None, agent: None }));
+        if stopped.await.map_err(|e| refusal::store(&e))? { Err(refusal::begin(&ResourceBeginError::Suspended)) } else { Ok(()) }
     }
 }
 

@@ -4,7 +4,6 @@ use purser_db::DbError;
 use purser_provider::{Answer, ProviderError};
 use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
-use purser_wire::refund::RefundReason;
 use slipway_accounts::resource::Resource;
 use slipway_dns::zone::ZoneError;
 use slipway_dns::zone::remove::zone_remove;
@@ -45,21 +44,14 @@ pub async fn scripts(cloud: &Cloud, resource: &Resource) -> Result<(), WorkersEr
     Ok(())
 }
 
-/// Disconnects every host name of the domain, then lets go of the zone and the domain in one write; with a reason, what was paid for it is
-/// given back in the same write.
-pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName, refund: Option<RefundReason>) -> Answer<()> {
+/// Disconnects every host name of the domain and ends its routes, then lets go of the zone and the domain in one write. It stays paid.
+pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName) -> Answer<()> {
     let refuse = |e: WorkersError| ProviderError { retry_after: Some(1), ..ProviderError::internal(&e) };
     hosts(cloud, &resource.account, name).await.map_err(refuse)?;
-    let (account, zone, id, env) = (resource.account.clone(), name.clone(), resource.id.clone(), cloud.env.clone());
+    let (account, zone) = (resource.account.clone(), name.clone());
     let written = cloud.db.write(move |tx| -> Result<(), ReleaseError> {
         zone_remove(tx, &account, &zone)?;
-        // What this order did not pay for (a name taken up again) stays paid.
-        let given_back = match &refund {
-            Some(reason) => crate::billing::give_back(tx, &env, &id, reason)?,
-            None => false,
-        };
-        let detached = if given_back { Paid::GivenBack } else { Paid::Yes };
-        match domain_remove(tx, &account, &zone, detached) {
+        match domain_remove(tx, &account, &zone, Paid::Yes) {
             Ok(_) | Err(RemoveError::NotFound) => Ok(()),
             Err(e) => Err(e.into()),
         }
@@ -72,20 +64,12 @@ pub async fn domain(cloud: &Cloud, resource: &Resource, name: &DomainName, refun
     Ok(())
 }
 
-/// Disconnects every host name that lies in the account's zone.
+/// Disconnects every host name that lies in the account's zone, and ends its routes.
 ///
 /// # Errors
-/// When the store fails; then some may be gone already, and a repeat disconnects the rest.
+/// When the store fails.
 pub async fn hosts(cloud: &Cloud, account: &CloudAccountId, name: &DomainName) -> Result<(), WorkersError> {
-    for connected in cloud.workers.domain_list(account).await? {
-        if connected.zone_name == name.as_str() {
-            match cloud.workers.domain_delete(account, &connected.id).await {
-                Ok(_) | Err(WorkersError::DomainNotFound) => {}
-                Err(e) => return Err(e),
-            }
-        }
-    }
-    Ok(())
+    cloud.workers.domain_release_zone(account, name.as_str()).await
 }
 
 #[derive(Debug, thiserror::Error)]

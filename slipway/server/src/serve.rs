@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::State;
@@ -19,13 +20,13 @@ use purser_http::{FetchError, Fetcher, Origin, harden};
 use purser_notify::{MailConfig, Transport, TransportError};
 use purser_provider::{Config as Sdk, OrchestratorClient, OrchestratorKeys};
 use purser_values::Env;
-use purser_values::name::ParseNameError;
+use purser_values::name::{HostName, ParseNameError};
 use slipway_accounts::realm::Realm;
 use slipway_billing::driver::Billing;
 use slipway_dns::server::{ANSWERS_PER_SECOND, DnsConfig, DnsError, Nameserver};
 use slipway_edge::acme::Acme;
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
-use slipway_edge::egress::EgressProxy;
+use slipway_edge::egress::{Allowed, EgressProxy, Own};
 use slipway_edge::workers::WorkersRouter;
 use slipway_stores::{StoreError, Stores, StoresConfig};
 use slipway_workers::runtime::confinement::Confinement;
@@ -151,7 +152,9 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let db = Db::open(&config.database).await?;
     db.migrate(&env, MIGRATIONS).await?;
     let nameserver = Arc::new(Nameserver::start(dns(config), db.clone(), env.clone(), keys.keyring.clone()).await?);
-    let egress = EgressProxy::new(Vec::new()).map_err(EdgeError::from)?;
+    let own = Own::new(&config.names.edge);
+    tokio::spawn(follow_servers(own.clone(), config.names.servers.clone()));
+    let egress = EgressProxy::new(Allowed { origins: Vec::new(), own }).map_err(EdgeError::from)?;
     let next_alarm = Arc::new(slipway_stores::alarm::earliest);
     let allowances = allowances::follow(&db, config.requests_per_s).await?;
     let places = StoresConfig { data: config.data.join(STORES_FOLDER), s3: None };
@@ -239,6 +242,28 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         }
     });
     Ok(Running { app: app(&cloud, sdk), cloud, edge })
+}
+
+/// How often the names of our name servers are looked up.
+const SERVERS_AGAIN: Duration = Duration::from_mins(10);
+
+/// Keeps the addresses of our name servers out of reach of strangers' code. Runs for ever; spawn it.
+async fn follow_servers(own: Own, names: Vec<HostName>) {
+    let mut tick = tokio::time::interval(SERVERS_AGAIN);
+    loop {
+        tick.tick().await;
+        let mut found = Vec::new();
+        for name in &names {
+            match tokio::net::lookup_host((name.as_str(), 53)).await {
+                Ok(all) => found.extend(all.map(|address| address.ip())),
+                Err(e) => tracing::debug!(%name, error = %e, "a name server of ours has no address yet"),
+            }
+        }
+        // what was found before stays when nothing answers now
+        if !found.is_empty() {
+            own.set_servers(found);
+        }
+    }
 }
 
 purser_http::routes! { Shared;

@@ -1,5 +1,7 @@
 //! Use cases on custom domains. Who owns a name is the caller's knowledge, passed in as [`OwnedHost`].
 
+use std::collections::BTreeSet;
+
 use purser_values::id::CloudAccountId;
 
 use crate::error::WorkersError;
@@ -82,18 +84,38 @@ impl Workers {
         self.publish_hosts(account).await
     }
 
-    /// Disconnects every name, and ends every route, of a zone that leaves the account.
+    /// Disconnects every name, and ends every route, of a zone that leaves the account. By its name: the edge goes by that, and not by the
+    /// id, which is another when the zone is taken up again.
     ///
     /// # Errors
     /// When the store fails.
-    pub async fn domain_release_zone(&self, account: &CloudAccountId, zone_id: &str) -> Result<(), WorkersError> {
-        let (owner, zone) = (account.clone(), zone_id.to_owned());
+    pub async fn domain_release_zone(&self, account: &CloudAccountId, zone_name: &str) -> Result<(), WorkersError> {
+        let (owner, zone) = (account.clone(), zone_name.to_owned());
         let released = self.0.db.write(move |tx| {
             route::release_zone(tx, &owner, &zone)?;
             domain::release_zone(tx, &owner, &zone)
         });
         released.await?;
         self.publish_hosts(account).await
+    }
+
+    /// INVARIANT (new-zone-is-empty): before a zone begins, whatever anybody still has under its name is ended. Something may have been made
+    /// while the zone before it was on its way out. `keep` is the id of the zone if it is there already.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn zone_clear(&self, zone_name: &str, keep: Option<&str>) -> Result<(), WorkersError> {
+        let (zone, keep) = (zone_name.to_owned(), keep.unwrap_or_default().to_owned());
+        let cleared = self.0.db.write(move |tx| -> Result<_, WorkersError> {
+            let mut of = route::release_name(tx, &zone, &keep)?;
+            of.extend(domain::release_name(tx, &zone, &keep)?);
+            Ok(of)
+        });
+        let of: BTreeSet<CloudAccountId> = cleared.await?.into_iter().collect();
+        for account in of {
+            self.publish_hosts(&account).await?;
+        }
+        Ok(())
     }
 }
 

@@ -43,6 +43,10 @@ async fn what_bears_a_mark_is_found_stopped_and_let_go_on_in_one_act() {
         assert!(!status.is_success(), "{mark}: {said}");
         if dark {
             await_visit(&world, "quiet-harbour.test", 403).await;
+            let asked = world.quote(&customer, "registrar:domain", json!({"domain": "still-harbour.test"})).await;
+            assert_eq!(asked.unwrap_err().code, "suspended");
+            let rotated = world.client.resource_rotate(&customer.access, &workers.resource.parse().unwrap(), &"rotate".parse().unwrap()).await;
+            assert!(rotated.is_err(), "a suspended orchestrator got a new token");
         }
         assert_eq!(world.visit("quiet-harbour.test").await.0, if dark { 403 } else { 200 }, "{mark}");
         let now = world.cloud.env.now();
@@ -161,6 +165,26 @@ async fn a_route_by_pattern_leads_a_host_of_the_accounts_zone_to_its_worker() {
     let one = format!("{routes}/{}", listed["result"][0]["id"].as_str().unwrap());
     assert!(world.api(&workers.token, Method::DELETE, &one, None).await.0.is_success());
     assert_eq!(world.visit("quiet-harbour.test").await.0, 404);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_zones_routes_end_with_it_and_do_not_come_back_with_the_name() {
+    let Some(world) = World::start().await else { return };
+    let customer = world.customer("ada").await;
+    let workers = world.workers(&customer, "agt_a").await;
+    let bought = world.domain(&customer, "quiet-harbour.test", "agt_a").await.id.unwrap();
+    assert!(world.upload(&workers, "shop", HELLO).await.0.is_success());
+    let put = format!("/accounts/{}/workers/scripts/shop/routes", workers.account);
+    let wanted = json!([{"pattern": "quiet-harbour.test/*", "zone_name": "quiet-harbour.test"}]);
+    assert!(world.api(&workers.token, Method::PUT, &put, Some(wanted)).await.0.is_success());
+    assert_eq!(world.visit("quiet-harbour.test").await.0, 200);
+    world.client.resource_remove(&customer.access, &bought, &"r1".parse().unwrap()).await.unwrap();
+    assert_eq!(world.visit("quiet-harbour.test").await.0, 404, "a route outlived its zone");
+    let quote = world.quote(&customer, "registrar:domain", json!({"domain": "quiet-harbour.test"})).await.unwrap();
+    let mut again = order("registrar:domain", json!({"domain": "quiet-harbour.test"}), "agt_a");
+    again.quote_id = Some(quote.id);
+    world.create(&customer, &again, "again").await.unwrap();
+    assert_eq!(world.visit("quiet-harbour.test").await.0, 404, "a route came back");
 }
 
 /// What bears a mark, by kind.

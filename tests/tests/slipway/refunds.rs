@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use purser_conformance::options::Payment as _;
 use purser_db::{DbError, params};
+use purser_values::name::DomainName;
 use purser_wire::id::ResourceId;
 use purser_wire::quote::Quote;
 use purser_wire::resource::ResourceState;
@@ -87,6 +88,10 @@ async fn an_undone_domain_comes_back_and_costs_its_price_again() {
     let first = world.domain(&customer, "undone.test", "agt_1").await.id.unwrap();
     cancel(&world, &customer, &first, "c1").await;
     came_back(&world, &[915]).await;
+    let name: DomainName = "undone.test".parse().unwrap();
+    let registry = &world.cloud.registrar.as_ref().unwrap().registry;
+    assert!(registry.info(&name).await.unwrap().is_none_or(|held| held.deleted), "it was refunded and the registry counts it as ours");
+    cancel(&world, &customer, &first, "c1-again").await;
     assert_eq!(domain_price(&world, &customer, "undone.test").await.total_minor, 915, "it was given back and is free now");
 
     let request = paid(
@@ -104,6 +109,7 @@ async fn an_undone_domain_comes_back_and_costs_its_price_again() {
     cancel(&world, &customer, &free, "c2").await;
     assert_eq!(domain_price(&world, &customer, "undone.test").await.total_minor, 0);
     came_back(&world, &[915]).await;
+    assert!(registry.info(&name).await.unwrap().is_some_and(|held| !held.deleted), "a name that stays paid was given back");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 
 use http::{Method, StatusCode};
 use serde_json::{Value, json};
+use slipway_registrar::domain::change::{Change, ChangeError, domain_change_while};
 
 use crate::support::{Customer, Workers, World};
 
@@ -107,6 +108,12 @@ async fn a_name_that_was_bought_is_listed_locked_and_asked_for_again_without_eff
     }
     let (_, _, seen) = names.rdap("domain/hers.test").await;
     assert!(seen["status"].as_array().unwrap().contains(&json!("client transfer prohibited")), "the registry was not told: {seen}");
+    let (registrar, account) = (names.world.cloud.registrar.as_ref().unwrap(), names.ada.account.parse().unwrap());
+    // stopped between the first look at its token and the change
+    let late = domain_change_while(registrar, &account, &"hers.test".parse().unwrap(), Change::Lock(false), |_| Ok(false)).await;
+    assert!(matches!(late, Err(ChangeError::Stopped)), "{late:?}");
+    let (_, _, seen) = names.rdap("domain/hers.test").await;
+    assert!(seen["status"].as_array().unwrap().contains(&json!("client transfer prohibited")), "it was unlocked all the same: {seen}");
     let (status, edit) = names.call(Method::PATCH, "registrar/registrations/hers.test", Some(json!({"auto_renew": true}))).await;
     assert_eq!(
         (status, &edit["result"]["state"]),

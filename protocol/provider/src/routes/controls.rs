@@ -1,7 +1,7 @@
 //! Extension: stop one agent's credentials or a whole account, and let them go on. All four are idempotent by nature.
 //!
-//! INVARIANT (control-order): of the controls of one subject (an agent in an account, or the account), none is carried out after one of a
-//! higher number. The number is noted before the provider acts, and both happen under one lock of the account, so that two calls that come
+//! INVARIANT (control-order): of the controls of one subject (an agent in an account, or the account) over one link, none is carried out after
+//! one of a higher number. Two orchestrators of one account count for themselves. The number is noted before the provider acts, and both happen under one lock of the account, so that two calls that come
 //! together act in the order of their numbers or the lower one not at all. A provider of several processes keeps to it in its own
 //! transaction: it is given the number.
 
@@ -75,6 +75,7 @@ async fn in_order<P: Provider, S: Store>(
     let lock = sdk.locks.of(format!("control/{}", call.account));
     let _alone = lock.lock().await;
     if let Some(order) = order {
+        let subject = call.link.as_ref().map_or_else(|| subject.clone(), |link| format!("{link}/{subject}"));
         let later = sdk.store.control_begin(call.account.clone(), subject, order).await.envelope(ENVELOPE)?;
         if later.is_some() {
             let receipt = ControlReceipt { status: ControlStatus::Superseded, credentials: 0, order: later };

@@ -1,10 +1,11 @@
 //! `link_cut`: the owner takes an orchestrator's access back. With this write its tokens are dead: access, refresh, codes that wait,
-//! and the API tokens that were delivered over the link. What it provisioned stays and is the owner's.
+//! and the API tokens that were delivered over the link. What it provisioned stays and is the owner's; what it froze goes on.
 
 use purser_db::{DbError, Tx, params};
 
 use super::get::{Connection, connection};
 use super::{LinkState, read};
+use crate::account::freeze::release;
 use crate::realm::{MailError, Realm};
 use crate::session::Session;
 
@@ -40,6 +41,7 @@ pub fn link_cut(tx: &mut Tx<'_>, realm: &Realm, session: &Session, id: &str) -> 
     tx.execute("delete from provisioning_pair where link = $1", params![id])?;
     tx.execute("delete from provisioning_code where link = $1", params![id])?;
     tx.execute("update api_token set revoked_at = $2 where link = $1 and revoked_at is null", params![id, now])?;
+    release(tx, &cut.account.id, &cut.link.id)?;
     let text = format!(
         "You cut the orchestrator {issuer} (organisation {organisation}) off your slipway account \"{account}\".\n\
          Its tokens and those of its agents are dead. What they provisioned stays: {count} resources, on {base}connections\n",

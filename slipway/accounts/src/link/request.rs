@@ -12,6 +12,7 @@ use crate::account::Owner;
 use crate::limits::{LINK_REQUEST_LIFE_S, LINK_REQUESTS_PER_ADDRESS_HOUR, LINK_REQUESTS_PER_SUBJECT_HOUR, STATE_CHARS};
 use crate::person::find::person_find;
 use crate::realm::{MailError, Realm};
+use crate::suspension::{Bears, is_suspended};
 
 /// The prefix of states that we mint.
 const STATE: &str = "slp_ls";
@@ -58,6 +59,9 @@ pub struct LinkRequest {
 pub enum LinkRequestError {
     #[error("too many connections were asked for with this address or by this organisation; wait before the next")]
     TooMany { retry_after_s: u32 },
+    /// The operator stopped the orchestrator that asks.
+    #[error("slipway's operator has suspended this; write to the address in the terms of service")]
+    Suspended,
     #[error(transparent)]
     Mail(#[from] MailError),
     #[error(transparent)]
@@ -70,6 +74,9 @@ pub enum LinkRequestError {
 /// When too much is asked, or the store fails.
 pub fn link_request(tx: &mut Tx<'_>, realm: &Realm, ask: &LinkAsk) -> Result<Secret<String>, LinkRequestError> {
     let (now, owner) = (realm.env.now(), &ask.owner);
+    if is_suspended(tx, Bears { orchestrator: Some(&owner.issuer), ..Bears::default() })? {
+        return Err(LinkRequestError::Suspended);
+    }
     refuse_too_many(tx, ask, now)?;
     let replace = "update cloud_link_request set outcome = 'replaced', decided_at = $4, state = id
                    where issuer = $1 and subject = $2 and attested = $3 and outcome is null";

@@ -14,7 +14,7 @@ use crate::agent::agent_is_stopped;
 use crate::link::get::link_is_active;
 use crate::service::Service;
 use crate::subscription;
-use crate::suspension::{Bears, is_suspended};
+use crate::suspension::{Calling, call_is_suspended};
 
 /// Most resources of one account that are not removed.
 pub const RESOURCES: i64 = 10_000;
@@ -118,14 +118,13 @@ fn may_order(tx: &mut Tx<'_>, order: &Order) -> Result<(), ResourceBeginError> {
     if !account.state.is_active() {
         return Err(ResourceBeginError::AccountFrozen);
     }
-    let bears = Bears {
-        account: Some(account.id.as_str()),
-        orchestrator: Some(&account.owner.issuer),
-        over: None,
+    let calling = Calling {
+        account: &account.id,
+        link: order.link.as_ref(),
         grant: order.grant.as_deref(),
         agent: order.agent.as_ref().map(AgentId::as_str),
     };
-    if is_suspended(tx, bears)? {
+    if call_is_suspended(tx, calling)? {
         return Err(ResourceBeginError::Suspended);
     }
     match &order.agent {

@@ -1,7 +1,7 @@
 //! Tokens that a token made: created, listed, changed, rolled and deleted by the one that made them, or by what that one descends from.
 //!
 //! INVARIANT (agent-cannot-widen): a token's permissions and life lie within those of the token that made it, when it is made and
-//! whenever either changes. It belongs to the same agent and the same resource, so that a stop, a freeze and a removal end all of them.
+//! whenever either changes, whoever of those above it changes it. It belongs to the same agent and the same resource, so that a stop, a freeze and a removal end all of them.
 
 use purser_crypto::token;
 use purser_db::{DbError, Row, Tx, params};
@@ -44,6 +44,10 @@ pub enum TokenError {
     Wider(String),
     #[error("a token cannot outlive the one that made it; set an earlier `expires_on`")]
     Outlives,
+    #[error("a token cannot work before the one that made it; set a later `not_before`")]
+    Precedes,
+    #[error("the token that made this one is disabled; enable that first")]
+    MakerDisabled,
     #[error("a token that was delivered with a resource is changed where that was ordered: rotate or remove the resource")]
     Delivered,
     #[error("this token already made {TOKENS_OF_A_TOKEN} others; delete some first")]
@@ -72,8 +76,9 @@ macro_rules! own {
 /// # Errors
 /// When it would be more than its maker.
 pub fn token_create(tx: &mut Tx<'_>, env: &Env, maker: &ApiToken, wish: &Wish, again: bool) -> Result<(Told, Secret<String>), TokenError> {
-    check(tx, maker, wish)?;
+    // the maker as it is now, not as it was when the request began
     let now = env.now();
+    check(&token_get(tx, maker, &maker.id)?, wish, now)?;
     if again {
         let lost = "update api_token set revoked_at = $4 where parent = $1 and name = $2 and permissions = $3 and revoked_at is null
                     and created_at > $5";
@@ -128,7 +133,9 @@ pub fn token_get(tx: &mut Tx<'_>, maker: &ApiToken, id: &str) -> Result<Told, To
 /// When it would be more than its maker, or is the maker's own.
 pub fn token_update(tx: &mut Tx<'_>, env: &Env, maker: &ApiToken, id: &str, wish: &Wish) -> Result<Told, TokenError> {
     made(tx, maker, id)?;
-    check(tx, maker, wish)?;
+    let parent: String = tx.query_one("select parent from api_token where id = $1", params![id])?.get("parent")?;
+    // its own maker's bounds: whoever holds that one can roll this one and so have what it may do
+    check(&token_get(tx, maker, &parent)?, wish, env.now())?;
     let update = "update api_token set name = $2, permissions = $3, not_before = $4, expires_at = $5, disabled = $6, changed_at = $7
                   where id = $1";
     let text = wish.permissions.to_string();
@@ -138,9 +145,10 @@ pub fn token_update(tx: &mut Tx<'_>, env: &Env, maker: &ApiToken, id: &str, wish
         let told = read(&row)?;
         let permissions = told.permissions.within(wish.permissions).to_string();
         let expires_at = told.expires_at.into_iter().chain(wish.expires_at).min();
+        let not_before = told.not_before.max(wish.not_before);
         tx.execute(
-            "update api_token set permissions = $2, expires_at = $3, disabled = $4 where id = $1",
-            params![told.id, permissions, expires_at, told.disabled || wish.disabled],
+            "update api_token set permissions = $2, expires_at = $3, disabled = $4, not_before = $5 where id = $1",
+            params![told.id, permissions, expires_at, told.disabled || wish.disabled, not_before],
         )?;
     }
     token_get(tx, maker, id)
@@ -179,20 +187,22 @@ fn made(tx: &mut Tx<'_>, maker: &ApiToken, id: &str) -> Result<Told, TokenError>
     if told.id == maker.id { Err(TokenError::Delivered) } else { Ok(told) }
 }
 
-fn check(tx: &mut Tx<'_>, maker: &ApiToken, wish: &Wish) -> Result<(), TokenError> {
+/// Whether a wish lies within a token that makes or made it.
+fn check(maker: &Told, wish: &Wish, now: Timestamp) -> Result<(), TokenError> {
     if wish.name.trim().is_empty() || wish.name.chars().count() > TOKEN_NAME_CHARS || wish.name.chars().any(char::is_control) {
         return Err(TokenError::Name);
     }
-    // the maker as it is now, not as it was when the request began
-    let now = token_get(tx, maker, &maker.id)?;
-    let missing = wish.permissions.without(now.permissions).to_string();
+    let missing = wish.permissions.without(maker.permissions).to_string();
     if !missing.is_empty() {
         return Err(TokenError::Wider(missing));
     }
-    match (now.expires_at, wish.expires_at) {
-        (Some(end), wished) if wished.is_none_or(|wished| wished > end) => Err(TokenError::Outlives),
-        _ => Ok(()),
+    if maker.expires_at.is_some_and(|end| wish.expires_at.is_none_or(|wished| wished > end)) {
+        return Err(TokenError::Outlives);
     }
+    if maker.not_before.is_some_and(|begin| begin > now && wish.not_before.is_none_or(|wished| wished < begin)) {
+        return Err(TokenError::Precedes);
+    }
+    if maker.disabled && !wish.disabled { Err(TokenError::MakerDisabled) } else { Ok(()) }
 }
 
 fn last_four(plain: &Secret<String>) -> String {
@@ -281,7 +291,19 @@ mod tests {
                 assert!(matches!(token_roll(tx, &env, &root, &root.id), Err(TokenError::Delivered)));
                 assert!(matches!(token_update(tx, &env, &child, &child.id, &wish(&[Permission::Workers])), Err(TokenError::Delivered)));
 
-                token_update(tx, &env, &root, &told.id, &wish(&[Permission::Workers]))?;
+                let below = valid(tx, &grandchild, START).unwrap();
+                let later = Wish { not_before: Some(START.plus_secs(9)), disabled: true, ..wish(&[Permission::Workers]) };
+                token_update(tx, &env, &root, &told.id, &later)?;
+                let sooner = token_update(tx, &env, &root, &below.id, &Wish { not_before: None, ..later.clone() });
+                assert!(matches!(sooner, Err(TokenError::Precedes)), "{sooner:?}");
+                let on = token_update(tx, &env, &root, &below.id, &Wish { disabled: false, ..later });
+                assert!(matches!(on, Err(TokenError::MakerDisabled)), "{on:?}");
+                token_update(tx, &env, &root, &told.id, &Wish { expires_at: Some(START.plus_secs(30)), ..wish(&[Permission::Workers]) })?;
+                let wider = token_update(tx, &env, &root, &below.id, &wish(&[Permission::Workers, Permission::Assets]));
+                assert!(matches!(wider, Err(TokenError::Wider(_))), "wider than its own maker: {wider:?}");
+                let longer = token_update(tx, &env, &root, &below.id, &wish(&[Permission::Workers]));
+                assert!(matches!(longer, Err(TokenError::Outlives)), "longer than its own maker: {longer:?}");
+                token_update(tx, &env, &root, &below.id, &Wish { expires_at: Some(START.plus_secs(30)), ..wish(&[Permission::Workers]) })?;
                 assert!(
                     !valid(tx, &grandchild, START).unwrap().permissions.contains(Permission::Assets),
                     "a descendant kept what was taken"

@@ -34,9 +34,9 @@ pub fn token_verify(tx: &mut Tx<'_>, plain: &str, now: Timestamp) -> Result<Pres
     if !token::is_well_formed(plain, PREFIX) {
         return Ok(Presented::Unknown);
     }
-    let select = "select t.id as token_id, t.agent, t.resource, t.permissions, t.prefix, t.not_before, t.expires_at, t.disabled, s.agent as stopped, a.*
+    let select = "select t.id as token_id, t.agent, t.resource, t.permissions, t.prefix, t.not_before, t.expires_at, t.disabled, a.*,
+                      (select max(s.agent) from agent_stop s where s.account = t.account and s.agent = t.agent) as stopped
                   from api_token t join cloud_account a on a.id = t.account
-                  left join agent_stop s on s.account = t.account and s.agent = t.agent
                   where t.hash = $1 and t.revoked_at is null";
     let Some(row) = tx.query_opt(select, params![token::hash(plain)])? else { return Ok(Presented::Unknown) };
     let (id, account): (String, Account) = (row.get("token_id")?, account::read(&row)?);
@@ -67,8 +67,9 @@ pub fn token_verify(tx: &mut Tx<'_>, plain: &str, now: Timestamp) -> Result<Pres
 /// # Errors
 /// When the store fails.
 pub fn token_stands(tx: &mut Tx<'_>, id: &str, now: Timestamp) -> Result<bool, DbError> {
-    let select = "select t.not_before, t.expires_at, t.disabled, s.agent as stopped, a.state from api_token t join cloud_account a on a.id = t.account
-                  left join agent_stop s on s.account = t.account and s.agent = t.agent
+    let select = "select t.not_before, t.expires_at, t.disabled, a.state,
+                      (select max(s.agent) from agent_stop s where s.account = t.account and s.agent = t.agent) as stopped
+                  from api_token t join cloud_account a on a.id = t.account
                   where t.id = $1 and t.revoked_at is null";
     let Some(row) = tx.query_opt(select, params![id])? else { return Ok(false) };
     let lives = in_force(&row, now)? && row.get::<Option<Timestamp>>("expires_at")?.is_none_or(|end| end > now);
@@ -130,18 +131,18 @@ mod tests {
                 let valid = |tx: &mut Tx<'_>, t: &str| matches!(token_verify(tx, t, START).unwrap(), Presented::Valid { .. });
                 assert!(valid(tx, one.expose()) && valid(tx, two.expose()));
 
-                assert_eq!(agent_stop(tx, &account.id, &agent, START)?, 1);
-                assert_eq!(agent_stop(tx, &account.id, &agent, START)?, 1);
+                assert_eq!(agent_stop(tx, &account.id, None, &agent, START)?, 1);
+                assert_eq!(agent_stop(tx, &account.id, None, &agent, START)?, 1);
                 assert!(matches!(token_verify(tx, one.expose(), START)?, Presented::Stopped { .. }));
                 assert!(valid(tx, two.expose()), "another agent of the account was stopped too");
                 let (during, _, _) = mint(tx, "agt_1");
                 assert!(!valid(tx, during.expose()), "a token minted during the stop works");
-                agent_start(tx, &account.id, &agent)?;
+                agent_start(tx, &account.id, None, &agent)?;
                 assert!(valid(tx, one.expose()) && valid(tx, during.expose()));
 
-                account_freeze(tx, &account.id, false)?;
+                account_freeze(tx, &account.id, None, false, START)?;
                 assert!(!valid(tx, two.expose()));
-                account_thaw(tx, &account.id)?;
+                account_thaw(tx, &account.id, None)?;
                 assert!(valid(tx, two.expose()));
 
                 assert_eq!(token_revoke(tx, &resource, START)?, 1);

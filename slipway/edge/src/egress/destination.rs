@@ -10,7 +10,7 @@ use purser_values::name::HostName;
 use rustls::pki_types::ServerName;
 use tokio::net::TcpStream;
 
-use super::Failure;
+use super::{Allowed, Failure};
 use crate::limits;
 
 /// Mail is not sent from here: whoever could would soon send nothing else.
@@ -36,6 +36,8 @@ pub enum Forbidden {
     Malformed,
     Port(u16),
     NotPublic(IpAddr),
+    /// It is this host itself.
+    Own(IpAddr),
 }
 
 impl fmt::Display for Forbidden {
@@ -45,6 +47,7 @@ impl fmt::Display for Forbidden {
             Self::Malformed => f.write_str("no address"),
             Self::Port(port) => write!(f, "port {port}"),
             Self::NotPublic(ip) => write!(f, "{ip} is not public"),
+            Self::Own(ip) => write!(f, "{ip} is this host's own"),
         }
     }
 }
@@ -100,14 +103,17 @@ impl Destination {
     }
 
     /// Resolves, checks every address, and connects to one of those that were checked.
-    pub async fn reach(&self, allowed: &[Origin]) -> Result<TcpStream, Failure> {
+    pub async fn reach(&self, allowed: &Allowed) -> Result<TcpStream, Failure> {
         let look_up = tokio::net::lookup_host((self.host.as_str(), self.port));
         let found = tokio::time::timeout(limits::EGRESS_CONNECT, look_up).await.map_err(Failure::broken)?.map_err(Failure::broken)?;
         let addresses: Vec<SocketAddr> = found.collect();
-        if !self.is_among(allowed)
-            && let Some(bad) = addresses.iter().find(|address| !is_public(address.ip()))
-        {
-            return Err(Forbidden::NotPublic(bad.ip()).into());
+        if !self.is_among(&allowed.origins) {
+            if let Some(bad) = addresses.iter().find(|address| !is_public(address.ip())) {
+                return Err(Forbidden::NotPublic(bad.ip()).into());
+            }
+            if let Some(bad) = addresses.iter().find(|address| allowed.own.refuses(**address)) {
+                return Err(Forbidden::Own(bad.ip()).into());
+            }
         }
         let mut last = "the name has no address".to_owned();
         for address in addresses.into_iter().take(limits::EGRESS_ADDRESSES) {
@@ -165,10 +171,18 @@ mod tests {
         ] {
             for scheme in ["http", "https"] {
                 let Ok(destination) = of(Method::GET, &format!("{scheme}://{host}:8080/")) else { continue };
-                let refused = destination.reach(&[]).await.unwrap_err();
+                let refused = destination.reach(&Allowed::default()).await.unwrap_err();
                 assert!(matches!(refused, Failure::Forbidden(Forbidden::NotPublic(_))), "{host}: {refused:?}");
             }
         }
+    }
+
+    #[tokio::test]
+    async fn a_public_address_of_this_host_is_reached_at_the_edges_ports_only() {
+        let allowed = Allowed { origins: Vec::new(), own: super::super::Own::new(&["203.0.114.7".parse().unwrap()]) };
+        let ssh = of(Method::CONNECT, "203.0.114.7:22").unwrap();
+        let refused = ssh.reach(&allowed).await.unwrap_err();
+        assert!(matches!(refused, Failure::Forbidden(Forbidden::Own(_))), "{refused:?}");
     }
 
     #[test]

@@ -62,6 +62,8 @@ pub enum ChangeError {
     Pending,
     #[error("the registry refuses the change: {0}")]
     Refused(String),
+    #[error("the caller was stopped")]
+    Stopped,
     /// The wish is kept and asked for again.
     #[error("the registry gives no answer: {0}")]
     Unavailable(String),
@@ -75,6 +77,7 @@ impl PublicError for ChangeError {
             Self::NotFound => "domain_not_found",
             Self::Pending => "domain_pending",
             Self::Refused(_) => "domain_change_refused",
+            Self::Stopped => "credentials_disabled",
             Self::Unavailable(_) => "registry_unavailable",
             Self::Store(e) => e.code(),
         }
@@ -84,13 +87,14 @@ impl PublicError for ChangeError {
             Self::NotFound => Kind::NotFound,
             Self::Pending => Kind::Conflict,
             Self::Refused(_) => Kind::Invalid,
+            Self::Stopped => Kind::Forbidden,
             Self::Unavailable(_) => Kind::Unavailable,
             Self::Store(e) => e.kind(),
         }
     }
     fn hint(&self) -> Option<String> {
         match self {
-            Self::NotFound => None,
+            Self::NotFound | Self::Stopped => None,
             Self::Pending => Some("repeat the request that registers it first".to_owned()),
             Self::Refused(_) => Some("the registry's words say what has to be different".to_owned()),
             Self::Unavailable(_) => Some("nothing has to be repeated: the registry is asked again".to_owned()),
@@ -111,8 +115,23 @@ pub(crate) struct Wish {
 /// # Errors
 /// When the account has no such domain, the registry refuses, or it gives no answer; then the wish stays and is asked for again.
 pub async fn domain_change(registrar: &Registrar, account: &CloudAccountId, name: &DomainName, change: Change) -> Result<(), ChangeError> {
+    domain_change_while(registrar, account, name, change, |_| Ok(true)).await
+}
+
+/// The same for a caller who may be stopped meanwhile: whether it stands is asked in the write that records the wish.
+///
+/// # Errors
+/// As [`domain_change`]; [`ChangeError::Stopped`] when it does not stand any more.
+pub async fn domain_change_while(
+    registrar: &Registrar,
+    account: &CloudAccountId,
+    name: &DomainName,
+    change: Change,
+    stands: impl Fn(&mut Tx<'_>) -> Result<bool, DbError> + Send + 'static,
+) -> Result<(), ChangeError> {
     let (account, name, now) = (account.clone(), name.clone(), registrar.env.now());
-    let wish = registrar.db.write(move |tx| record(tx, &account, &name, &change, now)).await?;
+    let wish = registrar.db.write(move |tx| if stands(tx)? { record(tx, &account, &name, &change, now) } else { Err(ChangeError::Stopped) });
+    let wish = wish.await?;
     carry_out(registrar, wish).await
 }
 

@@ -3,12 +3,13 @@
 //! It is a wish like every change of a domain ([`super::change`]): recorded, asked for, and its outcome recorded, with which the
 //! registration is over. What was paid is the caller's to give back, in the write that clears away what stood on the name.
 
+use purser_db::{DbError, Tx};
 use purser_values::Timestamp;
 use purser_values::error::{Kind, PublicError};
 use purser_values::id::CloudAccountId;
 use purser_values::name::DomainName;
 
-use super::change::{Change, ChangeError, domain_change};
+use super::change::{Change, ChangeError, domain_change_while};
 use super::get::domain_get;
 use super::{Domain, State};
 use crate::registrar::Registrar;
@@ -59,10 +60,23 @@ pub fn in_time(domain: &Domain, now: Timestamp) -> Result<(), DeleteError> {
 /// # Errors
 /// When the account has no such domain, its first days are over, the registry refuses, or it gives no answer; then the wish stays.
 pub async fn domain_delete(registrar: &Registrar, account: &CloudAccountId, name: &DomainName) -> Result<(), DeleteError> {
+    domain_delete_while(registrar, account, name, |_| Ok(true)).await
+}
+
+/// The same for a caller who may be stopped meanwhile.
+///
+/// # Errors
+/// As [`domain_delete`]; [`ChangeError::Stopped`] when it does not stand any more.
+pub async fn domain_delete_while(
+    registrar: &Registrar,
+    account: &CloudAccountId,
+    name: &DomainName,
+    stands: impl Fn(&mut Tx<'_>) -> Result<bool, DbError> + Send + 'static,
+) -> Result<(), DeleteError> {
     let (of, wanted, now) = (account.clone(), name.clone(), registrar.env.now());
     let held = registrar.db.read(move |tx| domain_get(tx, &of, &wanted)).await.map_err(ChangeError::from)?;
     held.map_or(Ok(()), |held| in_time(&held, now))?;
-    Ok(domain_change(registrar, account, name, Change::Delete).await?)
+    Ok(domain_change_while(registrar, account, name, Change::Delete, stands).await?)
 }
 
 /// Asks the registry. A name that is not ours any more was given back by an order whose answer was lost; one whose days ran out

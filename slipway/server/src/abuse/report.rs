@@ -2,7 +2,7 @@
 //!
 //! Whoever asks is not believed and nothing is stopped by a report alone. What it says is sealed, and never appears in a log or an event.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 
 use axum::Extension;
 use axum::body::Bytes;
@@ -20,9 +20,13 @@ use crate::cloud::{Cloud, Shared};
 
 /// Largest report, its evidence included, in bytes.
 pub const REPORT_BYTES: usize = 512 * 1024;
-/// Reports of one address, and of all, in an hour.
+/// Reports of one network (an IPv4 address, an IPv6 /64) in an hour.
 const PER_PEER_HOUR: i64 = 30;
+/// Reports of all in an hour, before the desk listens less closely: from then on each network has one report, of a few lines.
 const PER_HOUR: i64 = 3_000;
+const SHORT_BYTES: usize = 16 * 1024;
+/// Reports of all in an hour. What is kept of one hour is at most [`PER_HOUR`] large reports and the rest short.
+const MOST_PER_HOUR: i64 = 30_000;
 /// The classes of XARF 4.
 const CATEGORIES: [&str; 7] = ["messaging", "connection", "content", "infrastructure", "copyright", "vulnerability", "reputation"];
 /// Characters of a reference, from an alphabet without what is easily misread.
@@ -126,11 +130,14 @@ async fn keep(cloud: &Cloud, peer: Option<IpAddr>, read: Read) -> Result<String,
     let name = reference(&cloud.env);
     let sealed = cloud.keyring.seal(&cloud.env, &format!("abuse/{name}"), read.whole.to_string().as_bytes()).map_err(|e| failed(&e))?;
     // the day is part of it: a site that comes back is reported again
-    let said = format!("{}\n{}\n{}\n{}", read.kind, read.target, now.as_secs() / 86_400, read.whole["report_id"]);
+    // who says it is part of it, too: a reference is told to whoever got it first, and to nobody who says the same
+    let peer = peer.map_or_else(String::new, |ip| Sha256Digest::of(format!("{}{}", cloud.public_url, network(ip)).as_bytes()).to_string());
+    let said = format!("{peer}\n{}\n{}\n{}\n{}", read.kind, read.target, now.as_secs() / 86_400, read.whole["report_id"]);
+    let is_short = sealed.len() <= SHORT_BYTES;
     let report = Report {
         reference: name,
         received_at: now,
-        peer: peer.map_or_else(String::new, |ip| Sha256Digest::of(format!("{}{ip}", cloud.public_url).as_bytes()).to_string()),
+        peer,
         kind: read.kind,
         host: read.host,
         digest: Sha256Digest::of(said.as_bytes()).to_string(),
@@ -138,7 +145,7 @@ async fn keep(cloud: &Cloud, peer: Option<IpAddr>, read: Read) -> Result<String,
     };
     let kept = cloud.db.write(move |tx| -> Result<Option<String>, purser_db::DbError> {
         let (of_peer, of_all) = report_counts(tx, &report.peer, now.plus_secs(-3_600))?;
-        if of_peer >= PER_PEER_HOUR || of_all >= PER_HOUR {
+        if !listens(of_peer, of_all, is_short) {
             return Ok(None);
         }
         report_put(tx, &report).map(Some)
@@ -148,6 +155,19 @@ async fn keep(cloud: &Cloud, peer: Option<IpAddr>, read: Read) -> Result<String,
     let kept = kept.await.map_err(|e| failed(&e))?.ok_or_else(too_many)?;
     tracing::warn!(reference = kept, "abuse was reported");
     Ok(kept)
+}
+
+/// Whether one more report is kept. Many that shout do not keep a stranger from being heard.
+const fn listens(of_peer: i64, of_all: i64, is_short: bool) -> bool {
+    if of_all < PER_HOUR { of_peer < PER_PEER_HOUR } else { of_all < MOST_PER_HOUR && of_peer == 0 && is_short }
+}
+
+/// What one sender can choose freely counts as one: the lower half of an IPv6 address.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
 }
 
 fn form(body: &[u8]) -> Result<Read, String> {
@@ -189,6 +209,17 @@ fn short(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn many_that_shout_do_not_keep_a_stranger_from_being_heard() {
+        assert!(listens(PER_PEER_HOUR - 1, 0, false) && !listens(PER_PEER_HOUR, 0, false));
+        assert!(listens(0, PER_HOUR, true), "a hundred networks muted the desk");
+        assert!(!listens(1, PER_HOUR, true) && !listens(0, PER_HOUR, false) && !listens(0, MOST_PER_HOUR, true));
+        let of = |ip: &str| network(ip.parse().unwrap());
+        assert_eq!(of("2001:db8::1"), of("2001:db8::ffff:1"));
+        assert_eq!(of("::ffff:192.0.2.1"), of("192.0.2.1"));
+        assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
+    }
 
     fn sample() -> Value {
         json!({

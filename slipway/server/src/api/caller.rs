@@ -6,6 +6,7 @@ use axum::extract::FromRequestParts;
 use http::HeaderMap;
 use http::header::AUTHORIZATION;
 use http::request::Parts;
+use purser_db::{DbError, Tx};
 use purser_values::id::CloudAccountId;
 use purser_values::{Env, Secret};
 use slipway_accounts::account::Account;
@@ -74,6 +75,12 @@ impl Caller {
     /// The condition of [`Caller::workers`].
     pub fn standing(&self) -> Condition {
         standing(self.token.id.clone(), self.env.clone())
+    }
+
+    /// The same for domains: whether the token works at the moment of the change.
+    pub fn stands(&self) -> impl Fn(&mut Tx<'_>) -> Result<bool, DbError> + Send + 'static {
+        let (token, env) = (self.token.id.clone(), self.env.clone());
+        move |tx| token_stands(tx, &token, env.now())
     }
 
     /// How versions and deployments name the caller. The id is the resource whose token was used: by it a deployment is traced to

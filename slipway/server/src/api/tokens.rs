@@ -47,7 +47,9 @@ impl From<TokenError> for Failure {
     fn from(e: TokenError) -> Self {
         let (status, code) = match &e {
             TokenError::NotFound => (StatusCode::NOT_FOUND, 1_003),
-            TokenError::Wider(_) | TokenError::Outlives | TokenError::Delivered => (StatusCode::FORBIDDEN, 9_109),
+            TokenError::Wider(_) | TokenError::Outlives | TokenError::Precedes | TokenError::MakerDisabled | TokenError::Delivered => {
+                (StatusCode::FORBIDDEN, 9_109)
+            }
             TokenError::TooMany | TokenError::Name => (StatusCode::BAD_REQUEST, 1_001),
             TokenError::Store(cause) => return Self::internal(cause),
         };

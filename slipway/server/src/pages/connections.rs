@@ -17,6 +17,7 @@ use super::form::SignedForm;
 use super::link::day;
 use super::page::{Page, PageContext};
 use super::session::SignedIn;
+use crate::billing::standing;
 use crate::cloud::Shared;
 use crate::events::{self, EventError};
 
@@ -85,11 +86,15 @@ pub async fn cut(State(cloud): State<Shared>, Path(id): Path<String>, signed: Si
         if let Some(cut) = &cut {
             events::unlinked(tx, &realm.env, cut)?;
         }
-        Ok(cut.is_some())
+        Ok(cut.map(|cut| cut.account.id))
     });
-    if cut.await? {
+    if let Some(account) = cut.await? {
         cloud.wake_jobs.notify_one();
         tracing::info!(link = id, "an owner cut a connection");
+        // what it had taken off line comes back
+        if let Err(e) = standing::account(&cloud, &account).await {
+            tracing::error!(%account, error = %e, "the sites of an account do not follow a cut yet");
+        }
     }
     Ok(Redirect::to("/connections").into_response())
 }

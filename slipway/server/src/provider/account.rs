@@ -111,6 +111,7 @@ fn refuse(e: &OpenError) -> ProviderError {
     match e {
         OpenError::Account(e @ AccountOpenError::Pinned) => ProviderError::new(StatusCode::CONFLICT, code::IDENTITY_PINNED, e.to_string()),
         OpenError::Account(e @ AccountOpenError::Suspended) => ProviderError::new(StatusCode::FORBIDDEN, "suspended", e.to_string()),
+        OpenError::Link(e @ LinkRequestError::Suspended) => ProviderError::new(StatusCode::FORBIDDEN, "suspended", e.to_string()),
         OpenError::Abuse(e) => refusal::abuse(e),
         OpenError::Link(e @ LinkRequestError::TooMany { retry_after_s }) => too_many(e, *retry_after_s),
         OpenError::Store(e)

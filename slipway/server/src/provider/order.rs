@@ -17,7 +17,6 @@ use purser_wire::catalog::Period;
 use purser_wire::error::code;
 use purser_wire::quote::{Quote, QuoteRequest};
 use purser_wire::resource::{CreateResource, PaymentCredentials, ResourceEnvelope};
-use slipway_accounts::account::get::account_get;
 use slipway_accounts::charge::{ChargeLine, charge_begin, seal_purpose};
 use slipway_accounts::quote::{QuoteAcceptError, quote_accept, quote_put};
 use slipway_accounts::resource::begin::{Begun, Order, ResourceBeginError, resource_begin};
@@ -26,6 +25,7 @@ use slipway_accounts::resource::get::resource_get;
 use slipway_accounts::resource::{Resource, ResourceState};
 use slipway_accounts::service::Service;
 use slipway_accounts::subscription::subscription_start;
+use slipway_accounts::suspension::orchestrator_of;
 use slipway_accounts::token::Permissions;
 use slipway_accounts::token::mint::{TokenOrder, token_mint};
 use slipway_accounts::token::revoke::token_revoke;
@@ -158,7 +158,7 @@ impl BeginError {
 fn begin(tx: &mut Tx<'_>, cloud: &Cloud, order: &Order, payment: &Payment) -> Result<(Resource, Option<Secret<String>>), BeginError> {
     let Begun { mut resource, is_new } = resource_begin(tx, &cloud.env, order).map_err(BeginError::Order)?;
     if is_new {
-        let issuer = account_get(tx, &resource.account)?.ok_or(DbError::NoRow)?.owner.issuer;
+        let issuer = orchestrator_of(tx, &resource.account, order.link.as_ref())?;
         judge::domain_order(tx, cloud, &issuer, order).map_err(BeginError::Abuse)?;
         accept(tx, cloud, &resource, payment)?;
         if let Some(now) = resource_get(tx, &resource.account, &resource.id)? {

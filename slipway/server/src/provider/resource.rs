@@ -6,6 +6,7 @@ use purser_db::DbError;
 use purser_provider::{AccountCall, Answer, ProviderError};
 use purser_values::Secret;
 use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_wire::id::AgentId;
 use purser_wire::refund::RefundReason;
 use purser_wire::resource::{AccessConfiguration, Endpoint, EndpointKind, ResourceEnvelope, ResourceState as Wire};
 use slipway_accounts::account::get::account_get;
@@ -16,11 +17,12 @@ use slipway_accounts::resource::get::resource_get;
 use slipway_accounts::resource::{Resource, ResourceState};
 use slipway_accounts::service::Service;
 use slipway_accounts::subscription::{SubscriptionCancelError, subscription_cancel};
+use slipway_accounts::suspension::{Calling, call_is_suspended};
 use slipway_accounts::token::revoke::token_revoke;
 use tokio::time::timeout;
 
 use super::manifest::{ACCOUNT_ID, API_BASE_URL, API_TOKEN, api_url};
-use super::{catalogue, order, quote, refusal};
+use super::{catalogue, order, quote, refusal, undo};
 use crate::cloud::{Cloud, Shared};
 use crate::{billing, endpoints, release};
 
@@ -56,6 +58,10 @@ pub async fn cancel(cloud: &Shared, account: CloudAccountId, id: CloudResourceId
         }
     }
     let delivered = cloud.env.now() > resource.created_at.plus_secs(CANCEL_S);
+    if resource.service == Service::Domain && resource.state == ResourceState::Complete && !delivered {
+        undo::domain(cloud, &resource, &quote::domain_of(&resource.configuration)?).await?;
+        resource = find(cloud, resource.account, resource.id).await?;
+    }
     end(cloud, resource, if delivered { Why::Unwanted } else { Why::Undone }).await
 }
 
@@ -74,14 +80,15 @@ async fn end(cloud: &Cloud, resource: Resource, why: Why) -> Answer<ResourceEnve
         ResourceState::Pending => return Err(ProviderError::unavailable("the order is not finished", 1)),
         ResourceState::Complete => {}
     }
-    let refund = (why == Why::Undone).then_some(RefundReason::Undone);
+    // A name that the registry took back is settled by now; any other is not undone.
+    let refund = (why == Why::Undone && resource.service != Service::Domain).then_some(RefundReason::Undone);
     if resource.service == Service::Workers {
         // First, so that nothing new is deployed with it while the old is deleted.
         revoke(cloud, &resource).await?;
         release::scripts(cloud, &resource).await.map_err(|e| refusal::workers(&e))?;
     }
     if resource.service == Service::Domain {
-        release::domain(cloud, &resource, &quote::domain_of(&resource.configuration)?, refund.clone()).await?;
+        release::domain(cloud, &resource, &quote::domain_of(&resource.configuration)?).await?;
     }
     let (env, realm, id, is_plan) = (cloud.env.clone(), cloud.realm.clone(), resource.id.clone(), resource.service.is_plan());
     let written = cloud.db.write(move |tx| {
@@ -129,6 +136,10 @@ pub async fn rotate(cloud: &Cloud, call: &AccountCall, id: CloudResourceId) -> A
         let account = account_get(tx, &rotated.account)?.ok_or(DbError::NoRow)?;
         if !account.state.is_active() {
             return Ok(Err(ResourceBeginError::AccountFrozen));
+        }
+        let agent = rotated.agent.as_ref().map(AgentId::as_str);
+        if call_is_suspended(tx, Calling { account: &rotated.account, link: link.as_ref(), grant: None, agent })? {
+            return Ok(Err(ResourceBeginError::Suspended));
         }
         // the owner may have cut it off since the bearer token was looked at
         if let Some(link) = &link

@@ -1,7 +1,9 @@
 //! Ending with the period, and asking money back, as the page `/billing` does.
 
+use purser_db::{DbError, Tx};
 use purser_provider::{Answer, ProviderError};
 use purser_values::id::{CloudAccountId, CloudResourceId};
+use purser_wire::error::code;
 use purser_wire::subscription::{RefundDecided, RefundDecision, Renewal};
 use slipway_billing::request_log::{self, deadline};
 use slipway_billing::subscription::cancel::{When, subscription_cancel, subscription_keep};
@@ -12,9 +14,19 @@ use super::refusal;
 use crate::billing;
 use crate::cloud::Cloud;
 
-pub async fn renewal(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId, renews: bool) -> Answer<Renewal> {
+/// `stands` is asked in the write itself: whether who asks may still.
+pub async fn renewal(
+    cloud: &Cloud,
+    account: CloudAccountId,
+    id: CloudResourceId,
+    renews: bool,
+    stands: impl Fn(&mut Tx<'_>) -> Result<bool, DbError> + Send + 'static,
+) -> Answer<Renewal> {
     let (realm, of) = (cloud.realm.clone(), id.clone());
     let written = cloud.db.write(move |tx| {
+        if !stands(tx)? {
+            return Ok(None);
+        }
         let now = realm.env.now();
         if renews {
             subscription_keep(tx, &realm, &account, &of)?;
@@ -22,9 +34,10 @@ pub async fn renewal(cloud: &Cloud, account: CloudAccountId, id: CloudResourceId
             subscription_cancel(tx, &realm, &account, &of, When::PeriodEnd)?;
         }
         let sub = subscription_get(tx, &of)?.ok_or(SubscriptionError::NotFound)?;
-        Ok(if sub.is_over() { now.min(sub.period().end) } else { sub.period().end })
+        Ok(Some(if sub.is_over() { now.min(sub.period().end) } else { sub.period().end }))
     });
-    let ends_at = written.await.map_err(|e| refused(&e))?;
+    let stopped = || ProviderError::forbidden(code::CREDENTIALS_DISABLED, "the token was stopped");
+    let ends_at = written.await.map_err(|e| refused(&e))?.ok_or_else(stopped)?;
     billing::hurry(cloud, &id).await;
     cloud.wake_jobs.notify_one();
     Ok(Renewal { id: (&id).into(), renews, ends_at })

@@ -32,8 +32,14 @@ pub fn delete(tx: &mut Tx<'_>, account: &CloudAccountId, id: &Uuid) -> Result<bo
     Ok(tx.execute("delete from worker_domain where account = $1 and id = $2", params![account, id])? == 1)
 }
 
-pub fn release_zone(tx: &mut Tx<'_>, account: &CloudAccountId, zone_id: &str) -> Result<u64, DbError> {
-    tx.execute("delete from worker_domain where account = $1 and zone_id = $2", params![account, zone_id])
+pub fn release_zone(tx: &mut Tx<'_>, account: &CloudAccountId, zone_name: &str) -> Result<(), DbError> {
+    tx.execute("delete from worker_domain where account = $1 and zone_name = $2", params![account, zone_name]).map(drop)
+}
+
+/// Disconnects the hosts of a zone's name that belong to other zones than this one; whose they were.
+pub fn release_name(tx: &mut Tx<'_>, zone_name: &str, keep: &str) -> Result<Vec<CloudAccountId>, DbError> {
+    let delete = "delete from worker_domain where zone_name = $1 and zone_id <> $2 returning account";
+    tx.query(delete, params![zone_name, keep])?.iter().map(|row| row.parse("account")).collect()
 }
 
 fn read(row: &Row) -> Result<CustomDomain, DbError> {

@@ -313,7 +313,12 @@ async fn a_name_leads_to_one_worker_of_one_account() {
         assert!(s.get("a.test", "/").await.is_err());
         s.workers.account_suspend(&s.account, false).await.unwrap();
         assert_eq!(s.get("a.test", "/").await.unwrap().1, "two");
-        s.workers.domain_release_zone(&s.account, "zone").await.unwrap();
+        s.workers.zone_clear("test", Some("zone")).await.unwrap();
+        assert_eq!(s.get("a.test", "/").await.unwrap().1, "two", "what lies in the zone itself went");
+        s.workers.zone_clear("test", None).await.unwrap();
+        assert!(s.get("a.test", "/").await.is_err(), "a new zone begins with what was there before");
+        s.workers.domain_put(&s.account, &two, &hosts[..1], true, false).await.unwrap();
+        s.workers.domain_release_zone(&s.account, "test").await.unwrap();
         assert!(s.get("a.test", "/").await.is_err());
     })
     .await;

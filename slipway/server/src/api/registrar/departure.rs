@@ -13,8 +13,8 @@ use serde_json::{Value, json};
 use slipway_accounts::resource::get::resource_get;
 use slipway_accounts::token::Permission;
 use slipway_registrar::domain::State as Stage;
-use slipway_registrar::domain::change::{Change, domain_change};
-use slipway_registrar::domain::delete::{DeleteError, domain_delete, in_time};
+use slipway_registrar::domain::change::{Change, domain_change_while};
+use slipway_registrar::domain::delete::{DeleteError, domain_delete_while, in_time};
 use slipway_registrar::domain::get::domain_get;
 
 use super::domains::refuse;
@@ -40,7 +40,7 @@ pub async fn delete(State(cloud): State<Shared>, Path((account, name)): Path<(St
     own(&cloud, &caller, &account, &name).await?;
     // First, so that no site of this account answers under a name that is free for others.
     release::hosts(&cloud, &account, &name).await?;
-    match domain_delete(registrar, &account, &name).await {
+    match domain_delete_while(registrar, &account, &name, caller.stands()).await {
         Ok(()) => {}
         Err(DeleteError::Change(e)) => return Err(refuse(&e)),
         Err(e @ DeleteError::TooLate) => return Err(late(&e)),
@@ -64,7 +64,8 @@ pub async fn transfer_out(
             "a token does not hand a name over; one that is not refused goes to the other registrar in some days",
         ));
     }
-    domain_change(registrar(&cloud)?, account, &parse(&name)?, Change::HandOver(false)).await.map_err(|e| refuse(&e))?;
+    let (registrar, name) = (registrar(&cloud)?, parse(&name)?);
+    domain_change_while(registrar, account, &name, Change::HandOver(false), caller.stands()).await.map_err(|e| refuse(&e))?;
     Ok(ok(&Value::Null))
 }
 

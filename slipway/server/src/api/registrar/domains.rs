@@ -5,7 +5,7 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_accounts::token::Permission;
 use slipway_registrar::domain::State as Stage;
-use slipway_registrar::domain::change::{Change, ChangeError, domain_change};
+use slipway_registrar::domain::change::{Change, ChangeError, domain_change_while};
 
 use super::registrar;
 use super::registrations::{Shown, missing, parse, set_renewal, shown};
@@ -52,12 +52,12 @@ pub async fn put(
         return Err(Failure::invalid("what is known of holders is never published, so `privacy` stays on"));
     }
     if let Some(renews) = body.auto_renew
-        && let At::ActionRequired { message, .. } = set_renewal(&cloud, account, held, renews).await?
+        && let At::ActionRequired { message, .. } = set_renewal(&cloud, &caller, held, renews).await?
     {
         return Err(Failure::invalid(message));
     }
     if let Some(locked) = body.locked.filter(|locked| *locked != held.locked) {
-        domain_change(registrar(&cloud)?, account, &name, Change::Lock(locked)).await.map_err(|e| refuse(&e))?;
+        domain_change_while(registrar(&cloud)?, account, &name, Change::Lock(locked), caller.stands()).await.map_err(|e| refuse(&e))?;
     }
     let fresh = shown(&cloud, account, Some(name)).await?;
     fresh.first().map(|it| ok(&domain(it))).ok_or_else(missing)
@@ -67,6 +67,7 @@ pub fn refuse(e: &ChangeError) -> Failure {
     match e {
         ChangeError::Store(e) => Failure::internal(e),
         ChangeError::NotFound => missing(),
+        ChangeError::Stopped => Failure::stopped(),
         ChangeError::Pending | ChangeError::Refused(_) => Failure::invalid(e.to_string()),
         ChangeError::Unavailable(_) => Failure {
             again: true,

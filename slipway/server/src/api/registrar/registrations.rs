@@ -7,6 +7,7 @@ use purser_db::DbError;
 use purser_values::id::{CloudAccountId, CloudResourceId};
 use purser_values::name::DomainName;
 use purser_values::{Money, Timestamp};
+use purser_wire::error::code;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_accounts::token::Permission;
@@ -112,7 +113,7 @@ pub async fn edit(
     let found = shown(&cloud, account, Some(name.clone())).await?;
     let held = found.first().ok_or_else(missing)?;
     let renews = body.auto_renew.ok_or_else(|| Failure::invalid("`auto_renew` is missing"))?;
-    let state = set_renewal(&cloud, account, held, renews).await?;
+    let state = set_renewal(&cloud, &caller, held, renews).await?;
     let now = cloud.env.now();
     Ok(Workflow { base, domain: name.as_str(), kind: UPDATE, created_at: now, updated_at: now, state }.answer(StatusCode::OK, &headers))
 }
@@ -130,7 +131,8 @@ pub async fn update_status(State(cloud): State<Shared>, Path((account, name)): P
 }
 
 /// Switches renewal off, or says who can switch it on.
-pub async fn set_renewal(cloud: &Shared, account: &CloudAccountId, held: &Shown, renews: bool) -> Result<At, Failure> {
+pub async fn set_renewal(cloud: &Shared, caller: &Caller, held: &Shown, renews: bool) -> Result<At, Failure> {
+    let account = &caller.account.id;
     if renews && !held.renews {
         let message = format!(
             "renewal of `{}` costs money, which a token of this API does not spend; switch it on where the domain was ordered",
@@ -139,8 +141,8 @@ pub async fn set_renewal(cloud: &Shared, account: &CloudAccountId, held: &Shown,
         return Ok(At::ActionRequired { action: ORDER, message });
     }
     if !renews && held.renews {
-        let changed = renewal(cloud, account.clone(), held.domain.request.clone(), false).await;
-        changed.map_err(|e| Failure::invalid(e.to_string()))?;
+        let changed = renewal(cloud, account.clone(), held.domain.request.clone(), false, caller.stands()).await;
+        changed.map_err(|e| if e.body.code == code::CREDENTIALS_DISABLED { Failure::stopped() } else { Failure::invalid(e.to_string()) })?;
     }
     let fresh = shown(cloud, account, Some(held.domain.name.clone())).await?;
     Ok(At::Succeeded { registration: fresh.first().map(registration) })
