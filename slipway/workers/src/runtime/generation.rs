@@ -443,6 +443,7 @@ impl Watch {
     async fn watch(&mut self, process: &mut Process) -> Watched {
         let health = self.state.folder.socket(config::HEALTH);
         let allowance = (self.host.allowances)(&self.plan.account);
+        let mut refused = 0;
         let mut ticks = tokio::time::interval(limits::HEALTH_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
@@ -465,6 +466,10 @@ impl Watch {
                     return Watched::Gone;
                 }
                 health = answered => {
+                    let refusals = process.output.refusals();
+                    if refusals > std::mem::replace(&mut refused, refusals) {
+                        self.note(Kind::Memory, "it asked for more than it may have");
+                    }
                     if let Some(kind) = health {
                         // what fills memory keeps the processor busy, and may be seen as that first
                         let kind = if process.cage.exhausted() { Kind::Memory } else { kind };
