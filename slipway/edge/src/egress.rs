@@ -270,7 +270,8 @@ mod tests {
                 held.push(stream);
             }
         });
-        let proxy = EgressProxy::new(vec![format!("127.0.0.1:{port}").parse().unwrap()]).unwrap();
+        let proxy =
+            EgressProxy::new(Allowed { origins: vec![format!("127.0.0.1:{port}").parse().unwrap()], ..Allowed::default() }).unwrap();
         let account = CloudAccountId::mint(&Env::test(Timestamp::EPOCH, 1).0);
         let open = async || {
             let (mut inside, stream) = UnixStream::pair().unwrap();

@@ -45,7 +45,8 @@ async fn what_bears_a_mark_is_found_stopped_and_let_go_on_in_one_act() {
             await_visit(&world, "quiet-harbour.test", 403).await;
             let asked = world.quote(&customer, "registrar:domain", json!({"domain": "still-harbour.test"})).await;
             assert_eq!(asked.unwrap_err().code, "suspended");
-            let rotated = world.client.resource_rotate(&customer.access, &workers.resource.parse().unwrap(), &"rotate".parse().unwrap()).await;
+            let rotated =
+                world.client.resource_rotate(&customer.access, &workers.resource.parse().unwrap(), &"rotate".parse().unwrap()).await;
             assert!(rotated.is_err(), "a suspended orchestrator got a new token");
         }
         assert_eq!(world.visit("quiet-harbour.test").await.0, if dark { 403 } else { 200 }, "{mark}");

@@ -130,7 +130,8 @@ pub async fn domain_change_while(
     stands: impl Fn(&mut Tx<'_>) -> Result<bool, DbError> + Send + 'static,
 ) -> Result<(), ChangeError> {
     let (account, name, now) = (account.clone(), name.clone(), registrar.env.now());
-    let wish = registrar.db.write(move |tx| if stands(tx)? { record(tx, &account, &name, &change, now) } else { Err(ChangeError::Stopped) });
+    let wish =
+        registrar.db.write(move |tx| if stands(tx)? { record(tx, &account, &name, &change, now) } else { Err(ChangeError::Stopped) });
     let wish = wish.await?;
     carry_out(registrar, wish).await
 }

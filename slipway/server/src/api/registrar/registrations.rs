@@ -142,7 +142,8 @@ pub async fn set_renewal(cloud: &Shared, caller: &Caller, held: &Shown, renews: 
     }
     if !renews && held.renews {
         let changed = renewal(cloud, account.clone(), held.domain.request.clone(), false, caller.stands()).await;
-        changed.map_err(|e| if e.body.code == code::CREDENTIALS_DISABLED { Failure::stopped() } else { Failure::invalid(e.to_string()) })?;
+        changed
+            .map_err(|e| if e.body.code == code::CREDENTIALS_DISABLED { Failure::stopped() } else { Failure::invalid(e.to_string()) })?;
     }
     let fresh = shown(cloud, account, Some(held.domain.name.clone())).await?;
     Ok(At::Succeeded { registration: fresh.first().map(registration) })
