@@ -149,7 +149,7 @@ fn trimmed<'a>(text: &'a [u8], set: &[u8], ends: Ends, short: usize) -> Result<&
     trimmed(text, set, ends, usize::MAX)
 }
 
-fn cut<'a>(text: &'a [u8], ends: Ends, front: impl Fn(&[u8]) -> usize, back: impl Fn(&[u8]) -> usize) -> &'a [u8] {
+fn cut(text: &[u8], ends: Ends, front: impl Fn(&[u8]) -> usize, back: impl Fn(&[u8]) -> usize) -> &[u8] {
     let mut rest = text;
     while ends != Ends::Right && !rest.is_empty() {
         match front(rest) {
