@@ -6,13 +6,16 @@
 //! INVARIANT (own-file): a connection is opened on the file of a database that was just looked up among its account's, and never attaches another.
 
 pub mod binding;
+mod call;
 pub mod database;
 pub mod dump;
 pub mod engine;
+mod functions;
 pub mod guard;
 pub mod history;
 pub mod query;
 pub mod run;
+mod stop;
 pub mod transfer;
 pub mod travel;
 mod watch;

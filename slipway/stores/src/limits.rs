@@ -81,6 +81,10 @@ pub const D1_AT_A_TIME_EACH: usize = 2;
 pub const D1_OPEN: usize = 200;
 /// Memory for the pages of one open database, in KiB.
 pub const D1_CACHE_KIB: u32 = 2_048;
+/// Room on the disk that no call takes, in bytes: what spills while a statement runs is nobody's, and the disk is everybody's.
+pub const D1_DISK_LEAST_BYTES: u64 = 256 * 1024 * 1024;
+/// Lengths in bytes, one times the other, of what SQLite may compare with each other in one step that nothing interrupts.
+pub const D1_STEP_PRODUCT: u64 = 1 << 30;
 /// How far back a database's past goes, in seconds, and how much of it there is, in bytes.
 pub const D1_PAST_S: i64 = 30 * 24 * 3600;
 pub const D1_PAST_BYTES: u64 = 512 * 1024 * 1024;
@@ -126,5 +130,7 @@ pub const RATE_BODY_BYTES: usize = 64 * 1024;
 pub const UPLOAD_LIFE_S: i64 = 24 * 3600;
 /// Time that bytes stay when nothing refers to them any more, in seconds: whoever reads them now reads to the end.
 pub const DOOMED_S: i64 = 600;
+/// Bytes of an account that wait for that and do not count: whoever makes room has it at once, and the disk is not filled by overwriting.
+pub const DOOMED_FREE_BYTES: i64 = 1024 * 1024 * 1024;
 /// Rows or objects that one round of a sweep removes.
 pub const SWEEP_BATCH: i64 = 500;

@@ -6,6 +6,7 @@ use purser_db::{DbError, Tx, params};
 use purser_values::id::CloudAccountId;
 
 use crate::error::StoreError;
+use crate::limits;
 
 /// How much an account may keep in its stores, in bytes: its plan's share less what it keeps elsewhere. Asked in the write that adds something.
 pub type RoomOf = Arc<dyn Fn(&mut Tx<'_>, &CloudAccountId) -> Result<i64, DbError> + Send + Sync>;
@@ -26,13 +27,16 @@ impl Stored {
     }
 }
 
-/// Parts of uploads that are not complete count by their objects, which say `kept` and are in no bucket's sum.
+/// Parts of uploads that are not complete, and files of databases on their way in or out, say `kept` and are in no other sum. `doomed` is what
+/// nothing refers to any more and is still on the disk.
 const HELD: &str = "select cast(coalesce((select sum(bytes) from kv_namespace where account = $1), 0)
     + coalesce((select sum(bytes) from r2_bucket where account = $1), 0)
     + coalesce((select sum(p.size) from r2_part p join r2_upload u on u.id = p.upload join r2_bucket b on b.id = u.bucket where b.account = $1), 0)
     + coalesce((select sum(bytes) from queue where account = $1), 0)
     + coalesce((select sum(bytes + past) from d1_database where account = $1), 0)
-    + coalesce((select sum(bytes) from store_object where account = $1 and state = 'writing'), 0) as bigint) as n";
+    + coalesce((select sum(length) from d1_transfer where account = $1 and object is not null), 0)
+    + coalesce((select sum(bytes) from store_object where account = $1 and state = 'writing'), 0) as bigint) as n,
+    cast(coalesce((select sum(bytes) from store_object where account = $1 and state = 'doomed'), 0) as bigint) as doomed";
 
 const STORED: &str = "select account, cast(sum(kv) as bigint) as kv, cast(sum(r2) as bigint) as r2, cast(sum(d1) as bigint) as d1 from (
     select account, bytes as kv, 0 as r2, 0 as d1 from kv_namespace
@@ -52,7 +56,9 @@ pub fn stored(tx: &mut Tx<'_>) -> Result<Vec<Stored>, DbError> {
 
 /// What the account keeps now, its databases' pasts and uploads under way included.
 pub fn held(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> {
-    tx.query_one(HELD, params![account])?.get("n")
+    let row = tx.query_one(HELD, params![account])?;
+    let doomed = row.get::<i64>("doomed")?.saturating_sub(limits::DOOMED_FREE_BYTES).max(0);
+    Ok(row.get::<i64>("n")?.saturating_add(doomed))
 }
 
 /// How much more the account may keep.

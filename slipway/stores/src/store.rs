@@ -4,7 +4,7 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "stores", steps: &[OBJECTS, KV, R2, D1, QUEUES] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "stores", steps: &[OBJECTS, KV, R2, D1, QUEUES, BOUNDED] };
 
 /// What lies behind the trait for objects. `state` is `writing`, `kept` or `doomed`; a row is there before the bytes are, and goes after them.
 /// `store_gone` is what was deleted and is not yet cleared away.
@@ -82,4 +82,10 @@ create table queue_message (
 ){strict};
 create index queue_message_due on queue_message (queue, visible_at, id);
 create index queue_message_by_expiry on queue_message (expires_at);
+";
+
+/// What makes it cheap to see which queues have something to deliver, and what an account's transfers keep.
+const BOUNDED: &str = "
+create index queue_with_messages on queue (id) where messages > 0 and paused = 0;
+create index d1_transfer_by_account on d1_transfer (account);
 ";

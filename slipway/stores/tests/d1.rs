@@ -97,6 +97,13 @@ async fn a_strangers_sql_reaches_nothing_but_its_own_rows() {
         format!("attach '{file}' as other"),
         format!("vacuum into '{file}'"),
         format!("attach ':memory:' as m; create table m.x (a); select load_extension('{file}')"),
+        "create temp table x (a)".into(),
+        "create temp table x as select zeroblob(1000000) as b".into(),
+        "create table temp.x (a)".into(),
+        "create temp view x as select 1".into(),
+        "create temp trigger x after insert on t begin select 1; end".into(),
+        "create virtual table temp.x using fts5(a)".into(),
+        "insert into sqlite_temp_schema values ('table','x','x',0,'create table x(a)')".into(),
         "vacuum".into(),
         "begin".into(),
         "commit".into(),
@@ -139,6 +146,7 @@ async fn a_strangers_sql_reaches_nothing_but_its_own_rows() {
         "analyze",
         "pragma optimize",
         "explain query plan select * from t",
+        "alter table t rename to u; alter table u rename column a to b; alter table u rename to t",
     ] {
         assert!(world.run(good).await.is_ok(), "`{good}` was refused: {:?}", world.run(good).await.err());
     }
@@ -174,6 +182,99 @@ async fn an_account_has_the_room_of_its_plan_in_databases_and_in_what_sorting_sp
     let stopped = world.run(sorted).await.err().unwrap();
     assert!(stopped.to_string().contains("wrote too much"), "{stopped}");
     assert!(world.stores.kv_namespace_create(&world.account, "kv".into()).await.is_ok());
+}
+
+#[tokio::test]
+async fn what_a_sort_spills_lies_below_the_data_folder_and_goes_with_it() {
+    let world = World::new().await;
+    let sort = "with recursive c(n) as (select 1 union all select n + 1 from c limit 60) select count(*) from
+        (select randomblob(1000000) as r from c) group by r";
+    let spilled = || {
+        let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten().filter_map(|fd| std::fs::read_link(fd.path()).ok());
+        open.filter(|path| path.to_string_lossy().contains("/etilqs_")).collect::<Vec<_>>()
+    };
+    let mut seen = Vec::new();
+    let (mut run, deadline) = (std::pin::pin!(world.run(sort)), std::time::Instant::now() + Duration::from_secs(60));
+    while std::time::Instant::now() < deadline {
+        seen.extend(spilled());
+        if let Ok(done) = tokio::time::timeout(Duration::from_millis(1), &mut run).await {
+            done.unwrap();
+            break;
+        }
+    }
+    // the setting is the process's: another test of this program may have set it, or taken its folder away, meanwhile
+    assert!(seen.iter().any(|path| path.to_string_lossy().contains("/d1/spill/")), "{:?}", seen.first());
+}
+
+#[tokio::test]
+async fn functions_of_long_values_take_no_longer_than_reading_them() {
+    let world = World::new().await;
+    let begun = std::time::Instant::now();
+    for (call, expected) in [
+        ("instr(printf('%.*c', 1900000, 'a'), printf('%.*c', 900000, 'a') || 'b')", json!(0)),
+        ("length(replace(printf('%.*c', 1900000, 'a'), printf('%.*c', 900000, 'a') || 'b', 'c'))", json!(1_900_000)),
+        ("length(trim(printf('%.*c', 1900000, 'a'), printf('%.*c', 900000, 'b') || 'a'))", json!(0)),
+        ("unhex(printf('%.*c', 1900000, 'x'), printf('%.*c', 900000, 'y') || 'x') = x''", json!(1)),
+    ] {
+        assert_eq!(world.rows(&format!("select {call} as n")).await, json!([{"n": expected}]), "{call}");
+    }
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    let patch = "select json_patch(printf('{\"a\":\"%.*c\"}', 900000, 'a'), printf('{\"b\":\"%.*c\"}', 900000, 'a'))";
+    assert!(world.run(patch).await.err().unwrap().to_string().contains("too long together"));
+}
+
+#[tokio::test]
+async fn what_nobody_waits_for_any_more_makes_room_for_others() {
+    let world = World::new().await;
+    let endless = "with recursive c(n) as (select 1 union all select n + 1 from c) select max(n) from c";
+    assert!(tokio::time::timeout(Duration::from_millis(500), world.run(endless)).await.is_err());
+    let begun = std::time::Instant::now();
+    assert_eq!(world.rows("select 1 as n").await, json!([{"n": 1}]));
+    assert!(begun.elapsed() < Duration::from_secs(15), "the next call waited for one whose caller had gone");
+}
+
+#[tokio::test]
+async fn two_databases_at_once_do_not_take_the_same_room_twice() {
+    let world = World::within(10 << 20).await;
+    let other = world.stores.d1_create(&world.account, "other".into()).await.unwrap().id;
+    let fill = "create table t (b blob); with recursive c(n) as (select 1 union all select n + 1 from c limit 6) insert into t
+        select randomblob(1000000) from c";
+    let run = |id: String| {
+        let (stores, account) = (world.stores.clone(), world.account.clone());
+        async move { stores.d1_run(&account, &id, vec![Query { sql: fill.into(), params: None }], Bounds::QUERY).await }
+    };
+    let (one, two) = tokio::join!(run(world.id.clone()), run(other.clone()));
+    let (done, refused): (Vec<_>, Vec<_>) = [one, two].into_iter().partition(Result::is_ok);
+    assert_eq!((done.len(), refused.len()), (1, 1), "room for one");
+    assert!(matches!(refused.into_iter().next().unwrap().err().unwrap(), StoreError::Full(_) | StoreError::Sql(_)));
+    let mut booked = Vec::new();
+    for id in [&world.id, &other] {
+        booked.push(world.stores.d1_get(&world.account, id).await.unwrap().bytes);
+    }
+    booked.sort_unstable();
+    assert!(booked[0] < 1_000_000 && booked[1] > 6_000_000, "what was claimed and did not come stayed in the books: {booked:?}");
+}
+
+#[tokio::test]
+async fn files_of_exports_and_what_waits_for_its_removal_take_room() {
+    let world = World::within(16 << 20).await;
+    world.run("create table t (b blob); insert into t values (randomblob(1000000))").await.unwrap();
+    let mut exports = 0;
+    let refused = loop {
+        match world.stores.d1_export(&world.account, &world.id, Options::default()).await {
+            Ok(_) if exports < 20 => exports += 1,
+            other => break other.err(),
+        }
+    };
+    assert!((1..8).contains(&exports), "{exports} exports of 2 MB had room where 16 MB may be kept: {refused:?}");
+    world.clock.advance_secs(3_601);
+    world.stores.sweep().await.unwrap();
+    assert!(world.stores.d1_export(&world.account, &world.id, Options::default()).await.is_ok(), "their time was over");
+    let (account, doomed) = (world.account.clone(), slipway_stores::limits::DOOMED_FREE_BYTES + (17 << 20));
+    let insert = "insert into store_object (key, account, bytes, state, at) values ('kv/aa/bb', $1, $2, 'doomed', $3)";
+    let now = world.env.now();
+    world.db.write(move |tx| tx.execute(insert, purser_db::params![account, doomed, now])).await.unwrap();
+    assert!(matches!(world.stores.d1_export(&world.account, &world.id, Options::default()).await, Err(StoreError::Full(_))));
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Result};
 
+use super::functions;
 use crate::limits;
 
 /// Settings that tell of the database or change how the customer's own statements read.
@@ -80,17 +81,28 @@ pub fn settle(connection: &Connection) -> Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, false)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_FKEY, true)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-    Ok(())
+    functions::add(connection)
 }
 
 fn may(context: &AuthContext<'_>) -> bool {
     let one_of = |names: &[&str], name: &str| names.iter().any(|known| known.eq_ignore_ascii_case(name));
+    let temporary = context.database_name.is_some_and(|name| name.eq_ignore_ascii_case("temp"));
     match context.action {
         AuthAction::Attach { .. }
         | AuthAction::Detach { .. }
         | AuthAction::Transaction { .. }
         | AuthAction::Savepoint { .. }
+        | AuthAction::CreateTempIndex { .. }
+        | AuthAction::CreateTempTable { .. }
+        | AuthAction::CreateTempTrigger { .. }
+        | AuthAction::CreateTempView { .. }
+        | AuthAction::DropTempIndex { .. }
+        | AuthAction::DropTempTable { .. }
+        | AuthAction::DropTempTrigger { .. }
+        | AuthAction::DropTempView { .. }
         | AuthAction::Unknown { .. } => false,
+        // no size counts what is temporary, and it outlives the call; to rename a table SQLite itself looks there
+        AuthAction::Insert { .. } | AuthAction::Delete { .. } | AuthAction::CreateVtable { .. } if temporary => false,
         AuthAction::Pragma { pragma_name, pragma_value } => {
             one_of(&PRAGMAS, pragma_name) || (pragma_value.is_none() && one_of(&READ_PRAGMAS, pragma_name))
         }

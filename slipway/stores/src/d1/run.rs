@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
-use purser_db::params;
 use purser_values::id::CloudAccountId;
 use rusqlite::fallible_iterator::FallibleIterator as _;
 use rusqlite::types::{Value as Sql, ValueRef};
 use rusqlite::{Batch, Connection, ErrorCode, Statement, StatementStatus};
 use serde_json::{Value, json};
 
+use super::call::Call;
 use super::engine::Held;
 use super::history::Moment;
 use super::query::{Answer, Meta, Query};
@@ -22,8 +22,8 @@ use crate::stores::Stores;
 
 /// Who answers, as it is told.
 const SERVED_BY: &str = "slipway";
-/// Steps of SQLite's machine between two looks at the clock.
-const STEPS: i32 = 1_000;
+/// Steps of SQLite's machine between two looks at the clock: few, since each may be a function that reads megabytes.
+const STEPS: i32 = 100;
 
 const STOPPED: &str = "the query took too long or wrote too much and was stopped: SQLITE_INTERRUPT";
 
@@ -41,9 +41,9 @@ pub struct Bounds {
 pub struct Done {
     pub answers: Vec<Answer>,
     pub bookmark: String,
-    bytes: u64,
-    past: u64,
-    tables: i64,
+    pub(super) bytes: u64,
+    pub(super) past: u64,
+    pub(super) tables: i64,
 }
 
 impl Bounds {
@@ -72,8 +72,8 @@ impl Stores {
         if queries.iter().map(|query| query.sql.len()).any(|bytes| bytes > bounds.sql_bytes) {
             return Err(StoreError::Sql(format!("the SQL is longer than {} bytes", bounds.sql_bytes)));
         }
-        self.d1_with(account, id, move |held, most_bytes| {
-            let answers = transaction(held, &queries, bounds, most_bytes)?;
+        self.d1_with(account, id, move |held, call| {
+            let answers = transaction(held, &queries, bounds, call)?;
             let moment = held.history.committed()?;
             done(held, answers, moment)
         })
@@ -85,21 +85,20 @@ impl Stores {
         &self,
         account: &CloudAccountId,
         id: &str,
-        work: impl FnOnce(&mut Held, u64) -> Result<Done, StoreError> + Send + 'static,
+        work: impl FnOnce(&mut Held, &mut Call) -> Result<Done, StoreError> + Send + 'static,
     ) -> Result<Done, StoreError> {
+        // what is left is read when the turn has come: whoever was first may have taken it
+        let place = self.inner().d1.enter(account, id).await?;
         let (of, at, room) = (account.clone(), id.to_owned(), self.inner().room.clone());
         // also a reading call is refused when its caller was stopped
         let (known, left) = self.allowed(move |tx| Ok((database::find(tx, &of, &at)?, room::left(tx, &room, &of)?))).await?;
-        let most = limits::D1_BYTES.min(u64::try_from(known.bytes.saturating_add(left.max(0))).unwrap_or(0));
-        let done = self.inner().d1.with(account, id, move |held| work(held, most)).await?;
-        let (bytes, past) = (i64::try_from(done.bytes).unwrap_or(i64::MAX), i64::try_from(done.past).unwrap_or(i64::MAX));
-        let (id, tables) = (id.to_owned(), done.tables);
-        if bytes != known.bytes || tables != known.tables || done.past % limits::D1_SEGMENT_BYTES < limits::D1_SEGMENT_BYTES / 8 {
-            // not the caller's change: it is made already
-            let update = "update d1_database set bytes = $2, past = $3, tables = $4 where id = $1";
-            self.inner().db.write(move |tx| tx.execute(update, params![id, bytes, past, tables])).await?;
-        }
-        Ok(done)
+        let (mut call, _asking) = Call::begin(self, account, &known, left);
+        let run = place.run(move |held| {
+            let done = work(held, &mut call);
+            call.settle(done.as_ref().ok(), held)?;
+            done
+        });
+        run.await
     }
 
     /// Reads under the caller's condition.
@@ -126,21 +125,23 @@ pub(super) fn done(held: &Held, answers: Vec<Answer>, moment: Moment) -> Result<
     Ok(Done { answers, bookmark: held.history.bookmark(moment), bytes: size(connection)?, past: held.history.past_bytes()?, tables })
 }
 
-fn transaction(held: &mut Held, queries: &[Query], bounds: Bounds, most_bytes: u64) -> Result<Vec<Answer>, StoreError> {
+fn transaction(held: &mut Held, queries: &[Query], bounds: Bounds, call: &mut Call) -> Result<Vec<Answer>, StoreError> {
     held.history.begin();
     let connection = &held.history.connection;
-    let pages = (most_bytes / 4_096).max(16);
+    let pages = (call.most_bytes / 4_096).max(16);
     connection.query_row(&format!("pragma max_page_count = {pages}"), [], |_| Ok(())).map_err(StoreError::internal)?;
     connection.execute_batch("begin immediate").map_err(StoreError::internal)?;
-    let mut watch = Watch::begin(bounds.time, most_bytes.saturating_mul(limits::D1_WRITTEN_TIMES).max(limits::D1_WRITTEN_LEAST));
-    let began = watch;
+    let mut watch = Watch::begin(bounds.time, call.most_bytes.saturating_mul(limits::D1_WRITTEN_TIMES).max(limits::D1_WRITTEN_LEAST));
+    let (began, mut stop) = (watch, call.stop.clone());
     let result = connection
-        .progress_handler(STEPS, Some(move || watch.over()))
+        .progress_handler(STEPS, Some(move || watch.over() || stop.over()))
         .and_then(|()| guard::arm(connection, bounds.sql_bytes))
         .map_err(StoreError::internal)
         .and_then(|()| all(connection, queries, bounds, began));
     guard::disarm(connection).map_err(StoreError::internal)?;
     connection.progress_handler(0, None::<fn() -> bool>).map_err(StoreError::internal)?;
+    // before the commit: two databases at once, or a crash between, cannot take the same room
+    let result = result.and_then(|answers| call.reserve(size(connection)?).map(|()| answers));
     // what a commit itself refuses, such as a deferred foreign key, is the customer's as well
     let result = result.and_then(|answers| connection.execute_batch("commit").map(|()| answers).map_err(|e| refused(&e)));
     if result.is_err() && !connection.is_autocommit() {
@@ -239,7 +240,7 @@ fn one(
     Ok(Answer { columns, rows: told, meta })
 }
 
-fn size(connection: &Connection) -> Result<u64, StoreError> {
+pub(super) fn size(connection: &Connection) -> Result<u64, StoreError> {
     // our own question, which strangers may not ask
     let page = |what| connection.pragma_query_value(None, what, |row| row.get::<_, i64>(0));
     match (page("page_count"), page("page_size")) {

@@ -213,8 +213,10 @@ impl Stores {
                 held_back.push(b'\n');
                 if held_back.len() > 1 << 16 { lines.blocking_send(std::mem::take(&mut held_back)).map_err(gone) } else { Ok(()) }
             });
-            let last = if dumped.is_ok() { held_back } else { Vec::new() };
-            lines.blocking_send(last).map_err(gone)?;
+            // nothing at all says that it failed: a file whose last line was sent already has nothing more
+            if dumped.is_err() || !held_back.is_empty() {
+                lines.blocking_send(if dumped.is_ok() { held_back } else { Vec::new() }).map_err(gone)?;
+            }
             dumped?;
             done(held, Vec::new(), held.history.moment())
         });
@@ -224,6 +226,8 @@ impl Stores {
         let bookmark = match (dumped, &written) {
             (Ok(done), _) => done.bookmark,
             (Err(e), Ok(written)) => return Err(self.given_up(&written.key, e).await),
+            // whoever dumps only knows that nobody takes it any more
+            (Err(StoreError::Broken), Err(_)) => return Err(written.err().unwrap_or(StoreError::Broken)),
             (Err(e), Err(_)) => return Err(e),
         };
         let written = written?;

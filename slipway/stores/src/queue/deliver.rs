@@ -24,6 +24,15 @@ use crate::stores::Stores;
 /// Time between two looks when nothing is sent here: others may have sent, and delays end.
 const LOOK: Duration = Duration::from_millis(500);
 
+/// Queues that a Worker consumes, with as many of their messages that are due as fill the largest batch, and the time since when the first is.
+const WAITING: &str = "select q.id, q.account, q.name, c.script, c.batch_size, c.max_wait_ms, c.max_concurrency,
+        (select count(*) from (select 1 from queue_message m where m.queue = q.id and m.visible_at <= $1 and m.expires_at > $1
+            order by m.visible_at limit $2) as batch) as n,
+        (select m.visible_at from queue_message m where m.queue = q.id and m.visible_at <= $1 and m.expires_at > $1
+            order by m.visible_at limit 1) as since
+    from queue q join queue_consumer c on c.queue = q.id
+    where q.messages > 0 and q.paused = 0 and c.script is not null";
+
 /// What became of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Delivered {
@@ -75,21 +84,19 @@ impl Stores {
     async fn due(&self) -> Result<Vec<Due>, StoreError> {
         let now = self.inner().env.now();
         self.look(move |tx| {
-            let waiting = "select queue, count(*) as n, min(visible_at) as since from queue_message where visible_at <= $1 and expires_at > $1 group by queue";
+            // From the consumers to their messages, and of these no more than fill a batch: what nobody takes, and how much there is of
+            // anything, costs others nothing.
             let mut due = Vec::new();
-            for row in tx.query(waiting, params![now])? {
-                let (queue_id, count, since): (String, i64, Timestamp) = (row.get("queue")?, row.get("n")?, row.get("since")?);
-                let Some(consumer) = of_queue(tx, &queue_id)? else { continue };
-                let Some(script) = consumer.script else { continue };
-                let full = count >= consumer.settings.batch_size;
-                if !full && now.micros_since(since) < consumer.settings.max_wait_ms.saturating_mul(1_000) {
+            for row in tx.query(WAITING, params![now, limits::QUEUE_BATCH])? {
+                let Some(since) = row.get::<Option<Timestamp>>("since")? else { continue };
+                let full = row.get::<i64>("n")? >= row.get::<i64>("batch_size")?;
+                if !full && now.micros_since(since) < row.get::<i64>("max_wait_ms")?.saturating_mul(1_000) {
                     continue;
                 }
-                let row = tx.query_opt("select account, name from queue where id = $1 and paused = 0", params![queue_id])?;
-                let Some(row) = row else { continue };
-                let concurrency = consumer.settings.max_concurrency.and_then(|n| usize::try_from(n).ok());
+                let concurrency = row.get::<Option<i64>>("max_concurrency")?.and_then(|n| usize::try_from(n).ok());
                 let concurrency = concurrency.unwrap_or(limits::QUEUE_CONCURRENCY).min(limits::QUEUE_CONCURRENCY);
-                due.push(Due { consumer: Consumer { account: row.parse("account")?, queue_id, queue: row.get("name")?, script }, concurrency });
+                let (queue_id, queue, script) = (row.get("id")?, row.get("name")?, row.get("script")?);
+                due.push(Due { consumer: Consumer { account: row.parse("account")?, queue_id, queue, script }, concurrency });
             }
             Ok(due)
         })
@@ -123,12 +130,12 @@ impl Stores {
     }
 
     async fn batch(&self, to: &Consumer, worker: &dyn Deliver) -> Result<(), StoreError> {
-        let (queue, env) = (to.queue_id.clone(), self.inner().env.clone());
+        let (account, queue, env) = (to.account.clone(), to.queue_id.clone(), self.inner().env.clone());
         let taken = self.inner().db.write(move |tx| -> Result<(Batch, Metrics), StoreError> {
             let Some(consumer) = of_queue(tx, &queue)? else {
                 return Ok((Batch { lease: String::new(), messages: Vec::new(), backlog: 0 }, Metrics::default()));
             };
-            let batch = take(tx, &env, &queue, consumer.settings.batch_size, limits::QUEUE_LEASE_MS)?;
+            let batch = take(tx, &env, &account, &queue, &consumer, consumer.settings.batch_size, limits::QUEUE_LEASE_MS)?;
             Ok((batch, metrics::of(tx, &queue)?))
         });
         let (batch, left) = taken.await?;
@@ -148,5 +155,99 @@ impl Stores {
             Err(StoreError::NotFound(_)) => Ok(()),
             settled => settled.map(drop),
         }
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::sync::Arc;
+
+    use purser_db::testing::{START, each_engine, sqlite};
+    use purser_values::Env;
+
+    use super::*;
+    use crate::queue::Content;
+    use crate::queue::consumer::Settings;
+    use crate::queue::manage::Change;
+    use crate::queue::send::{Message, To};
+    use crate::store::MIGRATIONS;
+    use crate::stores::StoresConfig;
+
+    fn open(db: purser_db::Db, folder: &std::path::Path) -> (Stores, CloudAccountId, Arc<purser_values::env::TestClock>) {
+        let (env, clock) = Env::test(START, 5);
+        let stores = Stores::open(&StoresConfig { data: folder.to_owned(), s3: None }, db, env.clone()).unwrap();
+        (stores, CloudAccountId::mint(&env), clock)
+    }
+
+    async fn queue(stores: &Stores, account: &CloudAccountId, name: &str, messages: usize) -> String {
+        let id = stores.queue_create(account, Change { name: Some(name.into()), ..Change::default() }).await.unwrap().id;
+        let messages = (0..messages).map(|_| Message { content: Content::Text, body: b"m".to_vec(), delay_s: None }).collect::<Vec<_>>();
+        if !messages.is_empty() {
+            stores.queue_send(account, To::Id(id.clone()), messages).await.unwrap();
+        }
+        id
+    }
+
+    #[tokio::test]
+    async fn batches_are_due_where_a_worker_takes_them_and_they_are_full_or_waited() {
+        each_engine(&[MIGRATIONS], |db| async move {
+            let folder = tempfile::tempdir().unwrap();
+            let (stores, account, clock) = open(db, folder.path());
+            for (name, messages, consumed, paused) in [
+                ("full", 4, true, false),
+                ("few", 2, true, false),
+                ("paused", 4, true, true),
+                ("nobodys", 4, false, false),
+                ("none", 0, true, false),
+            ] {
+                let id = queue(&stores, &account, name, messages).await;
+                let script = consumed.then(|| "w".to_owned());
+                let settings = Settings { batch_size: 3, max_wait_ms: 5_000, ..Settings::default() };
+                stores.queue_consume(&account, &id, script, None, settings).await.unwrap();
+                stores.queue_change(&account, &id, Change { paused: Some(paused), ..Change::default() }).await.unwrap();
+            }
+            let due = async || {
+                let mut names: Vec<String> = stores.due().await.unwrap().into_iter().map(|due| due.consumer.queue).collect();
+                names.sort();
+                names
+            };
+            assert_eq!(due().await, ["full"]);
+            clock.advance_secs(6);
+            assert_eq!(due().await, ["few", "full"]);
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn a_look_for_batches_reads_no_message_that_does_not_fill_one() {
+        let db = sqlite(&[MIGRATIONS]).await;
+        let explain: &'static str = format!("explain query plan {WAITING}").leak();
+        let plan = db.read(move |tx| tx.query(explain, params![0_i64, limits::QUEUE_BATCH])).await.unwrap();
+        let plan: Vec<String> = plan.iter().map(|row| row.get("detail").unwrap()).collect();
+        assert_eq!(
+            plan.iter().filter(|step| step.contains("SEARCH m USING INDEX queue_message_due (queue=? AND visible_at<?)")).count(),
+            2,
+            "{plan:#?}"
+        );
+        assert!(plan.iter().any(|step| step.contains("queue_with_messages")), "{plan:#?}");
+        assert!(!plan.iter().any(|step| step.contains("SCAN m") || step.contains("B-TREE")), "{plan:#?}");
+    }
+
+    #[tokio::test]
+    async fn what_is_pulled_and_never_settled_comes_to_the_dead_after_its_last_try() {
+        let (folder, db) = (tempfile::tempdir().unwrap(), sqlite(&[MIGRATIONS]).await);
+        let (stores, account, clock) = open(db, folder.path());
+        let (dead, id) = (queue(&stores, &account, "dead", 0).await, queue(&stores, &account, "pulled", 1).await);
+        let settings = Settings { max_retries: 1, visibility_ms: 1_000, ..Settings::default() };
+        stores.queue_consume(&account, &id, None, Some("dead".into()), settings).await.unwrap();
+        for attempt in [1, 2] {
+            let batch = stores.queue_pull(&account, &id, None, None).await.unwrap();
+            assert_eq!(batch.messages.iter().map(|message| message.attempts).collect::<Vec<_>>(), [attempt]);
+            clock.advance_secs(2);
+        }
+        assert!(stores.queue_pull(&account, &id, None, None).await.unwrap().messages.is_empty(), "a third try of two");
+        let count = async |id: &str| stores.queue_get(&account, id).await.unwrap().messages;
+        assert_eq!((count(&id).await, count(&dead).await), (0, 1));
     }
 }

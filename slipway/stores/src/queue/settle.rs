@@ -8,6 +8,7 @@ use super::consumer::{Settings, of_queue};
 use super::manage::{find, find_named};
 use super::send::{grow, insert};
 use crate::error::StoreError;
+use crate::limits;
 use crate::stores::Stores;
 
 /// What is to become of one message.
@@ -66,7 +67,7 @@ fn settle(
     now: Timestamp,
     settled: &mut Settled,
 ) -> Result<(), StoreError> {
-    let select = "select attempts, bytes, content, body, sent_at from queue_message where id = $1 and queue = $2 and lease = $3";
+    let select = "select attempts, bytes from queue_message where id = $1 and queue = $2 and lease = $3";
     let Some(row) = tx.query_opt(select, params![id, queue, lease])? else { return Ok(()) };
     let (attempts, bytes): (i64, i64) = (row.get("attempts")?, row.get("bytes")?);
     let back = "update queue_message set lease = null, visible_at = $2, attempts = $3 where id = $1";
@@ -76,27 +77,47 @@ fn settle(
             return Ok(());
         }
         Fate::Again(delay) if attempts <= settings.max_retries => {
-            tx.execute(back, params![id, now.plus_secs(delay.unwrap_or(settings.retry_delay_s)), attempts])?;
+            let delay = delay.unwrap_or(settings.retry_delay_s).clamp(0, limits::QUEUE_DELAY_S);
+            tx.execute(back, params![id, now.plus_secs(delay), attempts])?;
             settled.again += 1;
             return Ok(());
         }
         Fate::Done => settled.done += 1,
         Fate::Again(_) => settled.dead += 1,
     }
-    tx.execute("delete from queue_message where id = $1", params![id])?;
-    grow(tx, queue, -1, -bytes)?;
-    if let (Fate::Again(_), Some(name)) = (fate, dead_letter) {
-        match find_named(tx, account, name) {
-            Ok(dead) => {
-                let (content, body, sent_at): (String, Vec<u8>, Timestamp) = (row.get("content")?, row.get("body")?, row.get("sent_at")?);
-                insert(tx, &dead, id, &content, &body, sent_at, now)?;
-                grow(tx, &dead.id, 1, bytes)?;
-            }
-            Err(StoreError::NotFound(_)) => {
-                tracing::warn!(queue, dead_letter = name, "a message was dropped: its dead-letter queue is gone")
-            }
-            Err(e) => return Err(e),
+    match fate {
+        Fate::Again(_) => bury(tx, account, queue, id, dead_letter, now),
+        _ => {
+            tx.execute("delete from queue_message where id = $1", params![id])?;
+            grow(tx, queue, -1, -bytes)
         }
     }
-    Ok(())
+}
+
+/// Takes a message off that was tried often enough, and puts it on the queue of the dead when there is one.
+pub(super) fn bury(
+    tx: &mut Tx<'_>,
+    account: &CloudAccountId,
+    queue: &str,
+    id: &str,
+    dead_letter: Option<&str>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let row = tx.query_one("select bytes, content, body, sent_at from queue_message where id = $1", params![id])?;
+    let bytes: i64 = row.get("bytes")?;
+    tx.execute("delete from queue_message where id = $1", params![id])?;
+    grow(tx, queue, -1, -bytes)?;
+    let Some(name) = dead_letter else { return Ok(()) };
+    match find_named(tx, account, name) {
+        Ok(dead) => {
+            let (content, body, sent_at): (String, Vec<u8>, Timestamp) = (row.get("content")?, row.get("body")?, row.get("sent_at")?);
+            insert(tx, &dead, id, &content, &body, sent_at, now)?;
+            grow(tx, &dead.id, 1, bytes)
+        }
+        Err(StoreError::NotFound(_)) => {
+            tracing::warn!(queue, dead_letter = name, "a message was dropped: its dead-letter queue is gone");
+            Ok(())
+        }
+        Err(e) => Err(e),
+    }
 }

@@ -5,8 +5,9 @@ use purser_values::id::CloudAccountId;
 use purser_values::{Env, Timestamp};
 
 use super::Content;
-use super::consumer::of_queue;
+use super::consumer::{Consumer, of_queue};
 use super::manage::find;
+use super::settle::bury;
 use crate::error::StoreError;
 use crate::limits;
 use crate::stores::Stores;
@@ -47,25 +48,38 @@ impl Stores {
         self.change(move |tx| {
             find(tx, &account, &queue)?;
             let pulled = of_queue(tx, &queue)?.filter(|consumer| consumer.script.is_none());
-            let settings =
-                pulled.ok_or_else(|| StoreError::Refused(11_010, "this queue has no consumer of type `http_pull`".to_owned()))?.settings;
+            let consumer =
+                pulled.ok_or_else(|| StoreError::Refused(11_010, "this queue has no consumer of type `http_pull`".to_owned()))?;
+            let settings = consumer.settings;
             let (most, hidden) = (most.unwrap_or(settings.batch_size), hidden_ms.unwrap_or(settings.visibility_ms));
             if !(1..=limits::QUEUE_BATCH).contains(&most) || !(0..=limits::QUEUE_LEASE_MOST_MS).contains(&hidden) {
                 return Err(StoreError::Invalid(format!("a pull takes 1 to {} messages", limits::QUEUE_BATCH)));
             }
-            take(tx, &env, &queue, most, hidden)
+            take(tx, &env, &account, &queue, &consumer, most, hidden)
         })
         .await
     }
 }
 
-/// Takes what is due, oldest first.
-pub(super) fn take(tx: &mut Tx<'_>, env: &Env, queue: &str, most: i64, hidden_ms: i64) -> Result<Batch, StoreError> {
+/// Takes what is due, oldest first. What was tried as often as it may be, and settled by nobody, is not taken once more.
+pub(super) fn take(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    account: &CloudAccountId,
+    queue: &str,
+    consumer: &Consumer,
+    most: i64,
+    hidden_ms: i64,
+) -> Result<Batch, StoreError> {
     let (now, lease) = (env.now(), hex::encode(env.bytes::<12>()));
     let select = "select id, content, body, sent_at, attempts from queue_message where queue = $1 and visible_at <= $2 and expires_at > $2
         order by visible_at, id limit $3";
     let mut messages = Vec::new();
     for row in tx.query(select, params![queue, now, most])? {
+        if row.get::<i64>("attempts")? > consumer.settings.max_retries {
+            bury(tx, account, queue, &row.get::<String>("id")?, consumer.dead_letter.as_deref(), now)?;
+            continue;
+        }
         let taken = Taken {
             id: row.get("id")?,
             sent_at: row.get("sent_at")?,

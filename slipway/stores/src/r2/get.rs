@@ -129,7 +129,7 @@ impl Part {
             (from, "") => Some(Self { offset: Some(number(from)?), ..Self::default() }),
             (from, to) => {
                 let (from, to) = (number(from)?, number(to)?);
-                (from <= to).then(|| Self { offset: Some(from), length: Some(to - from + 1), suffix: None })
+                (from <= to).then(|| Self { offset: Some(from), length: Some((to - from).saturating_add(1)), suffix: None })
             }
         }
     }
@@ -153,6 +153,8 @@ mod tests {
             ("bytes=-3", Some(7..10)),
             ("bytes=-30", Some(0..10)),
             ("bytes=5-99", Some(5..10)),
+            ("bytes=0-9223372036854775807", Some(0..10)),
+            ("bytes=9223372036854775807-9223372036854775807", None),
             ("bytes=10-", None),
             ("bytes=-0", None),
         ] {

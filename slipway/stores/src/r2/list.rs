@@ -66,16 +66,15 @@ struct Walk<'a, 'c> {
 
 impl Walk<'_, '_> {
     fn run(&mut self, prefix: &str, delimiter: Option<&str>, limit: usize) -> Result<(), StoreError> {
+        // After a group the next name is sought beyond it: what else is in the group is not read. Where no group is near, more is read at once.
+        let mut some = if delimiter.is_some() { 1 } else { limit + 1 };
         loop {
-            let rows = self.rows(limit + 1)?;
+            let rows = self.rows(some)?;
             if rows.is_empty() {
                 return Ok(());
             }
+            some = some.saturating_mul(2).min(limit + 1);
             for object in rows {
-                if object.name.as_bytes() < self.from.as_slice() {
-                    // of a group that was told
-                    continue;
-                }
                 if self.page.objects.len() + self.page.delimited.len() == limit {
                     self.page.cursor = Some(URL_SAFE_NO_PAD.encode(&self.from));
                     return Ok(());
@@ -86,6 +85,8 @@ impl Walk<'_, '_> {
                         let group = object.name[..cut].to_owned();
                         self.from = range(group.as_bytes()).1;
                         self.page.delimited.push(group);
+                        some = 1;
+                        break;
                     }
                     None => {
                         self.from = [object.name.as_bytes(), &[0]].concat();
@@ -101,5 +102,59 @@ impl Walk<'_, '_> {
         let most = i64::try_from(most).map_err(StoreError::internal)?;
         let rows = self.tx.query(select, params![self.bucket, self.from, self.end, most])?;
         Ok(rows.iter().map(object).collect::<Result<_, _>>()?)
+    }
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use purser_db::testing::{START, sqlite};
+    use purser_values::Env;
+
+    use super::*;
+    use crate::body::Incoming;
+    use crate::stores::StoresConfig;
+
+    #[tokio::test]
+    async fn pages_of_groups_are_what_all_names_say_whatever_their_length() {
+        let (folder, db, env) = (tempfile::tempdir().unwrap(), sqlite(&[crate::store::MIGRATIONS]).await, Env::test(START, 5).0);
+        let stores = Stores::open(&StoresConfig { data: folder.path().to_owned(), s3: None }, db, env.clone()).unwrap();
+        let account = CloudAccountId::mint(&env);
+        stores.r2_bucket_create(&account, "b".repeat(3), None, None).await.unwrap();
+        let mut names = BTreeSet::new();
+        for group in ["a/", "b/c/", "b/d", "e", "é/", "z"] {
+            names.extend((0..7).map(|n| format!("p/{group}{n}")));
+            names.insert(format!("p/{group}"));
+        }
+        for name in &names {
+            let value = Incoming::of(bytes::Bytes::from_static(b"x"));
+            stores.r2_put(&account, "bbb", name, crate::r2::put::Options::default(), value).await.unwrap();
+        }
+        let cut = |name: &str| name[2..].find('/').map(|at| name[..at + 3].to_owned());
+        let groups: Vec<String> = names.iter().filter_map(|name| cut(name)).collect::<BTreeSet<_>>().into_iter().collect();
+        let single: Vec<&String> = names.iter().filter(|name| cut(name).is_none()).collect();
+        for limit in [1, 2, 3, 5, 1_000] {
+            let (mut objects, mut delimited, mut cursor) = (Vec::new(), Vec::new(), None);
+            loop {
+                let query = Query {
+                    prefix: "p/".into(),
+                    delimiter: Some("/".into()),
+                    cursor: cursor.take(),
+                    start_after: None,
+                    limit: Some(limit),
+                };
+                let page = stores.r2_list(&account, "bbb", query).await.unwrap();
+                assert!(page.objects.len() + page.delimited.len() <= limit);
+                objects.extend(page.objects.into_iter().map(|object| object.name));
+                delimited.extend(page.delimited);
+                cursor = page.cursor;
+                if cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!((objects.iter().collect::<Vec<_>>(), &delimited), (single.clone(), &groups), "pages of {limit}");
+        }
     }
 }

@@ -6,6 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_accounts::token::Permission;
+use slipway_stores::limits;
 use slipway_stores::queue::Content;
 use slipway_stores::queue::send::{Message, To};
 use slipway_stores::queue::settle::Fate;
@@ -117,6 +118,10 @@ pub async fn ack(State(cloud): State<Shared>, Path((account, id)): Names, caller
         let (lease, id) = leased.lease_id.split_once('.').ok_or_else(|| Failure::body("a `lease_id` is not one of ours"))?;
         Ok((lease.to_owned(), id.to_owned(), fate))
     };
+    let delays = asked.retries.iter().filter_map(|leased| leased.delay_seconds);
+    if delays.into_iter().any(|delay| !(0..=limits::QUEUE_DELAY_S).contains(&delay)) {
+        return Err(Failure::body(format!("a `delay_seconds` is 0 to {}", limits::QUEUE_DELAY_S)));
+    }
     let acks = asked.acks.into_iter().map(|leased| fate(leased, Fate::Done));
     let retries = asked.retries.into_iter().map(|leased| {
         let again = Fate::Again(leased.delay_seconds);
