@@ -5,6 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
 
 use axum::Router;
 use axum::body::Body;
@@ -71,6 +72,19 @@ pub struct Workers {
     pub account: String,
 }
 
+/// A port that was free for the blink of a restart may be the near end of another test's call until that call ends.
+async fn listen(address: SocketAddr) -> TcpListener {
+    let until = Instant::now() + Duration::from_secs(20);
+    loop {
+        match TcpListener::bind(address).await {
+            Err(e) if e.kind() == std::io::ErrorKind::AddrInUse && Instant::now() < until => {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            bound => return bound.unwrap(),
+        }
+    }
+}
+
 impl World {
     /// Nothing when there is no workerd to test with, and it says so.
     pub async fn start() -> Option<Self> {
@@ -89,7 +103,7 @@ impl World {
     }
 
     async fn run(folder: tempfile::TempDir, mut config: Config, stub: Arc<StubOrchestrator>) -> Self {
-        let listener = TcpListener::bind(config.listen_api).await.unwrap();
+        let listener = listen(config.listen_api).await;
         config.listen_api = listener.local_addr().unwrap();
         config.public_url = Url::parse(&format!("http://{}/", config.listen_api)).unwrap();
         let Running { app, cloud, edge } = start(&config, Env::system()).await.unwrap();
@@ -110,6 +124,7 @@ impl World {
     /// Stops everything but the orchestrator and starts it again over the same data.
     pub async fn restart(mut self) -> Self {
         self.server.abort();
+        let _ = (&mut self.server).await;
         if let Some(edge) = self.running.take() {
             edge.stop().await;
         }
