@@ -16,7 +16,7 @@ use slipway_workers::seams::AllowancesOf;
 use slipway_workers::storage::kept;
 
 /// How old the knowledge of who pays may be.
-const EVERY: Duration = Duration::from_secs(10);
+const EVERY: Duration = Duration::from_secs(1);
 
 /// Without a plan that costs something.
 const FREE: Allowances = Allowances { scripts: 100, cpu_ms: 2_000, memory: 512 << 20, requests_per_s: 100, storage: 1 << 30, processes: 1 };
