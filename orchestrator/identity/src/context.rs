@@ -1,8 +1,8 @@
 //! Who is calling, from an access token and its proof.
 //!
 //! The signature part is pure ([`Presented::check`]); whether the grant still holds and the agent is not frozen is read from the
-//! store with every call ([`caller_of`]), so that a freeze or a revocation bites with its commit. Where an effect follows in a
-//! later write, [`standing`] reads the same facts again in that write.
+//! store with every call ([`caller_of`]). INVARIANT (ends-where-read): nothing of that is cached, so a freeze or a revocation bites
+//! with its commit. Where an effect follows in a later write, [`standing`] reads the same facts again in that write.
 
 use purser_authority::{Caller, Facts, GrantScope};
 use purser_crypto::constant_time_eq;

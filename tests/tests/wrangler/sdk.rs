@@ -23,15 +23,23 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/sdk.md");
 const HERE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/wrangler");
 const BODY_BYTES: usize = 32 << 20;
 
-const HEAD: &str = "# What the official SDKs do here
+const HEAD: &str = r#"# What the official SDKs do here
 
-The unmodified `cloudflare` packages, npm 7.3.0 and PyPI 5.9.0, pointed at slipway by `CLOUDFLARE_BASE_URL`. This table is written by the test
-that runs it ([tests/tests/wrangler/sdk.rs](../tests/tests/wrangler/sdk.rs)). Between client and slipway stands a proxy that loses the first
+The unmodified `cloudflare` packages, npm 7.3.0 and PyPI 5.9.0, with the same three values as wrangler ([where they come from](wrangler.md)). They read
+the token from `CLOUDFLARE_API_TOKEN` by themselves; their name for slipway's address is `CLOUDFLARE_BASE_URL`, and the account goes into each call:
+
+```
+purser run -- sh -c 'CLOUDFLARE_BASE_URL="$CLOUDFLARE_API_BASE_URL" exec node deploy.mjs'
+```
+
+In code: `new Cloudflare({ baseURL: process.env.CLOUDFLARE_API_BASE_URL })`, `Cloudflare(base_url=os.environ["CLOUDFLARE_API_BASE_URL"])`.
+
+This table is written by the test that runs it ([tests/tests/wrangler/sdk.rs](../tests/tests/wrangler/sdk.rs)). Between client and slipway stands a proxy that loses the first
 answer to every call that changes something, after it was carried out: *works* means that it works although each such call arrives twice.
 
 | resource | npm 7.3.0 | PyPI 5.9.0 |
 |---|---|---|
-";
+"#;
 
 #[derive(Deserialize)]
 struct Line {

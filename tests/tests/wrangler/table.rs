@@ -21,10 +21,25 @@ const LANES: usize = 3;
 
 const HEAD: &str = "# What wrangler does here
 
-Unmodified wrangler, pointed at slipway by `CLOUDFLARE_API_BASE_URL`, with the token that the resource `workers` delivers. This table is
-written by the test that runs it ([tests/tests/wrangler/table.rs](../tests/tests/wrangler/table.rs)), each row in a project of its own against
-the real programs, and the test fails when the table and the truth differ. *Works* means that the command did what it says and, where that can
-be seen by a visitor, that a visitor saw it. What is refused is refused with the sentence that the table shows.
+Unmodified wrangler finds slipway and itself by three variables, and the resource `workers` delivers all of them:
+
+- `CLOUDFLARE_API_BASE_URL`: slipway's `public_api_url` with `client/v4`. Without it wrangler talks to Cloudflare.
+- `CLOUDFLARE_API_TOKEN`: the token of this agent for this account. There is no `wrangler login` here.
+- `CLOUDFLARE_ACCOUNT_ID`: the account. Without it wrangler asks the token, which knows one.
+
+```
+purser add slipway/workers:free         # a plan, if the account has none; or slipway/workers:paid
+purser add slipway/workers              # the token, into the vault
+purser env                              # the names, without the values
+purser run -- npx wrangler deploy       # wrangler, with the values in its environment and nowhere else
+```
+
+`purser run` needs a grant with export (`purser login --export`); without it, `purser deploy` uploads what is built. A second `workers` in one
+environment has its own name in front: `API_CLOUDFLARE_API_TOKEN`. `WRANGLER_SEND_METRICS=false` keeps wrangler from reporting to its maker.
+
+The tables are written by the test that runs them ([tests/tests/wrangler/table.rs](../tests/tests/wrangler/table.rs)), each row in a project of its own
+against the real programs, and the test fails when tables and truth differ. *Works* means that the command did what it says and, where that can be
+seen by a visitor, that a visitor saw it. What is refused is refused with the sentence that the table shows.
 ";
 
 /// What the rows of one version came to, by their place.
