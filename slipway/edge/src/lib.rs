@@ -25,5 +25,7 @@ mod listen;
 mod pool;
 mod ray;
 mod serve;
+mod socket;
 mod tunnel;
 mod watched;
+mod wire;

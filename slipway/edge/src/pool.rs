@@ -8,16 +8,16 @@ use std::collections::HashMap;
 use std::io;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Context;
 
 use http::{Request, Response};
-use hyper::client::conn::http1::{self, SendRequest};
-use hyper_util::rt::TokioIo;
-use tokio::net::UnixStream;
 use tokio::time::Instant;
 
 use crate::body::{Download, Upload};
 use crate::limits;
 use crate::route::Upstream;
+use crate::socket::Socket;
+use crate::wire::Wire;
 
 /// The kept connections.
 #[derive(Default)]
@@ -28,12 +28,12 @@ pub struct Pool {
 #[derive(Default)]
 struct Kept {
     generation: u64,
-    idle: Vec<(SendRequest<Upload>, Instant)>,
+    idle: Vec<(Wire, Instant)>,
 }
 
 /// A connection in use.
 pub struct Lease {
-    sender: SendRequest<Upload>,
+    wire: Wire,
     upstream: Upstream,
     pool: Arc<Pool>,
 }
@@ -57,17 +57,17 @@ impl Pool {
     /// When the Worker cannot be reached or breaks off.
     pub async fn send(self: &Arc<Self>, upstream: &Upstream, mut request: Request<Upload>) -> Result<Response<Download>, SendError> {
         loop {
-            let (mut sender, reused) = match self.take(upstream) {
-                Some(sender) => (sender, true),
+            let (mut wire, reused) = match self.take(upstream) {
+                Some(wire) => (wire, true),
                 None => (connect(&upstream.socket).await?, false),
             };
-            match sender.ready().await {
+            match wire.ready().await {
                 Err(_) if reused => continue,
                 ready => ready.map_err(SendError::Broken)?,
             }
-            match sender.try_send_request(request).await {
+            match wire.send(request).await {
                 Ok(response) => {
-                    let lease = Lease { sender, upstream: upstream.clone(), pool: self.clone() };
+                    let lease = Lease { wire, upstream: upstream.clone(), pool: self.clone() };
                     return Ok(response.map(|body| Download::new(body, lease)));
                 }
                 Err(mut e) => match e.take_message() {
@@ -78,21 +78,21 @@ impl Pool {
         }
     }
 
-    fn take(&self, upstream: &Upstream) -> Option<SendRequest<Upload>> {
+    fn take(&self, upstream: &Upstream) -> Option<Wire> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = kept.get_mut(&upstream.socket)?;
         kept.advance(upstream.generation);
         if kept.generation != upstream.generation {
             return None;
         }
-        while let Some((sender, since)) = kept.idle.pop() {
+        while let Some((wire, since)) = kept.idle.pop() {
             if since.elapsed() > limits::KEPT_FOR {
                 // The newest is too old, so all are.
                 kept.idle.clear();
                 return None;
             }
-            if !sender.is_closed() {
-                return Some(sender);
+            if !wire.is_closed() {
+                return Some(wire);
             }
         }
         None
@@ -102,7 +102,7 @@ impl Pool {
     pub fn sweep(&self) {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.retain(|_, kept| {
-            kept.idle.retain(|(sender, since)| !sender.is_closed() && since.elapsed() <= limits::KEPT_FOR);
+            kept.idle.retain(|(wire, since)| !wire.is_closed() && since.elapsed() <= limits::KEPT_FOR);
             !kept.idle.is_empty()
         });
     }
@@ -118,41 +118,29 @@ impl Kept {
 }
 
 impl Lease {
+    /// Moves what can be moved over the connection.
+    pub fn drive(&mut self, cx: &mut Context<'_>) {
+        self.wire.drive(cx);
+    }
+
     /// Keeps the connection for the next request.
     pub fn give_back(self) {
-        if self.sender.is_closed() {
+        if self.wire.is_closed() {
             return;
         }
         let mut kept = self.pool.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = kept.entry(self.upstream.socket.clone()).or_default();
         kept.advance(self.upstream.generation);
         if kept.generation == self.upstream.generation && kept.idle.len() < limits::KEPT {
-            kept.idle.push((self.sender, Instant::now()));
+            kept.idle.push((self.wire, Instant::now()));
         }
     }
 }
 
-async fn connect(socket: &Path) -> Result<SendRequest<Upload>, SendError> {
-    let stream = tokio::time::timeout(limits::CONNECT, reach(socket))
+async fn connect(socket: &Path) -> Result<Wire, SendError> {
+    let socket = tokio::time::timeout(limits::CONNECT, Socket::connect(socket))
         .await
         .map_err(|_| SendError::Connect(io::ErrorKind::TimedOut.into()))?
         .map_err(SendError::Connect)?;
-    let (sender, connection) =
-        http1::Builder::new().max_headers(limits::HEADER_FIELDS * 2).handshake(TokioIo::new(stream)).await.map_err(SendError::Broken)?;
-    tokio::spawn(async move {
-        if let Err(e) = connection.with_upgrades().await {
-            tracing::debug!(error = %e, "connection to a worker ended");
-        }
-    });
-    Ok(sender)
-}
-
-/// A full queue at a Unix socket is reported at once instead of waited for, so the waiting is done here.
-async fn reach(socket: &Path) -> io::Result<UnixStream> {
-    loop {
-        match UnixStream::connect(socket).await {
-            Err(e) if e.kind() == io::ErrorKind::WouldBlock => tokio::time::sleep(std::time::Duration::from_millis(2)).await,
-            other => return other,
-        }
-    }
+    Wire::over(socket).await.map_err(SendError::Broken)
 }
