@@ -8,6 +8,7 @@ use std::sync::Arc;
 use purser_values::env::Env;
 use rustls::ServerConfig;
 use tokio::net::TcpListener;
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
@@ -16,6 +17,7 @@ use crate::acme::Issuer;
 use crate::ca::{CaError, LocalCa};
 use crate::certificates::{Resolver, Source, files};
 use crate::egress::EgressProxy;
+use crate::lanes::{self, Lanes};
 use crate::limits;
 use crate::listen::{self, Listener};
 use crate::pool::Pool;
@@ -64,6 +66,8 @@ pub struct EdgeHandle {
 pub enum EdgeError {
     #[error("cannot listen on `{addr}`: {source}; stop what uses the port or configure another")]
     Listen { addr: SocketAddr, source: io::Error },
+    #[error("cannot start a thread for visitors: {0}")]
+    Threads(#[source] io::Error),
     #[error(transparent)]
     Authority(#[from] CaError),
     #[error("cannot use the certificate in `{path}`: {why}")]
@@ -95,13 +99,15 @@ impl Edge {
             tunnels: Tunnels::default(),
             https_port: https_addr.port(),
             issuer,
+            main: Handle::current(),
         });
+        let lanes = Arc::new(Lanes::start().map_err(EdgeError::Threads)?);
         let (stop, stopped) = watch::channel(false);
         let places = Arc::new(tokio::sync::Semaphore::new(limits::CONNECTIONS));
         let crowd = Crowd::new(limits::CONNECTIONS_PER_ADDRESS, crowd::this_machine());
         let listener = |socket, tls| {
-            let (shared, places, crowd, stopped) = (shared.clone(), places.clone(), crowd.clone(), stopped.clone());
-            Listener { socket, tls, shared, places, crowd, stopped }
+            let (shared, lanes, places, crowd, stopped) = (shared.clone(), lanes.clone(), places.clone(), crowd.clone(), stopped.clone());
+            Listener { socket, tls, shared, lanes, places, crowd, stopped }
         };
         let tasks = vec![
             tokio::spawn(listen::run(listener(https, Some(tls)))),
@@ -179,11 +185,8 @@ fn tls(certificates: Certificates, router: Arc<dyn Router>, env: &Env) -> Result
 }
 
 async fn sweep(pool: Arc<Pool>, mut stopped: watch::Receiver<bool>) {
-    let mut tick = tokio::time::interval(limits::KEPT_FOR);
-    loop {
-        tokio::select! {
-            _ = tick.tick() => pool.sweep(),
-            () = listen::told_to_stop(&mut stopped) => return,
-        }
+    tokio::select! {
+        () = lanes::sweep(&pool) => {}
+        () = listen::told_to_stop(&mut stopped) => {}
     }
 }

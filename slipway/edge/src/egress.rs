@@ -179,7 +179,7 @@ async fn inside(edge: Arc<Shared>, destination: &Destination, request: Request<I
         Ok(name) if destination.https => Entrance::Https { server_name: Some(name.clone()) },
         _ => Entrance::Http,
     };
-    let connection = Connection::new(entrance, WORKER, Facts::default(), request.version());
+    let connection = Connection::new(entrance, WORKER, edge.pool.clone(), Facts::default(), request.version());
     serve::serve(edge, Arc::new(connection), request).await.map(|body| body.map_err(io::Error::other).boxed_unsync())
 }
 

@@ -117,7 +117,7 @@ mod tests {
 
     fn connection() -> Connection {
         let entrance = crate::host::Entrance::Https { server_name: None };
-        Connection::new(entrance, "192.0.2.7".parse().unwrap(), cf::Facts::default(), http::Version::HTTP_11)
+        Connection::new(entrance, "192.0.2.7".parse().unwrap(), std::sync::Arc::default(), cf::Facts::default(), http::Version::HTTP_11)
     }
 
     fn facts(connection: &Connection, websocket: bool) -> Facts<'_> {

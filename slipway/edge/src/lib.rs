@@ -20,6 +20,7 @@ mod cf;
 mod connection;
 mod headers;
 mod host;
+mod lanes;
 mod limits;
 mod listen;
 mod pool;

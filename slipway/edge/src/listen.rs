@@ -19,7 +19,9 @@ use tokio_rustls::TlsAcceptor;
 use crate::cf::Facts;
 use crate::connection::Connection;
 use crate::host::Entrance;
+use crate::lanes::Lanes;
 use crate::limits;
+use crate::pool::Pool;
 use crate::serve::{Shared, serve};
 use crate::watched::Watched;
 
@@ -28,6 +30,7 @@ pub struct Listener {
     pub socket: TcpListener,
     pub tls: Option<TlsAcceptor>,
     pub shared: Arc<Shared>,
+    pub lanes: Arc<Lanes>,
     pub places: Arc<Semaphore>,
     pub crowd: Crowd,
     pub stopped: watch::Receiver<bool>,
@@ -42,11 +45,17 @@ pub async fn run(listener: Listener) {
             accepted = accept(&listener) => {
                 let Some((stream, remote, place)) = accepted else { continue };
                 let Some(seat) = listener.crowd.enter(remote.ip()) else { continue };
-                let connection = connection(stream, remote, listener.tls.clone(), listener.shared.clone(), listener.stopped.clone());
-                connections.spawn(async move {
-                    connection.await;
-                    drop((place, seat));
-                });
+                let Some(lane) = listener.lanes.place() else { continue };
+                let (tls, shared, stopped) = (listener.tls.clone(), listener.shared.clone(), listener.stopped.clone());
+                let handle = lane.handle.clone();
+                let serving = async move {
+                    match moved(stream) {
+                        Ok(stream) => connection(stream, remote, lane.pool.clone(), tls, shared, stopped).await,
+                        Err(e) => tracing::warn!(%remote, error = %e, "a connection could not be taken to its thread"),
+                    }
+                    drop((place, seat, lane));
+                };
+                connections.spawn_on(serving, &handle);
             }
             Some(_) = connections.join_next(), if !connections.is_empty() => {}
             () = told_to_stop(&mut stopped) => break,
@@ -70,14 +79,26 @@ async fn accept(listener: &Listener) -> Option<(TcpStream, SocketAddr, OwnedSema
     }
 }
 
-async fn connection(stream: TcpStream, remote: SocketAddr, tls: Option<TlsAcceptor>, shared: Arc<Shared>, stopped: watch::Receiver<bool>) {
+/// The stream for the thread that this runs on.
+fn moved(stream: TcpStream) -> std::io::Result<TcpStream> {
+    TcpStream::from_std(stream.into_std()?)
+}
+
+async fn connection(
+    stream: TcpStream,
+    remote: SocketAddr,
+    pool: Arc<Pool>,
+    tls: Option<TlsAcceptor>,
+    shared: Arc<Shared>,
+    stopped: watch::Receiver<bool>,
+) {
     if let Err(e) = stream.set_nodelay(true) {
         tracing::debug!(error = %e, "cannot turn delays off");
     }
     let (stream, activity) = Watched::new(stream);
     let serving = async {
         let Some(tls) = tls else {
-            let connection = Connection::new(Entrance::Http, remote.ip(), Facts::default(), Version::HTTP_11);
+            let connection = Connection::new(Entrance::Http, remote.ip(), pool, Facts::default(), Version::HTTP_11);
             return http(stream, connection, shared, stopped).await;
         };
         match tokio::time::timeout(limits::HANDSHAKE, tls.accept(stream)).await {
@@ -85,7 +106,7 @@ async fn connection(stream: TcpStream, remote: SocketAddr, tls: Option<TlsAccept
                 let session = stream.get_ref().1;
                 let server_name = session.server_name().and_then(|name| name.parse().ok());
                 let version = if session.alpn_protocol() == Some(b"h2") { Version::HTTP_2 } else { Version::HTTP_11 };
-                let connection = Connection::new(Entrance::Https { server_name }, remote.ip(), Facts::of(session), version);
+                let connection = Connection::new(Entrance::Https { server_name }, remote.ip(), pool, Facts::of(session), version);
                 http(stream, connection, shared, stopped).await;
             }
             Ok(Err(e)) => tracing::debug!(%remote, error = %e, "a TLS handshake failed"),

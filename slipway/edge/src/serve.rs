@@ -6,6 +6,7 @@ use http::header::{CONTENT_LENGTH, HOST, HeaderValue};
 use http::uri::{PathAndQuery, Uri};
 use http::{Method, Request, Response, StatusCode, Version, request};
 use hyper::body::Incoming;
+use tokio::runtime::Handle;
 use tokio::time::Instant;
 
 use crate::acme::Issuer;
@@ -17,13 +18,14 @@ use crate::limits;
 use crate::page::Page;
 use crate::pool::{Pool, SendError};
 use crate::ray::Rays;
-use crate::route::{Answer, Body, RouteTarget, Router, Site, Upstream};
+use crate::route::{Answer, Body, RouteTarget, Router, Site, Unavailable, Upstream};
 use crate::traffic::{Metered, Traffic, Visit};
 use crate::tunnel::{self, Tunnels};
 
 /// What all requests share.
 pub struct Shared {
     pub router: Arc<dyn Router>,
+    /// What Workers ask of Workers goes over these connections.
     pub pool: Arc<Pool>,
     pub traffic: Arc<Traffic>,
     pub rays: Rays,
@@ -32,6 +34,8 @@ pub struct Shared {
     pub https_port: u16,
     /// Who answers the authority's questions, where there is one.
     pub issuer: Option<Arc<dyn Issuer>>,
+    /// Where what a site starts goes on after the visitor's thread has ended.
+    pub main: Handle,
 }
 
 /// Where an authority looks for proofs.
@@ -133,14 +137,23 @@ async fn ask(
     name_host(&mut parts);
     let facts = Facts { connection, cf: connection.cf(parts.version), ray: &visit.ray, websocket };
     headers::to_worker(&mut parts.headers, &facts);
-    match site.answer(&parts).await {
+    match asked(shared, site, &parts).await {
         Ok(Answer::Respond(response)) => Ok(response.map(Payload::Own)),
-        Ok(Answer::Forward(upstream)) => forward(shared, visit, &upstream, parts, body, websocket).await,
+        Ok(Answer::Forward(upstream)) => forward(shared, connection, visit, &upstream, parts, body, websocket).await,
         Err(e) => {
             tracing::warn!(ray = %visit.ray, host = visit.host_text(), error = %e, "the site is unavailable");
             Err(Page::from(&e))
         }
     }
+}
+
+async fn asked(shared: &Shared, site: &dyn Site, parts: &request::Parts) -> Result<Answer, Unavailable> {
+    let mut answer = site.answer(parts);
+    std::future::poll_fn(|cx| {
+        let _main = shared.main.enter();
+        answer.as_mut().poll(cx)
+    })
+    .await
 }
 
 /// Workers read the host from the `Host` field, which HTTP/2 and absolute targets do not carry.
@@ -152,6 +165,7 @@ fn name_host(parts: &mut request::Parts) {
 
 async fn forward(
     shared: &Shared,
+    connection: &Connection,
     visit: &Visit,
     upstream: &Upstream,
     mut parts: request::Parts,
@@ -168,7 +182,7 @@ async fn forward(
     *request.uri_mut() = Uri::from(path);
     *request.headers_mut() = parts.headers;
 
-    let mut response = bounded(shared.pool.send(upstream, request), &progress).await.map_err(|e| refusal(&e, &progress, visit))?;
+    let mut response = bounded(connection.pool.send(upstream, request), &progress).await.map_err(|e| refusal(&e, &progress, visit))?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Ok(response.map(Payload::Worker));
     }
