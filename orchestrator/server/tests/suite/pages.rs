@@ -108,8 +108,8 @@ impl Scene {
     async fn done(&self) -> usize {
         let count = |tx: &mut purser_db::Tx<'_>| {
             let rows = tx.query("select body from audit_event", purser_db::params![])?;
-            let bodies = rows.iter().map(|row| row.get::<String>("body")).collect::<Result<Vec<_>, _>>()?;
-            Ok(bodies.iter().map(|body| body.matches("\"outcome\":\"done\"").count()).sum())
+            let bodies = rows.iter().map(|row| row.get::<String>("body")).collect::<Result<Vec<_>, DbError>>()?;
+            Ok::<usize, DbError>(bodies.iter().map(|body| body.matches("\"outcome\":\"done\"").count()).sum())
         };
         self.world.front.core.db.read::<_, DbError, _>(count).await.unwrap()
     }
