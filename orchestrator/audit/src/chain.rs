@@ -1,11 +1,12 @@
 //! Giving entries their number and their place in the chain.
 
-use purser_db::{DbError, Tx, params};
+use purser_db::{DbError, Tx, params, values};
 use purser_values::Sha256Digest;
 
-use crate::entry::{chain_hash, genesis};
+use crate::entry::genesis;
+use crate::run;
 
-/// Entries chained in one write.
+/// Runs chained in one write.
 const BATCH: i64 = 512;
 
 /// The last entry of the chain.
@@ -16,9 +17,9 @@ pub struct Head {
 }
 
 pub fn head(tx: &mut Tx<'_>) -> Result<Head, DbError> {
-    let sql = "select seq, hash from audit_event where seq is not null order by seq desc limit 1";
+    let sql = "select seq, hashes from audit_event where seq is not null order by seq desc limit 1";
     match tx.query_opt(sql, params![])? {
-        Some(row) => Ok(Head { seq: row.get("seq")?, hash: row.get("hash")? }),
+        Some(row) => Ok(Head { seq: row.get("seq")?, hash: run::last_hash(&row)? }),
         None => Ok(Head { seq: 0, hash: genesis() }),
     }
 }
@@ -37,13 +38,12 @@ pub fn extend(tx: &mut Tx<'_>) -> Result<Head, DbError> {
     tx.query("select 1 as one from pg_advisory_xact_lock(727374)", params![])?;
     let mut head = head(tx)?;
     let rows = tx.query("select id, body from audit_event where seq is null order by at, id limit $1", params![BATCH])?;
+    let mut chained = Vec::with_capacity(rows.len());
     for row in rows {
-        let (id, body): (String, String) = (row.get("id")?, row.get("body")?);
-        let seq = head.seq + 1;
-        let hash = chain_hash(&head.hash, seq, &body);
-        let sql = "update audit_event set seq = $2, previous = $3, hash = $4 where id = $1";
-        tx.execute(sql, params![id, seq, head.hash, hash])?;
-        head = Head { seq, hash };
+        let hashes = run::chain(&mut head, &row.get::<String>("body")?);
+        chained.push(values![row.get::<String>("id")?, head.seq, hashes]);
     }
+    let sql = "update audit_event set seq = r.c2, hashes = r.c3 from {rows:text,int,text} where audit_event.id = r.c1";
+    tx.execute_rows(sql, &chained)?;
     Ok(head)
 }

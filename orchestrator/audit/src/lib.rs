@@ -4,6 +4,8 @@
 //! (INVARIANT audit-chain), and a checkpoint signed by the orchestrator is kept in a file outside the database, so that an
 //! edited entry, a removed one and a cut tail are all found by [`verify_offline`].
 //!
+//! The entries of one write lie together, a *run* for each organisation.
+//!
 //! On SQLite the chain grows inside the write itself. On PostgreSQL, where several nodes write at once, entries are first
 //! stored without a number and one sequencer chains them within 100 ms.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
@@ -13,6 +15,7 @@ mod checkpoint;
 mod entry;
 mod log;
 mod query;
+mod run;
 mod store;
 mod verify;
 

@@ -11,6 +11,7 @@ use tokio::sync::Notify;
 
 use crate::chain::{self, Head};
 use crate::checkpoint::{Checkpoint, Folder};
+use crate::run;
 
 /// Longest time that an entry waits for its number on PostgreSQL, when no local write wakes the sequencer earlier.
 const SEQUENCE_EVERY: Duration = Duration::from_millis(50);
@@ -64,8 +65,9 @@ async fn compare(db: &Db, checkpoint: Checkpoint) -> Result<(), StartError> {
     let seq = checkpoint.seq;
     let found: Option<Sha256Digest> = db
         .read::<_, DbError, _>(move |tx| {
-            let row = tx.query_opt("select hash from audit_event where seq = $1", params![seq])?;
-            row.map(|row| row.get("hash")).transpose()
+            // A checkpoint is of the end of a write, and so of the end of a run.
+            let row = tx.query_opt("select hashes from audit_event where seq = $1", params![seq])?;
+            row.as_ref().map(run::last_hash).transpose()
         })
         .await?;
     if found == Some(checkpoint.hash) { Ok(()) } else { Err(StartError::Cut { seq }) }

@@ -8,16 +8,18 @@ use purser_authority::Event;
 use purser_db::{Db, DbConfig, DbError, Row, Tx, params};
 use purser_values::Sha256Digest;
 use purser_values::error::{Kind, PublicError};
+use purser_values::id::OrganisationId;
 use serde::Serialize;
 
 use crate::checkpoint::{Checkpoint, Folder};
 use crate::entry::{Entry, chain_hash, genesis};
-use crate::store::outcome_name;
+use crate::run;
 
 use self::mentions::Mentions;
 
-/// Entries read at once.
-const PAGE: i64 = 1000;
+/// Runs read at once.
+const PAGE: i64 = 200;
+const COLUMN: &str = "a column differs from its text";
 
 /// What was checked.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -144,27 +146,24 @@ pub type SignatureCheck = fn(&Event) -> Result<bool, String>;
 pub fn verify_with(tx: &mut Tx<'_>, checkpoint: Option<&Checkpoint>, check: SignatureCheck) -> Result<Report, VerifyError> {
     let (mut last, mut head, mut signed, mut mentioned) = (0_i64, genesis(), 0_i64, 0_i64);
     loop {
-        let sql = "select id, seq, at, organisation, verb, outcome, subject, body, previous, hash from audit_event
-                   where seq > $1 order by seq limit $2";
+        let sql = "select id, seq, entries, at, organisation, hashes, body from audit_event where seq > $1 order by seq limit $2";
         let rows = tx.query(sql, params![last, PAGE])?;
         if rows.is_empty() {
             break;
         }
         let mut mentions = Mentions::default();
         for row in rows {
-            let seq: i64 = row.get("seq")?;
-            if seq != last + 1 {
-                return Err(VerifyError::Missing { seq: last + 1 });
+            let mut keys = mentions.of_run(row.get("id")?);
+            for (seq, hash, entry) in check_run(&row, last, &head)? {
+                keys.add(seq, &entry);
+                (last, head) = (seq, hash);
+                let found = check(&entry.event).map_err(|why| VerifyError::Signature { seq, id: entry.id.to_string(), why })?;
+                signed += i64::from(found);
+                if checkpoint.is_some_and(|c| c.seq == seq && c.hash != head) {
+                    return Err(VerifyError::Forked { seq });
+                }
             }
-            let (hash, entry) = check_entry(&row, seq, &head)?;
-            mentions.add(seq, &entry);
-            head = hash;
-            let found = check(&entry.event).map_err(|why| VerifyError::Signature { seq, id: entry.id.to_string(), why })?;
-            signed += i64::from(found);
-            last = seq;
-            if checkpoint.is_some_and(|c| c.seq == seq && c.hash != head) {
-                return Err(VerifyError::Forked { seq });
-            }
+            keys.end();
         }
         mentioned += mentions.check(tx)?;
     }
@@ -176,29 +175,36 @@ pub fn verify_with(tx: &mut Tx<'_>, checkpoint: Option<&Checkpoint>, check: Sign
     }
 }
 
-fn check_entry(row: &Row, seq: i64, previous: &Sha256Digest) -> Result<(Sha256Digest, Entry), VerifyError> {
-    let id: String = row.get("id")?;
-    let changed = |what| VerifyError::Changed { seq, id: id.clone(), what };
-    let body: String = row.get("body").map_err(|_| changed("its text is gone"))?;
-    let hash = chain_hash(previous, seq, &body);
-    if row.get::<Sha256Digest>("hash").ok() != Some(hash) {
-        return Err(changed("its hash does not match its text and the entry before it"));
+/// The entries of the row that follows the entry `last`, each with its number and its hash.
+fn check_run(row: &Row, last: i64, previous: &Sha256Digest) -> Result<Vec<(i64, Sha256Digest, Entry)>, VerifyError> {
+    let (first, id): (i64, String) = (last + 1, row.get("id")?);
+    let of_row = |what| VerifyError::Changed { seq: first, id: id.clone(), what };
+    let body: String = row.get("body").map_err(|_| of_row("its text is gone"))?;
+    let texts: Vec<&str> = run::texts(&body).collect();
+    if row.get("entries").ok() != i64::try_from(texts.len()).ok() {
+        return Err(of_row(COLUMN));
     }
-    if row.get::<Sha256Digest>("previous").ok() != Some(*previous) {
-        return Err(changed("it names another entry before it"));
+    if run::first_number(row)? != first {
+        return Err(VerifyError::Missing { seq: first });
     }
-    let entry: Entry = serde_json::from_str(&body).map_err(|_| changed("its text is not an entry"))?;
-    let event = &entry.event;
-    let columns_agree = entry.id.as_str() == id
-        && row.get("at").ok() == Some(entry.at)
-        && row.get::<Option<String>>("organisation").ok() == Some(event.organisation.as_ref().map(ToString::to_string))
-        && row.get::<String>("verb").ok().as_ref() == Some(&event.verb)
-        && row.get::<String>("outcome").ok().as_deref() == Some(outcome_name(&event.outcome))
-        && row.get::<String>("subject").ok().as_ref() == Some(&event.subject);
-    if !columns_agree {
-        return Err(changed("a column differs from its text"));
+    let organisation: Option<String> = row.get("organisation")?;
+    let hashes: String = row.get::<Option<String>>("hashes")?.unwrap_or_default();
+    let (mut checked, mut head) = (Vec::with_capacity(texts.len()), *previous);
+    for (place, (seq, text)) in (first..).zip(texts).enumerate() {
+        head = chain_hash(&head, seq, text);
+        let entry = serde_json::from_str::<Entry>(text);
+        if run::hash_at(&hashes, place) != Some(head) {
+            let id = entry.map_or_else(|_| id.clone(), |entry| entry.id.to_string());
+            return Err(VerifyError::Changed { seq, id, what: "its hash does not match its text and the entry before it" });
+        }
+        let entry = entry.map_err(|_| of_row("its text is not an entry"))?;
+        if entry.event.organisation.as_ref().map(OrganisationId::as_str) != organisation.as_deref() {
+            return Err(VerifyError::Changed { seq, id: entry.id.to_string(), what: COLUMN });
+        }
+        checked.push((seq, head, entry));
     }
-    Ok((hash, entry))
+    let begins_so = checked.first().is_some_and(|(.., entry)| entry.id.as_str() == id && row.get("at").ok() == Some(entry.at));
+    if begins_so && hashes.len() == checked.len() * run::HASH { Ok(checked) } else { Err(of_row(COLUMN)) }
 }
 
 /// An entry whose number was taken away would otherwise be skipped in silence; on SQLite none waits for its number.

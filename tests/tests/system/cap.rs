@@ -47,7 +47,13 @@ async fn an_agent_cannot_widen_what_it_may_do_by_any_flag_or_route() {
     the_pages_know_no_agent(&world, &agent).await;
 
     assert_eq!(authority(&world).await, before, "an agent changed what it may do");
-    let refused = store::texts(&world.system.dir, "purser.db", "select verb as x from audit_event where outcome = 'refused'").await;
+    let log = store::texts(&world.system.dir, "purser.db", "select body as x from audit_event").await.join("\n");
+    let refused: Vec<String> = log
+        .lines()
+        .map(|entry| serde_json::from_str::<Value>(entry).unwrap())
+        .filter(|entry| entry["outcome"].get("refused").is_some())
+        .map(|entry| entry["verb"].as_str().unwrap().to_owned())
+        .collect();
     let count = |verb: &str| refused.iter().filter(|found| *found == verb).count();
     for (verb, least) in
         [("cap_set", 3), ("payment_method_set", 2), ("terms_accept", 2), ("resource_add", 1), ("credential_export", 2), ("agent_freeze", 1)]

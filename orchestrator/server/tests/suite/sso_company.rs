@@ -48,10 +48,10 @@ async fn role_of(world: &World, organisation: &OrganisationId, email: &'static s
     row.map(|row| row.get("role").unwrap())
 }
 
-async fn events(world: &World, verb: &'static str) -> Vec<String> {
-    let select = "select verb from audit_event where verb = $1";
-    let rows = world.front.core.db.read::<_, DbError, _>(move |tx| tx.query(select, params![verb])).await.unwrap();
-    rows.iter().map(|row| row.get("verb").unwrap()).collect()
+async fn events(world: &World, verb: &str) -> usize {
+    let rows = world.front.core.db.read::<_, DbError, _>(move |tx| tx.query("select body from audit_event", params![])).await.unwrap();
+    let said = format!("\"verb\":\"{verb}\"");
+    rows.iter().map(|row| row.get::<String>("body").unwrap().matches(&said).count()).sum()
 }
 
 #[tokio::test]
@@ -142,7 +142,7 @@ async fn the_groups_at_the_company_decide_the_role_at_every_sign_in_and_what_was
         signed_in(&company.sign_in(&mut world.browser(), "ada", &groups(said.clone())).await);
         assert_eq!(role_of(&world, &organisation, ADA).await.as_deref(), Some(role), "{said}");
     }
-    assert_eq!(events(&world, "sso_role_set").await.len(), 5);
+    assert_eq!(events(&world, "sso_role_set").await, 5);
 
     // an agent that she let act ends with the role that let her
     let mut ada = world.browser();
@@ -344,7 +344,7 @@ async fn the_operator_frees_an_address_that_changed_hands_and_its_new_holder_beg
     assert!(world.call(&agent, tokens["access_token"].as_str().unwrap()).await.is_err(), "their agent acts on");
     world.clock.advance_secs(1);
     assert!(world.mail_to(ADA).await.iter().any(|mail| mail.contains("The address is free")));
-    assert_eq!(events(&world, "sso_forget").await.len(), 1);
+    assert_eq!(events(&world, "sso_forget").await, 1);
     let mut new = world.browser();
     signed_in(&company.sign_in(&mut new, "ada-2", &next).await);
     let page = new.get("/agents").await;
