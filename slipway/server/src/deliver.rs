@@ -30,7 +30,8 @@ impl Deliver for WorkersDeliver {
             let event = Event::Queue { queue: to.queue.clone(), messages: messages.iter().map(message).collect(), backlog };
             match self.0.dispatch(&to.account, &script, event).await {
                 Ok(handled) => fates(handled),
-                Err(WorkersError::ScriptNotFound) => Delivered::Unseen,
+                // messages wait, and no try counts, while there is nobody to take them or nothing to call them with
+                Err(WorkersError::ScriptNotFound | WorkersError::UsedUp) => Delivered::Unseen,
                 Err(e) => {
                     // whether code saw them is unknown, so it counts as a try
                     tracing::warn!(account = %to.account, queue = to.queue, script = to.script, error = %e, "a batch of messages was not handled");
