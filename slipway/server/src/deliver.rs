@@ -5,13 +5,18 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use slipway_stores::limits::QUEUE_LEASE_MS;
 use slipway_stores::queue::Content as Kept;
 use slipway_stores::queue::deliver::{Consumer, Deliver, Delivered};
 use slipway_stores::queue::metrics::Metrics;
 use slipway_stores::queue::settle::Fate;
 use slipway_stores::queue::take::Taken;
+use slipway_workers::limits::EVENT;
 use slipway_workers::runtime::event::{Backlog, Content, Event, Handled, QueueMessage};
 use slipway_workers::{Workers, WorkersError};
+
+/// A batch stays hidden for longer than a Worker may work on it, or it would be delivered again meanwhile.
+const _: () = assert!(QUEUE_LEASE_MS.cast_unsigned() > EVENT.as_secs() * 1_000);
 
 /// The runtime as whoever runs consumers.
 pub struct WorkersDeliver(pub Workers);

@@ -111,17 +111,22 @@ pub const QUEUE_SEND: usize = 100;
 pub const QUEUE_SEND_BYTES: usize = 288_000;
 /// Messages of one batch that is delivered or pulled.
 pub const QUEUE_BATCH: i64 = 100;
+/// Bytes of one batch, in which there is one message at least.
+pub const QUEUE_BATCH_BYTES: usize = 1024 * 1024;
 /// Longest delay, usual and longest life of a message, in seconds.
 pub const QUEUE_DELAY_S: i64 = 86_400;
 pub const QUEUE_RETENTION_S: i64 = 345_600;
 pub const QUEUE_RETENTION_MOST_S: i64 = 1_209_600;
 /// How long messages that a Worker works on stay hidden: longer than any event may take. And the longest that one can be pulled for.
-pub const QUEUE_LEASE_MS: i64 = 300_000;
+pub const QUEUE_LEASE_MS: i64 = 16 * 60 * 1_000;
 pub const QUEUE_LEASE_MOST_MS: i64 = 43_200_000;
 /// How long messages wait that nobody could be found for, in seconds.
 pub const QUEUE_UNSEEN_S: i64 = 5;
 /// Batches of one queue that are under way in one process.
 pub const QUEUE_CONCURRENCY: usize = 4;
+/// The same of one account, and of everybody.
+pub const QUEUE_CONCURRENCY_EACH: usize = 8;
+pub const QUEUE_CONCURRENCY_ALL: usize = 256;
 
 /// What the Cache API holds of everybody, of one tenant, and in one entry, in bytes; and for how long at most, in seconds.
 pub const CACHE_BYTES: usize = 256 * 1024 * 1024;

@@ -31,8 +31,8 @@ const PRAGMAS: [&str; 19] = [
     "table_list",
     "table_xinfo",
 ];
-/// Settings that may be read and not made.
-const READ_PRAGMAS: [&str; 2] = ["page_count", "page_size"];
+/// Settings that may be read and not made. Full-text tables read `data_version` themselves.
+const READ_PRAGMAS: [&str; 3] = ["data_version", "page_count", "page_size"];
 /// Modules of virtual tables that a customer may make.
 const MODULES: [&str; 2] = ["fts5", "fts5vocab"];
 /// Tables that show the inside of the file or of the process.

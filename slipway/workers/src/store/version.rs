@@ -266,7 +266,7 @@ mod tests {
             let (account, name) = (CloudAccountId::mint(&env), "a".parse::<ScriptName>().unwrap());
             let numbers = db
                 .write(move |tx| {
-                    script::ensure(tx, &env, &account, &name, env.now())?;
+                    script::ensure(tx, &env, &account, &Environment::default(), &name, env.now())?;
                     let secret = ("S".parse().map_err(|_| DbError::Corrupt(String::new()))?, vec![1]);
                     for number in 1..=limits::VERSIONS_KEPT + 5 {
                         let row = row(&account, &name, &env, number);
