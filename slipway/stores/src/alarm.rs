@@ -76,8 +76,10 @@ mod tests {
         assert_eq!(earliest(&file), None);
         let db = Connection::open(&file).unwrap();
         assert_eq!(earliest(&file), None);
-        db.execute_batch("pragma journal_mode = wal; create table _cf_ALARM (actor_id text primary key, scheduled_time integer, actor_name text)")
-            .unwrap();
+        db.execute_batch(
+            "pragma journal_mode = wal; create table _cf_ALARM (actor_id text primary key, scheduled_time integer, actor_name text)",
+        )
+        .unwrap();
         assert_eq!(earliest(&file), None);
         db.execute_batch("insert into _cf_ALARM values ('b', 9000000, null), ('a', 5000000, null)").unwrap();
         let log = fs::read(beside(&file, "-wal")).unwrap();

@@ -397,7 +397,10 @@ async fn an_import_that_a_crash_kept_out_of_the_books_is_not_applied_twice() {
     world.db.write(move |tx| tx.execute(tried, purser_db::params![name, will])).await.unwrap();
     run(&world, &third).await.unwrap();
     assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 4}]));
-    assert!(world.run("pragma user_version").await.is_err() && world.run("pragma application_id = 1").await.is_err(), "strangers reach the mark");
+    assert!(
+        world.run("pragma user_version").await.is_err() && world.run("pragma application_id = 1").await.is_err(),
+        "strangers reach the mark"
+    );
 }
 
 #[tokio::test]
@@ -413,7 +416,9 @@ async fn a_restore_has_its_room_before_it_writes() {
     let there = files();
     let refused = loop {
         match world.stores.d1_restore(&world.account, &world.id, To::Bookmark(full.clone())).await {
-            Ok(_) if files() < there + 40 => world.stores.d1_restore(&world.account, &world.id, To::Bookmark(before.clone())).await.map(drop).unwrap_or(()),
+            Ok(_) if files() < there + 40 => {
+                world.stores.d1_restore(&world.account, &world.id, To::Bookmark(before.clone())).await.map(drop).unwrap_or(())
+            }
             other => break other,
         }
     };
@@ -429,7 +434,10 @@ async fn full_text_tables_take_values_that_one_step_can_work_on() {
     world.run("create virtual table f using fts5(x); create table plain (b text)").await.unwrap();
     world.run("insert into plain values (printf('%.*c', 1000000, 'x'))").await.unwrap();
     world.run("insert into f values ('the quick brown fox')").await.unwrap();
-    assert_eq!(world.rows("select snippet(f, 0, '[', ']', '', 5) as s from f where f match 'quick'").await[0]["s"], "the [quick] brown fox");
+    assert_eq!(
+        world.rows("select snippet(f, 0, '[', ']', '', 5) as s from f where f match 'quick'").await[0]["s"],
+        "the [quick] brown fox"
+    );
     let long = "insert into f values (replace(printf('%.*c', 100000, 'a'), 'a', 'a '))";
     assert!(world.run(long).await.unwrap_err().to_string().contains("SQLITE_TOOBIG"));
     // nor by way of a trigger

@@ -249,7 +249,8 @@ async fn a_bulk_write_that_fails_half_way_leaves_no_bytes_behind() {
         let id = world.stores.kv_namespace_create(&world.account, "bulk".into()).await.unwrap().id;
         let too_large = usize::try_from(limits::KV_VALUE_BYTES).unwrap() + 1;
         let sizes = [limits::INLINE_BYTES + 1, limits::INLINE_BYTES + 1, too_large];
-        let pair = |(n, size): (usize, &usize)| Pair { name: key(&format!("k{n}")), options: Options::default(), value: vec![b'x'; *size].into() };
+        let pair =
+            |(n, size): (usize, &usize)| Pair { name: key(&format!("k{n}")), options: Options::default(), value: vec![b'x'; *size].into() };
         let pairs = sizes.iter().enumerate().map(pair).collect();
         assert!(world.stores.kv_bulk_put(&world.account, &id, pairs).await.is_err());
         let states = "select count(*) as n from store_object where state <> 'doomed'";

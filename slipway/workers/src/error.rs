@@ -52,7 +52,9 @@ pub enum WorkersError {
     InUse(String, String),
     #[error("the account has its {0} Workers; delete one first")]
     TooManyScripts(i64),
-    #[error("the account's plan runs Workers of {0} environments, each in a process of its own, so `{1}` cannot be another; deploy to one that is there, delete the Workers of one, or take a larger plan")]
+    #[error(
+        "the account's plan runs Workers of {0} environments, each in a process of its own, so `{1}` cannot be another; deploy to one that is there, delete the Workers of one, or take a larger plan"
+    )]
     TooManyEnvironments(u32, String),
     /// Nobody calls its code until there is room again.
     #[error("the account has used all that is included and set aside for its use")]

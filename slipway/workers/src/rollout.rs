@@ -19,8 +19,8 @@ use crate::runtime::process::StartError;
 use crate::store::deployment::{self, NewDeployment};
 use crate::store::version::{self, VersionRow};
 use crate::store::{object, script};
-use crate::upload::draft::Draft;
 use crate::tenant::Environment;
+use crate::upload::draft::Draft;
 use crate::upload::load::unit;
 use crate::view::{Author, Deployment, ScriptSettingsPatch, Share};
 use crate::workers::{Home, Workers, admit};
@@ -63,8 +63,7 @@ impl Workers {
         };
         let unit = unit(&row.parts(&draft.secrets, &draft.objects), &code);
         let live = Live { script: name.clone(), version: id.clone(), share: Share::ALL, unit, assets: draft.assets.map(|(_, set)| set) };
-        let (stored, started) =
-            tokio::join!(self.keep_blobs(&tenant.account, draft.code), self.0.runtime.validate(tenant, *number, &live));
+        let (stored, started) = tokio::join!(self.keep_blobs(&tenant.account, draft.code), self.0.runtime.validate(tenant, *number, &live));
         stored?;
         row.startup_ms = started.map_err(refused)?.and_then(|t| i64::try_from(t.as_millis()).ok());
         let sealed = self.seal_secrets(&id, &draft.secrets)?;

@@ -355,7 +355,11 @@ impl Runtime {
         // Whoever becomes a tenant from here on is what this says.
         {
             let stopped = &mut self.tenants.lock().await.stopped;
-            if suspended { stopped.insert(account.clone()) } else { stopped.remove(account) };
+            if suspended {
+                stopped.insert(account.clone())
+            } else {
+                stopped.remove(account)
+            };
         }
         for place in self.places(account).await {
             let mut running = place.running.lock().await;

@@ -7,7 +7,6 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Weak;
 
-
 use crate::error::WorkersError;
 use crate::limits;
 use crate::name::{ScriptName, VersionId};

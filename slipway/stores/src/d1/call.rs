@@ -40,7 +40,22 @@ impl Call {
         let most_bytes = limits::D1_BYTES.min(u64::try_from(known.bytes.saturating_add(left.max(0))).unwrap_or(0));
         let (stop, asking) = Stop::new(&stores.inner().d1.disk);
         let (stores, runtime, account, id) = (stores.clone(), Handle::current(), account.clone(), known.id.clone());
-        (Self { most_bytes, stop, stores, runtime, account, id, bytes: known.bytes, tables: known.tables, left, reserved: false, past: false }, asking)
+        (
+            Self {
+                most_bytes,
+                stop,
+                stores,
+                runtime,
+                account,
+                id,
+                bytes: known.bytes,
+                tables: known.tables,
+                left,
+                reserved: false,
+                past: false,
+            },
+            asking,
+        )
     }
 
     /// Refuses a change where the account keeps more than it may by more than a little: what every change leaves in the past is bounded so.
@@ -120,7 +135,8 @@ impl Call {
         };
         let (bytes, past) = (i64::try_from(done.bytes).unwrap_or(i64::MAX), i64::try_from(done.past).unwrap_or(i64::MAX));
         let tables = done.tables;
-        if self.past || bytes != self.bytes || tables != self.tables || done.past % limits::D1_SEGMENT_BYTES < limits::D1_SEGMENT_BYTES / 8 {
+        if self.past || bytes != self.bytes || tables != self.tables || done.past % limits::D1_SEGMENT_BYTES < limits::D1_SEGMENT_BYTES / 8
+        {
             // not the caller's change: it is made already
             let update = "update d1_database set bytes = $2, past = $3, tables = $4 where id = $1";
             self.runtime.block_on(db.write(move |tx| tx.execute(update, params![id, bytes, past, tables]).map(drop)))?;

@@ -115,9 +115,7 @@ impl Stores {
             let answers = transaction(held, &[Query { sql, params: None }], Bounds::IMPORT, call, |connection, answers, call| {
                 let will = imported_of(answers);
                 let (of, text) = (token.clone(), serde_json::to_string(&will).map_err(StoreError::internal)?);
-                call.note(move |tx| {
-                    Ok(tx.execute("update d1_transfer set tried = $2 where token = $1", params![of, text]).map(drop)?)
-                })?;
+                call.note(move |tx| Ok(tx.execute("update d1_transfer set tried = $2 where token = $1", params![of, text]).map(drop)?))?;
                 imported = Some(will);
                 mark.write(connection)
             })?;

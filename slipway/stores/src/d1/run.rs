@@ -163,13 +163,7 @@ pub(super) fn transaction(
     result
 }
 
-fn all(
-    connection: &Connection,
-    queries: &[Query],
-    bounds: Bounds,
-    watch: Watch,
-    fulltext: &FullText,
-) -> Result<Vec<Answer>, StoreError> {
+fn all(connection: &Connection, queries: &[Query], bounds: Bounds, watch: Watch, fulltext: &FullText) -> Result<Vec<Answer>, StoreError> {
     let (mut answers, mut room) = (Vec::new(), limits::D1_RESULT_BYTES);
     for query in queries {
         let mut given: VecDeque<Sql> = query.params.iter().flatten().map(parameter).collect::<Result<_, _>>()?;

@@ -148,13 +148,7 @@ impl Stores {
     ///
     /// # Errors
     /// When the account has no such database, or there is no room for the file.
-    pub async fn d1_export(
-        &self,
-        account: &CloudAccountId,
-        id: &str,
-        options: Options,
-        by: Option<&str>,
-    ) -> Result<Export, StoreError> {
+    pub async fn d1_export(&self, account: &CloudAccountId, id: &str, options: Options, by: Option<&str>) -> Result<Export, StoreError> {
         let (lines, chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(8);
         let chunks: Chunks = futures_util::stream::unfold(chunks, |mut chunks| async move {
             let piece = chunks.recv().await?;

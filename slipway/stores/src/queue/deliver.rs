@@ -254,14 +254,16 @@ mod tests {
             let body = vec![b'm'; limits::QUEUE_MESSAGE_BYTES];
             stores.queue_send(&account, To::Id(id.clone()), vec![Message { content: Content::Text, body, delay_s: None }]).await.unwrap();
         }
-        let consumer = stores.queue_consume(&account, &id, Some("w".into()), None, Settings { batch_size: 100, ..Settings::default() }).await.unwrap();
+        let consumer =
+            stores.queue_consume(&account, &id, Some("w".into()), None, Settings { batch_size: 100, ..Settings::default() }).await.unwrap();
         let (env, of, queue_id) = (stores.inner().env.clone(), account.clone(), id.clone());
         let batch = db.write(move |tx| take(tx, &env, &of, &queue_id, &consumer, 100, 1_000)).await.unwrap();
         assert_eq!(batch.messages.len(), limits::QUEUE_BATCH_BYTES / limits::QUEUE_MESSAGE_BYTES);
 
         let mut working = Working::default();
         let due = |account: &CloudAccountId, n: usize| {
-            let consumer = super::Consumer { account: account.clone(), queue_id: n.to_string(), queue: String::new(), script: String::new() };
+            let consumer =
+                super::Consumer { account: account.clone(), queue_id: n.to_string(), queue: String::new(), script: String::new() };
             Due { consumer, concurrency: 1 }
         };
         let begun = (0..100).filter(|n| working.begin(&due(&account, *n))).count();

@@ -75,7 +75,8 @@ async fn measure(
     if found.is_empty() && !everybody {
         return Ok(());
     }
-    let bytes: Vec<(CloudAccountId, i64)> = found.iter().map(|(of, size)| (of.clone(), i64::try_from(size.all).unwrap_or(i64::MAX))).collect();
+    let bytes: Vec<(CloudAccountId, i64)> =
+        found.iter().map(|(of, size)| (of.clone(), i64::try_from(size.all).unwrap_or(i64::MAX))).collect();
     let (elsewhere, accounts) = (inner.seams.kept_elsewhere.clone(), bytes.clone());
     let sums = inner.db.write(move |tx| -> Result<Vec<i64>, WorkersError> {
         object::measured(tx, &bytes, everybody)?;

@@ -83,7 +83,8 @@ pub fn measured(tx: &mut Tx<'_>, found: &[(CloudAccountId, i64)], everybody: boo
     if everybody {
         tx.execute("delete from worker_object_bytes", params![])?;
     }
-    let upsert = "insert into worker_object_bytes (account, bytes) values ($1, $2) on conflict (account) do update set bytes = excluded.bytes";
+    let upsert =
+        "insert into worker_object_bytes (account, bytes) values ($1, $2) on conflict (account) do update set bytes = excluded.bytes";
     found.iter().try_for_each(|(account, bytes)| tx.execute(upsert, params![account, bytes]).map(drop))
 }
 

@@ -151,7 +151,8 @@ pub fn list(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName) -> R
 /// Everything an account has live now, each with the share of requests that it answers; of two versions of one Worker the one with
 /// the larger share comes last.
 pub fn deployed(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<LiveRow>, DbError> {
-    const SQL: &str = "select v.*, s.environment, d.version as major_version, m.version as minor_version, m.share as minor_share from worker_script s
+    const SQL: &str =
+        "select v.*, s.environment, d.version as major_version, m.version as minor_version, m.share as minor_share from worker_script s
         join worker_deployment d on d.account = s.account and d.script = s.name and d.number = s.deployments
         left join worker_deployment_minor m on m.deployment = d.id
         join worker_version v on v.id = d.version or v.id = m.version where s.account = $1

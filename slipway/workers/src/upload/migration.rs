@@ -140,7 +140,9 @@ impl Change {
 
     fn find(&self, script: &ScriptName, class: &str) -> Result<usize, WorkersError> {
         let found = self.now.iter().position(|(owner, c)| owner == script && c.class == class);
-        found.ok_or_else(|| invalid(format!("a migration names the class `{}`, which `{script}` does not have in this environment", short(class))))
+        found.ok_or_else(|| {
+            invalid(format!("a migration names the class `{}`, which `{script}` does not have in this environment", short(class)))
+        })
     }
 
     fn free(&self, script: &ScriptName, class: &str) -> Result<(), WorkersError> {

@@ -84,7 +84,10 @@ async fn a_worker_stays_in_the_environment_of_its_maker_and_a_plan_has_so_many()
         // whoever changes it: it stays where it is
         put(&staging, "shop", &says("shop two"), "[]").await.unwrap();
         let environment = async |script: &str| s.workers.script_get(&s.account, &script.parse().unwrap()).await.unwrap().script.environment;
-        assert_eq!((environment("shop").await, environment("tried").await.as_str().to_owned()), (Environment::default(), "staging".to_owned()));
+        assert_eq!(
+            (environment("shop").await, environment("tried").await.as_str().to_owned()),
+            (Environment::default(), "staging".to_owned())
+        );
 
         let third = s.workers.making_in(Environment::called(Some("third")));
         let refused = put(&third, "more", &says("more"), "[]").await.unwrap_err();
