@@ -119,6 +119,7 @@ mod tests {
                 account: account.clone(),
                 agent: None,
                 resource: CloudResourceId::mint(&env),
+                environment: None,
                 permissions: Permissions::ALL,
                 prefix: String::new(),
             };

@@ -37,6 +37,8 @@ pub struct ApiToken {
     pub account: CloudAccountId,
     pub agent: Option<AgentId>,
     pub resource: CloudResourceId,
+    /// What the orchestrator calls the environment for which the resource was ordered.
+    pub environment: Option<String>,
     pub permissions: Permissions,
     /// The part that may be shown.
     pub prefix: String,

@@ -82,6 +82,19 @@ impl Edge {
     /// # Errors
     /// When an address is taken, or the certificates cannot be read or made.
     pub async fn start(config: EdgeConfig, router: Arc<dyn Router>, env: Env) -> Result<EdgeHandle, EdgeError> {
+        Self::start_counting(config, router, env, Arc::default()).await
+    }
+
+    /// As [`Edge::start`], with counters that others count with.
+    ///
+    /// # Errors
+    /// As [`Edge::start`].
+    pub async fn start_counting(
+        config: EdgeConfig,
+        router: Arc<dyn Router>,
+        env: Env,
+        traffic: Arc<Traffic>,
+    ) -> Result<EdgeHandle, EdgeError> {
         let https = bind(config.listen_https).await?;
         let http = bind(config.listen_http).await?;
         let addr = |l: &TcpListener, addr| l.local_addr().map_err(|source| EdgeError::Listen { addr, source });
@@ -94,7 +107,7 @@ impl Edge {
         let shared = Arc::new(Shared {
             router,
             pool: Arc::new(Pool::default()),
-            traffic: Arc::new(Traffic::default()),
+            traffic,
             rays: Rays::new(&env),
             tunnels: Tunnels::default(),
             https_port: https_addr.port(),

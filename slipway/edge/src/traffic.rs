@@ -198,6 +198,29 @@ impl Traffic {
         Err(NoPlace::Busy)
     }
 
+    /// Takes a place for something that no visitor asked for. It counts as a request does and takes from the same allowance; how many there
+    /// are at a time is for whoever calls.
+    ///
+    /// # Errors
+    /// When the account has used what is set aside for it.
+    pub fn begin(&self, label: &SiteLabel) -> Result<Place, NoPlace> {
+        let counters = self.counters(label);
+        let take = |taken: u64| (taken < counters.allowance.most.load(Ordering::Relaxed)).then_some(taken + 1);
+        counters.allowance.taken.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).map_err(|_| NoPlace::Spent)?;
+        counters.under_way.fetch_add(1, Ordering::Relaxed);
+        counters.requests.fetch_add(1, Ordering::Relaxed);
+        let since_us = self.clock.us();
+        counters.flight_us.fetch_sub(since_us, Ordering::Relaxed);
+        Ok(Place { counters, since_us, clock: self.clock.0, _seat: None })
+    }
+
+    /// Whether the account has anything left of what is set aside for it.
+    #[must_use]
+    pub fn has_left(&self, account: &str) -> bool {
+        let allowance = self.allowance(&Arc::from(account));
+        allowance.taken.load(Ordering::Relaxed) < allowance.most.load(Ordering::Relaxed)
+    }
+
     /// From now on no account is served faster than its plan says. Said once, before the first visitor.
     pub fn follow_rates(&self, rates: RatesOf) {
         let _ = self.rates.set(rates);
@@ -416,6 +439,22 @@ mod tests {
         assert_eq!(counted, held.len() as u64 + 1, "what was refused is not counted");
         drop(held);
         assert!(traffic.enter(&label("a", "one"), from(1)).is_ok());
+    }
+
+    #[test]
+    fn what_nobody_visited_for_takes_from_the_same_allowance_and_is_counted() {
+        let traffic = Traffic::default();
+        traffic.set_limit("a", 3);
+        assert!(traffic.enter(&label("a", "one"), HERE).is_ok());
+        let place = traffic.begin(&label("a", "cron")).ok().unwrap();
+        assert!(traffic.has_left("a"));
+        drop(traffic.begin(&label("a", "cron")).ok().unwrap());
+        assert_eq!(traffic.begin(&label("a", "cron")).err(), Some(NoPlace::Spent));
+        assert_eq!(traffic.enter(&label("a", "one"), HERE).err(), Some(NoPlace::Spent));
+        assert!(!traffic.has_left("a") && traffic.has_left("b"));
+        drop(place);
+        let cron = traffic.counts().into_iter().find(|count| &*count.script == "cron").unwrap();
+        assert_eq!(cron.requests, 2);
     }
 
     #[test]

@@ -24,6 +24,7 @@ use slipway_workers::plan::{Module, ModuleKind, Source, Unit};
 use slipway_workers::runtime::confinement::Confinement;
 use slipway_workers::runtime::process::JailProgram;
 use slipway_workers::runtime::{Live, Runtime, RuntimeConfig};
+use slipway_workers::tenant::Tenant;
 use slipway_workers::view::ZoneRoute;
 use tempfile::TempDir;
 
@@ -69,6 +70,10 @@ struct World {
 }
 
 impl World {
+    fn tenant(&self) -> Tenant {
+        Tenant::of(self.account.clone())
+    }
+
     async fn start(workerd: std::path::PathBuf) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let env = Env::system();
@@ -123,7 +128,7 @@ impl World {
     }
 
     async fn deploy(&self, live: Live) {
-        self.runtime.deploy(&self.account, 1, live).await.unwrap();
+        self.runtime.deploy(&self.tenant(), 1, live).await.unwrap();
     }
 
     /// What a URL answers: host, path, then curl's other arguments.
@@ -222,7 +227,7 @@ impl World {
         assert_eq!(self.get("shop.test", "/").await.status, 403);
         self.runtime.set_suspended(&self.account, false).await.unwrap();
         assert_eq!(self.get("shop.test", "/").await.status, 200);
-        self.runtime.withdraw(&self.account, 1, &"shop".parse().unwrap()).await.unwrap();
+        self.runtime.withdraw(&self.tenant(), 1, &"shop".parse().unwrap()).await.unwrap();
         assert_eq!(self.get("shop.test", "/").await.exit, 35, "a name that does not route has no certificate");
     }
 }

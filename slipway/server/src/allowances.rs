@@ -18,8 +18,8 @@ use slipway_workers::storage::kept;
 /// How old the knowledge of who pays may be.
 const EVERY: Duration = Duration::from_secs(1);
 
-/// Without a plan that costs something.
-const FREE: Allowances = Allowances { scripts: 100, cpu_ms: 2_000, memory: 512 << 20, requests_per_s: 100, storage: 1 << 30, processes: 1 };
+/// Without a plan that costs something: one stage to try things in, and one that others see.
+const FREE: Allowances = Allowances { scripts: 100, cpu_ms: 2_000, memory: 512 << 20, requests_per_s: 100, storage: 1 << 30, processes: 2 };
 /// With `workers:paid`.
 const PAID: Allowances =
     Allowances { scripts: 500, cpu_ms: 15_000, memory: 1 << 30, requests_per_s: 1_000, storage: 10 << 30, processes: 4 };

@@ -5,13 +5,18 @@ use std::future::Future;
 use std::pin::Pin;
 
 use bytes::Bytes;
+use slipway_stores::limits::QUEUE_LEASE_MS;
 use slipway_stores::queue::Content as Kept;
 use slipway_stores::queue::deliver::{Consumer, Deliver, Delivered};
 use slipway_stores::queue::metrics::Metrics;
 use slipway_stores::queue::settle::Fate;
 use slipway_stores::queue::take::Taken;
+use slipway_workers::limits::EVENT;
 use slipway_workers::runtime::event::{Backlog, Content, Event, Handled, QueueMessage};
 use slipway_workers::{Workers, WorkersError};
+
+/// A batch stays hidden for longer than a Worker may work on it, or it would be delivered again meanwhile.
+const _: () = assert!(QUEUE_LEASE_MS.cast_unsigned() > EVENT.as_secs() * 1_000);
 
 /// The runtime as whoever runs consumers.
 pub struct WorkersDeliver(pub Workers);
@@ -30,7 +35,8 @@ impl Deliver for WorkersDeliver {
             let event = Event::Queue { queue: to.queue.clone(), messages: messages.iter().map(message).collect(), backlog };
             match self.0.dispatch(&to.account, &script, event).await {
                 Ok(handled) => fates(handled),
-                Err(WorkersError::ScriptNotFound) => Delivered::Unseen,
+                // messages wait, and no try counts, while there is nobody to take them or nothing to call them with
+                Err(WorkersError::ScriptNotFound | WorkersError::UsedUp) => Delivered::Unseen,
                 Err(e) => {
                     // whether code saw them is unknown, so it counts as a try
                     tracing::warn!(account = %to.account, queue = to.queue, script = to.script, error = %e, "a batch of messages was not handled");

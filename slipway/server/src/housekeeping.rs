@@ -14,6 +14,7 @@ use slipway_registrar::domain::change::change_resume;
 use slipway_registrar::domain::resume::domain_resume;
 use slipway_workers::storage::Swept;
 
+use crate::billing::standing;
 use crate::cloud::Shared;
 use crate::domain::upkeep;
 use crate::provider::order;
@@ -64,6 +65,9 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
         tracing::error!(error = %e, "open changes of domains were not taken up");
     }
     upkeep::round(cloud).await;
+    if let Err(e) = standing::reconcile(cloud).await {
+        tracing::error!(error = %e, "which accounts are off line was not compared with what holds for them");
+    }
     if let Err(e) = cloud.nameserver.maintain().await {
         tracing::error!(error = %e, "what is due for the keys of zones was not done");
     }

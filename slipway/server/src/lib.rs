@@ -19,6 +19,7 @@ pub mod registry;
 pub mod serve;
 
 mod allowances;
+mod calls;
 mod deliver;
 mod domain;
 mod endpoints;

@@ -27,6 +27,7 @@ use slipway_dns::server::{ANSWERS_PER_SECOND, DnsConfig, DnsError, Nameserver};
 use slipway_edge::acme::Acme;
 use slipway_edge::edge::{Certificates, Edge, EdgeConfig, EdgeError, EdgeHandle};
 use slipway_edge::egress::{Allowed, EgressProxy, Own};
+use slipway_edge::traffic::Traffic;
 use slipway_edge::workers::WorkersRouter;
 use slipway_stores::{StoreError, Stores, StoresConfig};
 use slipway_workers::runtime::confinement::Confinement;
@@ -42,6 +43,7 @@ use crate::api::tails::Tails;
 use crate::billing::meter::EdgeMeter;
 use crate::billing::standing;
 use crate::billing::till::OrchestratorTill;
+use crate::calls::Counted;
 use crate::certificates::authority;
 use crate::cloud::{Cloud, Shared};
 use crate::config::{Config, ConfigError, Sandbox};
@@ -160,9 +162,12 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let places = StoresConfig { data: config.data.join(STORES_FOLDER), s3: None };
     let stores = Stores::open_within(&places, allowances::room(&allowances), db.clone(), env.clone())?;
     let rates = allowances::rates(&allowances);
+    let traffic = Arc::new(Traffic::default());
+    traffic.follow_rates(rates);
     let seams = Seams {
         egress: Some(Arc::new(egress.clone())),
         next_alarm,
+        events: Arc::new(Counted(traffic.clone())),
         allowances,
         kept_elsewhere: Arc::new(slipway_stores::held),
         ..backend::seams(&stores)
@@ -180,9 +185,8 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         Some(table) => Some(authority(table, (db.clone(), keys.keyring.clone(), env.clone()), router.clone(), nameserver.clone()).await?),
         None => None,
     };
-    let edge = Edge::start(edge(config, acme.clone())?, router, env.clone()).await?;
+    let edge = Edge::start_counting(edge(config, acme.clone())?, router, env.clone(), traffic).await?;
     edge.answers_to(&egress);
-    edge.traffic().follow_rates(rates);
     let fetcher = Fetcher::new(origin(&config.orchestrator.url))?;
     let orchestrator = OrchestratorClient::new(fetcher.clone(), config.orchestrator.url.clone(), keys.signing.clone(), env.clone());
     let document = Terms::current(&config.public_url)?;

@@ -27,8 +27,15 @@ struct Held {
     /// By when they were last wanted; the first goes first.
     order: BTreeMap<u64, Key>,
     clock: u64,
-    bytes: HashMap<String, usize>,
+    tenants: HashMap<String, Own>,
     all: usize,
+}
+
+/// What one tenant has in here: who puts much looks through its own and nobody else's.
+#[derive(Default)]
+struct Own {
+    order: BTreeMap<u64, Key>,
+    bytes: usize,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -45,6 +52,8 @@ struct Entry {
     body: Bytes,
     stored_at: Timestamp,
     fresh_until: Timestamp,
+    /// What the request had in the headers that the answer varies by; it is an answer to no other (RFC 9111, 4.1).
+    varies: Vec<(HeaderName, Vec<HeaderValue>)>,
     wanted: u64,
     weight: usize,
 }
@@ -59,7 +68,7 @@ impl Cache {
             "GET" | "HEAD" => self.get(&key, env.now(), &parts.headers, parts.method == Method::HEAD),
             "PUT" => match Incoming::from_body(body).whole(limits::CACHE_ENTRY_BYTES).await {
                 Ok(bytes) => {
-                    if let Some(entry) = parsed(&bytes, env.now()) {
+                    if let Some(entry) = parsed(&bytes, &parts.headers, env.now()) {
                         self.put(key, entry);
                     }
                     status(StatusCode::NO_CONTENT)
@@ -74,9 +83,11 @@ impl Cache {
     fn get(&self, key: &Key, now: Timestamp, asked: &HeaderMap, head: bool) -> Response<Body> {
         let found = {
             let mut held = self.held();
-            match held.entries.get(key).map(|entry| entry.fresh_until > now) {
-                Some(true) => held.touch(key),
-                Some(false) => {
+            match held.entries.get(key).map(|entry| (entry.fresh_until > now, entry.answers(asked))) {
+                Some((true, true)) => held.touch(key),
+                // whoever asks differently puts its own in the place
+                Some((true, false)) => None,
+                Some((false, _)) => {
                     held.remove(key);
                     None
                 }
@@ -107,12 +118,11 @@ impl Cache {
         held.remove(&key);
         entry.weight =
             entry.body.len() + key.url.len() + entry.headers.iter().map(|(n, v)| n.as_str().len() + v.len() + 64).sum::<usize>() + 256;
-        let own = |held: &Held| held.bytes.get(&key.tenant).copied().unwrap_or(0);
         if entry.weight > limits::CACHE_TENANT_BYTES {
             return;
         }
-        while own(&held) + entry.weight > limits::CACHE_TENANT_BYTES {
-            let Some(oldest) = held.order.values().find(|other| other.tenant == key.tenant).cloned() else { break };
+        while let Some(own) = held.tenants.get(&key.tenant).filter(|own| own.bytes + entry.weight > limits::CACHE_TENANT_BYTES) {
+            let Some(oldest) = own.order.values().next().cloned() else { break };
             held.remove(&oldest);
         }
         while held.all + entry.weight > limits::CACHE_BYTES {
@@ -122,7 +132,9 @@ impl Cache {
         held.clock += 1;
         entry.wanted = held.clock;
         held.all += entry.weight;
-        *held.bytes.entry(key.tenant.clone()).or_default() += entry.weight;
+        let own = held.tenants.entry(key.tenant.clone()).or_default();
+        own.bytes += entry.weight;
+        own.order.insert(entry.wanted, key.clone());
         held.order.insert(entry.wanted, key.clone());
         held.entries.insert(key, entry);
     }
@@ -140,10 +152,14 @@ impl Held {
     fn touch(&mut self, key: &Key) -> Option<Entry> {
         self.clock += 1;
         let (clock, entry) = (self.clock, self.entries.get_mut(key)?);
-        self.order.remove(&entry.wanted);
-        entry.wanted = clock;
+        let before = std::mem::replace(&mut entry.wanted, clock);
         let entry = entry.clone();
+        self.order.remove(&before);
         self.order.insert(clock, key.clone());
+        if let Some(own) = self.tenants.get_mut(&key.tenant) {
+            own.order.remove(&before);
+            own.order.insert(clock, key.clone());
+        }
         Some(entry)
     }
 
@@ -151,18 +167,25 @@ impl Held {
         let Some(entry) = self.entries.remove(key) else { return false };
         self.order.remove(&entry.wanted);
         self.all = self.all.saturating_sub(entry.weight);
-        if let Some(bytes) = self.bytes.get_mut(&key.tenant) {
-            *bytes = bytes.saturating_sub(entry.weight);
-            if *bytes == 0 {
-                self.bytes.remove(&key.tenant);
+        if let Some(own) = self.tenants.get_mut(&key.tenant) {
+            own.bytes = own.bytes.saturating_sub(entry.weight);
+            own.order.remove(&entry.wanted);
+            if own.order.is_empty() {
+                self.tenants.remove(&key.tenant);
             }
         }
         true
     }
 }
 
-/// A response as the runtime writes it down, when it may be kept.
-fn parsed(bytes: &Bytes, now: Timestamp) -> Option<Entry> {
+impl Entry {
+    fn answers(&self, asked: &HeaderMap) -> bool {
+        self.varies.iter().all(|(name, values)| asked.get_all(name).iter().eq(values))
+    }
+}
+
+/// A response to a request with these headers, as the runtime writes it down, when it may be kept.
+fn parsed(bytes: &Bytes, asked: &HeaderMap, now: Timestamp) -> Option<Entry> {
     let end = bytes.windows(4).position(|four| four == b"\r\n\r\n")?;
     let head = std::str::from_utf8(&bytes[..end]).ok()?;
     let mut lines = head.split("\r\n");
@@ -172,12 +195,18 @@ fn parsed(bytes: &Bytes, now: Timestamp) -> Option<Entry> {
         let (name, value) = line.split_once(':')?;
         headers.append(name.trim().parse::<HeaderName>().ok()?, HeaderValue::from_str(value.trim()).ok()?);
     }
-    let keepable = status != StatusCode::PARTIAL_CONTENT && !headers.contains_key(SET_COOKIE) && headers.get(VARY).is_none_or(|v| v != "*");
+    let named: String = headers.get_all(VARY).iter().filter_map(|v| v.to_str().ok()).collect::<Vec<_>>().join(",");
+    let named = named.split(',').map(str::trim).filter(|name| !name.is_empty());
+    // what varies by everything answers no second request; nor does what varies by no header's name
+    let names: Option<Vec<HeaderName>> = named.map(|name| if name == "*" { None } else { name.parse().ok() }).collect();
+    let names = names?;
+    let varies = names.into_iter().map(|name| (name.clone(), asked.get_all(&name).iter().cloned().collect())).collect();
+    let keepable = status != StatusCode::PARTIAL_CONTENT && !headers.contains_key(SET_COOKIE);
     let body =
         if headers.get(TRANSFER_ENCODING).is_some_and(|v| v == "chunked") { unchunked(&bytes[end + 4..])? } else { bytes.slice(end + 4..) };
     let life_s = if keepable { life(status, &headers)? } else { return None };
     headers.remove(TRANSFER_ENCODING);
-    Some(Entry { status, headers, body, stored_at: now, fresh_until: now.plus_secs(life_s), wanted: 0, weight: 0 })
+    Some(Entry { status, headers, body, stored_at: now, fresh_until: now.plus_secs(life_s), varies, wanted: 0, weight: 0 })
 }
 
 /// How long a response stays fresh, in seconds; nothing when it may not be kept (RFC 9111, 5.2.2).
@@ -274,6 +303,24 @@ mod tests {
         assert_eq!(ask(&cache, &env, "one", "GET", "http://a.test/0", "").await.0, 504, "the oldest went");
         assert_eq!(ask(&cache, &env, "one", "GET", "http://a.test/19", "").await.0, 200);
         assert_eq!(ask(&cache, &env, "two", "GET", "http://b.test/", "").await.1, "stays");
-        assert!(cache.held().bytes["one"] <= limits::CACHE_TENANT_BYTES);
+        assert!(cache.held().tenants["one"].bytes <= limits::CACHE_TENANT_BYTES);
+        let held = cache.held();
+        let own: usize = held.tenants.values().map(|own| own.order.len()).sum();
+        assert_eq!((own, held.order.len()), (held.entries.len(), held.entries.len()));
+    }
+
+    #[tokio::test]
+    async fn what_varies_answers_only_who_asks_as_the_first_did() {
+        let (cache, (env, _)) = (Cache::default(), Env::test(START, 1));
+        let request = |method: &str, language: Option<&str>, body: &'static str| {
+            let body: Body = Full::new(Bytes::from_static(body.as_bytes())).map_err(|never| match never {}).boxed_unsync();
+            let request = Request::builder().method(method).uri("http://a.test/x");
+            language.into_iter().fold(request, |request, said| request.header("accept-language", said)).body(body).unwrap()
+        };
+        let german = "HTTP/1.1 200 OK\r\nVary: Accept-Language, Origin\r\n\r\nhallo";
+        cache.answer(&env, "one", request("PUT", Some("de"), german)).await;
+        for (language, expected) in [(Some("de"), 200), (Some("en"), 504), (None, 504), (Some("de"), 200)] {
+            assert_eq!(cache.answer(&env, "one", request("GET", language, "")).await.status().as_u16(), expected, "{language:?}");
+        }
     }
 }

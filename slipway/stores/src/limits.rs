@@ -53,6 +53,10 @@ pub const R2_ASK_BYTES: usize = 2 * 1024 * 1024;
 pub const D1_DATABASES: i64 = 200;
 /// Longest name of a database, in bytes.
 pub const D1_NAME_BYTES: usize = 256;
+/// Largest value that a statement on a full-text table works on, in bytes, and columns of such a table: what FTS5 compares with each other in one
+/// step grows with the square of both.
+pub const D1_FTS_VALUE_BYTES: i32 = 64 * 1024;
+pub const D1_FTS_COLUMNS: i64 = 8;
 /// Largest database, in bytes.
 pub const D1_BYTES: u64 = 2 * 1024 * 1024 * 1024;
 /// Largest value or row, in bytes; columns of a table; parameters of a statement.
@@ -88,6 +92,8 @@ pub const D1_STEP_PRODUCT: u64 = 1 << 30;
 /// How far back a database's past goes, in seconds, and how much of it there is, in bytes.
 pub const D1_PAST_S: i64 = 30 * 24 * 3600;
 pub const D1_PAST_BYTES: u64 = 512 * 1024 * 1024;
+/// What changes may add to the past of an account's databases when its room is used up, in bytes: beyond it nothing is changed.
+pub const D1_PAST_BEYOND_BYTES: i64 = 16 * 1024 * 1024;
 /// The log that becomes a segment of the past, and the segments after which the whole file is kept, in bytes.
 pub const D1_SEGMENT_BYTES: u64 = 4 * 1024 * 1024;
 pub const D1_BASE_BYTES: u64 = 64 * 1024 * 1024;
@@ -105,17 +111,22 @@ pub const QUEUE_SEND: usize = 100;
 pub const QUEUE_SEND_BYTES: usize = 288_000;
 /// Messages of one batch that is delivered or pulled.
 pub const QUEUE_BATCH: i64 = 100;
+/// Bytes of one batch, in which there is one message at least.
+pub const QUEUE_BATCH_BYTES: usize = 1024 * 1024;
 /// Longest delay, usual and longest life of a message, in seconds.
 pub const QUEUE_DELAY_S: i64 = 86_400;
 pub const QUEUE_RETENTION_S: i64 = 345_600;
 pub const QUEUE_RETENTION_MOST_S: i64 = 1_209_600;
 /// How long messages that a Worker works on stay hidden: longer than any event may take. And the longest that one can be pulled for.
-pub const QUEUE_LEASE_MS: i64 = 300_000;
+pub const QUEUE_LEASE_MS: i64 = 16 * 60 * 1_000;
 pub const QUEUE_LEASE_MOST_MS: i64 = 43_200_000;
 /// How long messages wait that nobody could be found for, in seconds.
 pub const QUEUE_UNSEEN_S: i64 = 5;
 /// Batches of one queue that are under way in one process.
 pub const QUEUE_CONCURRENCY: usize = 4;
+/// The same of one account, and of everybody.
+pub const QUEUE_CONCURRENCY_EACH: usize = 8;
+pub const QUEUE_CONCURRENCY_ALL: usize = 256;
 
 /// What the Cache API holds of everybody, of one tenant, and in one entry, in bytes; and for how long at most, in seconds.
 pub const CACHE_BYTES: usize = 256 * 1024 * 1024;

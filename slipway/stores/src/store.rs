@@ -4,7 +4,7 @@
 
 use purser_db::Migrations;
 
-pub const MIGRATIONS: Migrations = Migrations { domain: "stores", steps: &[OBJECTS, KV, R2, D1, QUEUES, BOUNDED] };
+pub const MIGRATIONS: Migrations = Migrations { domain: "stores", steps: &[OBJECTS, KV, R2, D1, QUEUES, BOUNDED, TRANSFERS] };
 
 /// What lies behind the trait for objects. `state` is `writing`, `kept` or `doomed`; a row is there before the bytes are, and goes after them.
 /// `store_gone` is what was deleted and is not yet cleared away.
@@ -88,4 +88,10 @@ create index queue_message_by_expiry on queue_message (expires_at);
 const BOUNDED: &str = "
 create index queue_with_messages on queue (id) where messages > 0 and paused = 0;
 create index d1_transfer_by_account on d1_transfer (account);
+";
+
+/// `tried` is what an import will have done when its transaction is committed; `holder` whose right an address hangs on.
+const TRANSFERS: &str = "
+alter table d1_transfer add column tried {text};
+alter table d1_transfer add column holder {text};
 ";

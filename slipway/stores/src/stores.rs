@@ -11,7 +11,7 @@ use tokio::sync::Notify;
 use crate::body::Body;
 use crate::cache::Cache;
 use crate::d1::engine::Engine;
-use crate::d1::transfer::Imports;
+use crate::d1::import::Imports;
 use crate::error::StoreError;
 use crate::limits;
 use crate::objects::Objects;

@@ -261,7 +261,7 @@ async fn files_of_exports_and_what_waits_for_its_removal_take_room() {
     world.run("create table t (b blob); insert into t values (randomblob(1000000))").await.unwrap();
     let mut exports = 0;
     let refused = loop {
-        match world.stores.d1_export(&world.account, &world.id, Options::default()).await {
+        match world.stores.d1_export(&world.account, &world.id, Options::default(), None).await {
             Ok(_) if exports < 20 => exports += 1,
             other => break other.err(),
         }
@@ -269,12 +269,12 @@ async fn files_of_exports_and_what_waits_for_its_removal_take_room() {
     assert!((1..8).contains(&exports), "{exports} exports of 2 MB had room where 16 MB may be kept: {refused:?}");
     world.clock.advance_secs(3_601);
     world.stores.sweep().await.unwrap();
-    assert!(world.stores.d1_export(&world.account, &world.id, Options::default()).await.is_ok(), "their time was over");
+    assert!(world.stores.d1_export(&world.account, &world.id, Options::default(), None).await.is_ok(), "their time was over");
     let (account, doomed) = (world.account.clone(), slipway_stores::limits::DOOMED_FREE_BYTES + (17 << 20));
     let insert = "insert into store_object (key, account, bytes, state, at) values ('kv/aa/bb', $1, $2, 'doomed', $3)";
     let now = world.env.now();
     world.db.write(move |tx| tx.execute(insert, purser_db::params![account, doomed, now])).await.unwrap();
-    assert!(matches!(world.stores.d1_export(&world.account, &world.id, Options::default()).await, Err(StoreError::Full(_))));
+    assert!(matches!(world.stores.d1_export(&world.account, &world.id, Options::default(), None).await, Err(StoreError::Full(_))));
 }
 
 #[tokio::test]
@@ -334,7 +334,7 @@ async fn an_export_makes_the_same_database_again() {
         )
         .await
         .unwrap();
-    let export = world.stores.d1_export(&world.account, &world.id, Options::default()).await.unwrap();
+    let export = world.stores.d1_export(&world.account, &world.id, Options::default(), None).await.unwrap();
     assert!(world.stores.d1_download("guess").await.is_err());
     let sql = world.stores.d1_download(&export.token).await.unwrap().whole().await.unwrap();
     let copy = world.stores.d1_create(&world.account, "copy".into()).await.unwrap().id;
@@ -342,9 +342,9 @@ async fn an_export_makes_the_same_database_again() {
         use md5::Digest as _;
         hex::encode(md5::Md5::digest(&sql))
     };
-    let wrong = world.stores.d1_import_begin(&world.account, &copy, &"0".repeat(32)).await.unwrap();
+    let wrong = world.stores.d1_import_begin(&world.account, &copy, &"0".repeat(32), None).await.unwrap();
     assert!(world.stores.d1_upload(&wrong.token, Incoming::of(sql.clone())).await.is_err(), "another file than was announced");
-    let upload = world.stores.d1_import_begin(&world.account, &copy, &md5).await.unwrap();
+    let upload = world.stores.d1_import_begin(&world.account, &copy, &md5, None).await.unwrap();
     assert_eq!(world.stores.d1_upload(&upload.token, Incoming::of(sql.clone())).await.unwrap(), md5);
     let run = || world.stores.d1_import(&world.account, &copy, &upload.name);
     let (done, meanwhile) = tokio::join!(run(), run());
@@ -353,7 +353,103 @@ async fn an_export_makes_the_same_database_again() {
     assert_eq!(meanwhile.unwrap().bookmark, done.bookmark, "a file is run twice at a time");
     let repeated = world.stores.d1_import(&world.account, &copy, &upload.name).await.unwrap();
     assert_eq!((repeated.statements, &repeated.bookmark), (done.statements, &done.bookmark), "a repeated call runs nothing again");
-    let again = world.stores.d1_export(&world.account, &copy, Options::default()).await.unwrap();
+    let again = world.stores.d1_export(&world.account, &copy, Options::default(), None).await.unwrap();
     let again = world.stores.d1_download(&again.token).await.unwrap().whole().await.unwrap();
     assert_eq!(String::from_utf8(again.to_vec()).unwrap(), String::from_utf8(sql.to_vec()).unwrap());
+}
+
+/// A file of SQL, uploaded and not yet run.
+async fn uploaded(world: &World, sql: &str) -> String {
+    use md5::Digest as _;
+    let sql = bytes::Bytes::copy_from_slice(sql.as_bytes());
+    let md5 = hex::encode(md5::Md5::digest(&sql));
+    let upload = world.stores.d1_import_begin(&world.account, &world.id, &md5, None).await.unwrap();
+    world.stores.d1_upload(&upload.token, Incoming::of(sql)).await.unwrap();
+    upload.name
+}
+
+#[tokio::test]
+async fn an_import_that_a_crash_kept_out_of_the_books_is_not_applied_twice() {
+    let mut world = World::new().await;
+    world.run("create table t (n integer)").await.unwrap();
+    let first = uploaded(&world, "insert into t values (1); insert into t values (2);").await;
+    let second = uploaded(&world, "insert into t values (3);").await;
+    let run = async |world: &World, name: &str| world.stores.d1_import(&world.account, &world.id, name).await;
+    // as a crash leaves it after the commit: nobody noted what was done
+    let crash = async |world: &World, name: &str| {
+        let (name, told) = (name.to_owned(), "update d1_transfer set outcome = null where name = $1");
+        assert_eq!(world.db.write(move |tx| tx.execute(told, purser_db::params![name])).await.unwrap(), 1);
+    };
+    let done = run(&world, &first).await.unwrap();
+    crash(&world, &first).await;
+    world.again();
+    assert_eq!(run(&world, &first).await.unwrap().statements, done.statements);
+    assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 2}]), "the file was applied twice");
+    // nor when another file came in between
+    crash(&world, &first).await;
+    run(&world, &second).await.unwrap();
+    assert_eq!(run(&world, &first).await.unwrap().statements, done.statements);
+    assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 3}]));
+    // and one that was never committed is applied
+    let third = uploaded(&world, "insert into t values (4);").await;
+    let tried = "update d1_transfer set tried = $2 where name = $1";
+    let (name, will) = (third.clone(), serde_json::to_string(&done).unwrap());
+    world.db.write(move |tx| tx.execute(tried, purser_db::params![name, will])).await.unwrap();
+    run(&world, &third).await.unwrap();
+    assert_eq!(world.rows("select count(*) as n from t").await, json!([{"n": 4}]));
+    assert!(
+        world.run("pragma user_version").await.is_err() && world.run("pragma application_id = 1").await.is_err(),
+        "strangers reach the mark"
+    );
+}
+
+#[tokio::test]
+async fn a_restore_has_its_room_before_it_writes() {
+    let world = World::within(12 << 20).await;
+    world.run("create table t (b blob)").await.unwrap();
+    let before = world.stores.d1_bookmark(&world.account, &world.id, None).await.unwrap();
+    world.run("insert into t values (randomblob(1800000)), (randomblob(1800000))").await.unwrap();
+    let full = world.stores.d1_bookmark(&world.account, &world.id, None).await.unwrap();
+    world.run("drop table t").await.unwrap();
+    let folder = world.folder.path().join("d1").join(&world.id);
+    let files = || std::fs::read_dir(folder.join("history")).unwrap().count();
+    let there = files();
+    let refused = loop {
+        match world.stores.d1_restore(&world.account, &world.id, To::Bookmark(full.clone())).await {
+            Ok(_) if files() < there + 40 => {
+                world.stores.d1_restore(&world.account, &world.id, To::Bookmark(before.clone())).await.map(drop).unwrap_or(())
+            }
+            other => break other,
+        }
+    };
+    assert!(matches!(refused, Err(StoreError::Full(_))), "{refused:?}");
+    let kept = files();
+    assert!(world.stores.d1_restore(&world.account, &world.id, To::Bookmark(full)).await.is_err());
+    assert_eq!(files(), kept, "a restore that was refused wrote something");
+}
+
+#[tokio::test]
+async fn full_text_tables_take_values_that_one_step_can_work_on() {
+    let world = World::new().await;
+    world.run("create virtual table f using fts5(x); create table plain (b text)").await.unwrap();
+    world.run("insert into plain values (printf('%.*c', 1000000, 'x'))").await.unwrap();
+    world.run("insert into f values ('the quick brown fox')").await.unwrap();
+    assert_eq!(
+        world.rows("select snippet(f, 0, '[', ']', '', 5) as s from f where f match 'quick'").await[0]["s"],
+        "the [quick] brown fox"
+    );
+    let long = "insert into f values (replace(printf('%.*c', 100000, 'a'), 'a', 'a '))";
+    assert!(world.run(long).await.unwrap_err().to_string().contains("SQLITE_TOOBIG"));
+    // nor by way of a trigger
+    world.run("create trigger g after insert on plain begin insert into f values (new.b); end").await.unwrap();
+    assert!(world.run("insert into plain values (printf('%.*c', 100000, 'x'))").await.is_err());
+    assert!(world.run("insert into plain values ('short')").await.is_ok());
+    // nor in the call that makes the table
+    let both = format!("create virtual table h using fts5(x); {}", long.replace("into f", "into h"));
+    assert!(world.run(&both).await.is_err());
+    let wide: Vec<String> = (0..9).map(|n| format!("c{n}")).collect();
+    let refused = world.run(&format!("create virtual table w using fts5({})", wide.join(", "))).await.unwrap_err();
+    assert!(refused.to_string().contains("8 columns"), "{refused}");
+    // and what lies beside them is as large as ever
+    assert_eq!(world.rows("select length(b) as n from plain limit 1").await, json!([{"n": 1_000_000}]));
 }

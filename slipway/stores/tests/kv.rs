@@ -241,3 +241,21 @@ async fn a_binding_is_answered_as_the_runtime_expects() {
     })
     .await;
 }
+
+#[tokio::test]
+async fn a_bulk_write_that_fails_half_way_leaves_no_bytes_behind() {
+    each_engine(&[MIGRATIONS], |db| async move {
+        let world = world(db.clone());
+        let id = world.stores.kv_namespace_create(&world.account, "bulk".into()).await.unwrap().id;
+        let too_large = usize::try_from(limits::KV_VALUE_BYTES).unwrap() + 1;
+        let sizes = [limits::INLINE_BYTES + 1, limits::INLINE_BYTES + 1, too_large];
+        let pair =
+            |(n, size): (usize, &usize)| Pair { name: key(&format!("k{n}")), options: Options::default(), value: vec![b'x'; *size].into() };
+        let pairs = sizes.iter().enumerate().map(pair).collect();
+        assert!(world.stores.kv_bulk_put(&world.account, &id, pairs).await.is_err());
+        let states = "select count(*) as n from store_object where state <> 'doomed'";
+        let left: i64 = db.read(move |tx| tx.query_one(states, purser_db::params![])?.get("n")).await.unwrap();
+        assert_eq!(left, 0, "what nobody refers to waits for a day");
+    })
+    .await;
+}

@@ -14,6 +14,7 @@ use slipway_workers::plan::{Module, ModuleKind, Source, Unit};
 use slipway_workers::runtime::process::JailProgram;
 use slipway_workers::runtime::site::{Answer, Target};
 use slipway_workers::runtime::{Live, Runtime, RuntimeConfig};
+use slipway_workers::tenant::Tenant;
 use slipway_workers::view::Share;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -41,26 +42,26 @@ async fn run(count: u32) {
     };
     let blobs = Blobs::open(&folder.path().join("blobs")).unwrap();
     let runtime = Runtime::start(config, blobs, &Seams::default(), env.clone()).await.unwrap();
-    let accounts: Vec<CloudAccountId> = (0..count).map(|_| CloudAccountId::mint(&env)).collect();
+    let tenants: Vec<Tenant> = (0..count).map(|_| Tenant::of(CloudAccountId::mint(&env))).collect();
     let mut cold = Vec::new();
-    for (number, account) in accounts.iter().enumerate() {
+    for (number, tenant) in tenants.iter().enumerate() {
         let number = u32::try_from(number).unwrap();
         let begun = Instant::now();
-        runtime.deploy(account, number + 1, live(&env)).await.unwrap();
-        runtime.set_hosts(account, vec![(host(number), "hello".parse().unwrap())]);
+        runtime.deploy(tenant, number + 1, live(&env)).await.unwrap();
+        runtime.set_hosts(&tenant.account, vec![(host(number), "hello".parse().unwrap())]);
         visit(&runtime, number).await;
         cold.push(begun.elapsed());
     }
     told("cold start to first response", cold);
     let mut pids = Vec::new();
-    for account in &accounts {
-        pids.extend(runtime.pid(account).await);
+    for tenant in &tenants {
+        pids.extend(runtime.pid(tenant).await);
     }
     let memory: u64 = pids.iter().map(|pid| pss_kib(*pid)).sum();
     println!("{} processes awake: {} MiB together, {:.1} MiB each", pids.len(), memory / 1024, memory as f64 / 1024.0 / pids.len() as f64);
     let asleep = async || {
-        for account in &accounts {
-            while runtime.pid(account).await.is_some() {
+        for tenant in &tenants {
+            while runtime.pid(tenant).await.is_some() {
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
         }

@@ -52,6 +52,13 @@ pub enum WorkersError {
     InUse(String, String),
     #[error("the account has its {0} Workers; delete one first")]
     TooManyScripts(i64),
+    #[error(
+        "the account's plan runs Workers of {0} environments, each in a process of its own, so `{1}` cannot be another; deploy to one that is there, delete the Workers of one, or take a larger plan"
+    )]
+    TooManyEnvironments(u32, String),
+    /// Nobody calls its code until there is room again.
+    #[error("the account has used all that is included and set aside for its use")]
+    UsedUp,
     /// This host does not run Workers at present. The reason is for the operator's log and the uploader alike.
     #[error("Workers cannot be run on this host: {0}")]
     Unavailable(String),
@@ -96,7 +103,8 @@ impl WorkersError {
             Self::Asset(_) => 10_304,
             Self::DomainConflict(_) => 100_116,
             Self::InUse(..) => 10_064,
-            Self::TooManyScripts(_) => 10_037,
+            Self::TooManyScripts(_) | Self::TooManyEnvironments(..) => 10_037,
+            Self::UsedUp => 10_402,
             Self::Unavailable(_) => 10_013,
             Self::Internal(_) => 10_013,
         }
@@ -112,7 +120,8 @@ impl WorkersError {
             | Self::RouteNotFound
             | Self::SecretNotFound(_)
             | Self::NoSubdomain => Kind::NotFound,
-            Self::Invalid(_) | Self::Inherit(_) | Self::BadRequest(_) | Self::Asset(_) | Self::TooManyScripts(_) => Kind::Invalid,
+            Self::Invalid(_) | Self::Inherit(_) | Self::BadRequest(_) | Self::Asset(_) => Kind::Invalid,
+            Self::TooManyScripts(_) | Self::TooManyEnvironments(..) => Kind::Invalid,
             Self::TooLarge(_) => Kind::TooLarge,
             Self::SubdomainTaken(_)
             | Self::DomainConflict(_)
@@ -121,7 +130,7 @@ impl WorkersError {
             | Self::RouteExists
             | Self::SecretsChanged(_) => Kind::Conflict,
             Self::AssetSession => Kind::Unauthorised,
-            Self::Stopped => Kind::Forbidden,
+            Self::Stopped | Self::UsedUp => Kind::Forbidden,
             Self::Unavailable(_) => Kind::Unavailable,
             Self::Internal(_) => Kind::Internal,
         }

@@ -26,6 +26,7 @@ mod route;
 pub mod runtime;
 mod script;
 pub mod seams;
+mod settle;
 pub mod storage;
 pub mod store;
 pub mod tenant;

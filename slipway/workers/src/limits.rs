@@ -8,7 +8,7 @@ pub struct Allowances {
     pub scripts: i64,
     /// Processor time that its process may take without a pause while requests are under way, in milliseconds.
     pub cpu_ms: u32,
-    /// Memory of its process, in bytes.
+    /// Memory of each process, in bytes.
     pub memory: u64,
     pub requests_per_s: u32,
     /// Code, assets and everything else that it keeps, in bytes.
@@ -42,7 +42,7 @@ pub const BINDINGS: usize = 128;
 pub const BINDING_VALUE_BYTES: usize = 5 * 1024;
 /// Longest delay that a queue's binding gives to its messages, in seconds.
 pub const DELIVERY_DELAY_S: u32 = 86_400;
-/// Scripts of one account. All of them are compiled in one process.
+/// Scripts of one account. Those of one environment are compiled in one process.
 pub const SCRIPTS: i64 = 100;
 /// Versions of one script; older ones that are not deployed are forgotten.
 pub const VERSIONS_KEPT: i64 = 100;
@@ -84,7 +84,16 @@ pub const ASSET_SESSION_LIFE_S: i64 = 3_600;
 /// Everything that an account keeps of which nobody says more, in bytes.
 pub const ACCOUNT_BYTES: i64 = 5 * 1024 * 1024 * 1024;
 /// How often it is looked how much Durable Objects keep.
-pub const OBJECTS_LOOK: Duration = Duration::from_secs(60);
+pub const OBJECTS_LOOK: Duration = Duration::from_secs(5);
+/// The largest file that Durable Objects may write while the account's storage is full, in bytes: what is kept can be read, for which SQLite
+/// needs 32 KiB beside it, and new objects stay this small.
+pub const OBJECT_FILE_FULL: u64 = 64 * 1024;
+/// By how much objects may grow in such small files once the account's storage is full, as a part of it; beyond that nothing is written at all.
+pub const OBJECTS_BEYOND: i64 = 16;
+/// How often store and processes are compared.
+pub const SETTLE_EVERY: Duration = Duration::from_secs(60);
+/// How often it is looked whether an alarm may wake an account that had used up what it has.
+pub const ALARM_AGAIN: Duration = Duration::from_secs(5);
 /// What the smallest blob counts as: a block of the disk.
 pub const BLOB_LEAST_BYTES: i64 = 4_096;
 /// How long a blob stays that no version needs, in seconds: longer than a session in which it may be named again.

@@ -1,19 +1,19 @@
-//! What one account's process is to run: the deployed version of each of its Workers, loaded and opened.
+//! What one tenant's process is to run: the deployed version of each of its Workers, loaded and opened.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use purser_values::id::CloudAccountId;
 use purser_values::{Secret, Sha256Digest};
 
 use crate::name::{BindingName, ScriptName, VersionId};
 use crate::runtime::backend::Resource;
+use crate::tenant::Tenant;
 
-/// One account's process.
+/// One tenant's process.
 #[derive(Clone)]
 pub struct Plan {
-    pub account: CloudAccountId,
-    /// Counts the accounts of this host; decides the uid.
+    pub tenant: Tenant,
+    /// Counts the tenants of this host; decides the uid.
     pub number: u32,
     pub units: Vec<Arc<Unit>>,
     /// Only to see whether it starts: Durable Objects keep nothing then, and touch nothing that is kept.
@@ -79,7 +79,7 @@ pub enum Bound {
     Json(String),
     /// The static assets of this version.
     Assets,
-    /// Another Worker of the account.
+    /// Another Worker of the same account and environment.
     Service {
         script: ScriptName,
         entrypoint: Option<String>,

@@ -1,7 +1,7 @@
 //! The processes that run Workers, and the table that says which host name leads where.
 //!
-//! The runtime knows nothing of databases: it is told what is live and makes it so. Each account with code has one process, of
-//! about 8 MiB of its own when idle and 2 MiB more for each Worker; static assets need none.
+//! The runtime knows nothing of databases: it is told what is live and makes it so. Each environment of an account with code in it has one
+//! process, of about 8 MiB of its own when idle and 2 MiB more for each Worker; static assets need none.
 
 pub mod backend;
 pub mod confinement;
@@ -19,11 +19,13 @@ pub(crate) mod gate;
 pub(crate) mod generation;
 pub mod incident;
 pub(crate) mod output;
+pub(crate) mod quota;
+pub(crate) mod running;
 pub(crate) mod spares;
 pub(crate) mod spawner;
 mod table;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::PathBuf;
@@ -45,15 +47,17 @@ use crate::runtime::cage::Cages;
 use crate::runtime::confinement::{Confinement, Walls};
 use crate::runtime::egress::Egress;
 use crate::runtime::gate::Gate;
-use crate::runtime::generation::{Begin, Door, Ended, Generation};
+use crate::runtime::generation::{Begin, Door, Generation};
 use crate::runtime::incident::Incidents;
 use crate::runtime::process::{JailProgram, StartError};
+use crate::runtime::quota::Quota;
+use crate::runtime::running::{Place, Present, Running};
 use crate::runtime::site::{Site, Target};
 use crate::runtime::spares::Spares;
 use crate::runtime::spawner::Spawner;
 use crate::runtime::table::Table;
-use crate::seams::{AllowancesOf, NextAlarm, Seams};
-use crate::tenant::Tenant as Owner;
+use crate::seams::{AllowancesOf, Events, NextAlarm, Seams};
+use crate::tenant::Tenant;
 use crate::view::{Share, ZoneRoute};
 
 /// Where the runtime finds things.
@@ -71,7 +75,7 @@ pub struct RuntimeConfig {
     pub idle: Duration,
 }
 
-/// What every account's processes share.
+/// What every tenant's processes share.
 pub(crate) struct Host {
     pub spares: Spares,
     pub walls: Walls,
@@ -87,9 +91,12 @@ pub(crate) struct Host {
     pub env: Env,
     pub incidents: Incidents,
     pub next_alarm: NextAlarm,
+    pub events: Arc<dyn Events>,
+    /// How large the files of Durable Objects may become.
+    pub quota: Quota,
     pub egress: Option<Arc<dyn Egress>>,
     /// Processes that have had nothing to do for a while.
-    pub sleepy: tokio::sync::mpsc::UnboundedSender<(CloudAccountId, Sha256Digest)>,
+    pub sleepy: tokio::sync::mpsc::UnboundedSender<(Tenant, Sha256Digest)>,
 }
 
 impl Host {
@@ -108,8 +115,16 @@ pub struct Runtime {
     host: Arc<Host>,
     blobs: Blobs,
     backend: Arc<dyn Backend>,
-    accounts: Arc<tokio::sync::Mutex<HashMap<CloudAccountId, Arc<tokio::sync::Mutex<Tenant>>>>>,
+    tenants: Arc<tokio::sync::Mutex<Tenants>>,
     table: Arc<RwLock<Table>>,
+}
+
+/// Everybody who has a process, or had.
+#[derive(Default)]
+struct Tenants {
+    places: BTreeMap<Tenant, Arc<Place>>,
+    /// Accounts none of whose code may run, whatever tenants they have or get.
+    stopped: HashSet<CloudAccountId>,
 }
 
 /// One Worker that is live.
@@ -122,77 +137,6 @@ pub struct Live {
     /// Absent when the Worker is static assets only.
     pub unit: Option<Arc<Unit>>,
     pub assets: Option<Arc<AssetSet>>,
-}
-
-/// The processes of one account.
-struct Tenant {
-    host: Arc<Host>,
-    account: CloudAccountId,
-    number: u32,
-    gate: Arc<Gate>,
-    live: Vec<Live>,
-    active: Option<Generation>,
-    candidate: Option<Generation>,
-    /// Whether its process takes events; from the first event on.
-    events: bool,
-    /// Whether none of its code may run.
-    stopped: bool,
-    /// Tells when the process before the present one has ended.
-    last_ended: Option<Ended>,
-    /// The same of the newest one that wrote to the folder of Durable Objects.
-    writer: Option<Ended>,
-}
-
-impl Tenant {
-    fn plan(&self) -> Plan {
-        let units = if self.stopped { Vec::new() } else { self.live.iter().filter_map(|l| l.unit.clone()).collect() };
-        Plan {
-            account: self.account.clone(),
-            number: self.number,
-            units,
-            rehearsal: false,
-            events: self.events,
-            tails: self.gate.tails().looked_at(),
-        }
-    }
-
-    /// Puts a generation without a process in the place of one that has nothing to do. What was routed to the old one gets done.
-    fn rest(&mut self, fingerprint: &Sha256Digest) -> bool {
-        let Some(active) = &self.active else { return false };
-        let due = active.fingerprint == *fingerprint && active.pid().is_some() && active.idle_for() > self.host.idle;
-        if !due {
-            return false;
-        }
-        match self.asleep() {
-            Ok(asleep) => {
-                self.active = Some(asleep);
-                true
-            }
-            Err(e) => {
-                tracing::error!(account = %self.account, error = %e, "a process cannot be put to sleep");
-                false
-            }
-        }
-    }
-
-    fn asleep(&mut self) -> io::Result<Generation> {
-        self.behind(&self.plan(), Begin::Asleep)
-    }
-
-    /// A generation whose process starts behind its sockets; where Durable Objects are kept, after the present one's end.
-    fn behind(&mut self, plan: &Plan, begin: Begin) -> io::Result<Generation> {
-        let keeps = plan.keeps_objects();
-        let generation = Generation::start_behind(&self.host, &self.gate, plan, begin, self.writer.clone().filter(|_| keeps))?;
-        if keeps {
-            self.writer = Some(generation.ended());
-        }
-        Ok(generation)
-    }
-
-    /// Lets the process reach what its live versions are bound to.
-    fn introduce(&self) {
-        self.live.iter().for_each(|live| self.gate.allow(live));
-    }
 }
 
 impl Runtime {
@@ -223,6 +167,8 @@ impl Runtime {
             incidents: Incidents::new(env.clone()),
             env,
             next_alarm: seams.next_alarm.clone(),
+            events: seams.events.clone(),
+            quota: Quota::default(),
             egress: seams.egress.clone(),
             sleepy,
             spares,
@@ -234,17 +180,17 @@ impl Runtime {
             folder,
             numbers: AtomicU64::new(INSTANCES.fetch_add(1, Ordering::Relaxed) * PER_INSTANCE + 1),
         };
-        let runtime = Self { host: Arc::new(host), blobs, backend: seams.backend.clone(), accounts: Arc::default(), table: Arc::default() };
-        let (accounts, table, blobs) = (Arc::downgrade(&runtime.accounts), runtime.table.clone(), runtime.blobs.clone());
-        // Ends with the accounts, which hold the host, which is what it hears from.
+        let runtime = Self { host: Arc::new(host), blobs, backend: seams.backend.clone(), tenants: Arc::default(), table: Arc::default() };
+        let (tenants, table, blobs) = (Arc::downgrade(&runtime.tenants), runtime.table.clone(), runtime.blobs.clone());
+        // Ends with the tenants, which hold the host, which is what it hears from.
         tokio::spawn(async move {
-            while let Some((account, fingerprint)) = resting.recv().await {
-                let Some(accounts) = accounts.upgrade() else { return };
-                let found = accounts.lock().await.get(&account).cloned();
-                if let Some(tenant) = found {
-                    let mut tenant = tenant.lock().await;
-                    if tenant.rest(&fingerprint) {
-                        publish(&table, &blobs, &tenant);
+            while let Some((tenant, fingerprint)) = resting.recv().await {
+                let Some(tenants) = tenants.upgrade() else { return };
+                let found = tenants.lock().await.places.get(&tenant).cloned();
+                if let Some(place) = found {
+                    let mut running = place.running.lock().await;
+                    if running.rest(&fingerprint) {
+                        publish(&table, &blobs, &running);
                     }
                 }
             }
@@ -276,42 +222,52 @@ impl Runtime {
         self.table.read().unwrap_or_else(PoisonError::into_inner).find(host, Some(path))
     }
 
-    /// Makes an account known, with what is live; its process starts in the background.
+    /// Makes a tenant known, with what is live; its process starts when somebody comes.
     ///
     /// # Errors
     /// When a socket cannot be made.
-    pub async fn restore(&self, account: &CloudAccountId, number: u32, live: Vec<Live>) -> io::Result<()> {
-        let tenant = self.tenant(account, number).await?;
-        let mut tenant = tenant.lock().await;
-        tenant.live = live;
-        tenant.introduce();
-        let plan = tenant.plan();
+    pub async fn restore(&self, tenant: &Tenant, number: u32, live: Vec<Live>) -> io::Result<()> {
+        let place = self.place(tenant, number).await?;
+        let mut running = place.running.lock().await;
+        running.live = live;
+        running.introduce();
+        let plan = running.plan();
         let runs = !plan.units.is_empty() && !matches!(self.host.confinement, Confinement::Unavailable { .. });
-        tenant.active = if runs { Some(tenant.asleep()?) } else { None };
-        self.publish(&tenant);
+        running.active = if runs { Some(running.asleep()?) } else { None };
+        self.publish(&running);
         Ok(())
     }
 
-    /// Starts the account's Workers with `changed` in its place, beside the running ones and without any traffic.
+    /// What is so of each tenant of an account now.
+    pub async fn present(&self, account: &CloudAccountId) -> BTreeMap<Tenant, Present> {
+        let mut present = BTreeMap::new();
+        for place in self.places(account).await {
+            let running = place.running.lock().await;
+            present.insert(running.tenant.clone(), running.present());
+        }
+        present
+    }
+
+    /// Starts the tenant's Workers with `changed` in its place, beside the running ones and without any traffic.
     ///
     /// # Errors
     /// [`StartError::Refused`] and [`StartError::TooSlow`] are the code's fault, the others the host's.
-    pub async fn validate(&self, account: &CloudAccountId, number: u32, changed: &Live) -> Result<Option<Duration>, StartError> {
-        self.validate_all(account, number, std::slice::from_ref(changed)).await
+    pub async fn validate(&self, tenant: &Tenant, number: u32, changed: &Live) -> Result<Option<Duration>, StartError> {
+        self.validate_all(tenant, number, std::slice::from_ref(changed)).await
     }
 
     /// The same with the versions of one Worker that share its requests.
     ///
     /// # Errors
     /// As [`Runtime::validate`].
-    pub async fn validate_all(&self, account: &CloudAccountId, number: u32, changed: &[Live]) -> Result<Option<Duration>, StartError> {
-        let tenant = self.tenant(account, number).await?;
-        let mut tenant = tenant.lock().await;
+    pub async fn validate_all(&self, tenant: &Tenant, number: u32, changed: &[Live]) -> Result<Option<Duration>, StartError> {
+        let place = self.place(tenant, number).await?;
+        let mut running = place.running.lock().await;
         let units: Vec<Arc<Unit>> = changed.iter().filter_map(|live| live.unit.clone()).collect();
         let Some(first) = units.first() else { return Ok(None) };
         self.possible()?;
-        changed.iter().for_each(|live| tenant.gate.allow(live));
-        let mut plan = tenant.plan().without(&first.script);
+        changed.iter().for_each(|live| running.gate.allow(live));
+        let mut plan = running.plan().without(&first.script);
         plan.units.extend(units);
         // Two processes on one folder of Durable Objects must never be: this one keeps nothing.
         plan.rehearsal = plan.keeps_objects();
@@ -319,18 +275,18 @@ impl Runtime {
         plan.events = false;
         plan.tails.clear();
         let fingerprint = plan.fingerprint();
-        let waiting = tenant.active.iter().chain(&tenant.candidate).find(|g| g.fingerprint == fingerprint);
+        let waiting = running.active.iter().chain(&running.candidate).find(|g| g.fingerprint == fingerprint);
         if let Some(generation) = waiting {
             return Ok(generation.startup);
         }
-        let generation = Generation::start(&self.host, &tenant.gate, &plan).await?;
+        let generation = Generation::start(&self.host, &running.gate, &plan).await?;
         let startup = generation.startup;
         if plan.rehearsal {
             // Nothing to take over: the real one is another.
             return Ok(startup);
         }
-        tenant.candidate = Some(generation);
-        self.forget_later(account.clone(), fingerprint);
+        running.candidate = Some(generation);
+        self.forget_later(tenant.clone(), fingerprint);
         Ok(startup)
     }
 
@@ -338,32 +294,42 @@ impl Runtime {
     ///
     /// # Errors
     /// As [`Runtime::validate`]; then what was live stays live.
-    pub async fn deploy(&self, account: &CloudAccountId, number: u32, changed: Live) -> Result<(), StartError> {
-        self.deploy_all(account, number, vec![changed]).await
+    pub async fn deploy(&self, tenant: &Tenant, number: u32, changed: Live) -> Result<(), StartError> {
+        self.deploy_all(tenant, number, vec![changed]).await
     }
 
     /// The same with the versions of one Worker that share its requests.
     ///
     /// # Errors
     /// As [`Runtime::validate`]; then what was live stays live.
-    pub async fn deploy_all(&self, account: &CloudAccountId, number: u32, changed: Vec<Live>) -> Result<(), StartError> {
-        let tenant = self.tenant(account, number).await?;
-        let mut tenant = tenant.lock().await;
+    pub async fn deploy_all(&self, tenant: &Tenant, number: u32, changed: Vec<Live>) -> Result<(), StartError> {
+        let place = self.place(tenant, number).await?;
+        let mut running = place.running.lock().await;
         let other = |l: &&Live| !changed.iter().any(|c| c.script == l.script);
-        let mut live: Vec<Live> = tenant.live.iter().filter(other).cloned().collect();
+        let mut live: Vec<Live> = running.live.iter().filter(other).cloned().collect();
         live.extend(changed);
-        self.switch(&mut tenant, live).await
+        self.switch(&mut running, live).await
+    }
+
+    /// Makes these and nothing else live, whatever was.
+    ///
+    /// # Errors
+    /// As [`Runtime::validate`]; then what was live stays live.
+    pub async fn replace(&self, tenant: &Tenant, number: u32, live: Vec<Live>) -> Result<(), StartError> {
+        let place = self.place(tenant, number).await?;
+        let mut running = place.running.lock().await;
+        self.switch(&mut running, live).await
     }
 
     /// Takes a Worker off line.
     ///
     /// # Errors
     /// As [`Runtime::validate`]; then what was live stays live.
-    pub async fn withdraw(&self, account: &CloudAccountId, number: u32, script: &ScriptName) -> Result<(), StartError> {
-        let tenant = self.tenant(account, number).await?;
-        let mut tenant = tenant.lock().await;
-        let live = tenant.live.iter().filter(|l| l.script != *script).cloned().collect();
-        self.switch(&mut tenant, live).await
+    pub async fn withdraw(&self, tenant: &Tenant, number: u32, script: &ScriptName) -> Result<(), StartError> {
+        let place = self.place(tenant, number).await?;
+        let mut running = place.running.lock().await;
+        let live = running.live.iter().filter(|l| l.script != *script).cloned().collect();
+        self.switch(&mut running, live).await
     }
 
     /// Sets all host names of an account. A name that another account holds stays with that account.
@@ -376,7 +342,7 @@ impl Runtime {
         self.table.write().unwrap_or_else(PoisonError::into_inner).set_routes(account, routes);
     }
 
-    /// Takes an account's sites off line (403) and ends its process, or brings both back: code that nobody may visit must not go on by its
+    /// Takes an account's sites off line (403) and ends its processes, or brings both back: code that nobody may visit must not go on by its
     /// triggers, its queues, its alarms or what it has open. What was under way gets the time of any swap.
     ///
     /// # Errors
@@ -386,14 +352,25 @@ impl Runtime {
         if suspended {
             in_table(true);
         }
-        if let Some(tenant) = self.accounts.lock().await.get(account).cloned() {
-            let mut tenant = tenant.lock().await;
-            if tenant.stopped != suspended {
-                tenant.stopped = suspended;
-                tenant.candidate = None;
-                let live = tenant.live.clone();
-                if let Err(e) = self.switch(&mut tenant, live).await {
-                    tenant.stopped = true;
+        // Whoever becomes a tenant from here on is what this says.
+        {
+            let stopped = &mut self.tenants.lock().await.stopped;
+            if suspended {
+                stopped.insert(account.clone())
+            } else {
+                stopped.remove(account)
+            };
+        }
+        for place in self.places(account).await {
+            let mut running = place.running.lock().await;
+            // Of two who say it at a time the later one counts, whoever comes to this tenant last.
+            let wanted = self.tenants.lock().await.stopped.contains(account);
+            if running.stopped != wanted {
+                running.stopped = wanted;
+                running.candidate = None;
+                let live = running.live.clone();
+                if let Err(e) = self.switch(&mut running, live).await {
+                    running.stopped = true;
                     return Err(e);
                 }
             }
@@ -404,59 +381,76 @@ impl Runtime {
         Ok(())
     }
 
-    /// Processor time that an account's code has taken here, in microseconds. Never goes back.
-    pub async fn cpu_us(&self, account: &CloudAccountId) -> Option<u64> {
-        let tenant = self.accounts.lock().await.get(account).cloned()?;
-        let tenant = tenant.lock().await;
-        let now = tenant.active.as_ref().map_or(0, Generation::cpu_us);
-        let sum = now + tenant.gate.spent_us.load(Ordering::Acquire);
-        Some(sum.max(tenant.gate.told_us.fetch_max(sum, Ordering::AcqRel)))
+    /// Processor time that each account's code has taken here, in microseconds. Never goes back, and waits for nobody's start.
+    pub async fn cpu_us(&self) -> BTreeMap<CloudAccountId, u64> {
+        let gates: Vec<(CloudAccountId, Arc<Gate>)> =
+            self.tenants.lock().await.places.iter().map(|(tenant, place)| (tenant.account.clone(), place.gate.clone())).collect();
+        let mut all: BTreeMap<CloudAccountId, u64> = BTreeMap::new();
+        for (account, gate) in gates {
+            let sum = all.entry(account).or_default();
+            *sum = sum.saturating_add(gate.cpu_us());
+        }
+        all
     }
 
-    /// The process of an account, for tests.
-    pub async fn pid(&self, account: &CloudAccountId) -> Option<u32> {
-        let tenant = self.accounts.lock().await.get(account).cloned()?;
-        let tenant = tenant.lock().await;
-        tenant.active.as_ref().and_then(Generation::pid)
+    /// Accounts that have a process now.
+    pub(crate) async fn awake(&self) -> BTreeSet<CloudAccountId> {
+        let tenants = self.tenants.lock().await;
+        tenants.places.iter().filter(|(_, place)| place.gate.is_awake()).map(|(tenant, _)| tenant.account.clone()).collect()
     }
 
-    async fn switch(&self, tenant: &mut Tenant, live: Vec<Live>) -> Result<(), StartError> {
-        let before = std::mem::replace(&mut tenant.live, live);
-        tenant.introduce();
-        let plan = tenant.plan();
+    /// The process of a tenant, for tests.
+    pub async fn pid(&self, tenant: &Tenant) -> Option<u32> {
+        let place = self.known(tenant).await?;
+        let running = place.running.lock().await;
+        running.active.as_ref().and_then(Generation::pid)
+    }
+
+    /// Where a live Worker of an account runs.
+    #[must_use]
+    pub fn home(&self, account: &CloudAccountId, script: &ScriptName) -> Option<Tenant> {
+        self.table.read().unwrap_or_else(PoisonError::into_inner).home(account, script)
+    }
+
+    /// Says how large a file of each account's Durable Objects may become; whoever is not named has the usual bound.
+    pub(crate) fn hold_objects(&self, most: HashMap<CloudAccountId, u64>) {
+        self.host.quota.set(most);
+    }
+
+    async fn switch(&self, running: &mut Running, live: Vec<Live>) -> Result<(), StartError> {
+        let before = std::mem::replace(&mut running.live, live);
+        running.introduce();
+        let plan = running.plan();
         let fingerprint = plan.fingerprint();
-        let unchanged = tenant.active.as_ref().is_some_and(|a| a.fingerprint == fingerprint);
+        let unchanged = running.active.as_ref().is_some_and(|a| a.fingerprint == fingerprint);
         if !unchanged {
-            tenant.last_ended = tenant.active.as_ref().map(Generation::ended);
+            running.last_ended = running.active.as_ref().map(Generation::ended);
         }
         if plan.units.is_empty() {
-            tenant.active = None;
+            running.active = None;
         } else if !unchanged {
             let next = if plan.keeps_objects() {
-                self.possible().and_then(|()| Ok(tenant.behind(&plan, Begin::Now)?))
+                self.possible().and_then(|()| Ok(running.behind(&plan, Begin::Now)?))
             } else {
-                self.next(tenant, &plan).await
+                self.next(running, &plan).await
             };
             match next {
-                Ok(next) => tenant.active = Some(next),
+                Ok(next) => running.active = Some(next),
                 Err(e) => {
-                    tenant.live = before;
+                    running.live = before;
                     return Err(e);
                 }
             }
         }
-        self.publish(tenant);
+        self.publish(running);
         Ok(())
     }
 
     /// Removes the data of classes that are gone, once no process has it open.
-    pub async fn forget_objects(&self, account: &CloudAccountId, classes: &[ObjectClass]) {
-        let Some(tenant) = self.accounts.lock().await.get(account).cloned() else { return };
-        let (folders, ended) = {
-            let tenant = tenant.lock().await;
-            let folders: Vec<PathBuf> = classes.iter().map(|class| tenant.gate.objects.join(&class.key)).collect();
-            (folders, tenant.last_ended.clone())
-        };
+    pub async fn forget_objects(&self, tenant: &Tenant, classes: &[ObjectClass]) {
+        let Some(place) = self.known(tenant).await else { return };
+        let folders: Vec<PathBuf> = classes.iter().map(|class| place.gate.objects.join(&class.key)).collect();
+        let ended = place.running.lock().await.last_ended.clone();
         if folders.is_empty() {
             return;
         }
@@ -475,19 +469,19 @@ impl Runtime {
     }
 
     /// The validated process, or a new one.
-    async fn next(&self, tenant: &mut Tenant, plan: &Plan) -> Result<Generation, StartError> {
+    async fn next(&self, running: &mut Running, plan: &Plan) -> Result<Generation, StartError> {
         let fingerprint = plan.fingerprint();
-        match tenant.candidate.take().filter(|c| c.fingerprint == fingerprint) {
+        match running.candidate.take().filter(|c| c.fingerprint == fingerprint) {
             Some(candidate) => Ok(candidate),
             None => {
                 self.possible()?;
-                Generation::start(&self.host, &tenant.gate, plan).await
+                Generation::start(&self.host, &running.gate, plan).await
             }
         }
     }
 
-    fn publish(&self, tenant: &Tenant) {
-        publish(&self.table, &self.blobs, tenant);
+    fn publish(&self, running: &Running) {
+        publish(&self.table, &self.blobs, running);
     }
 
     /// What code did that the operator should see.
@@ -503,58 +497,55 @@ impl Runtime {
         }
     }
 
-    async fn tenant(&self, account: &CloudAccountId, number: u32) -> io::Result<Arc<tokio::sync::Mutex<Tenant>>> {
-        let mut accounts = self.accounts.lock().await;
-        if let Some(found) = accounts.get(account) {
+    async fn known(&self, tenant: &Tenant) -> Option<Arc<Place>> {
+        self.tenants.lock().await.places.get(tenant).cloned()
+    }
+
+    async fn places(&self, account: &CloudAccountId) -> Vec<Arc<Place>> {
+        let tenants = self.tenants.lock().await;
+        tenants.places.iter().filter(|(tenant, _)| tenant.account == *account).map(|(_, place)| place.clone()).collect()
+    }
+
+    async fn place(&self, tenant: &Tenant, number: u32) -> io::Result<Arc<Place>> {
+        let mut tenants = self.tenants.lock().await;
+        if let Some(found) = tenants.places.get(tenant) {
             return Ok(found.clone());
         }
         let folder = self.host.folder.join(format!("a{number}"));
         std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder)?;
-        let objects = self.host.objects.join(account.as_str());
-        let gate =
-            Arc::new(Gate::open(&folder, objects, Owner::of(account.clone()), &self.host, self.blobs.clone(), self.backend.clone())?);
-        let tenant = Tenant {
-            host: self.host.clone(),
-            account: account.clone(),
-            number,
-            gate,
-            live: Vec::new(),
-            active: None,
-            candidate: None,
-            events: false,
-            stopped: false,
-            last_ended: None,
-            writer: None,
-        };
-        let tenant = Arc::new(tokio::sync::Mutex::new(tenant));
-        accounts.insert(account.clone(), tenant.clone());
-        Ok(tenant)
+        let objects = self.host.objects.join(tenant.folder());
+        let gate = Arc::new(Gate::open(&folder, objects, tenant.clone(), &self.host, self.blobs.clone(), self.backend.clone())?);
+        let stopped = tenants.stopped.contains(&tenant.account);
+        let running = Running::new(self.host.clone(), tenant.clone(), number, gate.clone(), stopped);
+        let place = Arc::new(Place { gate, running: tokio::sync::Mutex::new(running) });
+        tenants.places.insert(tenant.clone(), place.clone());
+        Ok(place)
     }
 
     /// A validated version that nobody deploys ends after a while, and the assets of versions that are gone are let go.
-    fn forget_later(&self, account: CloudAccountId, fingerprint: Sha256Digest) {
-        let accounts = Arc::downgrade(&self.accounts);
+    fn forget_later(&self, tenant: Tenant, fingerprint: Sha256Digest) {
+        let tenants = Arc::downgrade(&self.tenants);
         tokio::spawn(async move {
             tokio::time::sleep(limits::CANDIDATE_LIFE).await;
-            let Some(accounts) = accounts.upgrade() else { return };
-            let Some(tenant) = accounts.lock().await.get(&account).cloned() else { return };
-            let mut tenant = tenant.lock().await;
-            tenant.candidate.take_if(|c| c.fingerprint == fingerprint);
-            if tenant.candidate.is_none() {
-                let versions: Vec<VersionId> = tenant.live.iter().map(|l| l.version.clone()).collect();
-                tenant.gate.keep(&versions);
+            let Some(tenants) = tenants.upgrade() else { return };
+            let Some(place) = tenants.lock().await.places.get(&tenant).cloned() else { return };
+            let mut running = place.running.lock().await;
+            running.candidate.take_if(|c| c.fingerprint == fingerprint);
+            if running.candidate.is_none() {
+                let versions: Vec<VersionId> = running.live.iter().map(|l| l.version.clone()).collect();
+                running.gate.keep(&versions);
             }
         });
     }
 }
 
-fn publish(table: &RwLock<Table>, blobs: &Blobs, tenant: &Tenant) {
+fn publish(table: &RwLock<Table>, blobs: &Blobs, running: &Running) {
     let mut scripts: BTreeMap<&ScriptName, Vec<(&Live, Option<Door>)>> = BTreeMap::new();
-    for live in &tenant.live {
-        let door = tenant.active.as_ref().and_then(|g| g.doors.get(&live.version)).cloned();
+    for live in &running.live {
+        let door = running.active.as_ref().and_then(|g| g.doors.get(&live.version)).cloned();
         scripts.entry(&live.script).or_default().push((live, door));
     }
-    let site = |versions: Vec<(&Live, Option<Door>)>| Arc::new(Site::new(&tenant.account, versions, blobs));
+    let site = |versions: Vec<(&Live, Option<Door>)>| Arc::new(Site::new(&running.tenant.account, versions, blobs));
     let sites = scripts.into_iter().map(|(script, versions)| (script.clone(), site(versions))).collect();
-    table.write().unwrap_or_else(PoisonError::into_inner).set_sites(&tenant.account, sites);
+    table.write().unwrap_or_else(PoisonError::into_inner).set_sites(&running.tenant, sites);
 }

@@ -10,6 +10,7 @@ use purser_values::id::CloudAccountId;
 use crate::binding::Binding;
 use crate::error::WorkersError;
 use crate::limits::Allowances;
+use crate::name::ScriptName;
 use crate::runtime::backend::{Backend, Nothing};
 use crate::runtime::egress::Egress;
 
@@ -25,7 +26,29 @@ pub type AllowancesOf = Arc<dyn Fn(&CloudAccountId) -> Allowances + Send + Sync>
 /// When the earliest alarm is due that a database of alarms of Durable Objects holds. Asked while no process has it open.
 pub type NextAlarm = Arc<dyn Fn(&Path) -> Option<Timestamp> + Send + Sync>;
 
-/// The seams, each with a default that gives nothing.
+/// Who may be called otherwise than by visitors: by triggers, queues and alarms. Code that is called so is used, and used up, like any other.
+pub trait Events: Send + Sync {
+    /// Takes a place for one event of a Worker, given back when the answer is dropped; nothing when the account has used up what it has.
+    fn begin(&self, account: &CloudAccountId, script: &ScriptName) -> Option<Box<dyn Send + Sync>>;
+
+    /// Whether an alarm may wake the account's code.
+    fn may_wake(&self, account: &CloudAccountId) -> bool;
+}
+
+/// Calls whoever is due.
+struct Always;
+
+impl Events for Always {
+    fn begin(&self, _: &CloudAccountId, _: &ScriptName) -> Option<Box<dyn Send + Sync>> {
+        Some(Box::new(()))
+    }
+
+    fn may_wake(&self, _: &CloudAccountId) -> bool {
+        true
+    }
+}
+
+/// The seams, each with a default that gives nothing and counts nothing.
 #[derive(Clone)]
 pub struct Seams {
     pub backend: Arc<dyn Backend>,
@@ -33,6 +56,7 @@ pub struct Seams {
     pub kept_elsewhere: KeptElsewhere,
     pub allowances: AllowancesOf,
     pub next_alarm: NextAlarm,
+    pub events: Arc<dyn Events>,
     /// The way out; without one everything outbound is refused.
     pub egress: Option<Arc<dyn Egress>>,
 }
@@ -45,6 +69,7 @@ impl Default for Seams {
             kept_elsewhere: Arc::new(|_, _| Ok(0)),
             allowances: Arc::new(|_| Allowances::default()),
             next_alarm: Arc::new(|_| None),
+            events: Arc::new(Always),
             egress: None,
         }
     }

@@ -5,6 +5,7 @@ pub mod asset;
 pub mod blob;
 pub mod deployment;
 pub mod domain;
+pub mod environment;
 pub mod object;
 pub mod route;
 pub mod schedule;
@@ -63,6 +64,7 @@ create table worker_key (name {text} primary key, sealed {blob} not null){strict
         OBJECTS,
         route::TABLE,
         OBJECT_BYTES,
+        ENVIRONMENTS,
     ],
 };
 
@@ -115,6 +117,15 @@ create index worker_schedule_by_time on worker_schedule (next_at);
 /// What Durable Objects keep on the disk: workerd writes it, so it is looked up there every now and then.
 const OBJECT_BYTES: &str = "
 create table worker_object_bytes (account {text} primary key, bytes {int} not null){strict};
+";
+
+/// What was made before there were environments is in the one that nobody named.
+const ENVIRONMENTS: &str = "
+alter table worker_script add column environment {text} not null default 'production';
+create table worker_environment (
+    account {text} not null, environment {text} not null, number {int} not null unique, created_at {int} not null,
+    primary key (account, environment)
+){strict};
 ";
 
 pub(crate) fn author(row: &Row) -> Result<Author, DbError> {

@@ -11,6 +11,7 @@ pub use crate::store::asset::{Manifest, ManifestEntry};
 
 use crate::name::{BindingName, ScriptName, SubdomainName, Uuid, VersionId};
 use crate::pattern::Pattern;
+use crate::tenant::Environment;
 
 /// An upload as it came off the wire: the `metadata` part and the file parts.
 #[derive(Clone, Debug)]
@@ -42,6 +43,8 @@ pub struct Author {
 #[derive(Clone, Debug)]
 pub struct Script {
     pub name: ScriptName,
+    /// Where it was made, and runs.
+    pub environment: Environment,
     /// 32 hexadecimal digits, constant over the life of the Worker.
     pub tag: String,
     pub created_at: Timestamp,

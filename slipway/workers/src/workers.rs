@@ -24,8 +24,9 @@ use crate::runtime::site::Target;
 use crate::runtime::{Live, Runtime, RuntimeConfig};
 use crate::seams::Seams;
 use crate::store::account::{self, AccountRow};
-use crate::store::version::{self, Sealed, VersionRow, seal_purpose};
-use crate::store::{domain, object, route, script};
+use crate::store::version::{self, LiveRow, Sealed, VersionRow, seal_purpose};
+use crate::store::{domain, environment, object, route, script};
+use crate::tenant::{Environment, Tenant};
 use crate::upload::draft::Previous;
 use crate::upload::load::{Parts, unit};
 use crate::upload::migration::Objects;
@@ -51,7 +52,7 @@ pub type Condition = Arc<dyn Fn(&mut Tx<'_>) -> Result<(), WorkersError> + Send 
 
 /// The runtime's service, cheap to clone.
 #[derive(Clone)]
-pub struct Workers(pub(crate) Arc<Inner>, Option<Condition>);
+pub struct Workers(pub(crate) Arc<Inner>, Option<Condition>, Environment);
 
 pub(crate) struct Inner {
     pub db: Db,
@@ -68,6 +69,12 @@ pub(crate) struct Inner {
     /// Held by those who write blobs, and alone by whoever removes one.
     pub files: RwLock<()>,
     locks: Mutex<HashMap<CloudAccountId, Arc<Mutex<()>>>>,
+}
+
+/// The tenant whose process a Worker runs in.
+pub(crate) struct Home {
+    pub tenant: Tenant,
+    pub number: u32,
 }
 
 /// A version with everything that its process needs.
@@ -108,7 +115,7 @@ impl Workers {
             files: RwLock::default(),
             locks: Mutex::default(),
         };
-        let workers = Self(Arc::new(inner), None);
+        let workers = Self::of(Arc::new(inner));
         let accounts = workers.0.db.read(account::all).await?;
         for account in accounts {
             if let Err(e) = workers.restore(&account).await {
@@ -117,7 +124,13 @@ impl Workers {
         }
         tokio::spawn(crate::script::schedule::keep_time(Arc::downgrade(&workers.0)));
         tokio::spawn(crate::storage::objects::follow(Arc::downgrade(&workers.0)));
+        tokio::spawn(crate::settle::follow(Arc::downgrade(&workers.0)));
         Ok(workers)
+    }
+
+    /// The service for nobody in particular.
+    pub(crate) fn of(inner: Arc<Inner>) -> Self {
+        Self(inner, None, Environment::default())
     }
 
     /// The same service for a caller whose right may end at any moment, also in the middle of a request.
@@ -126,7 +139,13 @@ impl Workers {
     /// committed after the stop was; and once more before code is started.
     #[must_use]
     pub fn only_while(&self, condition: Condition) -> Self {
-        Self(self.0.clone(), Some(condition))
+        Self(self.0.clone(), Some(condition), self.2.clone())
+    }
+
+    /// The same for a caller whose new Workers belong to this environment. Those that are there stay where they are.
+    #[must_use]
+    pub fn making_in(&self, environment: Environment) -> Self {
+        Self(self.0.clone(), self.1.clone(), environment)
     }
 
     /// Every write for a caller goes through here.
@@ -160,10 +179,10 @@ impl Workers {
         Ok(read.await?)
     }
 
-    /// Who counts (this process of slipway), and the processor time that the account's code has taken since that began, in milliseconds;
-    /// nothing for an account without code.
-    pub async fn cpu_ms(&self, account: &CloudAccountId) -> Option<(u32, u64)> {
-        Some((std::process::id(), self.0.runtime.cpu_us(account).await? / 1_000))
+    /// The processor time that each account's code has taken since this process of slipway began, in milliseconds: for visitors, by its
+    /// triggers, queues and alarms, and to be tried out.
+    pub async fn cpu_ms(&self) -> BTreeMap<CloudAccountId, u64> {
+        self.0.runtime.cpu_us().await.into_iter().map(|(account, us)| (account, us / 1_000)).collect()
     }
 
     /// How Workers run on this host.
@@ -193,14 +212,17 @@ impl Workers {
     async fn restore(&self, account: &AccountRow) -> Result<(), WorkersError> {
         let id = account.account.clone();
         let rows = self.0.db.read(move |tx| version::deployed(tx, &id)).await?;
-        let mut live = Vec::new();
-        for (row, share) in rows {
-            match self.load(row).await {
-                Ok(loaded) => live.push(Live { share, ..loaded.live }),
+        let mut all: BTreeMap<Environment, Vec<Live>> = BTreeMap::new();
+        for LiveRow { version, share, environment } in rows {
+            match self.load(version).await {
+                Ok(loaded) => all.entry(environment).or_default().push(Live { share, ..loaded.live }),
                 Err(e) => tracing::error!(account = %account.account, error = %e, "a deployed Worker could not be loaded"),
             }
         }
-        self.0.runtime.restore(&account.account, account.number, live).await?;
+        for (environment, live) in all {
+            let home = self.number(account, environment).await?;
+            self.0.runtime.restore(&home.tenant, home.number, live).await?;
+        }
         self.0.runtime.set_suspended(&account.account, account.suspended).await.map_err(crate::rollout::refused)?;
         self.publish_hosts(&account.account).await
     }
@@ -232,9 +254,34 @@ impl Workers {
         }
     }
 
+    /// Where a Worker runs: where it was made, or, when it is new, where its caller makes things.
+    ///
+    /// # Errors
+    /// [`WorkersError::TooManyEnvironments`] for a new one where the plan has no process for it.
+    pub(crate) async fn home(&self, account: &AccountRow, script: Option<&Script>) -> Result<Home, WorkersError> {
+        if let Some(script) = script {
+            return self.number(account, script.environment.clone()).await;
+        }
+        let (id, environment) = (account.account.clone(), self.2.clone());
+        let most = (self.0.seams.allowances)(&id).processes;
+        self.0.db.read(move |tx| admit(tx, &id, &environment, most)).await?;
+        self.number(account, self.2.clone()).await
+    }
+
+    /// The number under which an environment of the account runs.
+    pub(crate) async fn number(&self, account: &AccountRow, environment: Environment) -> Result<Home, WorkersError> {
+        let number = if environment.is_default() {
+            account.number
+        } else {
+            let (id, of, now) = (account.account.clone(), environment.clone(), self.0.env.now());
+            self.0.db.write(move |tx| environment::ensure(tx, &id, &of, now)).await?
+        };
+        Ok(Home { tenant: Tenant { account: account.account.clone(), environment }, number })
+    }
+
     /// The script and its newest version with opened secrets.
     pub(crate) async fn previous(&self, account: &CloudAccountId, name: &ScriptName) -> Result<(Option<Script>, Previous), WorkersError> {
-        let (account, name) = (account.clone(), name.clone());
+        let (account, name, new) = (account.clone(), name.clone(), self.2.clone());
         let (script, row, sealed, objects) = self
             .0
             .db
@@ -242,7 +289,8 @@ impl Workers {
                 let script = script::get(tx, &account, &name)?;
                 let row = version::newest(tx, &account, &name)?;
                 let sealed = row.as_ref().map(|r| version::secrets(tx, &r.id)).transpose()?.unwrap_or_default();
-                let objects = Objects { tag: object::tag(tx, &account, &name)?, all: object::of_account(tx, &account)? };
+                let environment = script.as_ref().map_or(&new, |script| &script.environment);
+                let objects = Objects { tag: object::tag(tx, &account, &name)?, all: object::of_environment(tx, &account, environment)? };
                 Ok::<_, WorkersError>((script, row, sealed, objects))
             })
             .await?;
@@ -325,6 +373,13 @@ impl Workers {
         };
         secrets.iter().map(seal).collect()
     }
+}
+
+/// Refuses a new environment where the account has as many as its plan has processes.
+pub(crate) fn admit(tx: &mut Tx<'_>, account: &CloudAccountId, environment: &Environment, most: u32) -> Result<(), WorkersError> {
+    let used = environment::used(tx, account)?;
+    let fits = used.contains(environment) || used.len() < usize::try_from(most).unwrap_or(usize::MAX);
+    if fits { Ok(()) } else { Err(WorkersError::TooManyEnvironments(most, environment.to_string())) }
 }
 
 impl VersionRow {

@@ -35,6 +35,7 @@ pub fn token_verify(tx: &mut Tx<'_>, plain: &str, now: Timestamp) -> Result<Pres
         return Ok(Presented::Unknown);
     }
     let select = "select t.id as token_id, t.agent, t.resource, t.permissions, t.prefix, t.not_before, t.expires_at, t.disabled, a.*,
+                      (select max(r.environment) from cloud_resource r where r.id = t.resource) as environment,
                       (select max(s.agent) from agent_stop s where s.account = t.account and s.agent = t.agent) as stopped
                   from api_token t join cloud_account a on a.id = t.account
                   where t.hash = $1 and t.revoked_at is null";
@@ -55,6 +56,7 @@ pub fn token_verify(tx: &mut Tx<'_>, plain: &str, now: Timestamp) -> Result<Pres
         account: account.id.clone(),
         agent: row.parse_opt("agent")?,
         resource: row.parse("resource")?,
+        environment: row.get("environment")?,
         permissions: row.parse("permissions")?,
         prefix: row.get("prefix")?,
     };

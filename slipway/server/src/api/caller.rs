@@ -13,6 +13,7 @@ use slipway_accounts::account::Account;
 use slipway_accounts::token::verify::{Presented, token_stands, token_verify};
 use slipway_accounts::token::{ApiToken, Permission};
 use slipway_stores::{StoreError, Stores};
+use slipway_workers::tenant::Environment;
 use slipway_workers::view::Author;
 use slipway_workers::{Condition, Workers, WorkersError};
 
@@ -61,9 +62,9 @@ impl Caller {
     }
 
     /// The runtime for this caller's changes: each is refused when the token was stopped, or its account frozen, since the request
-    /// began. Everything that changes anything goes through it.
+    /// began. Everything that changes anything goes through it. A new Worker belongs to the environment for which the token was ordered.
     pub fn workers(&self, cloud: &Shared) -> Workers {
-        cloud.workers.only_while(self.standing())
+        cloud.workers.only_while(self.standing()).making_in(Environment::called(self.token.environment.as_deref()))
     }
 
     /// The stores for this caller's changes, on the same condition.

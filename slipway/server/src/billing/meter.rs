@@ -1,13 +1,13 @@
 //! What the edge counted, brought to the books every second; and how much more each account may be served.
 //!
-//! Processor time is the kernel's count of an account's processes, taken when it served something and divided among its Workers ([`super::cpu`]);
-//! storage is what it keeps, once an hour.
+//! Processor time is the kernel's count of an account's processes, whatever they ran for, divided among its Workers ([`super::cpu`]);
+//! storage is what it keeps, once an hour. Calls by triggers and queues are requests ([`crate::calls`]).
 //!
 //! Counts leave memory under the id of their batch, so that one that was written and not heard of is not written twice. What a crash takes
 //! along was served and is not billed. The edge stops an account at the number that its room allows, to the request; one whose processor time
 //! or storage is beyond what is set aside is served nothing more.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,8 +40,8 @@ pub struct EdgeMeter {
     flown: HashMap<(Arc<str>, Arc<str>), u64>,
     /// A batch that may or may not have been written.
     open: Option<Batch>,
-    /// The process of each account, and the processor time of it that was counted.
-    processes: HashMap<CloudAccountId, (u32, u64)>,
+    /// The processor time of each account that was counted, in milliseconds.
+    taken: HashMap<CloudAccountId, u64>,
     /// Accounts that are near what they may use, with what a round took of each meter: looked at in every round, so that they go on when
     /// there is room.
     near: BTreeMap<CloudAccountId, Use>,
@@ -65,7 +65,7 @@ impl EdgeMeter {
             written: HashMap::new(),
             flown: HashMap::new(),
             open: None,
-            processes: HashMap::new(),
+            taken: HashMap::new(),
             near: BTreeMap::new(),
             hour: 0,
         }
@@ -151,10 +151,9 @@ impl EdgeMeter {
         Ok(())
     }
 
-    /// The processor time of an account's code since it was last looked at. A new process begins at nothing.
-    async fn cpu(&mut self, account: &CloudAccountId, flown: &[(Arc<str>, u64)]) -> Vec<Count> {
-        let Some((pid, now)) = self.cloud.workers.cpu_ms(account).await else { return Vec::new() };
-        let before = self.processes.insert(account.clone(), (pid, now)).filter(|(of, _)| *of == pid).map_or(0, |(_, ms)| ms);
+    /// The processor time of an account's code since it was last looked at; `now` is that of its whole life here, in milliseconds.
+    fn cpu(&mut self, account: &CloudAccountId, now: u64, flown: &[(Arc<str>, u64)]) -> Vec<Count> {
+        let before = self.taken.insert(account.clone(), now).unwrap_or(0);
         let quantity = now.saturating_sub(before);
         if quantity == 0 {
             return Vec::new();
@@ -183,11 +182,10 @@ impl EdgeMeter {
             }
             batch.seen.insert(key, count.requests);
         }
-        // Those near their limit too: code can go on computing after it has answered.
-        let served = batch.counts.iter().map(|count| count.account.clone());
-        for account in served.chain(self.near.keys().cloned()).collect::<BTreeSet<CloudAccountId>>() {
+        // Everybody's: code runs for triggers, queues and alarms too, and can go on computing after it has answered.
+        for (account, now) in self.cloud.workers.cpu_ms().await {
             let flown = flown.remove(&account).unwrap_or_default();
-            batch.counts.extend(self.cpu(&account, &flown).await);
+            batch.counts.extend(self.cpu(&account, now, &flown));
         }
         batch
     }

@@ -3,10 +3,12 @@
 //! Suspended: every site answers an honest page. A plan that has ended and leaves the account without any: the Workers that stood on it are
 //! deleted, as their owner was told by mail.
 
-use purser_db::DbError;
+use std::collections::BTreeSet;
+
+use purser_db::{DbError, Tx};
 use purser_values::id::{CloudAccountId, CloudResourceId};
-use slipway_accounts::account::AccountState;
-use slipway_accounts::account::get::account_get;
+use slipway_accounts::account::get::{account_get, account_list};
+use slipway_accounts::account::{Account, AccountState};
 use slipway_accounts::resource::ResourceState;
 use slipway_accounts::resource::end::resource_remove;
 use slipway_accounts::resource::get::{resource_get, resource_list};
@@ -56,12 +58,42 @@ pub async fn follow(cloud: &Cloud, resource: &CloudResourceId) -> Result<(), Sta
 /// When the store fails.
 pub async fn account(cloud: &Cloud, id: &CloudAccountId) -> Result<(), StandingError> {
     let of = id.clone();
-    let off = cloud.db.read(move |tx| -> Result<bool, DbError> {
-        let dark = account_get(tx, &of)?.is_some_and(|account| account.state == AccountState::Frozen { dark: true });
-        Ok(dark || is_suspended(tx, &of)? || account_is_suspended(tx, &of)?)
-    });
-    let off = off.await?;
+    let off = cloud.db.read(move |tx| is_off(tx, &of)).await?;
     Ok(cloud.workers.account_suspend(id, off).await?)
+}
+
+fn is_off(tx: &mut Tx<'_>, id: &CloudAccountId) -> Result<bool, DbError> {
+    let dark = account_get(tx, id)?.is_some_and(|account| account.state == AccountState::Frozen { dark: true });
+    Ok(dark || is_suspended(tx, id)? || account_is_suspended(tx, id)?)
+}
+
+/// Brings accounts whose sites are off line, or should be, to what holds for them: a step that nobody followed, such as one that was lifted
+/// while slipway was down, is followed here.
+///
+/// # Errors
+/// When the store fails. An account that does not follow keeps no other from it.
+pub async fn reconcile(cloud: &Cloud) -> Result<(), StandingError> {
+    let now: BTreeSet<CloudAccountId> = cloud.workers.suspended().await?.into_iter().collect();
+    let known = now.clone();
+    let differing = cloud.db.read(move |tx| -> Result<Vec<CloudAccountId>, DbError> {
+        let dark = |account: &Account| account.state == AccountState::Frozen { dark: true };
+        let mut looked: BTreeSet<CloudAccountId> = account_list(tx)?.into_iter().filter(dark).map(|account| account.id).collect();
+        looked.extend(suspended_accounts(tx)?);
+        looked.extend(known.iter().cloned());
+        let mut differing = Vec::new();
+        for id in looked {
+            if is_off(tx, &id)? != known.contains(&id) {
+                differing.push(id);
+            }
+        }
+        Ok(differing)
+    });
+    for id in differing.await? {
+        if let Err(e) = account(cloud, &id).await {
+            tracing::error!(account = %id, error = %e, "an account's sites do not follow what holds for it yet");
+        }
+    }
+    Ok(())
 }
 
 /// At the start: whoever is suspended stays so.

@@ -5,6 +5,7 @@ use rusqlite::hooks::{AuthAction, AuthContext, Authorization};
 use rusqlite::limits::Limit;
 use rusqlite::{Connection, Result};
 
+use super::fulltext::FullText;
 use super::functions;
 use crate::limits;
 
@@ -30,19 +31,21 @@ const PRAGMAS: [&str; 19] = [
     "table_list",
     "table_xinfo",
 ];
-/// Settings that may be read and not made.
-const READ_PRAGMAS: [&str; 2] = ["page_count", "page_size"];
+/// Settings that may be read and not made. Full-text tables read `data_version` themselves.
+const READ_PRAGMAS: [&str; 3] = ["data_version", "page_count", "page_size"];
 /// Modules of virtual tables that a customer may make.
 const MODULES: [&str; 2] = ["fts5", "fts5vocab"];
 /// Tables that show the inside of the file or of the process.
 const HIDDEN: [&str; 7] = ["dbstat", "sqlite_dbpage", "sqlite_dbptr", "sqlite_stmt", "bytecode", "tables_used", "fts3tokenize"];
 const FUNCTIONS: [&str; 4] = ["load_extension", "fts3_tokenizer", "sqlite_compileoption_get", "sqlite_compileoption_used"];
 
-/// Prepares a connection for statements of strangers.
+/// Prepares a connection for statements of strangers. What each has to do with full-text tables is to be asked before it runs.
 ///
 /// # Errors
 /// When a setting is not taken.
-pub fn arm(connection: &Connection, sql_bytes: usize) -> Result<()> {
+pub fn arm(connection: &Connection, sql_bytes: usize) -> Result<FullText> {
+    let fulltext = FullText::of(connection)?;
+    let seen = fulltext.clone();
     for (limit, most) in [
         (Limit::SQLITE_LIMIT_LENGTH, limits::D1_VALUE_BYTES),
         (Limit::SQLITE_LIMIT_SQL_LENGTH, i32::try_from(sql_bytes).unwrap_or(i32::MAX)),
@@ -59,7 +62,11 @@ pub fn arm(connection: &Connection, sql_bytes: usize) -> Result<()> {
     ] {
         connection.set_limit(limit, most)?;
     }
-    connection.authorizer(Some(|context: AuthContext<'_>| if may(&context) { Authorization::Allow } else { Authorization::Deny }))
+    connection.authorizer(Some(move |context: AuthContext<'_>| {
+        seen.see(&context.action);
+        if may(&context) { Authorization::Allow } else { Authorization::Deny }
+    }))?;
+    Ok(fulltext)
 }
 
 /// Gives the connection back to us.
@@ -67,6 +74,7 @@ pub fn arm(connection: &Connection, sql_bytes: usize) -> Result<()> {
 /// # Errors
 /// When the setting is not taken.
 pub fn disarm(connection: &Connection) -> Result<()> {
+    connection.set_limit(Limit::SQLITE_LIMIT_LENGTH, limits::D1_VALUE_BYTES)?;
     connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>)
 }
 

@@ -125,9 +125,22 @@ impl History {
         Ok(before.map_or(oldest, |(moment, _)| moment).max(oldest))
     }
 
+    /// The time by this database's clock.
+    pub fn now(&self) -> Timestamp {
+        self.env.now()
+    }
+
+    /// What a restore writes at most: the log of the present as a segment, and the database as it was then, in bytes.
+    pub fn cost(&self, moment: Moment) -> Result<(u64, u64), StoreError> {
+        let length = |path: &Path| fs::metadata(path).map_or(0, |file| file.len());
+        let log = length(&self.folder.join("db.sqlite-wal"));
+        let base = (0..=moment.segment).rev().find(|n| self.base(*n).exists()).ok_or_else(gone)?;
+        let segments: u64 = (base..=moment.segment).map(|n| if n == self.now.segment { log } else { length(&self.segment(n)) }).sum();
+        Ok((log, length(&self.base(base)).saturating_add(segments)))
+    }
+
     /// Makes a moment of the past the present. What was the present stays in the past.
     pub fn restore(&mut self, moment: Moment) -> Result<(), StoreError> {
-        let gone = || StoreError::Refused(7_400, "the database was not kept for so long; choose a later bookmark".to_owned());
         let base = (0..=moment.segment).rev().find(|n| self.base(*n).exists()).ok_or_else(gone)?;
         // what is now becomes a segment, so that it can come back
         self.turn_over()?;
@@ -242,6 +255,10 @@ impl History {
     fn commits(&self) -> PathBuf {
         self.folder.join("history").join("commits")
     }
+}
+
+fn gone() -> StoreError {
+    StoreError::Refused(7_400, "the database was not kept for so long; choose a later bookmark".to_owned())
 }
 
 /// Puts a restored file, which is whole, in place of the present one, whose log was folded in and kept before.

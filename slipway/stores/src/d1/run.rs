@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use super::call::Call;
 use super::engine::Held;
+use super::fulltext::FullText;
 use super::history::Moment;
 use super::query::{Answer, Meta, Query};
 use super::watch::Watch;
@@ -73,7 +74,7 @@ impl Stores {
             return Err(StoreError::Sql(format!("the SQL is longer than {} bytes", bounds.sql_bytes)));
         }
         self.d1_with(account, id, move |held, call| {
-            let answers = transaction(held, &queries, bounds, call)?;
+            let answers = transaction(held, &queries, bounds, call, |_, _, _| Ok(()))?;
             let moment = held.history.committed()?;
             done(held, answers, moment)
         })
@@ -125,7 +126,14 @@ pub(super) fn done(held: &Held, answers: Vec<Answer>, moment: Moment) -> Result<
     Ok(Done { answers, bookmark: held.history.bookmark(moment), bytes: size(connection)?, past: held.history.past_bytes()?, tables })
 }
 
-fn transaction(held: &mut Held, queries: &[Query], bounds: Bounds, call: &mut Call) -> Result<Vec<Answer>, StoreError> {
+/// `seal` is what else belongs to it: run when the statements have been, and what it writes is committed with what they did.
+pub(super) fn transaction(
+    held: &mut Held,
+    queries: &[Query],
+    bounds: Bounds,
+    call: &mut Call,
+    seal: impl FnOnce(&Connection, &[Answer], &mut Call) -> Result<(), StoreError>,
+) -> Result<Vec<Answer>, StoreError> {
     held.history.begin();
     let connection = &held.history.connection;
     let pages = (call.most_bytes / 4_096).max(16);
@@ -137,9 +145,14 @@ fn transaction(held: &mut Held, queries: &[Query], bounds: Bounds, call: &mut Ca
         .progress_handler(STEPS, Some(move || watch.over() || stop.over()))
         .and_then(|()| guard::arm(connection, bounds.sql_bytes))
         .map_err(StoreError::internal)
-        .and_then(|()| all(connection, queries, bounds, began));
+        .and_then(|fulltext| {
+            let answers = all(connection, queries, bounds, began, &fulltext)?;
+            fulltext.check(connection).map(|()| answers)
+        });
     guard::disarm(connection).map_err(StoreError::internal)?;
     connection.progress_handler(0, None::<fn() -> bool>).map_err(StoreError::internal)?;
+    let result = result.and_then(|answers| call.admit(answers.iter().any(|answer| answer.meta.changed_db)).map(|()| answers));
+    let result = result.and_then(|answers| seal(connection, &answers, call).map(|()| answers));
     // before the commit: two databases at once, or a crash between, cannot take the same room
     let result = result.and_then(|answers| call.reserve(size(connection)?).map(|()| answers));
     // what a commit itself refuses, such as a deferred foreign key, is the customer's as well
@@ -150,7 +163,7 @@ fn transaction(held: &mut Held, queries: &[Query], bounds: Bounds, call: &mut Ca
     result
 }
 
-fn all(connection: &Connection, queries: &[Query], bounds: Bounds, watch: Watch) -> Result<Vec<Answer>, StoreError> {
+fn all(connection: &Connection, queries: &[Query], bounds: Bounds, watch: Watch, fulltext: &FullText) -> Result<Vec<Answer>, StoreError> {
     let (mut answers, mut room) = (Vec::new(), limits::D1_RESULT_BYTES);
     for query in queries {
         let mut given: VecDeque<Sql> = query.params.iter().flatten().map(parameter).collect::<Result<_, _>>()?;
@@ -164,6 +177,7 @@ fn all(connection: &Connection, queries: &[Query], bounds: Bounds, watch: Watch)
             if watch.late() {
                 return Err(StoreError::Sql(STOPPED.to_owned()));
             }
+            fulltext.bound(connection).map_err(StoreError::internal)?;
             let answer = one(connection, &mut statement, &mut given, bounds, &mut room)?;
             if bounds.rows || answers.is_empty() {
                 answers.push(answer);

@@ -1,9 +1,7 @@
-//! Files of SQL on their way in and out. Each has an address that is its own key: 256 random bits, kept as a digest, good for an hour.
-//!
-//! An import is one transaction: a file that fails leaves the database as it was.
+//! Files of SQL on their way in and out. Each has an address that is its own key: 256 random bits, kept as a digest, good for an hour, and no
+//! longer than the right of whoever asked for it. Running one that came in is [`super::import`].
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::StreamExt as _;
 use md5::{Digest as _, Md5};
@@ -14,8 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use super::database;
 use super::dump::{Options, dump};
-use super::query::{Meta, Query};
-use super::run::{Bounds, done};
+use super::run::done;
 use crate::body::{Chunks, Incoming, Outgoing, sender_failed};
 use crate::error::{StoreError, Thing};
 use crate::kept::{self, Written};
@@ -39,6 +36,14 @@ pub struct Export {
     pub bookmark: String,
 }
 
+/// Whose an address is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Holder {
+    pub account: CloudAccountId,
+    /// Who asked for it, as the caller calls that.
+    pub by: Option<String>,
+}
+
 /// What an import did.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Imported {
@@ -52,29 +57,12 @@ pub struct Imported {
     pub size_after: u64,
 }
 
-/// The files that are being run, so that none is run twice at a time.
-#[derive(Default)]
-pub struct Imports(Mutex<HashMap<String, Weak<tokio::sync::Mutex<()>>>>);
-
-impl Imports {
-    fn of(&self, name: &str) -> Arc<tokio::sync::Mutex<()>> {
-        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        all.retain(|_, turn| turn.strong_count() > 0);
-        if let Some(turn) = all.get(name).and_then(Weak::upgrade) {
-            return turn;
-        }
-        let turn = Arc::default();
-        all.insert(name.to_owned(), Arc::downgrade(&turn));
-        turn
-    }
-}
-
 impl Stores {
-    /// Announces a file with this MD5.
+    /// Announces a file with this MD5. `by` is whose right the address hangs on, for [`Stores::d1_transfer_holder`].
     ///
     /// # Errors
     /// When the account has no such database, or the MD5 is none.
-    pub async fn d1_import_begin(&self, account: &CloudAccountId, id: &str, etag: &str) -> Result<Upload, StoreError> {
+    pub async fn d1_import_begin(&self, account: &CloudAccountId, id: &str, etag: &str, by: Option<&str>) -> Result<Upload, StoreError> {
         let etag = etag.to_ascii_lowercase();
         if etag.len() != 32 || !etag.bytes().all(|b| b.is_ascii_hexdigit()) {
             return Err(StoreError::Invalid("the `etag` of a file is its MD5 in hexadecimal".to_owned()));
@@ -82,12 +70,27 @@ impl Stores {
         let token = hex::encode(self.inner().env.bytes::<32>());
         let made = Upload { name: format!("{id}.{}.sql", &hex::encode(self.inner().env.bytes::<8>())), token };
         let expires_at = self.inner().env.now().plus_secs(limits::D1_TRANSFER_LIFE_S);
-        let (account, id) = (account.clone(), id.to_owned());
+        let (account, id, by) = (account.clone(), id.to_owned(), by.map(str::to_owned));
         self.change(move |tx| {
             database::find(tx, &account, &id)?;
-            let insert = "insert into d1_transfer (token, database, account, kind, name, etag, expires_at) values ($1, $2, $3, 'import', $4, $5, $6)";
-            tx.execute(insert, params![digest(&made.token), id, account, made.name, etag, expires_at])?;
+            let insert = "insert into d1_transfer (token, database, account, kind, name, etag, expires_at, holder)
+                values ($1, $2, $3, 'import', $4, $5, $6, $7)";
+            tx.execute(insert, params![digest(&made.token), id, account, made.name, etag, expires_at, by])?;
             Ok(made.clone())
+        })
+        .await
+    }
+
+    /// Whose an address is, to be asked before it is used.
+    ///
+    /// # Errors
+    /// When there is no such address any more.
+    pub async fn d1_transfer_holder(&self, token: &str) -> Result<Holder, StoreError> {
+        let (token, now) = (digest(token), self.inner().env.now());
+        self.look(move |tx| {
+            let select = "select account, holder from d1_transfer where token = $1 and expires_at > $2";
+            let row = tx.query_opt(select, params![token, now])?.ok_or(StoreError::NotFound(Thing::Transfer))?;
+            Ok(Holder { account: row.parse("account")?, by: row.get("holder")? })
         })
         .await
     }
@@ -126,59 +129,6 @@ impl Stores {
         }
     }
 
-    /// Runs an uploaded file. Asked again, also at the same time, it tells again what it did.
-    ///
-    /// # Errors
-    /// When there is no such file, or a statement of it fails.
-    pub async fn d1_import(&self, account: &CloudAccountId, id: &str, name: &str) -> Result<Imported, StoreError> {
-        let (stores, account, id, name) = (self.clone(), account.clone(), id.to_owned(), name.to_owned());
-        // a task of its own: what was run is noted even when whoever asked has gone
-        let run = tokio::spawn(async move {
-            let turn = stores.inner().imports.of(&name);
-            let _turn = turn.lock().await;
-            stores.import_once(&account, &id, &name).await
-        });
-        run.await.map_err(StoreError::internal)?
-    }
-
-    async fn import_once(&self, account: &CloudAccountId, id: &str, name: &str) -> Result<Imported, StoreError> {
-        let (of, at, file) = (account.clone(), id.to_owned(), name.to_owned());
-        let row = self.allowed(move |tx| {
-            database::find(tx, &of, &at)?;
-            let select = "select token, object, length, outcome from d1_transfer where name = $1 and database = $2 and account = $3 and kind = 'import'";
-            tx.query_opt(select, params![file, at, of])?.ok_or(StoreError::NotFound(Thing::Transfer))
-        });
-        let row = row.await?;
-        if let Some(outcome) = row.get::<Option<String>>("outcome")? {
-            return serde_json::from_str(&outcome).map_err(StoreError::internal);
-        }
-        let key: Key = row.parse_opt("object")?.ok_or(StoreError::NotFound(Thing::Transfer))?;
-        let length = u64::try_from(row.get::<i64>("length")?).map_err(StoreError::internal)?;
-        let chunks = self.inner().objects.get(&key, None).await?.ok_or(StoreError::NotFound(Thing::Transfer))?;
-        let bytes = Outgoing { chunks, length }.whole().await?;
-        let sql = String::from_utf8(bytes.to_vec()).map_err(|_| StoreError::Sql("the file is not UTF-8".to_owned()))?;
-        let done = self.d1_run(account, id, vec![Query { sql, params: None }], Bounds::IMPORT).await?;
-        let (statements, meta) = done.answers.first().map_or((0, Meta::default()), |all| (all.rows.len() + 1, all.meta.clone()));
-        let imported = Imported {
-            statements,
-            bookmark: done.bookmark,
-            duration: meta.duration,
-            rows_read: meta.rows_read,
-            rows_written: meta.rows_written,
-            changes: meta.changes,
-            last_row_id: meta.last_row_id,
-            size_after: meta.size_after,
-        };
-        let (token, now) = (row.get::<String>("token")?, self.inner().env.now());
-        let outcome = serde_json::to_string(&imported).map_err(StoreError::internal)?;
-        let told = self.inner().db.write(move |tx| -> Result<(), StoreError> {
-            tx.execute("update d1_transfer set outcome = $2, object = null where token = $1", params![token, outcome])?;
-            Ok(kept::doom(tx, key.as_str(), now)?)
-        });
-        told.await?;
-        Ok(imported)
-    }
-
     /// What the database's last import did.
     ///
     /// # Errors
@@ -194,11 +144,11 @@ impl Stores {
         .await
     }
 
-    /// Writes the database down as SQL.
+    /// Writes the database down as SQL. `by` as of an import.
     ///
     /// # Errors
     /// When the account has no such database, or there is no room for the file.
-    pub async fn d1_export(&self, account: &CloudAccountId, id: &str, options: Options) -> Result<Export, StoreError> {
+    pub async fn d1_export(&self, account: &CloudAccountId, id: &str, options: Options, by: Option<&str>) -> Result<Export, StoreError> {
         let (lines, chunks) = tokio::sync::mpsc::channel::<Vec<u8>>(8);
         let chunks: Chunks = futures_util::stream::unfold(chunks, |mut chunks| async move {
             let piece = chunks.recv().await?;
@@ -233,13 +183,13 @@ impl Stores {
         let written = written?;
         let made = Export { name: format!("{id}.sql"), token: hex::encode(self.inner().env.bytes::<32>()), bookmark };
         let expires_at = self.inner().env.now().plus_secs(limits::D1_TRANSFER_LIFE_S);
-        let (account, id, key) = (account.clone(), id.to_owned(), written.key.clone());
+        let (account, id, key, by) = (account.clone(), id.to_owned(), written.key.clone(), by.map(str::to_owned));
         let stored = self.change(move |tx| {
             kept::keep(tx, &written)?;
-            let insert = "insert into d1_transfer (token, database, account, kind, name, object, length, expires_at)
-                values ($1, $2, $3, 'export', $4, $5, $6, $7)";
+            let insert = "insert into d1_transfer (token, database, account, kind, name, object, length, expires_at, holder)
+                values ($1, $2, $3, 'export', $4, $5, $6, $7, $8)";
             let length = i64::try_from(written.length).map_err(StoreError::internal)?;
-            tx.execute(insert, params![digest(&made.token), id, account, made.name, written.key.as_str(), length, expires_at])?;
+            tx.execute(insert, params![digest(&made.token), id, account, made.name, written.key.as_str(), length, expires_at, by])?;
             Ok(made.clone())
         });
         match stored.await {

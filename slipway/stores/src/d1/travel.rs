@@ -40,12 +40,15 @@ impl Stores {
     /// When the account has no such database, or there is no such moment.
     pub async fn d1_restore(&self, account: &CloudAccountId, id: &str, to: To) -> Result<Restored, StoreError> {
         let (told, hear) = tokio::sync::oneshot::channel();
-        let done = self.d1_with(account, id, move |held, _| {
+        let done = self.d1_with(account, id, move |held, call| {
             let moment = match to {
                 To::Bookmark(bookmark) => held.history.find(&bookmark)?,
                 To::Time(at) => held.history.at(at)?,
             };
             let previous = held.history.bookmark(held.history.moment());
+            // the present becomes a part of the past, and what comes back is kept there and becomes the present
+            let (present, back) = held.history.cost(moment)?;
+            call.reserve_past(present.saturating_add(back), back)?;
             held.history.restore(moment)?;
             // nobody listens any more when the caller has gone
             let _ = told.send(previous);

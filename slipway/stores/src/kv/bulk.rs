@@ -39,21 +39,25 @@ impl Stores {
         }
         let mut pairs = pairs.into_iter().peekable();
         while pairs.peek().is_some() {
-            let mut ready = Vec::new();
-            for pair in pairs.by_ref().take(BATCH) {
-                let content = self.kv_content(account, namespace, Incoming::of(pair.value)).await?;
-                ready.push((pair.name, pair.options, content));
-            }
-            let written: Vec<_> = ready
-                .iter()
-                .filter_map(|(_, _, content)| if let Content::Object(w) = content { Some(w.key.clone()) } else { None })
-                .collect();
-            let (of, id, now) = (account.clone(), namespace.to_owned(), self.inner().env.now());
-            let room = self.inner().room.clone();
-            let put = self.change(move |tx| {
-                ready.iter().try_for_each(|(name, options, content)| entry_put(tx, &room, &of, &id, name, options, content, now))
-            });
+            let (mut ready, mut written) = (Vec::new(), Vec::new());
+            let some: Vec<Pair> = pairs.by_ref().take(BATCH).collect();
+            let put = async {
+                for pair in some {
+                    let content = self.kv_content(account, namespace, Incoming::of(pair.value)).await?;
+                    if let Content::Object(object) = &content {
+                        written.push(object.key.clone());
+                    }
+                    ready.push((pair.name, pair.options, content));
+                }
+                let (of, id, now) = (account.clone(), namespace.to_owned(), self.inner().env.now());
+                let room = self.inner().room.clone();
+                self.change(move |tx| {
+                    ready.iter().try_for_each(|(name, options, content)| entry_put(tx, &room, &of, &id, name, options, content, now))
+                })
+                .await
+            };
             if let Err(mut e) = put.await {
+                // also what was written before the one that failed is nobody's
                 for key in &written {
                     e = self.given_up(key, e).await;
                 }

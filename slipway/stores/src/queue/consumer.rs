@@ -4,7 +4,7 @@ use purser_db::{DbError, Row, Tx, params};
 use purser_values::Timestamp;
 use purser_values::id::CloudAccountId;
 
-use super::manage::find;
+use super::manage::{Queue, find};
 use crate::error::{StoreError, Thing};
 use crate::limits;
 use crate::stores::Stores;
@@ -77,7 +77,7 @@ impl Stores {
         let made = Consumer { id, script, dead_letter, settings, created_at: self.inner().env.now() };
         let (account, queue) = (account.clone(), queue.to_owned());
         let made = self.change(move |tx| {
-            find(tx, &account, &queue)?;
+            not_itself(&find(tx, &account, &queue)?, made.dead_letter.as_deref())?;
             let insert =
                 "insert into queue_consumer (id, queue, script, dead_letter, batch_size, max_retries, max_wait_ms, max_concurrency,
                 retry_delay_s, visibility_ms, created_at) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
@@ -117,7 +117,7 @@ impl Stores {
         settings.check()?;
         let (account, queue, id) = (account.clone(), queue.to_owned(), id.to_owned());
         self.change(move |tx| {
-            find(tx, &account, &queue)?;
+            not_itself(&find(tx, &account, &queue)?, dead_letter.as_deref())?;
             let update =
                 "update queue_consumer set dead_letter = $3, batch_size = $4, max_retries = $5, max_wait_ms = $6, max_concurrency = $7,
                 retry_delay_s = $8, visibility_ms = $9 where queue = $1 and id = $2 returning *";
@@ -162,6 +162,14 @@ impl Stores {
         })
         .await
     }
+}
+
+/// Refuses a queue as its own dead-letter queue: what fails there would be delivered again at once, and never go.
+fn not_itself(queue: &Queue, dead_letter: Option<&str>) -> Result<(), StoreError> {
+    if dead_letter != Some(queue.name.as_str()) {
+        return Ok(());
+    }
+    Err(StoreError::Invalid(format!("`{}` cannot be its own dead-letter queue; name another", queue.name)))
 }
 
 /// Who consumes a queue.

@@ -66,10 +66,48 @@ struct Due {
     concurrency: usize,
 }
 
+/// Batches that are under way in this process. Each is held in memory until its Worker has answered.
+#[derive(Default)]
+struct Working {
+    queues: HashMap<String, usize>,
+    accounts: HashMap<CloudAccountId, usize>,
+    all: usize,
+}
+
+impl Working {
+    /// Counts one more, where there is a place.
+    fn begin(&mut self, due: &Due) -> bool {
+        let Consumer { account, queue_id, .. } = &due.consumer;
+        let fits = self.queues.get(queue_id).is_none_or(|n| *n < due.concurrency)
+            && self.accounts.get(account).is_none_or(|n| *n < limits::QUEUE_CONCURRENCY_EACH)
+            && self.all < limits::QUEUE_CONCURRENCY_ALL;
+        if fits {
+            *self.queues.entry(queue_id.clone()).or_default() += 1;
+            *self.accounts.entry(account.clone()).or_default() += 1;
+            self.all += 1;
+        }
+        fits
+    }
+
+    fn end(&mut self, consumer: &Consumer) {
+        fn less<K: std::hash::Hash + Eq>(all: &mut HashMap<K, usize>, key: &K) {
+            if let Some(count) = all.get_mut(key) {
+                *count -= 1;
+                if *count == 0 {
+                    all.remove(key);
+                }
+            }
+        }
+        less(&mut self.queues, &consumer.queue_id);
+        less(&mut self.accounts, &consumer.account);
+        self.all -= 1;
+    }
+}
+
 impl Stores {
     /// Runs for ever; spawn it.
     pub async fn deliver(self, to: Arc<dyn Deliver>) {
-        let working: Arc<Mutex<HashMap<String, usize>>> = Arc::default();
+        let working: Arc<Mutex<Working>> = Arc::default();
         loop {
             match self.due().await {
                 Ok(due) => due.into_iter().for_each(|due| self.start(&due, &to, &working)),
@@ -103,28 +141,16 @@ impl Stores {
         .await
     }
 
-    fn start(&self, due: &Due, to: &Arc<dyn Deliver>, working: &Arc<Mutex<HashMap<String, usize>>>) {
-        let busy = |change: &dyn Fn(&mut usize)| {
-            let mut all = working.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = all.entry(due.consumer.queue_id.clone()).or_default();
-            change(count);
-            *count
-        };
-        if busy(&|_| {}) >= due.concurrency {
+    fn start(&self, due: &Due, to: &Arc<dyn Deliver>, working: &Arc<Mutex<Working>>) {
+        if !working.lock().unwrap_or_else(PoisonError::into_inner).begin(due) {
             return;
         }
-        busy(&|count| *count += 1);
         let (this, to, consumer, working) = (self.clone(), to.clone(), due.consumer.clone(), working.clone());
         tokio::spawn(async move {
             if let Err(e) = this.batch(&consumer, to.as_ref()).await {
                 tracing::error!(queue = consumer.queue, error = ?e, "a batch of messages was not settled; it is delivered again");
             }
-            let mut all = working.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(count) = all.get_mut(&consumer.queue_id) {
-                *count -= 1;
-            }
-            all.retain(|_, count| *count > 0);
-            drop(all);
+            working.lock().unwrap_or_else(PoisonError::into_inner).end(&consumer);
             this.inner().queued.notify_one();
         });
     }
@@ -217,6 +243,60 @@ mod tests {
             assert_eq!(due().await, ["few", "full"]);
         })
         .await;
+    }
+
+    #[tokio::test]
+    async fn a_batch_holds_so_many_bytes_and_an_account_so_many_batches() {
+        let (folder, db) = (tempfile::tempdir().unwrap(), sqlite(&[MIGRATIONS]).await);
+        let (stores, account, _) = open(db.clone(), folder.path());
+        let id = queue(&stores, &account, "large", 0).await;
+        for _ in 0..10 {
+            let body = vec![b'm'; limits::QUEUE_MESSAGE_BYTES];
+            stores.queue_send(&account, To::Id(id.clone()), vec![Message { content: Content::Text, body, delay_s: None }]).await.unwrap();
+        }
+        let consumer =
+            stores.queue_consume(&account, &id, Some("w".into()), None, Settings { batch_size: 100, ..Settings::default() }).await.unwrap();
+        let (env, of, queue_id) = (stores.inner().env.clone(), account.clone(), id.clone());
+        let batch = db.write(move |tx| take(tx, &env, &of, &queue_id, &consumer, 100, 1_000)).await.unwrap();
+        assert_eq!(batch.messages.len(), limits::QUEUE_BATCH_BYTES / limits::QUEUE_MESSAGE_BYTES);
+
+        let mut working = Working::default();
+        let due = |account: &CloudAccountId, n: usize| {
+            let consumer =
+                super::Consumer { account: account.clone(), queue_id: n.to_string(), queue: String::new(), script: String::new() };
+            Due { consumer, concurrency: 1 }
+        };
+        let begun = (0..100).filter(|n| working.begin(&due(&account, *n))).count();
+        assert_eq!(begun, limits::QUEUE_CONCURRENCY_EACH);
+        let other = CloudAccountId::mint(&stores.inner().env);
+        assert!(working.begin(&due(&other, 1_000)), "another account waits");
+        working.end(&due(&account, 0).consumer);
+        assert!(working.begin(&due(&account, 0)));
+    }
+
+    #[tokio::test]
+    async fn a_queue_is_not_its_own_dead_letter_queue_and_what_is_buried_ends_with_its_time() {
+        let (folder, db) = (tempfile::tempdir().unwrap(), sqlite(&[MIGRATIONS]).await);
+        let (stores, account, clock) = open(db.clone(), folder.path());
+        let (one, other) = (queue(&stores, &account, "one", 1).await, queue(&stores, &account, "other", 0).await);
+        let settings = Settings { max_retries: 0, visibility_ms: 1_000, ..Settings::default() };
+        assert!(stores.queue_consume(&account, &one, None, Some("one".into()), settings).await.is_err());
+        // two that name each other go round until the message's time is over
+        let made = stores.queue_consume(&account, &one, None, Some("other".into()), settings).await.unwrap();
+        assert!(stores.queue_consumer_change(&account, &one, &made.id, Some("one".into()), settings).await.is_err());
+        stores.queue_consume(&account, &other, None, Some("one".into()), settings).await.unwrap();
+        for _ in 0..3 {
+            clock.advance_secs(limits::QUEUE_RETENTION_S / 4);
+            for id in [&one, &other] {
+                stores.queue_pull(&account, id, None, None).await.unwrap();
+                clock.advance_secs(2);
+                stores.queue_pull(&account, id, None, None).await.unwrap();
+            }
+        }
+        clock.advance_secs(limits::QUEUE_RETENTION_S / 4 + 1);
+        for id in [&one, &other] {
+            assert!(stores.queue_pull(&account, id, None, None).await.unwrap().messages.is_empty(), "a circle prolongs a message's life");
+        }
     }
 
     #[tokio::test]

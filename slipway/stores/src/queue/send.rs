@@ -46,7 +46,7 @@ impl Stores {
             for message in &messages {
                 let id = hex::encode(env.bytes::<16>());
                 let delay = message.delay_s.unwrap_or(queue.settings.delay_s);
-                insert(tx, &queue, &id, message.content.as_str(), &message.body, now, now.plus_secs(delay))?;
+                insert(tx, &queue, &id, message.content.as_str(), &message.body, now, now.plus_secs(delay), None)?;
             }
             grow(tx, &queue.id, i64::try_from(messages.len()).map_err(StoreError::internal)?, bytes)?;
             super::metrics::of(tx, &queue.id)
@@ -57,7 +57,8 @@ impl Stores {
     }
 }
 
-/// Writes a message; the queue's counts are the caller's.
+/// Writes a message; the queue's counts are the caller's. One that has a time to end at already keeps it.
+#[allow(clippy::too_many_arguments, reason = "what one row takes")]
 pub(super) fn insert(
     tx: &mut Tx<'_>,
     queue: &Queue,
@@ -66,11 +67,12 @@ pub(super) fn insert(
     body: &[u8],
     sent_at: Timestamp,
     visible_at: Timestamp,
+    expires_at: Option<Timestamp>,
 ) -> Result<(), StoreError> {
     let insert = "insert into queue_message (id, queue, content, body, bytes, sent_at, visible_at, expires_at, attempts)
         values ($1, $2, $3, $4, $5, $6, $7, $8, 0)";
     let bytes = i64::try_from(body.len()).map_err(StoreError::internal)?.max(limits::QUEUE_MESSAGE_LEAST_BYTES);
-    let expires_at = visible_at.plus_secs(queue.settings.retention_s);
+    let expires_at = expires_at.unwrap_or_else(|| visible_at.plus_secs(queue.settings.retention_s));
     tx.execute(insert, params![id, queue.id, content, body, bytes, sent_at, visible_at, expires_at])?;
     Ok(())
 }

@@ -94,7 +94,8 @@ fn settle(
     }
 }
 
-/// Takes a message off that was tried often enough, and puts it on the queue of the dead when there is one.
+/// Takes a message off that was tried often enough, and puts it on the queue of the dead when there is one, for as long as it has yet: queues
+/// that are each other's end with their messages.
 pub(super) fn bury(
     tx: &mut Tx<'_>,
     account: &CloudAccountId,
@@ -103,7 +104,7 @@ pub(super) fn bury(
     dead_letter: Option<&str>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
-    let row = tx.query_one("select bytes, content, body, sent_at from queue_message where id = $1", params![id])?;
+    let row = tx.query_one("select bytes, content, body, sent_at, expires_at from queue_message where id = $1", params![id])?;
     let bytes: i64 = row.get("bytes")?;
     tx.execute("delete from queue_message where id = $1", params![id])?;
     grow(tx, queue, -1, -bytes)?;
@@ -111,7 +112,7 @@ pub(super) fn bury(
     match find_named(tx, account, name) {
         Ok(dead) => {
             let (content, body, sent_at): (String, Vec<u8>, Timestamp) = (row.get("content")?, row.get("body")?, row.get("sent_at")?);
-            insert(tx, &dead, id, &content, &body, sent_at, now)?;
+            insert(tx, &dead, id, &content, &body, sent_at, now, Some(row.get("expires_at")?))?;
             grow(tx, &dead.id, 1, bytes)
         }
         Err(StoreError::NotFound(_)) => {

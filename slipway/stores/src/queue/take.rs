@@ -61,7 +61,7 @@ impl Stores {
     }
 }
 
-/// Takes what is due, oldest first. What was tried as often as it may be, and settled by nobody, is not taken once more.
+/// Takes what is due, oldest first: as many messages, or as many bytes, as a batch has. What was tried as often as it may be, and settled by nobody, is not taken once more.
 pub(super) fn take(
     tx: &mut Tx<'_>,
     env: &Env,
@@ -72,25 +72,28 @@ pub(super) fn take(
     hidden_ms: i64,
 ) -> Result<Batch, StoreError> {
     let (now, lease) = (env.now(), hex::encode(env.bytes::<12>()));
-    let select = "select id, content, body, sent_at, attempts from queue_message where queue = $1 and visible_at <= $2 and expires_at > $2
+    let select = "select id, content, bytes, sent_at, attempts from queue_message where queue = $1 and visible_at <= $2 and expires_at > $2
         order by visible_at, id limit $3";
-    let mut messages = Vec::new();
+    let (mut messages, mut bytes) = (Vec::new(), 0_usize);
     for row in tx.query(select, params![queue, now, most])? {
         if row.get::<i64>("attempts")? > consumer.settings.max_retries {
             bury(tx, account, queue, &row.get::<String>("id")?, consumer.dead_letter.as_deref(), now)?;
             continue;
         }
-        let taken = Taken {
-            id: row.get("id")?,
+        bytes = bytes.saturating_add(usize::try_from(row.get::<i64>("bytes")?).unwrap_or(usize::MAX));
+        if bytes > limits::QUEUE_BATCH_BYTES && !messages.is_empty() {
+            break;
+        }
+        let (id, until) = (row.get::<String>("id")?, now.plus_millis(hidden_ms));
+        let update = "update queue_message set lease = $2, attempts = attempts + 1, visible_at = $3 where id = $1 returning body";
+        let body = tx.query_one(update, params![id, lease, until])?.get("body")?;
+        messages.push(Taken {
+            id,
             sent_at: row.get("sent_at")?,
             attempts: row.get::<i64>("attempts")? + 1,
             content: row.parse("content")?,
-            body: row.get("body")?,
-        };
-        let until = now.plus_millis(hidden_ms);
-        let update = "update queue_message set lease = $2, attempts = attempts + 1, visible_at = $3 where id = $1";
-        tx.execute(update, params![taken.id, lease, until])?;
-        messages.push(taken);
+            body,
+        });
     }
     let all: i64 = tx.query_one("select messages from queue where id = $1", params![queue])?.get("messages")?;
     let backlog = all.saturating_sub(i64::try_from(messages.len()).unwrap_or(i64::MAX));

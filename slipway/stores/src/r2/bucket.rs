@@ -138,7 +138,7 @@ fn checked(name: &str) -> Result<(), StoreError> {
     Err(StoreError::Refused(10_005, said.to_owned()))
 }
 
-fn checked_class(class: Option<String>) -> Result<String, StoreError> {
+pub(super) fn checked_class(class: Option<String>) -> Result<String, StoreError> {
     match class {
         None => Ok(STANDARD.to_owned()),
         Some(class) if class == STANDARD || class == "InfrequentAccess" => Ok(class),

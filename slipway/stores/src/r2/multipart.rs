@@ -42,6 +42,7 @@ impl Stores {
     ) -> Result<String, StoreError> {
         checked_name(name)?;
         checked_custom(custom)?;
+        let storage_class = storage_class.map(|class| bucket::checked_class(Some(class))).transpose()?;
         let id = URL_SAFE_NO_PAD.encode(self.inner().env.bytes::<32>());
         let (account, bucket, name, now) = (account.clone(), bucket.to_owned(), name.to_owned(), self.inner().env.now());
         let (http, custom) = (json(http)?, json(custom)?);

@@ -46,6 +46,7 @@ impl Stores {
     ) -> Result<Object, StoreError> {
         checked_name(name)?;
         checked_custom(&options.custom)?;
+        let asked = options.storage_class.map(|class| bucket::checked_class(Some(class))).transpose()?;
         let class = self.r2_bucket_get(account, bucket).await?.storage_class;
         let sums = Sums::over(&options.expected);
         let (written, sums) = self.r2_bytes(account, sums, value, limits::R2_OBJECT_BYTES).await?;
@@ -65,7 +66,7 @@ impl Stores {
                     http: options.http,
                     custom: options.custom,
                     checksums,
-                    storage_class: options.storage_class.unwrap_or(class),
+                    storage_class: asked.unwrap_or(class),
                     parts,
                 };
                 let (account, bucket, only_if, kept) = (account.clone(), bucket.to_owned(), options.only_if, written.clone());

@@ -67,7 +67,8 @@ fn confine(request: &mut Received, ready: &OwnedFd, socket: BorrowedFd<'_>) -> R
     // INVARIANT (die-together): the changes of uid and capabilities cleared it, so it is set again, and the keeper checked after.
     nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).step("bind its life to the keeper's")?;
     keeper_lives(ready)?;
-    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::empty()), None).step("unblock signals")?;
+    // What passes the largest file fails and does not end the process.
+    sigprocmask(SigmaskHow::SIG_SETMASK, Some(&SigSet::from(Signal::SIGXFSZ)), None).step("unblock signals")?;
     become_workerd(&Path::new("/").join(PROGRAM), request, true)
 }
 

@@ -1,6 +1,6 @@
 //! Handing an event to a Worker: over a Worker of ours in the same process, since events are calls and not requests.
 //!
-//! The first event makes the account's process one that takes events (another generation). That needs a switch of workerd under which
+//! The first event makes the tenant's process one that takes events (another generation). That needs a switch of workerd under which
 //! experimental compatibility flags work too; a tenant's code was validated without it, so no tenant has such flags.
 
 use std::io;
@@ -25,6 +25,9 @@ use crate::runtime::process::StartError;
 pub enum DispatchError {
     #[error("the Worker is not live")]
     NotLive,
+    /// Its account has used up what it has.
+    #[error("the account has used all that is included and set aside for its use")]
+    UsedUp,
     #[error(transparent)]
     Start(#[from] StartError),
     /// The process broke off, or took longer than it has.
@@ -48,27 +51,31 @@ impl Runtime {
     /// Hands one event in and waits for what becomes of it. The process is started when it sleeps.
     ///
     /// # Errors
-    /// When the Worker is not live, or its process ends meanwhile; whether code saw the event is unknown then.
+    /// When the Worker is not live, its account has used up what it has, or its process ends meanwhile; whether code saw the event is unknown
+    /// then.
     pub async fn dispatch(&self, account: &CloudAccountId, script: &ScriptName, event: &Event) -> Result<Handled, DispatchError> {
-        let found = self.accounts.lock().await.get(account).cloned().ok_or(DispatchError::NotLive)?;
-        let mut tenant = found.lock().await;
-        if !tenant.live.iter().any(|live| live.script == *script && live.unit.is_some()) {
+        let tenant = self.home(account, script).ok_or(DispatchError::NotLive)?;
+        let place = self.known(&tenant).await.ok_or(DispatchError::NotLive)?;
+        let mut running = place.running.lock().await;
+        if running.stopped || !running.live.iter().any(|live| live.script == *script && live.unit.is_some()) {
             return Err(DispatchError::NotLive);
         }
-        if !tenant.events {
-            tenant.events = true;
-            let live = tenant.live.clone();
-            if let Err(e) = self.switch(&mut tenant, live).await {
-                tenant.events = false;
+        // Before anything is started for it. INVARIANT (nothing-runs-free): no event is handed in but under such a place.
+        let counted = self.host.events.begin(account, script).ok_or(DispatchError::UsedUp)?;
+        if !running.events {
+            running.events = true;
+            let live = running.live.clone();
+            if let Err(e) = self.switch(&mut running, live).await {
+                running.events = false;
                 return Err(e.into());
             }
         }
-        let active = tenant.active.as_ref().ok_or(DispatchError::NotLive)?;
+        let active = running.active.as_ref().ok_or(DispatchError::NotLive)?;
         let unit = active.scripts.iter().rposition(|s| s == script).ok_or(DispatchError::NotLive)?;
         let (socket, _, hold) = active.events.as_ref().ok_or(DispatchError::NotLive)?.open().map_err(DispatchError::Broken)?;
-        drop(tenant);
+        drop(running);
         let answered = tokio::time::timeout(limits::EVENT, exchange(&socket, unit, event)).await;
-        drop(hold);
+        drop((hold, counted));
         answered.map_err(|_| DispatchError::Broken(format!("it had {} seconds", limits::EVENT.as_secs())))?
     }
 }

@@ -1,7 +1,7 @@
-//! The two sockets of one account's process: what its bindings ask, and everything that wants out.
+//! The two sockets of one tenant's process: what its bindings ask, and everything that wants out.
 //!
-//! Who asks is known from the socket, never from a header: each account has its own pair, seen in its jail only. Within an
-//! account the header that workerd injects says what is asked for. What wants out goes to the
+//! Who asks is known from the socket, never from a header: each tenant has its own pair, seen in its jail only. For one
+//! tenant the header that workerd injects says what is asked for. What wants out goes to the
 //! [`Egress`], or is refused where there is none.
 
 use std::collections::HashMap;
@@ -9,8 +9,7 @@ use std::convert::Infallible;
 use std::io;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicU64;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -32,23 +31,32 @@ use crate::plan::Bound;
 use crate::runtime::backend::{Asked, Backend, Resource};
 use crate::runtime::config::{ASSETS, BOUND, CACHE, HEALTH, MISSING, PURPOSE, TAIL};
 use crate::runtime::egress::{Egress, Refused};
+use crate::runtime::generation::State;
 use crate::runtime::incident::{Incidents, Kind};
 use crate::runtime::tail::Tails;
 use crate::runtime::{Host, Live};
 use crate::tenant::Tenant;
 
-/// The sockets of one account; closed when dropped.
+/// The sockets of one tenant; closed when dropped.
 pub struct Gate {
     pub host_socket: PathBuf,
     pub egress_socket: PathBuf,
-    /// The folder of the account's Durable Objects; made when it first has any.
+    /// The folder of the tenant's Durable Objects; made when it first has any.
     pub objects: PathBuf,
-    /// Processor time of processes that have ended, in microseconds.
-    pub spent_us: AtomicU64,
-    /// The most that was told of it: a process that is ending is in neither sum for a moment.
-    pub told_us: AtomicU64,
+    cpu: Mutex<Cpu>,
     shared: Arc<Shared>,
     tasks: [JoinHandle<()>; 2],
+}
+
+/// Processor time of a tenant.
+#[derive(Default)]
+struct Cpu {
+    /// Of processes that have ended, in microseconds.
+    spent_us: u64,
+    /// The most that was told: what the kernel says of a process that is ending may fall for a moment.
+    told_us: u64,
+    /// Generations that may have a process.
+    running: Vec<Weak<State>>,
 }
 
 struct Shared {
@@ -84,7 +92,7 @@ impl Gate {
             connections,
         });
         let tasks = [tokio::spawn(serve(bindings, shared.clone())), tokio::spawn(out(egress, shared.clone(), host.egress.clone()))];
-        Ok(Self { host_socket, egress_socket, objects, spent_us: AtomicU64::new(0), told_us: AtomicU64::new(0), shared, tasks })
+        Ok(Self { host_socket, egress_socket, objects, cpu: Mutex::default(), shared, tasks })
     }
 
     /// Lets the process reach what a version is bound to.
@@ -96,6 +104,33 @@ impl Gate {
         });
         let known = Known { script: live.script.clone(), assets: live.assets.clone(), bound: bound.collect() };
         self.shared.known.write().unwrap_or_else(PoisonError::into_inner).insert(live.version.clone(), known);
+    }
+
+    /// Counts the process of a generation from now on.
+    pub fn count(&self, state: &Arc<State>) {
+        let mut cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
+        cpu.running.retain(|state| state.strong_count() > 0);
+        cpu.running.push(Arc::downgrade(state));
+    }
+
+    /// Counts what the process of a generation took, once it has ended.
+    pub fn ended(&self, state: &State) {
+        let mut cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
+        cpu.spent_us += state.leave();
+    }
+
+    /// Processor time that the tenant's code has taken, in microseconds. Never goes back.
+    pub fn cpu_us(&self) -> u64 {
+        let mut cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
+        let running: u64 = cpu.running.iter().filter_map(|state| state.upgrade()?.cpu_us()).sum();
+        cpu.told_us = cpu.told_us.max(cpu.spent_us + running);
+        cpu.told_us
+    }
+
+    /// Whether there is a process.
+    pub fn is_awake(&self) -> bool {
+        let cpu = self.cpu.lock().unwrap_or_else(PoisonError::into_inner);
+        cpu.running.iter().any(|state| state.upgrade().is_some_and(|state| state.is_awake()))
     }
 
     /// Who looks on here.

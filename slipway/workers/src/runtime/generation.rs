@@ -1,4 +1,4 @@
-//! One start of an account's Workers: its listening sockets, its process, and the task that watches it.
+//! One start of a tenant's Workers: its listening sockets, its process, and the task that watches it.
 //!
 //! slipway owns the listening sockets and lends them to workerd. A request that arrives while the process starts, or starts
 //! again after a crash, or is asleep, waits in the kernel's queue. A new deployment is a new generation with sockets of its own, so
@@ -20,6 +20,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, Instant};
 
 use purser_values::Sha256Digest;
+use purser_values::id::CloudAccountId;
 use tokio::io::unix::AsyncFd;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _, Interest};
 use tokio::sync::oneshot;
@@ -33,6 +34,7 @@ use crate::runtime::confinement::allowance;
 use crate::runtime::gate::Gate;
 use crate::runtime::incident::Kind;
 use crate::runtime::process::{Launch, Process, StartError};
+use crate::runtime::quota::{Held, Step};
 use crate::runtime::{Host, config};
 
 /// A folder that is reached through its descriptor, because a socket's path may have 107 bytes only.
@@ -98,7 +100,7 @@ impl Door {
     }
 }
 
-struct State {
+pub struct State {
     /// Rises with every process that takes the sockets over.
     number: AtomicU64,
     /// The process's keeper; 0 while there is none.
@@ -126,9 +128,21 @@ impl State {
         self.pid.store(process.pid, Ordering::Release);
     }
 
-    fn cpu_us(&self) -> Option<u64> {
+    /// Forgets the process, which has ended; what it took, in microseconds.
+    pub fn leave(&self) -> u64 {
+        let took = self.cpu_us().unwrap_or(0);
+        *self.cage.write().unwrap_or_else(PoisonError::into_inner) = None;
+        took
+    }
+
+    /// What its process has taken so far, in microseconds; nothing where there is none.
+    pub fn cpu_us(&self) -> Option<u64> {
         let cage = self.cage.read().unwrap_or_else(PoisonError::into_inner).clone()?;
         process_cpu_us(self.pid.load(Ordering::Acquire), &cage)
+    }
+
+    pub fn is_awake(&self) -> bool {
+        self.pid.load(Ordering::Acquire) != 0
     }
 
     fn busy(&self) -> bool {
@@ -219,11 +233,6 @@ impl Generation {
         self.state.idle_for()
     }
 
-    /// Processor time of its process so far, in microseconds.
-    pub fn cpu_us(&self) -> u64 {
-        self.state.cpu_us().unwrap_or(0)
-    }
-
     /// The process's keeper, while there is a process.
     pub fn pid(&self) -> Option<u32> {
         Some(self.state.pid.load(Ordering::Acquire)).filter(|pid| *pid != 0)
@@ -254,6 +263,7 @@ impl Generation {
             born: Instant::now(),
         };
         let state = Arc::new(state);
+        gate.count(&state);
         let events = plan.events.then(|| Door { socket: state.folder.socket(config::EVENTS).into(), state: state.clone() });
         let (retire, retired) = oneshot::channel();
         let (ending, ended) = tokio::sync::watch::channel(false);
@@ -285,14 +295,14 @@ impl Watch {
             let number = self.host.numbers.fetch_add(1, Ordering::Relaxed);
             self.host.walls.unconfined(self.state.folder.path.join(format!("u{number}")))
         };
-        let memory = (self.host.allowances)(&self.plan.account).memory;
+        let memory = (self.host.allowances)(&self.plan.tenant.account).memory;
         let mut args = ["serve", CONFIG, CONSTANT].map(str::to_owned).to_vec();
         if self.plan.events {
             // For the flag of our own Worker. What tenants ask for was tried without it.
             args.push("--experimental".to_owned());
         }
         let launch = Launch {
-            account: Arc::from(self.plan.account.as_str()),
+            account: Arc::from(self.plan.tenant.account.as_str()),
             spot,
             args,
             files,
@@ -359,7 +369,7 @@ impl Watch {
                     process = Some(started);
                 }
                 Err(e) => {
-                    tracing::error!(account = %self.plan.account, error = %e, "a worker process does not start");
+                    tracing::error!(tenant = %self.plan.tenant, error = %e, "a worker process does not start");
                     self.set_down(Some(e.to_string()));
                     if self.retired_within(pause).await {
                         break;
@@ -398,10 +408,7 @@ impl Watch {
 
     /// Counts what its process took, once it has ended.
     fn spent(&self) {
-        if let Some(us) = self.state.cpu_us() {
-            self.gate.spent_us.fetch_add(us, Ordering::AcqRel);
-        }
-        *self.state.cage.write().unwrap_or_else(PoisonError::into_inner) = None;
+        self.gate.ended(&self.state);
     }
 
     /// Waits, without a process, until somebody connects or an alarm is due; false when the generation was retired instead.
@@ -416,17 +423,17 @@ impl Watch {
                 Ok(_) if name == config::HEALTH => {}
                 Ok(socket) => watched.push(socket),
                 Err(e) => {
-                    tracing::error!(account = %self.plan.account, error = %e, "a socket cannot be watched: its process starts now");
+                    tracing::error!(tenant = %self.plan.tenant, error = %e, "a socket cannot be watched: its process starts now");
                     return true;
                 }
             }
         }
-        let alarm = self.next_alarm();
         let first = futures_util::future::select_all(watched.iter().map(|socket| Box::pin(socket.readable())));
+        let alarm = alarm(self.next_alarm(), self.host.clone(), self.plan.tenant.account.clone());
         tokio::select! {
             _ = &mut self.retired => false,
             _ = first => true,
-            () = async { match alarm { Some(due) => tokio::time::sleep(due).await, None => std::future::pending().await } } => true,
+            () = alarm => true,
         }
     }
 
@@ -442,11 +449,15 @@ impl Watch {
     /// Returns when the generation was retired, or the process ended or had to be ended.
     async fn watch(&mut self, process: &mut Process) -> Watched {
         let health = self.state.folder.socket(config::HEALTH);
-        let allowance = (self.host.allowances)(&self.plan.account);
+        let allowance = (self.host.allowances)(&self.plan.tenant.account);
         let mut refused = 0;
+        let mut held = Held::default();
         let mut ticks = tokio::time::interval(limits::HEALTH_EVERY);
         ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         loop {
+            if self.plan.keeps_objects() && self.host.jailed() {
+                self.hold_files(process.pid, &mut held);
+            }
             let (pid, cage) = (process.pid, process.cage.clone());
             let cpu_us = || process_cpu_us(pid, &cage);
             let answered = async {
@@ -462,7 +473,7 @@ impl Watch {
                     (status, if memory { Kind::Memory } else { kind })
                 } => {
                     self.note(kind, &status);
-                    tracing::warn!(account = %self.plan.account, %status, output = %process.output.text(), "a worker process ended");
+                    tracing::warn!(tenant = %self.plan.tenant, %status, output = %process.output.text(), "a worker process ended");
                     return Watched::Gone;
                 }
                 health = answered => {
@@ -480,15 +491,24 @@ impl Watch {
                     }
                     if self.state.idle_for() > self.host.idle {
                         // Whoever owns the generations puts another in its place; this one is retired then.
-                        let _ = self.host.sleepy.send((self.plan.account.clone(), self.plan.fingerprint()));
+                        let _ = self.host.sleepy.send((self.plan.tenant.clone(), self.plan.fingerprint()));
                     }
                 }
             }
         }
     }
 
+    /// Has the kernel bound what Durable Objects write, as the account's storage stands.
+    fn hold_files(&self, keeper: u32, held: &mut Held) {
+        match held.follow(&self.host.quota, &self.plan.tenant.account, keeper) {
+            Ok(Some(Step::Full)) => self.note(Kind::Storage, "the account's storage is full: its Durable Objects cannot grow"),
+            Ok(_) => {}
+            Err(e) => tracing::error!(tenant = %self.plan.tenant, error = %e, "what Durable Objects write cannot be bounded"),
+        }
+    }
+
     fn note(&self, kind: Kind, detail: &str) {
-        self.host.incidents.note(&self.plan.account, kind, detail);
+        self.host.incidents.note(&self.plan.tenant.account, kind, detail);
     }
 
     async fn retired_within(&mut self, pause: Duration) -> bool {
@@ -497,6 +517,15 @@ impl Watch {
 
     fn set_down(&self, why: Option<String>) {
         *self.state.down.write().unwrap_or_else(PoisonError::into_inner) = why;
+    }
+}
+
+/// Waits for an alarm, and then until it may wake anybody: it keeps while the account has used up what it has.
+async fn alarm(due: Option<Duration>, host: Arc<Host>, account: CloudAccountId) {
+    let Some(due) = due else { return std::future::pending().await };
+    tokio::time::sleep(due).await;
+    while !host.events.may_wake(&account) {
+        tokio::time::sleep(limits::ALARM_AGAIN).await;
     }
 }
 

@@ -26,6 +26,8 @@ pub enum Kind {
     Egress,
     /// It asked its bindings for what was never given to it.
     Binding,
+    /// What its Durable Objects keep reached what the account may store.
+    Storage,
 }
 
 impl Kind {
@@ -39,6 +41,7 @@ impl Kind {
             Self::Crash => "crash",
             Self::Egress => "egress",
             Self::Binding => "binding",
+            Self::Storage => "storage",
         }
     }
 

@@ -9,12 +9,14 @@ use purser_values::name::HostName;
 use crate::name::ScriptName;
 use crate::pattern::Pattern;
 use crate::runtime::site::{Site, Target};
+use crate::tenant::{Environment, Tenant};
 use crate::view::ZoneRoute;
 
 #[derive(Default)]
 pub struct Table {
     hosts: HashMap<HostName, (CloudAccountId, ScriptName)>,
-    sites: HashMap<CloudAccountId, HashMap<ScriptName, Arc<Site>>>,
+    /// Each with the environment that it runs in.
+    sites: HashMap<CloudAccountId, HashMap<ScriptName, (Environment, Arc<Site>)>>,
     suspended: HashSet<CloudAccountId>,
     /// Routes by the zone that they lie in, the most specific first: a host is looked up in the zones above it and in no other.
     rules: HashMap<String, Vec<Rule>>,
@@ -38,7 +40,7 @@ impl Table {
             return Target::Suspended;
         }
         match self.sites.get(account).and_then(|sites| sites.get(script)) {
-            Some(site) => Target::Site(site.clone()),
+            Some((_, site)) => Target::Site(site.clone()),
             None => Target::Unknown,
         }
     }
@@ -79,8 +81,17 @@ impl Table {
         }
     }
 
-    pub fn set_sites(&mut self, account: &CloudAccountId, sites: HashMap<ScriptName, Arc<Site>>) {
-        self.sites.insert(account.clone(), sites);
+    /// Sets all sites of a tenant; those of the account's other environments stay.
+    pub fn set_sites(&mut self, tenant: &Tenant, sites: HashMap<ScriptName, Arc<Site>>) {
+        let all = self.sites.entry(tenant.account.clone()).or_default();
+        all.retain(|_, (environment, _)| *environment != tenant.environment);
+        all.extend(sites.into_iter().map(|(script, site)| (script, (tenant.environment.clone(), site))));
+    }
+
+    /// Where a live Worker runs.
+    pub fn home(&self, account: &CloudAccountId, script: &ScriptName) -> Option<Tenant> {
+        let (environment, _) = self.sites.get(account)?.get(script)?;
+        Some(Tenant { account: account.clone(), environment: environment.clone() })
     }
 
     pub fn set_suspended(&mut self, account: &CloudAccountId, suspended: bool) {

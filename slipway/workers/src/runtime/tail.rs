@@ -21,7 +21,7 @@ const BEHIND: usize = 256;
 /// What one Worker did. The keys are those of Cloudflare's trace items.
 pub type Seen = Arc<Value>;
 
-/// Who looks on in one account.
+/// Who looks on at one tenant.
 #[derive(Clone, Default)]
 pub struct Tails(Arc<Mutex<HashMap<ScriptName, broadcast::Sender<Seen>>>>);
 
@@ -60,14 +60,15 @@ impl Runtime {
     /// # Errors
     /// When the Worker is not live, or its process cannot be started anew.
     pub async fn tail(&self, account: &CloudAccountId, script: &ScriptName) -> Result<broadcast::Receiver<Seen>, DispatchError> {
-        let found = self.accounts.lock().await.get(account).cloned().ok_or(DispatchError::NotLive)?;
-        let mut tenant = found.lock().await;
-        if !tenant.live.iter().any(|live| live.script == *script && live.unit.is_some()) {
+        let tenant = self.home(account, script).ok_or(DispatchError::NotLive)?;
+        let place = self.known(&tenant).await.ok_or(DispatchError::NotLive)?;
+        let mut running = place.running.lock().await;
+        if !running.live.iter().any(|live| live.script == *script && live.unit.is_some()) {
             return Err(DispatchError::NotLive);
         }
-        let seen = tenant.gate.tails().subscribe(script);
-        let live = tenant.live.clone();
-        self.switch(&mut tenant, live).await?;
+        let seen = running.gate.tails().subscribe(script);
+        let live = running.live.clone();
+        self.switch(&mut running, live).await?;
         Ok(seen)
     }
 }

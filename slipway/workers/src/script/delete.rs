@@ -17,7 +17,7 @@ impl Workers {
     pub async fn script_delete(&self, account: &CloudAccountId, name: &ScriptName, force: bool) -> Result<(), WorkersError> {
         let _lock = self.lock(account).await?;
         let row = self.account(account).await?;
-        self.script(account, name).await?;
+        let home = self.home(&row, Some(&self.script(account, name).await?)).await?;
         if !force && let Some(user) = self.bound_to(account, name).await? {
             return Err(WorkersError::InUse(name.to_string(), user.to_string()));
         }
@@ -29,8 +29,8 @@ impl Workers {
         });
         let gone = gone.await?;
         self.publish_hosts(account).await?;
-        self.0.runtime.withdraw(account, row.number, name).await.map_err(refused)?;
-        self.0.runtime.forget_objects(account, &gone).await;
+        self.0.runtime.withdraw(&home.tenant, home.number, name).await.map_err(refused)?;
+        self.0.runtime.forget_objects(&home.tenant, &gone).await;
         Ok(())
     }
 
@@ -43,6 +43,6 @@ impl Workers {
             Binding::DurableObjectNamespace { script_name, .. } => script_name.as_ref() == Some(name),
             _ => false,
         };
-        Ok(live.into_iter().map(|(v, _)| v).find(|v| v.script != *name && v.bindings.iter().any(calls)).map(|v| v.script))
+        Ok(live.into_iter().map(|live| live.version).find(|v| v.script != *name && v.bindings.iter().any(calls)).map(|v| v.script))
     }
 }

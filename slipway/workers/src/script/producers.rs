@@ -18,7 +18,7 @@ impl Workers {
         let live = self.0.db.read(move |tx| version::deployed(tx, &id)).await?;
         let mut found: Vec<_> = live
             .into_iter()
-            .flat_map(|(version, _)| version.bindings.into_iter().map(move |binding| (binding, version.script.clone())))
+            .flat_map(|live| live.version.bindings.into_iter().map(move |binding| (binding, live.version.script.clone())))
             .filter_map(|(binding, script)| match binding {
                 Binding::Queue { queue_name, .. } => Some((queue_name, script)),
                 _ => None,

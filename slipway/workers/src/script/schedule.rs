@@ -11,6 +11,7 @@ use purser_values::id::CloudAccountId;
 use crate::cron::Cron;
 use crate::error::WorkersError;
 use crate::name::ScriptName;
+use crate::runtime::dispatch::DispatchError;
 use crate::runtime::event::Event;
 use crate::store::schedule::{self, Due};
 use crate::store::script;
@@ -98,6 +99,7 @@ async fn call(inner: Arc<Inner>, due: Due) {
     let event = Event::Scheduled { cron, at };
     match inner.runtime.dispatch(&account, &script, &event).await {
         Ok(handled) => tracing::debug!(%account, %script, outcome = handled.outcome, "a cron trigger was called"),
+        Err(DispatchError::UsedUp) => tracing::info!(%account, %script, "a cron trigger was skipped: its account has used up what it has"),
         Err(e) => tracing::warn!(%account, %script, error = %e, "a cron trigger could not be called"),
     }
 }

@@ -8,6 +8,15 @@ use crate::store::account;
 use crate::workers::Workers;
 
 impl Workers {
+    /// The accounts whose sites are off line.
+    ///
+    /// # Errors
+    /// When the store fails.
+    pub async fn suspended(&self) -> Result<Vec<CloudAccountId>, WorkersError> {
+        let all = self.0.db.read(account::all).await?;
+        Ok(all.into_iter().filter(|row| row.suspended).map(|row| row.account).collect())
+    }
+
     /// Takes all sites of an account off line (visitors get 403) and stops its code, or brings both back. Nothing is deleted.
     ///
     /// # Errors

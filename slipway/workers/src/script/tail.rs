@@ -18,6 +18,7 @@ impl Workers {
     pub async fn tail(&self, account: &CloudAccountId, script: &ScriptName) -> Result<broadcast::Receiver<Seen>, WorkersError> {
         self.0.runtime.tail(account, script).await.map_err(|e| match e {
             DispatchError::NotLive => WorkersError::ScriptNotFound,
+            DispatchError::UsedUp => WorkersError::UsedUp,
             DispatchError::Start(e) => refused(e),
             DispatchError::Broken(why) => WorkersError::Unavailable(why),
         })

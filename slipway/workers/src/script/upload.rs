@@ -37,11 +37,14 @@ impl Workers {
             && script.deployed.as_ref() == Some(&newest.id)
             && draft.repeats(&previous)
         {
+            // The first try may have ended between its commit and its start.
+            self.settle(&row).await?;
             let deployments = self.deployment_list(account, name).await?;
             let deployment = deployments.into_iter().next().ok_or(WorkersError::DeploymentNotFound)?;
             return Ok(Deployed { script: script.clone(), version: newest.clone().view(), deployment, repeated: true });
         }
-        let change = Change { account: &row, script: name, draft, author, deploy: true, settings };
+        let home = self.home(&row, script.as_ref()).await?;
+        let change = Change { home: &home, script: name, draft, author, deploy: true, settings };
         let (version, deployment) = self.roll_out(change).await?;
         let script = self.script(account, name).await?;
         let deployment = deployment.ok_or(WorkersError::DeploymentNotFound)?;

@@ -5,6 +5,7 @@ use purser_values::id::CloudAccountId;
 use purser_values::{Env, Timestamp};
 
 use crate::name::SubdomainName;
+use crate::store::environment::NEXT;
 
 /// One account.
 #[derive(Clone, Debug)]
@@ -32,11 +33,9 @@ pub fn ensure(tx: &mut Tx<'_>, env: &Env, account: &CloudAccountId) -> Result<Ac
     }
     let now: Timestamp = env.now();
     let subdomain = format!("s{}", hex::encode(env.bytes::<5>()));
-    tx.execute(
-        "insert into worker_account (account, number, subdomain, suspended, created_at)
-         select $1, coalesce(max(number), 0) + 1, $2, 0, $3 from worker_account",
-        params![account, subdomain, now],
-    )?;
+    let number: i64 = tx.query_one(NEXT, params![])?.get("n")?;
+    let insert = "insert into worker_account (account, number, subdomain, suspended, created_at) values ($1, $2, $3, 0, $4)";
+    tx.execute(insert, params![account, number, subdomain, now])?;
     get(tx, account)?.ok_or_else(|| DbError::Corrupt("an account that was just made is not there".into()))
 }
 

@@ -1,11 +1,12 @@
 //! Classes of Durable Objects, and how far the migrations of each Worker have come.
 
-use purser_db::{DbError, Tx, params};
+use purser_db::{DbError, Row, Tx, params};
 use purser_values::Timestamp;
 use purser_values::id::CloudAccountId;
 
 use crate::name::ScriptName;
 use crate::plan::ObjectClass;
+use crate::tenant::Environment;
 
 /// The classes of one Worker, by name.
 pub fn classes(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName) -> Result<Vec<ObjectClass>, DbError> {
@@ -13,11 +14,25 @@ pub fn classes(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName) -
     Ok(all.into_iter().filter(|(owner, _)| owner == script).map(|(_, class)| class).collect())
 }
 
+/// All classes of one environment of an account, each with its Worker. Those of others lie in another folder, and in another process.
+pub fn of_environment(
+    tx: &mut Tx<'_>,
+    account: &CloudAccountId,
+    environment: &Environment,
+) -> Result<Vec<(ScriptName, ObjectClass)>, DbError> {
+    const SQL: &str = "select c.key, c.script, c.class from worker_object_class c join worker_script s on s.account = c.account
+        and s.name = c.script where c.account = $1 and s.environment = $2 order by c.script, c.class";
+    tx.query(SQL, params![account, environment.as_str()])?.iter().map(read).collect()
+}
+
 /// All classes of an account, each with its Worker.
-pub fn of_account(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<(ScriptName, ObjectClass)>, DbError> {
+fn of_account(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<(ScriptName, ObjectClass)>, DbError> {
     const SQL: &str = "select key, script, class from worker_object_class where account = $1 order by script, class";
-    let rows = tx.query(SQL, params![account])?;
-    rows.iter().map(|row| Ok((row.parse("script")?, ObjectClass { class: row.get("class")?, key: row.get("key")? }))).collect()
+    tx.query(SQL, params![account])?.iter().map(read).collect()
+}
+
+fn read(row: &Row) -> Result<(ScriptName, ObjectClass), DbError> {
+    Ok((row.parse("script")?, ObjectClass { class: row.get("class")?, key: row.get("key")? }))
 }
 
 /// The newest migration of a Worker that was applied.
@@ -63,13 +78,14 @@ pub fn bytes(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<i64, DbError> 
     row.map_or(Ok(0), |row| row.get("bytes"))
 }
 
-/// Writes down what was found on the disk; who is not named keeps nothing.
-pub fn measured(tx: &mut Tx<'_>, found: &[(CloudAccountId, i64)]) -> Result<(), DbError> {
-    tx.execute("delete from worker_object_bytes", params![])?;
-    for (account, bytes) in found {
-        tx.execute("insert into worker_object_bytes (account, bytes) values ($1, $2)", params![account, bytes])?;
+/// Writes down what was found on the disk. Where it was looked for everybody, who is not named keeps nothing.
+pub fn measured(tx: &mut Tx<'_>, found: &[(CloudAccountId, i64)], everybody: bool) -> Result<(), DbError> {
+    if everybody {
+        tx.execute("delete from worker_object_bytes", params![])?;
     }
-    Ok(())
+    let upsert =
+        "insert into worker_object_bytes (account, bytes) values ($1, $2) on conflict (account) do update set bytes = excluded.bytes";
+    found.iter().try_for_each(|(account, bytes)| tx.execute(upsert, params![account, bytes]).map(drop))
 }
 
 /// Forgets everything of a Worker; answers the classes whose data nobody needs any more.

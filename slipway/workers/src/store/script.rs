@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use crate::name::ScriptName;
 use crate::store::json;
+use crate::tenant::Environment;
 use crate::view::{Script, ScriptSettings, ScriptSettingsPatch, ScriptSubdomain};
 
 pub fn get(tx: &mut Tx<'_>, account: &CloudAccountId, name: &ScriptName) -> Result<Option<Script>, DbError> {
@@ -31,14 +32,21 @@ pub fn count_live(tx: &mut Tx<'_>) -> Result<i64, DbError> {
     tx.query_one("select count(*) as n from worker_script where deployments > 0", params![])?.get("n")
 }
 
-/// Makes the row when there is none.
-pub fn ensure(tx: &mut Tx<'_>, env: &Env, account: &CloudAccountId, name: &ScriptName, now: Timestamp) -> Result<(), DbError> {
+/// Makes the row when there is none. The Worker stays in its environment.
+pub fn ensure(
+    tx: &mut Tx<'_>,
+    env: &Env,
+    account: &CloudAccountId,
+    environment: &Environment,
+    name: &ScriptName,
+    now: Timestamp,
+) -> Result<(), DbError> {
     let tag = hex::encode(env.bytes::<16>());
     tx.execute(
         "insert into worker_script (account, name, tag, created_at, modified_at, tags, logpush, observability, tail_consumers,
-            subdomain_enabled, previews_enabled, versions, deployments)
-         values ($1, $2, $3, $4, $4, '[]', 0, 'null', 'null', 0, 0, 0, 0) on conflict (account, name) do nothing",
-        params![account, name, tag, now],
+            subdomain_enabled, previews_enabled, versions, deployments, environment)
+         values ($1, $2, $3, $4, $4, '[]', 0, 'null', 'null', 0, 0, 0, 0, $5) on conflict (account, name) do nothing",
+        params![account, name, tag, now, environment.as_str()],
     )
     .map(drop)
 }
@@ -99,6 +107,7 @@ pub fn delete(tx: &mut Tx<'_>, account: &CloudAccountId, name: &ScriptName) -> R
 fn read(row: &Row) -> Result<Script, DbError> {
     Ok(Script {
         name: row.parse("name")?,
+        environment: row.parse("environment")?,
         tag: row.get("tag")?,
         created_at: row.get("created_at")?,
         modified_at: row.get("modified_at")?,

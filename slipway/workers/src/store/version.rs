@@ -11,6 +11,7 @@ use crate::binding::Binding;
 use crate::limits;
 use crate::name::{BindingName, ScriptName, VersionId};
 use crate::store::{author, json};
+use crate::tenant::Environment;
 use crate::view::{Author, ModuleInfo, Share, Version};
 
 /// How the code of a version is put together.
@@ -59,6 +60,14 @@ pub struct VersionRow {
     pub asset_list: Option<Sha256Digest>,
     pub code_digest: Sha256Digest,
     pub startup_ms: Option<i64>,
+}
+
+/// A version that is live.
+#[derive(Clone, Debug)]
+pub struct LiveRow {
+    pub version: VersionRow,
+    pub share: Share,
+    pub environment: Environment,
 }
 
 /// A sealed secret of a version.
@@ -141,8 +150,9 @@ pub fn list(tx: &mut Tx<'_>, account: &CloudAccountId, script: &ScriptName) -> R
 
 /// Everything an account has live now, each with the share of requests that it answers; of two versions of one Worker the one with
 /// the larger share comes last.
-pub fn deployed(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<(VersionRow, Share)>, DbError> {
-    const SQL: &str = "select v.*, d.version as major_version, m.version as minor_version, m.share as minor_share from worker_script s
+pub fn deployed(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<LiveRow>, DbError> {
+    const SQL: &str =
+        "select v.*, s.environment, d.version as major_version, m.version as minor_version, m.share as minor_share from worker_script s
         join worker_deployment d on d.account = s.account and d.script = s.name and d.number = s.deployments
         left join worker_deployment_minor m on m.deployment = d.id
         join worker_version v on v.id = d.version or v.id = m.version where s.account = $1
@@ -157,7 +167,10 @@ pub fn deployed(tx: &mut Tx<'_>, account: &CloudAccountId) -> Result<Vec<(Versio
     };
     let rows = tx.query(SQL, params![account])?;
     rows.iter()
-        .map(|row| read(row).and_then(|version| Ok((share(row, &version)?, version))).map(|(share, version)| (version, share)))
+        .map(|row| {
+            let version = read(row)?;
+            Ok(LiveRow { share: share(row, &version)?, environment: row.parse("environment")?, version })
+        })
         .collect()
 }
 
@@ -254,7 +267,7 @@ mod tests {
             let (account, name) = (CloudAccountId::mint(&env), "a".parse::<ScriptName>().unwrap());
             let numbers = db
                 .write(move |tx| {
-                    script::ensure(tx, &env, &account, &name, env.now())?;
+                    script::ensure(tx, &env, &account, &Environment::default(), &name, env.now())?;
                     let secret = ("S".parse().map_err(|_| DbError::Corrupt(String::new()))?, vec![1]);
                     for number in 1..=limits::VERSIONS_KEPT + 5 {
                         let row = row(&account, &name, &env, number);

@@ -16,7 +16,7 @@ const CLASSES: usize = 100;
 /// Longest name of a class, in bytes.
 const CLASS_BYTES: usize = 255;
 
-/// The classes of an account, and how far one Worker has come.
+/// The classes of one environment of an account, and how far one Worker has come.
 #[derive(Clone, Debug, Default)]
 pub struct Objects {
     pub tag: Option<String>,
@@ -140,7 +140,9 @@ impl Change {
 
     fn find(&self, script: &ScriptName, class: &str) -> Result<usize, WorkersError> {
         let found = self.now.iter().position(|(owner, c)| owner == script && c.class == class);
-        found.ok_or_else(|| invalid(format!("a migration names the class `{}`, which `{script}` does not have", short(class))))
+        found.ok_or_else(|| {
+            invalid(format!("a migration names the class `{}`, which `{script}` does not have in this environment", short(class)))
+        })
     }
 
     fn free(&self, script: &ScriptName, class: &str) -> Result<(), WorkersError> {

@@ -28,9 +28,7 @@ impl Workers {
         let _lock = self.lock(account).await?;
         let row = self.account(account).await?;
         let Prepared { script, previous, draft, settings } = self.prepare(account, name, upload).await?;
-        if script.is_none() {
-            return Err(WorkersError::ScriptNotFound);
-        }
+        let home = self.home(&row, Some(&script.ok_or(WorkersError::ScriptNotFound)?)).await?;
         if draft.migration.is_some() {
             return Err(WorkersError::Invalid(
                 "migrations of Durable Objects take effect at once, so they cannot be part of a version that waits; deploy the Worker"
@@ -41,7 +39,7 @@ impl Workers {
         if let Some(newest) = previous.row.as_ref().filter(|r| recent(r.created_at) && draft.repeats(&previous)) {
             return Ok(newest.clone().view());
         }
-        let change = Change { account: &row, script: name, draft, author, deploy: false, settings };
+        let change = Change { home: &home, script: name, draft, author, deploy: false, settings };
         Ok(self.roll_out(change).await?.0.view())
     }
 }

@@ -28,10 +28,11 @@ impl Workers {
         let (id, minor) = shares(versions)?;
         let _lock = self.lock(account).await?;
         let row = self.account(account).await?;
-        self.script(account, name).await?;
+        let home = self.home(&row, Some(&self.script(account, name).await?)).await?;
         let version = self.version_row(account, name, &id).await?;
         let current = self.deployment_list(account, name).await?.into_iter().next();
         if let Some(current) = current.filter(|c| c.version == id && c.minor == minor && c.annotations == annotations) {
+            self.settle(&row).await?;
             return Ok(current);
         }
         let loaded = self.load(version).await?;
@@ -44,7 +45,7 @@ impl Workers {
         // The one with the larger part comes last, and stands for the Worker wherever there can be only one.
         live.push(Live { share, ..loaded.live });
         // Usually a no-op: the process that validated the version is still waiting.
-        self.0.runtime.validate_all(account, row.number, &live).await.map_err(refused)?;
+        self.0.runtime.validate_all(&home.tenant, home.number, &live).await.map_err(refused)?;
         let (env, who, stored) = (self.0.env.clone(), author.clone(), loaded.row);
         let deployment = self
             .change(move |tx| {
@@ -59,7 +60,7 @@ impl Workers {
                 deployment::insert(tx, &env, &new)
             })
             .await?;
-        self.go_live(&row, live).await?;
+        self.go_live(&home, live).await?;
         Ok(deployment)
     }
 }

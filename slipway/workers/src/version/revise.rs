@@ -55,9 +55,11 @@ impl Workers {
         let assets = self.assets_of(account, name, &metadata, &previous).await?;
         let draft = Draft::new(name, metadata, modules, assets, &previous, &self.0.env)?;
         if draft.repeats(&previous) {
+            self.settle(&row).await?;
             return Ok(newest.view());
         }
-        let change = Change { account: &row, script: name, draft, author, deploy: true, settings };
+        let home = self.home(&row, Some(&script)).await?;
+        let change = Change { home: &home, script: name, draft, author, deploy: true, settings };
         Ok(self.roll_out(change).await?.0.view())
     }
 

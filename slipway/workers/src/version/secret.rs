@@ -81,7 +81,8 @@ impl Workers {
         }
         let draft = self.redraft(previous, changes).await?;
         let deploy = rollout == Rollout::Deploy;
-        let change = Change { account: &row, script, draft, author, deploy, settings: ScriptSettingsPatch::default() };
+        let home = self.home(&row, Some(&found)).await?;
+        let change = Change { home: &home, script, draft, author, deploy, settings: ScriptSettingsPatch::default() };
         Ok(self.roll_out(change).await?.0.view())
     }
 

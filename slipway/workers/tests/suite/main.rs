@@ -5,4 +5,5 @@ mod backend;
 mod jail;
 mod sleep;
 mod support;
+mod tenants;
 mod workers;

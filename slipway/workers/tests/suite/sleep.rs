@@ -13,9 +13,9 @@ use slipway_workers::runtime::Live;
 use slipway_workers::runtime::backend::Nothing;
 use slipway_workers::runtime::event::{Backlog, Content, Event, QueueMessage};
 
-const HELLO: &str = "export default { fetch() { return new Response('hello') } }";
+pub const HELLO: &str = "export default { fetch() { return new Response('hello') } }";
 
-const COUNTER: &str = "import { DurableObject } from 'cloudflare:workers';
+pub const COUNTER: &str = "import { DurableObject } from 'cloudflare:workers';
     export class Counter extends DurableObject {
         async add() {
             this.ctx.storage.sql.exec('create table if not exists n (v integer)');
@@ -31,7 +31,7 @@ const COUNTER: &str = "import { DurableObject } from 'cloudflare:workers';
         return new Response(String(await one.add()));
     } }";
 
-fn objects(live: Live) -> Live {
+pub fn objects(live: Live) -> Live {
     let unit = live.unit.unwrap();
     let unit = Unit {
         script: unit.script.clone(),
@@ -123,7 +123,7 @@ async fn an_event_is_handed_in_and_what_becomes_of_it_comes_back() {
     let script = "jobs".parse().unwrap();
     let at = Timestamp::from_micros(1_000_000_000);
     let cron = Event::Scheduled { cron: "*/5 * * * *".into(), at };
-    let handled = world.runtime.dispatch(&account, &script, &cron).await.unwrap();
+    let handled = world.runtime.dispatch(&account.account, &script, &cron).await.unwrap();
     assert_eq!(handled.outcome, "ok");
     let message = |id: &str, content, body: &'static str| QueueMessage {
         id: id.into(),
@@ -134,11 +134,11 @@ async fn an_event_is_handed_in_and_what_becomes_of_it_comes_back() {
     };
     let messages = vec![message("a", Content::Text, "hi"), message("b", Content::Json, "{\"n\":1}")];
     let batch = Event::Queue { queue: "q".into(), messages, backlog: Backlog::default() };
-    let handled = world.runtime.dispatch(&account, &script, &batch).await.unwrap();
+    let handled = world.runtime.dispatch(&account.account, &script, &batch).await.unwrap();
     assert_eq!(handled.acked, ["a"]);
     assert_eq!(handled.retried, [("b".to_owned(), Some(7))]);
     assert_eq!(world.get(&host, "/").await.unwrap().1, "*/5 * * * *@1000000,q:hi:2,q:{\"n\":1}:2");
-    let missing = world.runtime.dispatch(&account, &"nobody".parse().unwrap(), &cron).await;
+    let missing = world.runtime.dispatch(&account.account, &"nobody".parse().unwrap(), &cron).await;
     assert!(missing.is_err());
 }
 
@@ -150,21 +150,21 @@ async fn code_that_nobody_may_visit_does_not_go_on_by_its_triggers() {
     let host = world.serve(&account, 1, world.live("jobs", code)).await;
     let script = "jobs".parse().unwrap();
     let cron = Event::Scheduled { cron: "* * * * *".into(), at: Timestamp::from_micros(1_000_000_000) };
-    assert_eq!(world.runtime.dispatch(&account, &script, &cron).await.unwrap().outcome, "ok");
+    assert_eq!(world.runtime.dispatch(&account.account, &script, &cron).await.unwrap().outcome, "ok");
     let pid = world.runtime.pid(&account).await.unwrap();
 
-    world.runtime.set_suspended(&account, true).await.unwrap();
-    assert!(world.runtime.dispatch(&account, &script, &cron).await.is_err(), "a trigger reached code that is stopped");
+    world.runtime.set_suspended(&account.account, true).await.unwrap();
+    assert!(world.runtime.dispatch(&account.account, &script, &cron).await.is_err(), "a trigger reached code that is stopped");
     let here = std::path::PathBuf::from(format!("/proc/{pid}"));
     eventually(30, "its process ends", async || !here.exists()).await;
     // nor does what is deployed meanwhile start
     world.runtime.deploy(&account, 1, world.live("jobs", &code.replace("hello", "again"))).await.unwrap();
-    assert!(world.runtime.dispatch(&account, &script, &cron).await.is_err());
+    assert!(world.runtime.dispatch(&account.account, &script, &cron).await.is_err());
     assert_eq!(world.runtime.pid(&account).await, None);
 
-    world.runtime.set_suspended(&account, false).await.unwrap();
+    world.runtime.set_suspended(&account.account, false).await.unwrap();
     assert_eq!(world.get(&host, "/").await.unwrap().1, "again");
-    assert_eq!(world.runtime.dispatch(&account, &script, &cron).await.unwrap().outcome, "ok");
+    assert_eq!(world.runtime.dispatch(&account.account, &script, &cron).await.unwrap().outcome, "ok");
 }
 
 #[tokio::test]
@@ -213,7 +213,7 @@ async fn whoever_looks_on_sees_what_a_worker_does_and_it_costs_nothing_afterward
         return new Response('ok');
     } }";
     let host = world.serve(&account, 1, world.live("watched", code)).await;
-    let mut seen = world.runtime.tail(&account, &"watched".parse().unwrap()).await.unwrap();
+    let mut seen = world.runtime.tail(&account.account, &"watched".parse().unwrap()).await.unwrap();
     assert_eq!(world.get(&host, "/good").await.unwrap().0, 200);
     let next = async |seen: &mut tokio::sync::broadcast::Receiver<_>| -> Arc<serde_json::Value> {
         tokio::time::timeout(Duration::from_secs(10), seen.recv()).await.expect("something is seen").unwrap()

@@ -1,15 +1,21 @@
-//! `…/import` and `…/export`: files of SQL. They go to and come from an address of their own, whose holder needs no token.
+//! `…/import` and `…/export`: files of SQL. They go to and come from an address of their own, whose holder needs no token; it is good as long
+//! as the token works that asked for it.
+
+use std::sync::Arc;
 
 use axum::body::Body;
 use axum::extract::{Path, Request, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderValue, StatusCode, header};
+use purser_values::id::CloudAccountId;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_accounts::token::Permission;
-use slipway_stores::StoreError;
+use slipway_accounts::token::verify::token_stands;
 use slipway_stores::d1::dump::Options;
 use slipway_stores::d1::transfer::Imported;
+use slipway_stores::error::Thing;
+use slipway_stores::{Condition, StoreError, Stores};
 
 use super::super::body::Json;
 use super::super::caller::Caller;
@@ -35,7 +41,7 @@ pub async fn import(State(cloud): State<Shared>, Path((account, id)): Names, cal
     let stores = caller.stores(&cloud);
     let done = match asked {
         Import::Init { etag } => {
-            let upload = stores.d1_import_begin(account, &id, &etag).await?;
+            let upload = stores.d1_import_begin(account, &id, &etag, Some(&caller.token.id)).await?;
             let url = address(&cloud, &upload.token)?;
             return Ok(ok(&json!({"success": true, "type": "import", "filename": upload.name, "upload_url": url, "messages": []})));
         }
@@ -71,8 +77,10 @@ struct DumpOptions {
 
 pub async fn export(State(cloud): State<Shared>, Path((account, id)): Names, caller: Caller, Json(asked): Json<Export>) -> Answer {
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
+    let _place = admit(&cloud, account).await?;
     let DumpOptions { no_schema, no_data, tables } = asked.dump_options;
-    let made = caller.stores(&cloud).d1_export(account, &id, Options { no_schema, no_data, tables }).await?;
+    let options = Options { no_schema, no_data, tables };
+    let made = caller.stores(&cloud).d1_export(account, &id, options, Some(&caller.token.id)).await?;
     let result = json!({"filename": made.name, "signed_url": address(&cloud, &made.token)?});
     Ok(ok(
         &json!({"success": true, "type": "export", "status": "complete", "at_bookmark": made.bookmark, "messages": [], "result": result}),
@@ -81,7 +89,9 @@ pub async fn export(State(cloud): State<Shared>, Path((account, id)): Names, cal
 
 /// Takes a file from whoever has its address.
 pub async fn upload(State(cloud): State<Shared>, Path(token): Path<String>, request: Request) -> Answer {
-    let etag = cloud.stores.d1_upload(&token, incoming(request)).await?;
+    let (stores, account) = holder(&cloud, &token).await?;
+    let _place = admit(&cloud, &account).await?;
+    let etag = stores.d1_upload(&token, incoming(request)).await?;
     let mut response = StatusCode::OK.into_response();
     let value = HeaderValue::try_from(format!("\"{etag}\"")).map_err(|e| Failure::internal(&e))?;
     response.headers_mut().insert(header::ETAG, value);
@@ -90,12 +100,25 @@ pub async fn upload(State(cloud): State<Shared>, Path(token): Path<String>, requ
 
 /// Gives a file to whoever has its address.
 pub async fn download(State(cloud): State<Shared>, Path(token): Path<String>) -> Answer {
-    let file = cloud.stores.d1_download(&token).await?;
+    let (stores, _) = holder(&cloud, &token).await?;
+    let file = stores.d1_download(&token).await?;
     let mut response: Response = Body::from_stream(file.chunks).into_response();
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sql"));
     response.headers_mut().insert(header::CONTENT_DISPOSITION, HeaderValue::from_static("attachment"));
     response.headers_mut().insert(header::CONTENT_LENGTH, file.length.into());
     Ok(response)
+}
+
+/// The stores for an address, on the condition that the token still works that asked for it; and its account. An address without that is none.
+async fn holder(cloud: &Shared, address: &str) -> Result<(Stores, CloudAccountId), Failure> {
+    let holder = cloud.stores.d1_transfer_holder(address).await?;
+    let Some(by) = holder.by else { return Ok((cloud.stores.clone(), holder.account)) };
+    let env = cloud.env.clone();
+    let condition: Condition =
+        Arc::new(move |tx| if token_stands(tx, &by, env.now())? { Ok(()) } else { Err(StoreError::NotFound(Thing::Transfer)) });
+    let asked = condition.clone();
+    cloud.db.read(move |tx| asked(tx)).await?;
+    Ok((cloud.stores.only_while(condition), holder.account))
 }
 
 fn address(cloud: &Shared, token: &str) -> Result<String, Failure> {

@@ -16,6 +16,7 @@ use slipway_workers::runtime::backend::Backend;
 use slipway_workers::runtime::process::JailProgram;
 use slipway_workers::runtime::site::{Answer, Target};
 use slipway_workers::runtime::{Live, Runtime, RuntimeConfig};
+use slipway_workers::tenant::Tenant;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 /// Where workerd is; without it a test says so and ends.
@@ -94,16 +95,17 @@ impl World {
         }
     }
 
-    pub fn account(&self) -> CloudAccountId {
-        CloudAccountId::mint(&self.env)
+    /// A fresh account's first environment.
+    pub fn account(&self) -> Tenant {
+        Tenant::of(CloudAccountId::mint(&self.env))
     }
 
     /// Deploys one Worker of a fresh account and returns its host name.
-    pub async fn serve(&self, account: &CloudAccountId, number: u32, live: Live) -> String {
+    pub async fn serve(&self, account: &Tenant, number: u32, live: Live) -> String {
         let host = format!("{}.test", live.script);
         let script = live.script.clone();
         self.runtime.deploy(account, number, live).await.unwrap();
-        self.runtime.set_hosts(account, vec![(host.parse().unwrap(), script)]);
+        self.runtime.set_hosts(&account.account, vec![(host.parse().unwrap(), script)]);
         host
     }
 

@@ -9,7 +9,7 @@ use purser_db::{Db, Migrations};
 use purser_values::id::CloudAccountId;
 use purser_values::{Env, Secret};
 use slipway_workers::view::{Author, OwnedHost, Upload, UploadedModule};
-use slipway_workers::{Workers, WorkersConfig};
+use slipway_workers::{Seams, Workers, WorkersConfig};
 
 pub const MIGRATIONS: &[Migrations] = &[slipway_workers::store::MIGRATIONS];
 
@@ -33,6 +33,14 @@ impl Service {
         Self { workers: open(db, folder, workerd, &env).await, account: CloudAccountId::mint(&env), env }
     }
 
+    /// With these around it; `unconfined` where workerd is a program of the test's own.
+    pub async fn open_within(db: &Db, folder: &Path, workerd: &Path, seams: Seams, unconfined: bool) -> Self {
+        let env = Env::system();
+        let config = WorkersConfig { unconfined, ..config(folder, workerd) };
+        let workers = Workers::open(config, seams, db.clone(), keyring(), env.clone()).await.unwrap();
+        Self { workers, account: CloudAccountId::mint(&env), env }
+    }
+
     pub async fn deploy(&self, script: &str, code: &str) -> Result<slipway_workers::view::Deployed, slipway_workers::WorkersError> {
         self.workers.script_upload(&self.account, &script.parse().unwrap(), module(code, "[]"), &author()).await
     }
@@ -49,16 +57,19 @@ impl Service {
     }
 }
 
-pub async fn open(db: &Db, folder: &Path, workerd: &Path, env: &Env) -> Workers {
-    let config = WorkersConfig {
+fn config(folder: &Path, workerd: &Path) -> WorkersConfig {
+    WorkersConfig {
         data: folder.to_owned(),
         workerd: workerd.to_owned(),
         unconfined: false,
         jail: super::jail_program(),
         domain: Some("workers.test".parse().unwrap()),
         idle: slipway_workers::limits::IDLE,
-    };
-    Workers::open(config, slipway_workers::Seams::default(), db.clone(), keyring(), env.clone()).await.unwrap()
+    }
+}
+
+pub async fn open(db: &Db, folder: &Path, workerd: &Path, env: &Env) -> Workers {
+    Workers::open(config(folder, workerd), Seams::default(), db.clone(), keyring(), env.clone()).await.unwrap()
 }
 
 pub fn owned(host: &str) -> OwnedHost {
