@@ -108,6 +108,10 @@ async fn a_registrant_is_asked_for_once_sealed_used_again_and_erased() {
     let page = owner.open("/registrant").await;
     assert!(page.body.contains(STREET), "{}", page.text());
     let form = purser_tests::form::Form::all(&page.body).into_iter().find(|form| form.action.ends_with("/erase")).unwrap();
+    let strange = world.agent("strange");
+    strange.login(&mut eve, Ask::ALL, &Choice::USUAL).await;
+    strange.must(&["init", "strange"]).await;
+    strange.must(&["add", "slipway/workers:free"]).await;
     let mut stranger = Person::at(base, &world.system.run.mail, "eve");
     let theirs = stranger.open("/registrant").await;
     assert!(!theirs.body.contains(STREET) && !theirs.body.contains("/erase"), "{}", theirs.text());
