@@ -503,6 +503,9 @@ pub struct Up {
     /// Run Workers without a jail where the system has no namespaces; every page says so
     #[arg(long)]
     pub unconfined: bool,
+    /// Ask for whom a domain is registered before one is bought, as registries outside of the sandbox do
+    #[arg(long)]
+    pub registrant: bool,
     /// An address of this machine or network that webhooks and applications may be told at
     #[arg(long, value_name = "HOST:PORT", value_parser = host_and_port)]
     pub allow: Vec<String>,

@@ -63,7 +63,7 @@ pub async fn run(context: &Context, arguments: &Up) -> Result<Success, Failure> 
     let binaries = binaries::find(arguments)?;
     let ports = ports::settle(&context.env, &folder, arguments.port_base).await?;
     let leave = arguments.unconfined.then(|| leave::Leave::new(&context.env));
-    configuration::write(&context.env, &folder, &ports, &binaries, leave.as_ref(), &arguments.allow)?;
+    configuration::write(&context.env, &folder, &ports, &binaries, leave.as_ref(), &arguments.allow, arguments.registrant)?;
     let mut system = supervise::System::start(&folder, &ports, &binaries, leave).await?;
     let running = Running::new(&folder, &ports);
     running::write(&context.env, &folder.run_file(), &running)?;

@@ -16,9 +16,14 @@ pub struct World {
 impl World {
     /// Starts it; nothing, when a program is missing (which was said).
     pub async fn start() -> Option<Self> {
+        Self::start_with(&[]).await
+    }
+
+    /// The same with further words for `purser up`.
+    pub async fn start_with(words: &[&str]) -> Option<Self> {
         let binaries = Binaries::find()?;
         let folder = tempfile::tempdir().unwrap();
-        let system = System::start(&binaries, &folder.path().join("data")).await;
+        let system = System::start_with(&binaries, &folder.path().join("data"), words).await;
         Some(Self { system, folder })
     }
 

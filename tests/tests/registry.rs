@@ -7,6 +7,10 @@ mod domains;
 mod foreign;
 #[path = "registry/life.rs"]
 mod life;
+#[path = "registry/parents.rs"]
+mod parents;
+#[path = "registry/schemas.rs"]
+mod schemas;
 #[path = "registry/support.rs"]
 mod support;
 #[path = "registry/tls.rs"]

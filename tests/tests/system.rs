@@ -45,12 +45,16 @@ mod ordering;
 mod payment_token;
 #[path = "system/plan_change.rs"]
 mod plan_change;
+#[path = "system/premium.rs"]
+mod premium;
 #[path = "system/prose_price.rs"]
 mod prose_price;
 #[path = "system/provider_faults.rs"]
 mod provider_faults;
 #[path = "system/refund.rs"]
 mod refund;
+#[path = "system/registrant.rs"]
+mod registrant;
 #[path = "system/repeats.rs"]
 mod repeats;
 #[path = "system/secrets.rs"]

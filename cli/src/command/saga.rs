@@ -103,6 +103,9 @@ fn waits(answer: &Value) -> Failure {
         Some("account_information") => {
             ("account_information_required", format!("`{provider}` wants to know more before it opens an account"))
         }
+        Some("resource_information") => {
+            ("resource_information_required", format!("`{provider}` wants to know something from {email} first, before {until}"))
+        }
         Some("payment_confirmation") => {
             ("payment_confirmation_required", format!("{email} must confirm the payment to `{provider}` with their bank, before {until}"))
         }

@@ -111,6 +111,7 @@ struct Peer {
 #[derive(Serialize)]
 struct SlipwaySandbox {
     registry: bool,
+    contacts: bool,
     local_ca: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     unconfined_sha256: Option<Sha256Digest>,
@@ -123,6 +124,7 @@ pub(super) fn write(
     binaries: &Binaries,
     leave: Option<&Leave>,
     allow: &[String],
+    registrant: bool,
 ) -> Result<(), UpError> {
     let last = last(folder)?;
     let here = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
@@ -161,7 +163,7 @@ pub(super) fn write(
         requests_per_s: UNHURRIED,
         orchestrator: Peer { url: orchestrator.public_url.clone(), signing_secret_file: folder.signing_secret() },
         mail: Mail { folder: folder.mail() },
-        sandbox: SlipwaySandbox { registry: true, local_ca: true, unconfined_sha256: leave.map(Leave::digest) },
+        sandbox: SlipwaySandbox { registry: true, contacts: registrant, local_ca: true, unconfined_sha256: leave.map(Leave::digest) },
         credits: [Programme {
             id: "start-up",
             title: "Start-up programme",
@@ -211,14 +213,14 @@ mod tests {
         let ports = Ports { orchestrator: 1, cloud_api: 2, edge_https: 3, edge_http: 4, dns: 5 };
         let program = PathBuf::from("/bin/true");
         let binaries = Binaries { purser: program.clone(), orchestrator: program.clone(), slipway: program.clone(), workerd: program };
-        write(&env, &folder, &ports, &binaries, None, &[]).unwrap();
-        write(&env, &folder, &ports, &binaries, None, &[]).unwrap();
+        write(&env, &folder, &ports, &binaries, None, &[], false).unwrap();
+        write(&env, &folder, &ports, &binaries, None, &[], false).unwrap();
         let text = std::fs::read_to_string(folder.slipway_config()).unwrap();
         assert!(text.contains("listen_dns = \"127.0.0.1:5\""), "{text}");
         assert!(!std::fs::read_to_string(folder.orchestrator_config()).unwrap().contains("public_url_was"));
         let elsewhere = Ports { orchestrator: 11, ..ports };
         for _ in 0..2 {
-            write(&env, &folder, &elsewhere, &binaries, None, &[]).unwrap();
+            write(&env, &folder, &elsewhere, &binaries, None, &[], false).unwrap();
             let text = std::fs::read_to_string(folder.orchestrator_config()).unwrap();
             assert!(text.contains("public_url_was = \"http://localhost:1\""), "the move is not told: {text}");
         }
@@ -228,7 +230,7 @@ mod tests {
             "profile = \"sandbox\"\n",
         ] {
             std::fs::write(folder.orchestrator_config(), real).unwrap();
-            assert!(matches!(write(&env, &folder, &ports, &binaries, None, &[]), Err(UpError::RealRail(_))), "{real}");
+            assert!(matches!(write(&env, &folder, &ports, &binaries, None, &[], false), Err(UpError::RealRail(_))), "{real}");
             assert_eq!(std::fs::read_to_string(folder.orchestrator_config()).unwrap(), real);
         }
     }

@@ -183,6 +183,8 @@ actions! {
     AccountConfirm = "account_confirm" by NOBODY, providers;
     AccountRead = "account_read" by EVERYBODY, agents, while_frozen;
     ResourceAdd = "resource_add" by MAKERS, agents;
+    /// Say what a provider wants to know before it makes a resource.
+    ResourceInform = "resource_inform" by MAKERS;
     ResourceRead = "resource_read" by EVERYBODY, agents, while_frozen;
     ResourceRemove = "resource_remove" by MAKERS, agents;
     ResourceRotate = "resource_rotate" by MAKERS, agents;

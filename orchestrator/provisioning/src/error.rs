@@ -29,6 +29,8 @@ pub enum OpError {
     ServiceUnknown(ServiceRef),
     #[error("`{0}` has no machine-readable price, and an unknown price is not paid unless a person approves that purchase")]
     PriceUnknown(ServiceRef),
+    #[error("a special price is paid only when a person approves it, and the request states {amount} for `{service}`")]
+    PriceSpecial { service: ServiceRef, amount: String },
     #[error("`{service}` needs a plan first: {plans}")]
     PlanRequired { service: ServiceRef, plans: String },
     #[error("`{0}` cannot be undone once bought, and the grant does not allow such purchases")]
@@ -82,6 +84,7 @@ impl PublicError for OpError {
             Self::ProviderAbsent(_) => "provider_unavailable",
             Self::ServiceUnknown(_) => "service_unknown",
             Self::PriceUnknown(_) => "price_unknown",
+            Self::PriceSpecial { .. } => "price_special",
             Self::PlanRequired { .. } => "plan_required",
             Self::IrreversibleNotGranted(_) => "irreversible_not_granted",
             Self::TermsChanged(_) => "terms_changed",
@@ -117,6 +120,7 @@ impl PublicError for OpError {
             | Self::NothingToDeployTo => Kind::NotFound,
             Self::ProviderAbsent(_) => Kind::Unavailable,
             Self::PriceUnknown(_)
+            | Self::PriceSpecial { .. }
             | Self::IrreversibleNotGranted(_)
             | Self::TermsChanged(_)
             | Self::BudgetSpent(_)
@@ -144,6 +148,7 @@ impl PublicError for OpError {
             Self::ProviderUnknown(_) | Self::ServiceUnknown(_) => "run `purser catalog` for what there is".to_owned(),
             Self::ProviderAbsent(_) => "try again in a moment".to_owned(),
             Self::PriceUnknown(_) => "ask your person: run `purser approval ask`; they say what it may cost at most".to_owned(),
+            Self::PriceSpecial { .. } => "ask your person: run `purser approval ask` with exactly this `--config`".to_owned(),
             Self::PlanRequired { plans, .. } => format!("run `purser add` with one of: {plans}"),
             Self::IrreversibleNotGranted(_) => {
                 "ask your person: run `purser approval ask` for this one purchase, or `purser login --irreversible` for all of them"

@@ -45,7 +45,11 @@ pub fn refused(code: &str, message: &str) -> Failure {
         }
         "unknown_service" => ("service_unknown", Kind::Invalid, "run `purser catalog` for what there is"),
         "domain_taken" | "domain_unavailable" | "taken" => ("domain_taken", Kind::Conflict, "choose another name; nothing was bought"),
-        "domain_premium" => ("domain_premium", Kind::Invalid, "names with a special price are never bought; choose another"),
+        "domain_premium" => (
+            "domain_premium",
+            Kind::Invalid,
+            "state its exact price in `--config` as the catalogue says and ask your person with `purser approval ask`, or choose another name",
+        ),
         "domain_suffix_unsupported" => ("domain_suffix_unsupported", Kind::Invalid, "choose a name below a suffix that is sold there"),
         "domain_invalid" | "invalid_configuration" | "invalid_domain" | "invalid_request" | "invalid_fields" => {
             ("configuration_invalid", Kind::Invalid, "compare `--config` with the service's schema in `purser catalog`")

@@ -6,11 +6,13 @@ mod afford;
 pub(crate) mod bought;
 pub(crate) mod check;
 pub mod end;
+pub mod inform;
 pub mod preflight;
 mod quoted;
 pub mod refund_request;
 pub mod remove;
 pub mod rotate;
+mod stated;
 pub mod update;
 pub(crate) mod update_saga;
 

@@ -11,9 +11,10 @@ use serde_json::{Value, json};
 use crate::app::App;
 use crate::error::OpError;
 use crate::perform;
+use crate::resource::inform;
 use crate::store::link::{self, Status};
 use crate::store::project::{self, Project};
-use crate::store::{account, deployment, ending, resource};
+use crate::store::{account, deployment, ending, information, resource};
 use crate::variables::own_project;
 
 /// Deployments that a status tells.
@@ -55,7 +56,7 @@ pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environ
                 resources.push(json!({
                     "id": r.id, "name": r.name, "service": r.service_ref(), "state": r.state.name(), "endpoints": r.endpoints,
                     "variables": variables, "agent": r.agent, "saga": r.saga, "created_at": r.created_at,
-                    "waits_for": at_the_bank(tx, &realm, &r)?, "ends_at": ending::ends_at(tx, &r.id)?,
+                    "waits_for": resource_waits_for(tx, &realm, &r)?, "ends_at": ending::ends_at(tx, &r.id)?,
                 }));
             }
             let mut accounts = Vec::new();
@@ -77,10 +78,14 @@ pub async fn project_read(app: &App, caller: &Caller, name: ProjectName, environ
         .await
 }
 
-/// The person who has to be at their bank before a resource that is being made is paid for, and where.
-fn at_the_bank(tx: &mut Tx<'_>, realm: &Realm, row: &resource::Resource) -> Result<Option<Value>, DbError> {
+/// The person who has to act before a resource that is being made goes on, and where: at their bank, or on our page.
+fn resource_waits_for(tx: &mut Tx<'_>, realm: &Realm, row: &resource::Resource) -> Result<Option<Value>, DbError> {
     if row.state != resource::State::Creating {
         return Ok(None);
+    }
+    if let Some(asked) = information::find(tx, &row.id)?.filter(|asked| !asked.is_answered() && !asked.is_late(realm.env.now())) {
+        let person = person::member(tx, &row.organisation, &row.person)?.map(|member| member.person.email);
+        return Ok(Some(json!({"person": person, "url": realm.url(&inform::page(&row.id)), "until": asked.expires_at})));
     }
     for held in hold::of_resource(tx, &row.id)? {
         let Some(waiting) = charge::waiting_of_hold(tx, &held.id)? else { continue };

@@ -7,6 +7,7 @@ pub mod account;
 pub mod control;
 pub mod deployment;
 pub mod ending;
+pub mod information;
 pub mod link;
 pub mod nonce;
 pub mod payment;
@@ -66,5 +67,6 @@ pub const MIGRATIONS: Migrations = Migrations {
         webhook::TABLES,
         control::ORDER,
         ending::TABLES,
+        information::TABLE,
     ],
 };

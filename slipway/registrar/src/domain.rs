@@ -34,6 +34,8 @@ pub struct Domain {
     pub years: u32,
     /// What was paid for all years, at the registry's own price.
     pub price: Money,
+    /// Whether that is a special price, which its buyer stated.
+    pub special: bool,
     pub created_at: Timestamp,
     pub state: State,
 }
@@ -102,12 +104,14 @@ pub enum Paid {
 pub enum Refusal {
     #[error("the name is taken")]
     Taken,
-    #[error("the name has a special price, and those are never bought")]
+    #[error("the name has a special price")]
     Premium,
     #[error("the registry does not accept the name")]
     Invalid,
     #[error("names below this suffix are not sold here")]
     UnsupportedSuffix,
+    #[error("nobody has said for whom the name is registered")]
+    NoHolder,
 }
 
 impl PublicError for Refusal {
@@ -117,17 +121,21 @@ impl PublicError for Refusal {
             Self::Premium => "domain_premium",
             Self::Invalid => "domain_invalid",
             Self::UnsupportedSuffix => "domain_suffix_unsupported",
+            Self::NoHolder => "domain_holder_missing",
         }
     }
     fn kind(&self) -> Kind {
         match self {
             Self::Taken => Kind::Conflict,
+            Self::NoHolder => Kind::NeedsPerson,
             Self::Premium | Self::Invalid | Self::UnsupportedSuffix => Kind::Invalid,
         }
     }
     fn hint(&self) -> Option<String> {
         let hint = match self {
-            Self::Taken | Self::Premium => "choose another name",
+            Self::Taken => "choose another name",
+            Self::Premium => "choose another name, or state its exact price in the order and have a person approve it",
+            Self::NoHolder => "order it again; the person is asked once",
             Self::Invalid => "use one label of letters, digits and hyphens before the suffix",
             Self::UnsupportedSuffix => "see the service's description for the suffixes that are sold",
         };
@@ -139,7 +147,7 @@ impl Refusal {
     /// The refusal of a code.
     #[must_use]
     pub fn from_code(code: &str) -> Option<Self> {
-        [Self::Taken, Self::Premium, Self::Invalid, Self::UnsupportedSuffix].into_iter().find(|r| r.code() == code)
+        [Self::Taken, Self::Premium, Self::Invalid, Self::UnsupportedSuffix, Self::NoHolder].into_iter().find(|r| r.code() == code)
     }
 }
 
@@ -186,7 +194,7 @@ mod tests {
 
     #[test]
     fn codes_and_back_are_the_same_refusals() {
-        for refusal in [Refusal::Taken, Refusal::Premium, Refusal::Invalid, Refusal::UnsupportedSuffix] {
+        for refusal in [Refusal::Taken, Refusal::Premium, Refusal::Invalid, Refusal::UnsupportedSuffix, Refusal::NoHolder] {
             assert_eq!(Refusal::from_code(refusal.code()), Some(refusal));
         }
     }

@@ -8,6 +8,7 @@
 //! transaction id that the registry knows again. A crash in between is finished by asking once more.
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic))]
 
+pub mod contact;
 pub mod domain;
 pub mod registrar;
 pub mod registry;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use purser_crypto::seal::Keyring;
 use purser_db::Db;
 use purser_values::Env;
 use purser_values::name::HostName;
@@ -15,4 +16,8 @@ pub struct Registrar {
     pub registry: Arc<dyn Registry>,
     pub env: Env,
     pub name_servers: Arc<[HostName]>,
+    /// What the contacts of holders are sealed with.
+    pub keyring: Keyring,
+    /// Whether the registry wants to know for whom a name is registered.
+    pub wants_holder: bool,
 }

@@ -94,6 +94,8 @@ pub struct Order {
     /// What all years cost when it was asked; at another price the registry is to refuse.
     pub price: Money,
     pub name_servers: Vec<HostName>,
+    /// Whom it is registered for, where the registry wants to know.
+    pub holder: Option<Holder>,
 }
 
 /// An order for more years of a registered name.
@@ -103,6 +105,8 @@ pub struct Renewal {
     /// When it ends as far as we know: an order that was carried out does not find that end again.
     pub from: Timestamp,
     pub years: u32,
+    /// What the years cost where that is a special price: the registry renews at this price or not at all.
+    pub price: Option<Money>,
 }
 
 /// A registered name.

@@ -35,11 +35,16 @@ pub const MIGRATIONS: Migrations = Migrations {
         crate::domain::change::TABLE,
         crate::rehearsal::TABLE,
         LIFE,
+        crate::contact::TABLE,
+        SPECIAL,
     ],
 };
 
 /// Whether a detached domain's price was given back to its account.
 const GIVEN_BACK: &str = "alter table domain add column given_back {int} not null default 0";
+
+/// Whether a name was bought at a special price.
+const SPECIAL: &str = "alter table domain add column special {int} not null default 0";
 
 /// How registrations go on and end. `look_at` is when the registry is next asked for the name.
 const LIFE: &str = "drop index domain_live;
@@ -68,9 +73,9 @@ const LIFE: &str = "drop index domain_live;
 /// INVARIANT (one-holder): of all rows that are neither refused nor over, at most one bears a name; the index holds it.
 pub(crate) fn insert(tx: &mut Tx<'_>, d: &Domain) -> Result<(), DbError> {
     tx.execute(
-        "insert into domain (id, account, request, name, years, price_minor, currency, auto_renew, state, created_at)
-         values ($1, $2, $3, $4, $5, $6, $7, 0, 'pending', $8)",
-        params![d.id, d.account, d.request, d.name, d.years, d.price.minor(), d.price.currency(), d.created_at],
+        "insert into domain (id, account, request, name, years, price_minor, currency, auto_renew, state, created_at, special)
+         values ($1, $2, $3, $4, $5, $6, $7, 0, 'pending', $8, $9)",
+        params![d.id, d.account, d.request, d.name, d.years, d.price.minor(), d.price.currency(), d.created_at, d.special],
     )
     .map(drop)
 }
@@ -194,6 +199,7 @@ pub(crate) fn read(row: &Row) -> Result<Domain, DbError> {
         name: row.parse("name")?,
         years: row.get("years")?,
         price: Money::from_minor(row.get("price_minor")?, row.parse("currency")?),
+        special: row.get("special")?,
         created_at: row.get("created_at")?,
         state,
     })

@@ -15,6 +15,7 @@ mod command;
 pub mod config;
 mod contact;
 mod domain;
+mod doors;
 mod extension;
 mod frame;
 mod host;

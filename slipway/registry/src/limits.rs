@@ -15,11 +15,25 @@ pub const ATTRIBUTES: usize = 16;
 pub const CONNECTIONS: usize = 256;
 /// Sessions that one registrar holds at a time.
 pub const SESSIONS_EACH: usize = 16;
+/// Connections of one address at a time.
+pub const ADDRESS_CONNECTIONS: usize = 64;
+/// Wrong passwords of one address before it has to wait between two tries.
+pub const ADDRESS_TRIES: u32 = 5;
+/// Wrong passwords for one registrar, from wherever it has not signed in before.
+pub const CLIENT_TRIES: u32 = 20;
+/// The longest wait between two tries; each wrong one doubles it up to there.
+pub const WAIT_MAX_S: i64 = 900;
+/// After so long without a try, wrong ones are forgotten.
+pub const FORGET_S: i64 = 3_600;
+/// Addresses and names that are watched at a time.
+pub const DOORS: usize = 20_000;
+/// Addresses at which a registrar is known.
+pub const KNOWN_ADDRESSES: usize = 16;
 /// Wrong passwords on a connection before it is closed.
 pub const TRIES: u32 = 3;
 /// How long a connection may take to shake hands.
 pub const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long a connection may say nothing before it has signed in.
+/// How long a connection has to sign in, from its beginning and whatever it says meanwhile.
 pub const SIGN_IN: Duration = Duration::from_secs(30);
 /// How long a session may say nothing.
 pub const IDLE: Duration = Duration::from_secs(600);

@@ -7,6 +7,7 @@ use purser_db::{Db, DbError, Tx};
 use purser_values::Env;
 
 use crate::client::{Client, Pepper, client_put};
+use crate::doors::Doors;
 use crate::rules::Rules;
 use crate::{domain, lifecycle, limits};
 
@@ -17,6 +18,7 @@ pub struct Registry {
     pub env: Env,
     pub rules: Arc<Rules>,
     pub(crate) pepper: Pepper,
+    pub(crate) doors: Doors,
     sessions: Arc<Mutex<HashMap<String, usize>>>,
 }
 
@@ -30,7 +32,7 @@ pub struct Seed {
 impl Registry {
     #[must_use]
     pub fn new(db: Db, env: Env, rules: Rules, pepper: Pepper) -> Self {
-        Self { db, env, rules: Arc::new(rules), pepper, sessions: Arc::default() }
+        Self { db, env, rules: Arc::new(rules), pepper, doors: Doors::default(), sessions: Arc::default() }
     }
 
     /// Makes the registrars known, with the passwords given here, and registers the names that are taken from the start.

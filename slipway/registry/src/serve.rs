@@ -9,11 +9,13 @@ use rustls::ServerConfig;
 use tokio::io::DuplexStream;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tokio_rustls::TlsAcceptor;
 
-use crate::limits::{CONNECTIONS, FRAME_BYTES, HANDSHAKE};
+use crate::doors::Net;
+use crate::limits::{CONNECTIONS, FRAME_BYTES, HANDSHAKE, SIGN_IN};
 use crate::registry::Registry;
+use crate::session::Peer;
 use crate::{session, tls};
 
 /// Between two rounds of the clock.
@@ -27,8 +29,8 @@ pub async fn listen(registry: Registry, listener: TcpListener, config: Arc<Serve
     let clock = tokio::spawn(rounds(registry.clone()));
     let accepting = async {
         loop {
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
+            let (stream, address) = match listener.accept().await {
+                Ok(accepted) => accepted,
                 Err(e) => {
                     tracing::warn!(error = %e, "a connection was not accepted");
                     tokio::time::sleep(PAUSE).await;
@@ -37,13 +39,18 @@ pub async fn listen(registry: Registry, listener: TcpListener, config: Arc<Serve
             };
             // Whoever comes when all places are taken is turned away, and is not kept waiting.
             let Ok(place) = places.clone().try_acquire_owned() else { continue };
+            let from = Net::of(address.ip());
+            let Some(own) = registry.doors.place(from) else {
+                tracing::debug!(%address, "an address holds too many connections");
+                continue;
+            };
             let (registry, acceptor) = (registry.clone(), acceptor.clone());
             tokio::spawn(async move {
-                let ended = connection(&registry, stream, &acceptor).await;
+                let ended = connection(&registry, stream, from, &acceptor).await;
                 if let Err(e) = ended {
                     tracing::debug!(error = %e, "a connection broke");
                 }
-                drop(place);
+                drop((place, own));
             });
         }
     };
@@ -70,16 +77,17 @@ pub fn pipe(registry: &Registry) -> DuplexStream {
     let (theirs, mut ours) = tokio::io::duplex(FRAME_BYTES);
     let registry = registry.clone();
     tokio::spawn(async move {
-        if let Err(e) = session::run(&registry, &mut ours, None).await {
+        if let Err(e) = session::run(&registry, &mut ours, Peer::here()).await {
             tracing::debug!(error = %e, "a connection in the process broke");
         }
     });
     theirs
 }
 
-async fn connection(registry: &Registry, stream: TcpStream, acceptor: &TlsAcceptor) -> io::Result<()> {
+async fn connection(registry: &Registry, stream: TcpStream, from: Net, acceptor: &TlsAcceptor) -> io::Result<()> {
+    let until = Instant::now() + SIGN_IN;
     stream.set_nodelay(true)?;
     let mut stream = timeout(HANDSHAKE, acceptor.accept(stream)).await.map_err(|_| io::Error::from(io::ErrorKind::TimedOut))??;
     let certificate = stream.get_ref().1.peer_certificates().and_then(|all| all.first()).map(tls::fingerprint);
-    session::run(registry, &mut stream, certificate).await
+    session::run(registry, &mut stream, Peer { certificate, from: Some(from), until }).await
 }

@@ -2,14 +2,17 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use purser_db::{DbError, Tx};
 use purser_values::{Secret, Sha256Digest};
 use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::{Instant, timeout_at};
 
 use crate::client::{SignIn, sign_in};
 use crate::code::Code;
 use crate::command::{Call, Command, perform, transaction};
+use crate::doors::Net;
 use crate::frame;
 use crate::limits::{IDLE, SIGN_IN, TRIES};
 use crate::names::{DOMAIN, EPP, EXTENSIONS, OBJECTS};
@@ -34,26 +37,69 @@ enum Next {
     Silence,
 }
 
-/// Serves one connection to its end. `certificate` is the digest of the one that the other side has shown.
-pub(crate) async fn run(
-    registry: &Registry,
-    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
-    certificate: Option<String>,
-) -> io::Result<()> {
-    let (mut signed, mut tries) = (None, 0);
-    frame::write(stream, &greeting(registry)).await?;
-    loop {
-        let quiet = if signed.is_some() { IDLE } else { SIGN_IN };
-        let Some(bytes) = frame::read(stream, quiet).await? else { return Ok(()) };
-        match answer(registry, &bytes, &mut signed, &mut tries, certificate.as_deref()).await {
-            Next::Say(text) => frame::write(stream, &text).await?,
-            Next::End(text) => return frame::write(stream, &text).await,
-            Next::Silence => return Ok(()),
-        }
+/// The other side of a connection.
+pub(crate) struct Peer {
+    /// The digest of the certificate that it has shown.
+    pub certificate: Option<String>,
+    /// Where it is; absent for a registrar in this process.
+    pub from: Option<Net>,
+    /// When it must have signed in: one deadline, however much it says and however slowly.
+    pub until: Instant,
+}
+
+impl Peer {
+    pub(crate) fn here() -> Self {
+        Self { certificate: None, from: None, until: Instant::now() + SIGN_IN }
     }
 }
 
-async fn answer(registry: &Registry, bytes: &[u8], signed: &mut Option<Signed>, tries: &mut u32, certificate: Option<&str>) -> Next {
+/// Serves one connection to its end.
+pub(crate) async fn run(registry: &Registry, stream: &mut (impl AsyncRead + AsyncWrite + Unpin), peer: Peer) -> io::Result<()> {
+    let (mut signed, mut tries) = (None, 0);
+    let entry = enter(registry, stream, &peer, &mut signed, &mut tries);
+    // Whatever is under way when the time is over is not waited for.
+    if timeout_at(peer.until, entry).await.unwrap_or(Ok(Some(())))?.is_some() {
+        return Ok(());
+    }
+    while step(registry, stream, &peer, &mut signed, &mut tries, IDLE).await?.is_none() {}
+    Ok(())
+}
+
+/// Everything before the sign-in; nothing when it has succeeded.
+async fn enter(
+    registry: &Registry,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    peer: &Peer,
+    signed: &mut Option<Signed>,
+    tries: &mut u32,
+) -> io::Result<Option<()>> {
+    frame::write(stream, &greeting(registry)).await?;
+    while signed.is_none() {
+        if step(registry, stream, peer, signed, tries, SIGN_IN).await?.is_some() {
+            return Ok(Some(()));
+        }
+    }
+    Ok(None)
+}
+
+/// One frame and its answer; something when the connection is over.
+async fn step(
+    registry: &Registry,
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    peer: &Peer,
+    signed: &mut Option<Signed>,
+    tries: &mut u32,
+    quiet: Duration,
+) -> io::Result<Option<()>> {
+    let Some(bytes) = frame::read(stream, quiet).await? else { return Ok(Some(())) };
+    match answer(registry, &bytes, signed, tries, peer).await {
+        Next::Say(text) => frame::write(stream, &text).await.map(|()| None),
+        Next::End(text) => frame::write(stream, &text).await.map(Some),
+        Next::Silence => Ok(Some(())),
+    }
+}
+
+async fn answer(registry: &Registry, bytes: &[u8], signed: &mut Option<Signed>, tries: &mut u32, peer: &Peer) -> Next {
     let say = |refusal: Refusal, id: Option<&str>| Next::Say(render(&Err(refusal), id, &transaction(&registry.env)));
     let root = match xml::parse(bytes) {
         Ok(root) => root,
@@ -72,7 +118,7 @@ async fn answer(registry: &Registry, bytes: &[u8], signed: &mut Option<Signed>, 
         Err((refusal, id)) => return say(refusal, id.as_deref()),
     };
     let outcome = match (command.verb.as_str(), signed.as_ref()) {
-        ("login", None) => login(registry, &command, signed, tries, certificate).await,
+        ("login", None) => login(registry, &command, signed, tries, peer).await,
         ("login", Some(_)) => Err(Refusal { code: Code::Use, reason: "the session has signed in".to_owned() }),
         (_, None) => Err(Refusal { code: Code::Use, reason: "sign in first".to_owned() }),
         ("logout", Some(_)) => Ok(Answer::new(Code::Ended)),
@@ -137,7 +183,7 @@ async fn login(
     command: &Command,
     signed: &mut Option<Signed>,
     tries: &mut u32,
-    certificate: Option<&str>,
+    peer: &Peer,
 ) -> Result<Answer, Refusal> {
     let refuse = |code, reason: &str| Refusal { code, reason: reason.to_owned() };
     let text = |name: &str| command.element.child(name).map(Element::token).filter(|text| !text.is_empty());
@@ -168,12 +214,26 @@ async fn login(
     if extensions.iter().any(|it| !EXTENSIONS.contains(&it.as_str())) {
         return Err(refuse(Code::Extension, ""));
     }
-    let known = attempt(registry, &client, &password, certificate, None).await?;
+    // Nobody learns whether it would have been right.
+    if peer.from.is_some_and(|from| !registry.doors.knock(&client, from, registry.env.now())) {
+        tracing::warn!(client, "a registrar has to wait before it tries another password");
+        return Err(refuse(Code::AuthenticationClosing, "too many tries; wait before the next"));
+    }
+    let certificate = peer.certificate.as_deref();
+    let known = attempt(registry, &client, &password, certificate, None).await.inspect_err(|_| {
+        // Our own failure is no wrong password.
+        if let Some(from) = peer.from {
+            registry.doors.forgive(&client, from);
+        }
+    })?;
     if known == SignIn::Refused {
         *tries += 1;
         tracing::warn!(client, tries = *tries, "a registrar did not get in");
         let code = if *tries >= TRIES { Code::AuthenticationClosing } else { Code::Authentication };
         return Err(refuse(code, ""));
+    }
+    if let Some(from) = peer.from {
+        registry.doors.welcome(&client, from);
     }
     let Some(place) = registry.place(&client) else { return Err(refuse(Code::SessionsClosing, "")) };
     if let Some(new) = new {

@@ -111,6 +111,8 @@ pub struct Certificate {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sandbox {
     pub registry: bool,
+    /// Whether that registry wants to know for whom a name is registered.
+    pub contacts: bool,
     pub local_ca: bool,
 }
 
@@ -215,7 +217,7 @@ impl Config {
             mail,
             trusted_proxies: file.trusted_proxies,
             unconfined: file.sandbox.as_ref().is_some_and(|t| t.unconfined_sha256.is_some()),
-            sandbox: file.sandbox.map(|t| Sandbox { registry: t.registry, local_ca: t.local_ca }),
+            sandbox: file.sandbox.map(|t| Sandbox { registry: t.registry, contacts: t.contacts, local_ca: t.local_ca }),
             certificate: file.certificate,
             acme,
             names,

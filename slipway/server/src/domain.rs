@@ -29,7 +29,7 @@ use slipway_workers::view::{CustomDomain, OwnedHost};
 use crate::api::envelope::Failure;
 use crate::billing;
 use crate::cloud::Cloud;
-use crate::provider::quote::domain_of;
+use crate::provider::quote::{domain_of, premium_of};
 
 /// The code by which clients know that a name has another record and may ask whether to replace it.
 const RECORD_EXISTS: u32 = 100_117;
@@ -44,6 +44,7 @@ pub async fn buy(cloud: &Cloud, resource: &Resource) -> Answer<()> {
         name: name.clone(),
         years: 1,
         price: paid(cloud, resource).await?,
+        stated: premium_of(&resource.configuration)?.is_some(),
     };
     match domain_register(registrar, wanted).await {
         Ok(_) => finish(cloud, resource, &name).await,

@@ -71,7 +71,9 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
     if let Err(e) = cloud.nameserver.maintain().await {
         tracing::error!(error = %e, "what is due for the keys of zones was not done");
     }
-    parents::follow(cloud).await;
+    if let Some(registrar) = &cloud.registrar {
+        parents::follow(&cloud.db, registrar).await;
+    }
     match cloud.db.read(move |tx| resource_pending(tx, cutoff, ORDERS)).await {
         Ok(open) => finish(cloud, open).await,
         Err(e) => tracing::error!(error = %e, "open orders were not taken up"),

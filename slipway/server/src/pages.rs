@@ -13,6 +13,7 @@ mod form;
 mod link;
 mod next;
 mod page;
+mod registrant;
 mod session;
 mod sign_in;
 
@@ -35,6 +36,8 @@ purser_http::routes! { Shared;
     get "/oauth/authorize" => authorize::get;
     get "/connections" => connections::get;
     post "/connections/{id}/cut" => connections::cut;
+    get "/registrant" => registrant::get;
+    post "/registrant/{account}/erase" => registrant::erase;
     get "/billing" => billing::get;
     get "/billing/documents/{name}" => billing::document;
     post "/billing/{id}/cancel" => billing::cancel;

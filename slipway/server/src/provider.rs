@@ -5,6 +5,7 @@
 pub mod account;
 pub mod catalogue;
 pub mod change;
+mod contact;
 pub mod control;
 pub mod credits;
 pub mod manifest;

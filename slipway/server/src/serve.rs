@@ -202,7 +202,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     handlers.extend(billing.handlers(Arc::new(move |resource| drop(stepped.send(resource)))));
     handlers.insert(purser_notify::JOB_KIND, purser_notify::handler(keys.keyring.clone(), transport(&config.mail)?));
     let cloud = Arc::new(Cloud {
-        registrar: crate::domain::registry::registrar(config, &db, &env).await?,
+        registrar: crate::domain::registry::registrar(config, &db, &env, &keys.keyring).await?,
         manifest: manifest(&config.public_url, keys.signing.public(), &document, &config.offers)?,
         offers: config.offers.clone().into(),
         billing,

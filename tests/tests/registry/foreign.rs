@@ -51,10 +51,10 @@ impl Drop for Served {
 }
 
 /// Perl with Net::EPP, and xmllint, from the folder of unpacked packages.
-struct Tools(PathBuf);
+pub struct Tools(PathBuf);
 
 impl Tools {
-    fn find() -> Option<Self> {
+    pub fn find() -> Option<Self> {
         let marker = named("PURSER_NET_EPP", || None)?;
         Some(Self(marker.ancestors().nth(7)?.to_owned()))
     }
@@ -74,6 +74,26 @@ impl Tools {
         command.env("PERL5LIB", std::env::join_paths(perl).unwrap()).env("LD_LIBRARY_PATH", std::env::join_paths(triplets).unwrap());
         command
     }
+
+    /// What xmllint says of documents with the schemas of the RFCs; nothing when all are as they should be.
+    pub fn judged(&self, documents: &[PathBuf]) -> Option<String> {
+        const SCHEMAS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/peers/epp/schemas/all.xsd");
+        let mut command = self.command(&self.0.join("root/usr/bin/xmllint").display().to_string());
+        let said = command.args(["--noout", "--nonet", "--schema", SCHEMAS]).args(documents).output().expect("xmllint runs");
+        let text = String::from_utf8_lossy(&said.stderr).into_owned();
+        // Whatever it did not look at, it did not find in order.
+        let valid = text.lines().filter(|line| line.ends_with(" validates")).count();
+        (!said.status.success() || valid != documents.len())
+            .then(|| text.lines().filter(|line| !line.ends_with(" validates")).collect::<Vec<_>>().join("\n"))
+    }
+}
+
+/// The frames that one side said, as the referee kept them.
+fn said_by(who: &str, frames: &Path) -> Vec<PathBuf> {
+    let all = fs::read_dir(frames).unwrap().map(|entry| entry.unwrap().path());
+    let mut said: Vec<PathBuf> = all.filter(|path| path.to_string_lossy().ends_with(&format!("-{who}.xml"))).collect();
+    said.sort();
+    said
 }
 
 #[test]
@@ -94,4 +114,28 @@ fn debians_net_epp_lives_the_life_of_a_name_over_tls() {
     let text = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(said.status.success(), "{text}\n{}", String::from_utf8_lossy(&said.stderr));
     assert!(!text.contains("NOT OK") && text.matches("ok ").count() >= 25, "{text}");
+    let answers = said_by("registry", &frames);
+    assert!(answers.len() >= 25, "{} answers were kept", answers.len());
+    assert_eq!(tools.judged(&answers), None, "an answer is not what the standard's schemas allow");
+}
+
+#[test]
+fn the_judge_of_documents_finds_what_is_wrong_with_one() {
+    let Some(tools) = Tools::find() else { return };
+    let folder = tempfile::tempdir().unwrap();
+    let frame = |inner: &str| format!("<epp xmlns=\"urn:ietf:params:xml:ns:epp-1.0\"><response>{inner}</response></epp>");
+    let end = "<trID><svTRID>abc</svTRID></trID>";
+    let info = "<resData><d:infData xmlns:d=\"urn:ietf:params:xml:ns:domain-1.0\"><d:name>a.test</d:name></d:infData></resData>";
+    for (what, inner) in [
+        ("a code that there is not", format!("<result code=\"1999\"><msg>x</msg></result>{end}")),
+        ("no transaction", "<result code=\"1000\"><msg>x</msg></result>".to_owned()),
+        ("an object without its parts", format!("<result code=\"1000\"><msg>x</msg></result>{info}{end}")),
+    ] {
+        let path = folder.path().join("frame.xml");
+        fs::write(&path, frame(&inner)).unwrap();
+        assert!(tools.judged(std::slice::from_ref(&path)).is_some(), "{what} passes");
+    }
+    let path = folder.path().join("frame.xml");
+    fs::write(&path, frame(&format!("<result code=\"1000\"><msg>x</msg></result>{end}"))).unwrap();
+    assert_eq!(tools.judged(&[path]), None);
 }

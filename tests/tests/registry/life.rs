@@ -28,7 +28,7 @@ use slipway_registry::config::{Config, Registrar as Known};
 use slipway_registry::serve;
 use tokio::net::TcpListener;
 
-use crate::support::{PASSWORD, TABLES};
+use crate::support::{PASSWORD, TABLES, keyring};
 
 const DAY_S: i64 = 86_400;
 
@@ -79,7 +79,7 @@ async fn life(db: Db) -> Life {
         EppRegistry::new(vec!["test".to_owned()], YEARLY, account, dial, Secret::new(vec![1; 32]), env.clone())
     };
     let name_servers = ["ns1.dns.example", "ns2.dns.example"].iter().map(|it| it.parse().unwrap()).collect();
-    let ours = Registrar { db, registry: Arc::new(line("ours")), env: env.clone(), name_servers };
+    let ours = Registrar { db, registry: Arc::new(line("ours")), env: env.clone(), name_servers, keyring: keyring(), wants_holder: false };
     Life { ours, theirs: line("theirs"), account: CloudAccountId::mint(&env), clock, served, _folder: folder }
 }
 
@@ -87,7 +87,14 @@ impl Life {
     /// A name that our account has bought.
     async fn bought(&self, name: &str) -> (DomainName, CloudResourceId) {
         let (name, request): (DomainName, _) = (name.parse().unwrap(), CloudResourceId::mint(&self.ours.env));
-        let order = Register { account: self.account.clone(), request: request.clone(), name: name.clone(), years: 1, price: YEARLY };
+        let order = Register {
+            account: self.account.clone(),
+            request: request.clone(),
+            name: name.clone(),
+            years: 1,
+            price: YEARLY,
+            stated: false,
+        };
         domain_register(&self.ours, order).await.unwrap();
         (name, request)
     }
@@ -140,9 +147,9 @@ async fn a_name_is_given_back_in_its_first_days_and_is_free_once_it_is_cleared_a
         assert!(domain_delete(&life.ours, &stranger, &name).await.is_err());
         domain_delete(&life.ours, &life.account, &name).await.unwrap();
         assert_eq!(life.ours.registry.info(&name).await, Ok(None));
-        assert!(domain_quote(&life.ours, &stranger, &name, 1).await.is_err(), "sold again before its sites are gone");
+        assert!(domain_quote(&life.ours, &stranger, &name, 1, None).await.is_err(), "sold again before its sites are gone");
         assert_eq!((life.ended().await, life.ended().await), (vec![Ending::Deleted], vec![]));
-        assert_eq!(domain_quote(&life.ours, &stranger, &name, 1).await.unwrap().price, YEARLY);
+        assert_eq!(domain_quote(&life.ours, &stranger, &name, 1, None).await.unwrap().price, YEARLY);
         assert!(domain_delete(&life.ours, &life.account, &name).await.is_err(), "there is nothing to give back");
 
         let (late, _) = life.bought("late.test").await;
@@ -165,6 +172,7 @@ async fn a_return_whose_answer_was_lost_is_finished_though_a_stranger_has_the_na
             name: name.clone(),
             years: 1,
             price: YEARLY,
+            holder: None,
             name_servers: life.ours.name_servers.to_vec(),
         };
         life.theirs.register(&theirs).await.unwrap();

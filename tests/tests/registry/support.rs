@@ -1,8 +1,13 @@
 //! A registry and a registrar that reaches it over a pipe, or over TLS.
 
+use std::fs;
+use std::net::SocketAddr;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 
+use purser_crypto::seal::Keyring;
 use purser_db::testing::START;
 use purser_db::{Db, Migrations};
 use purser_values::id::{CloudAccountId, DomainId};
@@ -14,6 +19,7 @@ use slipway_registrar::registry::{
     Availability, Ds, Holder, Message, Order, Pending, Registration, Registry, RegistryError, Renewal, YEARLY,
 };
 use slipway_registry::client::{Client, Pepper};
+use slipway_registry::config::{Config, Registrar as ConfiguredRegistrar};
 use slipway_registry::registry::{Registry as Keeper, Seed};
 use slipway_registry::rules::{Quirks, Rules};
 use slipway_registry::serve;
@@ -27,6 +33,9 @@ pub struct Lossy {
     inner: EppRegistry,
     pub lose: AtomicU32,
     pub orders: AtomicU32,
+    pub renewals: AtomicU32,
+    /// Takes renewals and moves nothing.
+    pub still: AtomicBool,
 }
 
 impl Lossy {
@@ -53,7 +62,14 @@ impl Registry for Lossy {
         })
     }
     fn renew<'a>(&'a self, order: &'a Renewal) -> Pending<'a, Registration> {
-        Box::pin(async move { self.lost(self.inner.renew(order).await) })
+        Box::pin(async move {
+            self.renewals.fetch_add(1, Ordering::SeqCst);
+            if self.still.load(Ordering::SeqCst) {
+                let held = self.inner.info(&order.name).await?;
+                return held.ok_or_else(|| RegistryError::Invalid("the name is not registered".to_owned()));
+            }
+            self.lost(self.inner.renew(order).await)
+        })
     }
     fn info<'a>(&'a self, name: &'a DomainName) -> Pending<'a, Option<Registration>> {
         self.inner.info(name)
@@ -131,13 +147,38 @@ pub fn pipes(keeper: &Keeper) -> Dial {
     })
 }
 
+pub fn keyring() -> Keyring {
+    Keyring::from_bytes(&Secret::new([5; 32])).unwrap()
+}
+
 pub async fn world(db: Db, lose: u32) -> World {
     let (env, _) = Env::test(START, 9);
     let keeper = keeper(db.clone(), env.clone()).await;
     let inner = client(&keeper, CLIENT, pipes(&keeper));
-    let registry = Arc::new(Lossy { inner, lose: lose.into(), orders: 0.into() });
+    let registry = Arc::new(Lossy { inner, lose: lose.into(), orders: 0.into(), renewals: 0.into(), still: false.into() });
     let name_servers = ["ns1.slipway.test", "ns2.slipway.test"].iter().map(|n| n.parse().unwrap()).collect();
-    let registrar = Registrar { db, registry: registry.clone(), env: env.clone(), name_servers };
+    let registrar = Registrar { db, registry: registry.clone(), env: env.clone(), name_servers, keyring: keyring(), wants_holder: false };
     let account = CloudAccountId::mint(&env);
     World { registrar, registry, keeper, env, account }
+}
+
+/// A registry of `.test` on a port of its own, which lets in one registrar, `alpha`.
+pub fn over_tcp(folder: &Path, password: &str, pinned: Option<PathBuf>) -> Config {
+    let at = |name: &str| folder.join(name);
+    fs::write(at("password"), password).unwrap();
+    fs::set_permissions(at("password"), fs::Permissions::from_mode(0o600)).unwrap();
+    Config {
+        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+        database: format!("sqlite:{}", at("registry.db").display()),
+        keys: at("keys"),
+        server: "Registry of the tests".to_owned(),
+        host: "localhost".to_owned(),
+        zones: vec!["test".to_owned()],
+        yearly: "9.15".to_owned(),
+        premium_yearly: "1500.00".to_owned(),
+        premium: Vec::new(),
+        certificate: None,
+        certificate_required: false,
+        registrars: vec![ConfiguredRegistrar { id: "alpha".to_owned(), password_file: at("password"), certificate: pinned }],
+    }
 }

@@ -1,17 +1,17 @@
 //! The registry over TLS: whom it lets in, and whom the registrar's client trusts.
 
 use std::fs;
-use std::net::SocketAddr;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use purser_values::name::DomainName;
 use purser_values::{Env, Secret};
 use slipway_registrar::registry::epp::{Account, EppRegistry, over_tls};
 use slipway_registrar::registry::{Availability, Registry as _, RegistryError, YEARLY};
-use slipway_registry::config::{Config, Registrar};
+use slipway_registry::limits::{ADDRESS_TRIES, WAIT_MAX_S};
 use slipway_registry::serve;
 use tokio::net::TcpListener;
+
+use crate::support::over_tcp;
 
 const PASSWORD: &str = "pinned-pa55word";
 
@@ -28,23 +28,8 @@ fn identity(folder: &Path, name: &str) -> (PathBuf, PathBuf) {
 async fn a_pinned_registrar_gets_in_with_its_certificate_alone_and_a_false_registry_gets_no_password() {
     let folder = tempfile::tempdir().unwrap();
     let at = |name: &str| folder.path().join(name);
-    fs::write(at("password"), PASSWORD).unwrap();
-    fs::set_permissions(at("password"), fs::Permissions::from_mode(0o600)).unwrap();
     let (own, other) = (identity(folder.path(), "alpha"), identity(folder.path(), "other"));
-    let config = Config {
-        listen: SocketAddr::from(([127, 0, 0, 1], 0)),
-        database: format!("sqlite:{}", at("registry.db").display()),
-        keys: at("keys"),
-        server: "Registry of the tests".to_owned(),
-        host: "localhost".to_owned(),
-        zones: vec!["test".to_owned()],
-        yearly: "9.15".to_owned(),
-        premium_yearly: "1500.00".to_owned(),
-        premium: Vec::new(),
-        certificate: None,
-        certificate_required: false,
-        registrars: vec![Registrar { id: "alpha".to_owned(), password_file: at("password"), certificate: Some(own.0.clone()) }],
-    };
+    let config = over_tcp(folder.path(), PASSWORD, Some(own.0.clone()));
     let env = Env::system();
     let (registry, tls) = config.open(&env).await.unwrap();
     let listener = TcpListener::bind(config.listen).await.unwrap();
@@ -65,5 +50,30 @@ async fn a_pinned_registrar_gets_in_with_its_certificate_alone_and_a_false_regis
         let said = refused.check(&name).await;
         assert!(matches!(said, Err(RegistryError::Transient(_))), "{what}: {said:?}");
     }
+    served.abort();
+}
+
+#[tokio::test]
+async fn who_guesses_at_passwords_waits_and_who_says_nothing_useful_is_shown_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = over_tcp(folder.path(), PASSWORD, None);
+    let (env, clock) = Env::test(purser_db::testing::START, 4);
+    let (registry, tls) = config.open(&env).await.unwrap();
+    let listener = TcpListener::bind(config.listen).await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let served = tokio::spawn(serve::listen(registry, listener, tls, std::future::pending()));
+    let roots = folder.path().join("keys/registry.pem");
+    let line = |password: &str| {
+        let dial = over_tls("localhost", port, &roots, None).unwrap();
+        let account = Account { id: "alpha".to_owned(), password: Secret::new(password.to_owned()) };
+        EppRegistry::new(vec!["test".to_owned()], YEARLY, account, dial, Secret::new(vec![1; 32]), Env::system())
+    };
+    let name: DomainName = "free.test".parse().unwrap();
+    for _ in 0..=ADDRESS_TRIES {
+        assert!(line("a-wrong-one").check(&name).await.is_err());
+    }
+    assert!(line(PASSWORD).check(&name).await.is_err(), "guesses go on at once");
+    clock.advance_secs(WAIT_MAX_S);
+    assert!(line(PASSWORD).check(&name).await.is_ok(), "the wait has no end");
     served.abort();
 }

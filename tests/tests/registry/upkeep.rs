@@ -15,7 +15,7 @@ use crate::support::{CLIENT, TABLES, World, client, pipes, world};
 
 fn order(w: &World, name: &str) -> Order {
     let name_servers = w.registrar.name_servers.to_vec();
-    Order { transaction: DomainId::mint(&w.env), name: name.parse().unwrap(), years: 1, price: YEARLY, name_servers }
+    Order { transaction: DomainId::mint(&w.env), name: name.parse().unwrap(), years: 1, price: YEARLY, name_servers, holder: None }
 }
 
 #[tokio::test]

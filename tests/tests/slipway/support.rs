@@ -359,7 +359,7 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         },
         mail: MailConfig::Folder { folder: folder.join("mail") },
         trusted_proxies: TrustedProxies::default(),
-        sandbox: Some(Sandbox { registry: true, local_ca: true }),
+        sandbox: Some(Sandbox { registry: true, contacts: false, local_ca: true }),
         certificate: None,
         log: purser_http::log::LogFormat::Text,
         offers: vec![start_up()],

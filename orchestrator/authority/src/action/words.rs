@@ -87,6 +87,7 @@ pub fn words(action: &str) -> &str {
         "account_confirm" => "confirm an account",
         "account_read" => "see the accounts at providers",
         "resource_add" => "add a service",
+        "resource_inform" => "tell a provider what it wants to know",
         "resource_read" => "see a service",
         "resource_remove" => "remove a service",
         "resource_update" => "turn a service into another of its provider, such as a larger plan",

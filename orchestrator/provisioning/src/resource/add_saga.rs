@@ -18,6 +18,7 @@ use purser_values::id::{AccountId, AgentId, ApprovalId, GrantId, HoldId, Organis
 use purser_values::{Env, Secret};
 use purser_vault::DeliverError;
 use purser_wire::catalog::Period;
+use purser_wire::id::IdempotencyKey;
 use purser_wire::limits::APPROVED_LINE;
 use purser_wire::manifest::Extension;
 use purser_wire::quote::{Quote, QuoteLine};
@@ -25,6 +26,7 @@ use purser_wire::resource::{AgentRef, CreateResource, Endpoint, ResourceState};
 use serde::{Deserialize, Serialize};
 
 use super::bought::{Bought, credentials, for_the_bank, permit};
+use super::inform::{self, Answered};
 use super::quoted::{check, final_for_us, parties, quote_request, said};
 use crate::account;
 use crate::agent_control::follow_created;
@@ -32,6 +34,7 @@ use crate::app::App;
 use crate::error::{OpError, PayError};
 use crate::fault::{of_call, permanent, refused};
 use crate::gateway::Provider;
+use crate::store::information;
 use crate::store::payment;
 use crate::store::resource::{self, Resource, State};
 use crate::{perform, seller_token};
@@ -146,6 +149,7 @@ async fn give_up(app: App, _: StepCx, state: AddState) -> Result<AddState, StepE
     let (id, caller, now) = (state.resource.clone(), state.caller(), app.core.env.now());
     perform(&app.core, Attempt::new("resource_add", &Caller::System, id.as_str()), move |tx| -> Result<Done<()>, OpError> {
         resource::ended(tx, &id, State::Failed, now)?;
+        information::forget(tx, &id)?;
         let event = Event::new("resource_add", Outcome::Failed("undone".to_owned()), &Caller::System, id.as_str());
         let organisation = caller.organisation().ok_or(Denied::NotFound)?;
         Ok(Done::with_event((), event.in_organisation(organisation).related(caller.agent())))
@@ -254,6 +258,7 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
     {
         return Err(waiting);
     }
+    let answered = inform::answered(&app, &row).await?;
     let opened = account::ensure(&app, &cx, &caller, &state.agent_jkt, &provider).await?;
     let envelope = match &row.provider_resource {
         Some(id) => {
@@ -261,12 +266,14 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
             provider.client.resource_get(&opened.access, &id).await
         }
         None => {
-            let request = create_request(&app, &row, &state)?;
-            let key = cx.key().parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
+            let (request, key) = create_request(&app, &cx, &row, &state, answered.as_ref())?;
             provider.client.resource_create(&opened.access, &request, &key).await
         }
     };
     let envelope = envelope.map_err(|e| of_call(&cx, &e))?;
+    if let (ResourceState::NeedsInformation { schema }, None) = (&envelope.state, &row.provider_resource) {
+        return Err(inform::asks(&app, &row, schema.clone(), state.quote.as_ref().map(|quote| quote.expires_at)).await);
+    }
     let Some(provider_resource) = envelope.id.as_ref().map(ToString::to_string) else {
         return Err(of_state(&envelope.state));
     };
@@ -290,7 +297,14 @@ async fn create(app: App, cx: StepCx, mut state: AddState) -> Result<AddState, S
     Ok(state)
 }
 
-fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateResource, StepError> {
+/// The order and its key. With an answer of the person it is another request than without, so it has a key of its own.
+fn create_request(
+    app: &App,
+    cx: &StepCx,
+    row: &Resource,
+    state: &AddState,
+    answered: Option<&Answered>,
+) -> Result<(CreateResource, IdempotencyKey), StepError> {
     let unusable = |e: &dyn std::fmt::Display| permanent("request_unusable", Kind::Internal, e.to_string(), None);
     let mut request = CreateResource::new(
         row.service.as_str().parse().map_err(|e| unusable(&e))?,
@@ -308,7 +322,9 @@ fn create_request(app: &App, row: &Resource, state: &AddState) -> Result<CreateR
         request.payment_credentials = Some(credentials(app, &row.id, sealed)?);
         request.quote_id = Some(quote.id.clone());
     }
-    Ok(request)
+    request.submitted_information = answered.map(|answered| answered.information.clone());
+    let key = answered.map_or_else(|| cx.key(), |answered| answered.key(&cx.key()));
+    Ok((request, key.parse().map_err(|e| unusable(&e))?))
 }
 
 /// The provider's id and the credentials in one write: many providers show a secret only in the answer to the create, and repeat
@@ -373,15 +389,19 @@ async fn what_came_of_it(
     row: &Resource,
     provider: &Provider,
 ) -> Result<Option<String>, StepError> {
-    let request = create_request(app, row, state)?;
+    let (answered, is_open) = inform::left(app, row).await?;
+    let (request, key) = create_request(app, cx, row, state, answered.as_ref())?;
     unpay(app.clone(), cx.clone(), state.clone()).await?;
+    if is_open {
+        // Its last answer was a question, so it made nothing.
+        return Ok(None);
+    }
     let opened = match account::ensure(app, cx, &state.caller(), &state.agent_jkt, provider).await {
         Ok(opened) => opened,
         Err(passing @ (StepError::Transient { .. } | StepError::Waiting { .. })) => return Err(passing),
         // Without an account nothing was made in it.
         Err(StepError::Permanent(_)) => return Ok(None),
     };
-    let key = cx.key().parse().map_err(|_| permanent("request_unusable", Kind::Internal, "the key cannot be sent", None))?;
     match provider.client.resource_create(&opened.access, &request, &key).await {
         Ok(envelope) => Ok(envelope.id.map(|id| id.to_string())),
         Err(e) if e.is_transient() => Err(of_call(cx, &e)),
@@ -450,6 +470,7 @@ async fn settle(app: App, _: StepCx, mut state: AddState) -> Result<AddState, St
             }
         }
         payment::forget(tx, &row.id)?;
+        information::forget(tx, &row.id)?;
         done.jobs.extend(crate::credits::after(&app.core.env, &row.organisation, &row.provider, state.quote.as_ref()));
         Ok(done)
     })

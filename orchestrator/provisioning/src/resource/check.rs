@@ -8,6 +8,7 @@ use purser_values::Timestamp;
 use purser_values::name::{EnvironmentName, ResourceName};
 
 use super::add::AddRequest;
+use super::stated::stated_price;
 use crate::app::App;
 use crate::error::OpError;
 use crate::store::project::Project;
@@ -15,7 +16,7 @@ use crate::store::resource::{self, State};
 
 /// Whether a person's yes to the one request clears it.
 pub fn by_approval(blocker: &OpError) -> bool {
-    matches!(blocker, OpError::IrreversibleNotGranted(_) | OpError::PriceUnknown(_))
+    matches!(blocker, OpError::IrreversibleNotGranted(_) | OpError::PriceUnknown(_) | OpError::PriceSpecial { .. })
 }
 
 /// What was found out on the way.
@@ -34,7 +35,7 @@ pub fn check(tx: &mut Tx<'_>, app: &App, request: &AddRequest, project: &Project
         blockers.push(OpError::ProviderUnknown(provider.clone()));
         return Ok(Checked { listing: None, name: None, blockers });
     }
-    let Some(listing) = purser_catalogue::get(tx, &request.service)? else {
+    let Some(mut listing) = purser_catalogue::get(tx, &request.service)? else {
         // A catalogue that is still empty is no proof that the service does not exist.
         let answered = app.gateway.get(provider).is_some();
         blockers.push(if answered { OpError::ServiceUnknown(request.service.clone()) } else { OpError::ProviderAbsent(provider.clone()) });
@@ -42,6 +43,12 @@ pub fn check(tx: &mut Tx<'_>, app: &App, request: &AddRequest, project: &Project
     };
     if app.gateway.get(provider).is_none() {
         blockers.push(OpError::ProviderAbsent(provider.clone()));
+    }
+    // From here on the price is the one that the request states: it is what a person approves, and what the quote may not exceed.
+    if let Some(price) = stated_price(&listing, &request.configuration)? {
+        let amount = if let Price::Known { amount, .. } = &price { amount.to_string() } else { String::new() };
+        blockers.push(OpError::PriceSpecial { service: request.service.clone(), amount });
+        listing.price = price;
     }
     match &listing.price {
         Price::Unknown { .. } => blockers.push(OpError::PriceUnknown(request.service.clone())),

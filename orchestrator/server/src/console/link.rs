@@ -42,12 +42,12 @@ pub struct LinkPage {
 }
 
 /// One question of a provider.
-struct Field {
-    name: String,
-    description: String,
-    required: bool,
-    number: bool,
-    choices: Vec<String>,
+pub(super) struct Field {
+    pub name: String,
+    pub description: String,
+    pub required: bool,
+    pub number: bool,
+    pub choices: Vec<String>,
 }
 
 pub async fn get(
@@ -88,7 +88,7 @@ fn shown(ctx: PageContext, view: LinkView) -> LinkPage {
 }
 
 /// The members of a schema that a form can ask for: texts, numbers and choices.
-fn fields(schema: &Value) -> Vec<Field> {
+pub(super) fn fields(schema: &Value) -> Vec<Field> {
     let required: Vec<&str> = schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
     let members = schema["properties"].as_object().into_iter().flatten().take(FIELDS);
     members
@@ -121,7 +121,7 @@ pub async fn inform(
 }
 
 /// The answers to the questions of the schema, and to nothing else.
-fn information(fields: &[Field], sent: &[(String, String)]) -> Result<Map<String, Value>, PageError> {
+pub(super) fn information(fields: &[Field], sent: &[(String, String)]) -> Result<Map<String, Value>, PageError> {
     let mut information = Map::new();
     for field in fields {
         let typed = sent.iter().find(|(name, _)| name.strip_prefix("field.") == Some(&field.name)).map(|(_, value)| value.trim());

@@ -25,6 +25,11 @@ pub struct Quote {
 pub enum QuoteError {
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// It is sold at that price to whoever states it.
+    #[error("the name has a special price, {0}")]
+    Premium(Money),
+    #[error("the price of the name is {now}, not {stated}")]
+    PriceChanged { now: Money, stated: Money },
     #[error("a name is registered for 1 to {MAX_YEARS} years")]
     Years,
     #[error("the registry gives no answer: {0}")]
@@ -37,6 +42,8 @@ impl PublicError for QuoteError {
     fn code(&self) -> &'static str {
         match self {
             Self::Refused(refusal) => refusal.code(),
+            Self::Premium(_) => Refusal::Premium.code(),
+            Self::PriceChanged { .. } => "domain_price_changed",
             Self::Years => "domain_years_invalid",
             Self::Unavailable(_) => "registry_unavailable",
             Self::Store(e) => e.code(),
@@ -45,6 +52,8 @@ impl PublicError for QuoteError {
     fn kind(&self) -> Kind {
         match self {
             Self::Refused(refusal) => refusal.kind(),
+            Self::Premium(_) => Refusal::Premium.kind(),
+            Self::PriceChanged { .. } => Kind::Conflict,
             Self::Years => Kind::Invalid,
             Self::Unavailable(_) => Kind::Unavailable,
             Self::Store(e) => e.kind(),
@@ -53,6 +62,8 @@ impl PublicError for QuoteError {
     fn hint(&self) -> Option<String> {
         match self {
             Self::Refused(refusal) => refusal.hint(),
+            Self::Premium(_) => Refusal::Premium.hint(),
+            Self::PriceChanged { .. } => Some("ask for the name's price, and have a person approve the new one".to_owned()),
             Self::Years => Some(format!("ask for 1 to {MAX_YEARS} years")),
             Self::Unavailable(_) => Some("try again later".to_owned()),
             Self::Store(e) => e.hint(),
@@ -60,9 +71,17 @@ impl PublicError for QuoteError {
     }
 }
 
+/// `stated` is the price at which the buyer wants the name and no other, as a premium name needs it: nobody pays a special price by accident.
+///
 /// # Errors
-/// When the name cannot be had, or nobody can tell.
-pub async fn domain_quote(registrar: &Registrar, account: &CloudAccountId, name: &DomainName, years: u32) -> Result<Quote, QuoteError> {
+/// When the name cannot be had, not at the price that was stated, or nobody can tell.
+pub async fn domain_quote(
+    registrar: &Registrar,
+    account: &CloudAccountId,
+    name: &DomainName,
+    years: u32,
+    stated: Option<Money>,
+) -> Result<Quote, QuoteError> {
     if !(1..=MAX_YEARS).contains(&years) {
         return Err(QuoteError::Years);
     }
@@ -76,10 +95,16 @@ pub async fn domain_quote(registrar: &Registrar, account: &CloudAccountId, name:
         };
     }
     let availability = registrar.registry.check(name).await;
-    match availability.map_err(|e| refusal(e).map_or_else(QuoteError::Unavailable, QuoteError::Refused))? {
-        Availability::Free { yearly } => Ok(Quote { price: times(yearly, years), yearly, years }),
-        Availability::Taken => Err(Refusal::Taken.into()),
-        Availability::Premium { .. } => Err(Refusal::Premium.into()),
+    let (yearly, special) = match availability.map_err(|e| refusal(e).map_or_else(QuoteError::Unavailable, QuoteError::Refused))? {
+        Availability::Free { yearly } => (yearly, false),
+        Availability::Premium { yearly } => (yearly, true),
+        Availability::Taken => return Err(Refusal::Taken.into()),
+    };
+    let price = times(yearly, years);
+    match stated {
+        Some(stated) if stated != price => Err(QuoteError::PriceChanged { now: price, stated }),
+        None if special => Err(QuoteError::Premium(price)),
+        _ => Ok(Quote { price, yearly, years }),
     }
 }
 

@@ -10,10 +10,11 @@ use purser_values::id::{CloudAccountId, CloudResourceId, DomainId};
 use purser_values::name::DomainName;
 use purser_values::{Money, Timestamp};
 
+use crate::contact::{ContactError, contact_open};
 use crate::domain::quote::{QuoteError, again, domain_quote};
 use crate::domain::{Domain, MAX_YEARS, Refusal, State, refusal};
 use crate::registrar::Registrar;
-use crate::registry::Order;
+use crate::registry::{Holder, Order};
 use crate::store;
 
 /// What to register, for whom, and what was paid for it.
@@ -25,6 +26,8 @@ pub struct Register {
     pub name: DomainName,
     pub years: u32,
     pub price: Money,
+    /// Whether the buyer stated that price: then it may be a special one, and it is that price or none.
+    pub stated: bool,
 }
 
 /// Why a name was not registered.
@@ -89,6 +92,8 @@ impl From<QuoteError> for RegisterError {
     fn from(e: QuoteError) -> Self {
         match e {
             QuoteError::Refused(refusal) => Self::Refused(refusal),
+            QuoteError::Premium(_) => Self::Refused(Refusal::Premium),
+            QuoteError::PriceChanged { now, stated } => Self::PriceChanged { now, paid: stated },
             QuoteError::Years => Self::Years,
             QuoteError::Unavailable(why) => Self::Unavailable(why),
             QuoteError::Store(e) => Self::Store(e),
@@ -117,7 +122,8 @@ async fn recorded(registrar: &Registrar, wanted: &Register) -> Result<Option<Dom
 }
 
 async fn begin(registrar: &Registrar, wanted: Register) -> Result<Domain, RegisterError> {
-    let quote = domain_quote(registrar, &wanted.account, &wanted.name, wanted.years).await?;
+    let stated = wanted.stated.then_some(wanted.price);
+    let quote = domain_quote(registrar, &wanted.account, &wanted.name, wanted.years, stated).await?;
     if quote.price != wanted.price {
         return Err(RegisterError::PriceChanged { now: quote.price, paid: wanted.price });
     }
@@ -144,6 +150,7 @@ fn intend(tx: &mut Tx<'_>, id: &DomainId, wanted: &Register, now: Timestamp) -> 
                 name: wanted.name.clone(),
                 years: wanted.years,
                 price: wanted.price,
+                special: wanted.stated,
                 created_at: now,
                 state: State::Pending,
             };
@@ -164,7 +171,14 @@ pub(crate) async fn settle(registrar: &Registrar, domain: Domain) -> Result<Doma
         // It was bought by this request and has ended since: nothing is bought a second time.
         State::Ended { .. } => return Err(RegisterError::Conflict),
     }
+    let holder = holder(registrar, &domain).await?;
+    if registrar.wants_holder && holder.is_none() {
+        let (id, outcome) = (domain.id.clone(), State::Refused(Refusal::NoHolder));
+        registrar.db.write(move |tx| store::settle(tx, &id, &outcome)).await?;
+        return Err(Refusal::NoHolder.into());
+    }
     let order = Order {
+        holder,
         transaction: domain.id.clone(),
         name: domain.name.clone(),
         years: domain.years,
@@ -180,4 +194,17 @@ pub(crate) async fn settle(registrar: &Registrar, domain: Domain) -> Result<Doma
         State::Refused(refusal) => Err(refusal.into()),
         _ => Ok(settled),
     }
+}
+
+/// Whom the name is registered for, where the registry wants to know. It cannot be erased while the outcome is open.
+async fn holder(registrar: &Registrar, domain: &Domain) -> Result<Option<Holder>, RegisterError> {
+    if !registrar.wants_holder {
+        return Ok(None);
+    }
+    let (keyring, account) = (registrar.keyring.clone(), domain.account.clone());
+    let opened = registrar.db.read(move |tx| contact_open(tx, &keyring, &account)).await;
+    opened.map_err(|e| match e {
+        ContactError::Store(e) => e.into(),
+        e => RegisterError::Store(DbError::Corrupt(e.to_string())),
+    })
 }

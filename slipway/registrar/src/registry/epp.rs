@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use instant_epp::Error;
 use instant_epp::domain::{
-    DomainCheck, DomainCreate, DomainDelete, DomainUpdate, HostInfo, HostObj, NameServers, Period, PeriodLength, Status,
+    DomainCheck, DomainContact, DomainCreate, DomainDelete, DomainUpdate, HostInfo, HostObj, NameServers, Period, PeriodLength, Status,
     update::{DomainAdd, DomainRemove},
 };
 use instant_epp::host::HostCreate;
@@ -30,6 +30,8 @@ use types::{DsData, FeeCheck, FeeCreate, SecDnsUpdate, escaped};
 const ANSWER: Duration = Duration::from_secs(20);
 /// Characters of an `authInfo` (pwAuthInfoType knows no bound; 32 are more than enough and few enough for every registry).
 const AUTH_INFO: usize = 32;
+/// What the holder of a name is for it beside its registrant, at registries that want each named.
+const ROLES: [&str; 3] = ["admin", "tech", "billing"];
 /// Names in one check.
 const CHECKED: usize = 20;
 
@@ -78,11 +80,13 @@ impl EppRegistry {
         format!("slp-{}", b64url(&self.env.bytes::<16>()))
     }
 
-    async fn create(&self, order: &Order) -> Result<Registration, Error> {
+    async fn create(&self, order: &Order, contact: Option<&str>) -> Result<Registration, Error> {
         let hosts: Vec<HostInfo<'_>> = order.name_servers.iter().map(host_info).collect();
         let years = Period::Years(PeriodLength::new(u8::try_from(order.years).unwrap_or_default())?);
         let auth = self.auth_info(&order.transaction);
-        let create = DomainCreate::new(order.name.as_str(), years, Some(&hosts), None, &auth, None);
+        let contacts = contact.map(|id| ROLES.map(|role| DomainContact { contact_type: role.into(), id: id.into() }));
+        let contacts = contacts.as_ref().map(<[DomainContact<'_>; 3]>::as_slice);
+        let create = DomainCreate::new(order.name.as_str(), years, Some(&hosts), contact, &auth, contacts);
         let id = order.transaction.as_str();
         let made = if self.lines.features().await?.fee {
             // Naming the price keeps one that changed meanwhile from being paid by accident.
@@ -103,6 +107,21 @@ impl EppRegistry {
             ds: Vec::new(),
             deleted: false,
         })
+    }
+
+    /// The contact of a holder, made if it is not there. Its id follows from what it says of whom, so that a repeated one is the same.
+    async fn contact(&self, name: &DomainName, holder: &Holder) -> Result<String, RegistryError> {
+        let said = serde_json::to_vec(holder).map_err(|e| RegistryError::Invalid(e.to_string()))?;
+        let key = hmac_sha256(self.secret.expose(), &[b"contact\0", name.as_str().as_bytes(), b"\0", &said]);
+        let id = format!("C{}", key.iter().take(7).map(|b| format!("{b:02X}")).collect::<String>());
+        let mut auth = b64url(&hmac_sha256(self.secret.expose(), &[b"contact-auth\0", id.as_bytes()]));
+        auth.truncate(AUTH_INFO);
+        let answer = self.lines.raw(&types::contact_create(&id, holder, &auth), &self.fresh()).await.map_err(|e| refused(&e))?;
+        match answer.code() {
+            code if code.is_success() => Ok(id),
+            ResultCode::ObjectExists => Ok(id),
+            _ => Err(answer.refusal()),
+        }
     }
 
     /// Asks for a name that another registrar keeps. It is ours when that registrar agrees, or says nothing for some days; asking again while
@@ -220,10 +239,14 @@ impl Registry for EppRegistry {
 
     fn register<'a>(&'a self, order: &'a Order) -> Pending<'a, Registration> {
         Box::pin(async move {
-            let mut made = self.create(order).await;
+            let contact = match &order.holder {
+                Some(holder) => Some(self.contact(&order.name, holder).await?),
+                None => None,
+            };
+            let mut made = self.create(order, contact.as_deref()).await;
             if made.as_ref().is_err_and(|e| code(e) == Some(ResultCode::ObjectDoesNotExist)) {
                 self.hosts(&order.name_servers).await?;
-                made = self.create(order).await;
+                made = self.create(order, contact.as_deref()).await;
             }
             match made {
                 Ok(made) => Ok(made),
@@ -248,7 +271,8 @@ impl Registry for EppRegistry {
             let digest =
                 Sha256Digest::of_parts(&[order.name.as_str().as_bytes(), b"\0", from.as_bytes(), b"\0", &order.years.to_be_bytes()]);
             let id = format!("rnw-{}", b64url(&digest.as_bytes()[..24]));
-            let command = types::renew(&order.name, date, order.years);
+            let price = if self.lines.features().await.map_err(|e| refused(&e))?.fee { order.price } else { None };
+            let command = types::renew(&order.name, date, order.years, price);
             let answer = self.lines.raw(&command, &id).await.map_err(|e| refused(&e))?;
             match answer.code() {
                 // What is read is the whole state: a renewal that was carried out long ago is answered as it is now.
@@ -334,19 +358,9 @@ impl Registry for EppRegistry {
 
     fn set_holder<'a>(&'a self, name: &'a DomainName, holder: &'a Holder) -> Pending<'a, ()> {
         Box::pin(async move {
-            let said = serde_json::to_vec(holder).map_err(|e| RegistryError::Invalid(e.to_string()))?;
-            // The id follows from what it says of whom, so that a repeated one is the same contact.
-            let key = hmac_sha256(self.secret.expose(), &[b"contact\0", name.as_str().as_bytes(), b"\0", &said]);
-            let id = format!("C{}", key.iter().take(7).map(|b| format!("{b:02X}")).collect::<String>());
-            let mut auth = b64url(&hmac_sha256(self.secret.expose(), &[b"contact-auth\0", id.as_bytes()]));
-            auth.truncate(AUTH_INFO);
-            for command in [types::contact_create(&id, holder, &auth), types::registrant(name, &id)] {
-                let answer = self.lines.raw(&command, &self.fresh()).await.map_err(|e| refused(&e))?;
-                if !answer.code().is_success() && answer.code() != ResultCode::ObjectExists {
-                    return Err(answer.refusal());
-                }
-            }
-            Ok(())
+            let id = self.contact(name, holder).await?;
+            let answer = self.lines.raw(&types::registrant(name, &id), &self.fresh()).await.map_err(|e| refused(&e))?;
+            if answer.code().is_success() { Ok(()) } else { Err(answer.refusal()) }
         })
     }
 

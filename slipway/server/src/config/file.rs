@@ -80,6 +80,9 @@ const fn yes() -> bool {
 pub(super) struct SandboxTable {
     #[serde(default)]
     pub registry: bool,
+    /// Whether the sandbox's registry wants to know for whom a name is registered, as others do.
+    #[serde(default)]
+    pub contacts: bool,
     #[serde(default)]
     pub local_ca: bool,
     /// The digest of a secret that `purser up --unconfined` makes at each start and hands over on standard input: with it, Workers

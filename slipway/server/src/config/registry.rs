@@ -31,6 +31,13 @@ pub struct RegistryTable {
     pub suffixes: Vec<String>,
     /// What a year of a name costs where the registry tells no prices (RFC 8748), in US dollars.
     pub yearly: String,
+    /// Whether a name is registered only for somebody: a person is asked once for each account. Nearly every registry wants it.
+    #[serde(default = "yes")]
+    pub contacts: bool,
+}
+
+const fn yes() -> bool {
+    true
 }
 
 const fn port() -> u16 {

@@ -5,6 +5,7 @@ use std::io;
 use std::sync::Arc;
 
 use purser_crypto::encoding::b64url;
+use purser_crypto::seal::Keyring;
 use purser_db::Db;
 use purser_values::{Env, Money, Secret};
 use slipway_registrar::registrar::Registrar;
@@ -56,13 +57,20 @@ pub fn line(table: &RegistryTable) -> Result<(Dial, Account), ConnectError> {
 ///
 /// # Errors
 /// When the sandbox's registry does not start, or a file that the other needs cannot be used.
-pub async fn registrar(config: &Config, db: &Db, env: &Env) -> Result<Option<Registrar>, ConnectError> {
-    let name_servers = config.names.servers.clone().into();
+pub async fn registrar(config: &Config, db: &Db, env: &Env, keyring: &Keyring) -> Result<Option<Registrar>, ConnectError> {
+    let open = |epp: EppRegistry, wants_holder: bool| Registrar {
+        db: db.clone(),
+        registry: Arc::new(epp),
+        env: env.clone(),
+        name_servers: config.names.servers.clone().into(),
+        keyring: keyring.clone(),
+        wants_holder,
+    };
     if let Some(table) = &config.registry {
         let (dial, account) = line(table)?;
         let secret = secret_file(&config.keys.join(AUTH_INFO_FILE), env)?;
         let epp = EppRegistry::new(table.suffixes.clone(), table.price()?, account, dial, secret, env.clone());
-        return Ok(Some(Registrar { db: db.clone(), registry: Arc::new(epp), env: env.clone(), name_servers }));
+        return Ok(Some(open(epp, table.contacts)));
     }
     if !config.sandbox.is_some_and(|sandbox| sandbox.registry) {
         return Ok(None);
@@ -77,7 +85,7 @@ pub async fn registrar(config: &Config, db: &Db, env: &Env) -> Result<Option<Reg
     let secret = secret_file(&config.keys.join(AUTH_INFO_FILE), env)?;
     let account = Account { id: TAKEN_OVER.to_owned(), password };
     let epp = EppRegistry::new(vec![ZONE.to_owned()], YEARLY, account, dial(registry), secret, env.clone());
-    Ok(Some(Registrar { db: db.clone(), registry: Arc::new(epp), env: env.clone(), name_servers }))
+    Ok(Some(open(epp, config.sandbox.is_some_and(|sandbox| sandbox.contacts))))
 }
 
 /// Connections to a registry in this process.

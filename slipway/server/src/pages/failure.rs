@@ -12,6 +12,7 @@ use slipway_accounts::link::decide::LinkDecideError;
 use slipway_accounts::realm::MailError;
 use slipway_accounts::sign_in::code_send::CodeSendError;
 use slipway_accounts::sign_in::code_use::CodeUseError;
+use slipway_registrar::contact::ContactError;
 
 use super::page::{Page, PageContext};
 use crate::cloud::Shared;
@@ -92,6 +93,15 @@ impl From<LinkDecideError> for PageError {
             LinkDecideError::Held => Self::new(StatusCode::CONFLICT, "account_held", text),
             LinkDecideError::Mail(e) => e.into(),
             LinkDecideError::Store(e) => e.into(),
+        }
+    }
+}
+impl From<ContactError> for PageError {
+    fn from(e: ContactError) -> Self {
+        match e {
+            ContactError::InUse => Self::new(StatusCode::CONFLICT, "contact_in_use", e.to_string()),
+            ContactError::Store(e) => e.into(),
+            e => Self::internal(&e),
         }
     }
 }

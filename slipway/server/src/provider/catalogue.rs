@@ -15,6 +15,8 @@ use crate::billing::plans;
 
 use super::manifest::{ACCOUNT_ID, API_BASE_URL, API_TOKEN};
 
+/// The member of an order's configuration that states the price of a premium name.
+pub const PREMIUM_PRICE: &str = "premium_price";
 /// What a registered domain gives.
 pub const DOMAIN: &str = "DOMAIN";
 
@@ -77,6 +79,9 @@ fn domain() -> Result<Service, ParseWireIdError> {
         "properties": {"domain": {
             "type": "string", "minLength": 3, "maxLength": 253,
             "description": "The exact name to register, such as `example.test`. Nothing else is ever bought in its place.",
+        }, PREMIUM_PRICE: {
+            "type": "string", "minLength": 1, "maxLength": 20, "x-stated-price": true,
+            "description": "For a premium name: its exact price in US dollars, such as `1500.00`. It is bought at that price or not at all.",
         }, "auto_renew": {
             "type": "boolean", "default": false,
             "description": "Whether another year is bought when this one ends. Nothing is renewed that was not chosen so.",

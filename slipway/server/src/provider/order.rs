@@ -30,7 +30,10 @@ use slipway_accounts::token::Permissions;
 use slipway_accounts::token::mint::{TokenOrder, token_mint};
 use slipway_accounts::token::revoke::token_revoke;
 use slipway_billing::credit::spend;
+use slipway_registrar::contact::contact_put;
+use slipway_registrar::registry::Holder;
 
+use super::contact::{self, Contact};
 use super::{charge, quote, refusal, resource};
 use crate::abuse::judge::{self, Refused};
 use crate::billing;
@@ -53,6 +56,11 @@ pub async fn create(cloud: &Shared, account: CloudAccountId, call: &AccountCall,
         Some(link) => format!("{link}/{key}"),
         None => key.as_str().to_owned(),
     });
+    let holder = match contact::wanted(cloud, &account, service, &request, key.as_deref()).await? {
+        Contact::Missing(envelope) => return Ok(envelope),
+        Contact::Given(holder) => Some(holder),
+        Contact::Kept => None,
+    };
     let payment = Payment::of(cloud, &account, service, &request, key.as_deref()).await?;
     let order = Order {
         account,
@@ -69,7 +77,7 @@ pub async fn create(cloud: &Shared, account: CloudAccountId, call: &AccountCall,
         claim,
     };
     let within = cloud.clone();
-    let begun = cloud.db.write(move |tx| begin(tx, &within, &order, &payment)).await;
+    let begun = cloud.db.write(move |tx| begin(tx, &within, &order, &payment, holder.as_ref())).await;
     let (resource, token) = begun.map_err(|e| e.refusal())?;
     match &resource.state {
         ResourceState::Pending => drive(cloud, resource).await,
@@ -114,7 +122,7 @@ impl Payment {
 }
 
 /// Whether this is a repeat: then what it costs is settled already, and the name that it bought is taken by now.
-async fn begun_before(cloud: &Cloud, account: &CloudAccountId, key: Option<&str>) -> Answer<bool> {
+pub(super) async fn begun_before(cloud: &Cloud, account: &CloudAccountId, key: Option<&str>) -> Answer<bool> {
     let Some(key) = key.map(str::to_owned) else { return Ok(false) };
     let account = account.clone();
     let found = cloud.db.read(move |tx| slipway_accounts::resource::get::resource_by_key(tx, &account, &key)).await;
@@ -155,12 +163,21 @@ impl BeginError {
 }
 
 /// The first write. The token of an order that costs nothing comes with it.
-fn begin(tx: &mut Tx<'_>, cloud: &Cloud, order: &Order, payment: &Payment) -> Result<(Resource, Option<Secret<String>>), BeginError> {
+fn begin(
+    tx: &mut Tx<'_>,
+    cloud: &Cloud,
+    order: &Order,
+    payment: &Payment,
+    holder: Option<&Holder>,
+) -> Result<(Resource, Option<Secret<String>>), BeginError> {
     let Begun { mut resource, is_new } = resource_begin(tx, &cloud.env, order).map_err(BeginError::Order)?;
     if is_new {
         let issuer = orchestrator_of(tx, &resource.account, order.link.as_ref())?;
         judge::domain_order(tx, cloud, &issuer, order).map_err(BeginError::Abuse)?;
         accept(tx, cloud, &resource, payment)?;
+        if let Some(holder) = holder {
+            contact_put(tx, &cloud.env, &cloud.keyring, &resource.account, holder)?;
+        }
         if let Some(now) = resource_get(tx, &resource.account, &resource.id)? {
             resource = now;
         }

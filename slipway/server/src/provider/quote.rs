@@ -14,6 +14,7 @@ use slipway_accounts::service::Service;
 use slipway_billing::credit::spend::available;
 use slipway_registrar::domain::quote::domain_quote;
 
+use super::catalogue::PREMIUM_PRICE;
 use super::refusal;
 use crate::abuse::judge;
 use crate::billing::{AUTO_RENEW, USAGE_LINE};
@@ -81,11 +82,19 @@ async fn domain_line(cloud: &Cloud, account: &CloudAccountId, configuration: &Ma
     let registrar = cloud.registrar.as_ref().ok_or_else(|| ProviderError::unknown_service(Service::Domain.id()))?;
     let name = domain_of(configuration)?;
     judge::domain(cloud, account, &name).await.map_err(|e| refusal::abuse(&e))?;
-    let quote = domain_quote(registrar, account, &name, 1).await.map_err(|e| refusal::public(&e))?;
+    let quote = domain_quote(registrar, account, &name, 1, premium_of(configuration)?).await.map_err(|e| refusal::public(&e))?;
     let description = if quote.price.is_zero() { format!("{name}, already paid") } else { format!("{name}, one year") };
     // What is not renewed by itself comes once: nobody sets money aside for another year of it.
     let renews = configuration.get(AUTO_RENEW).and_then(Value::as_bool).unwrap_or(false) && !quote.price.is_zero();
     line(DOMAIN_LINE, description, quote.price, if renews { Period::Year } else { Period::Once })
+}
+
+/// The price that an order states for a premium name.
+pub fn premium_of(configuration: &Map<String, Value>) -> Answer<Option<Money>> {
+    let Some(stated) = configuration.get(PREMIUM_PRICE) else { return Ok(None) };
+    let price = stated.as_str().and_then(|text| Money::parse_decimal(text, Currency::USD).ok()).filter(|price| price.is_positive());
+    let unfit = || ProviderError::new(StatusCode::BAD_REQUEST, "invalid_configuration", "`premium_price` is an amount such as `1500.00`");
+    price.map(Some).ok_or_else(unfit)
 }
 
 /// The exact name that a configuration asks for.

@@ -320,9 +320,17 @@ pub(super) fn contact_create(id: &str, holder: &Holder, auth: &str) -> String {
 }
 
 /// `domain:renew`, as a document's part: its answer may bear a price.
-pub(super) fn renew(name: &DomainName, from: &str, years: u32) -> String {
+pub(super) fn renew(name: &DomainName, from: &str, years: u32, price: Option<Money>) -> String {
+    let fee = price.map(|price| {
+        format!(
+            "<extension><f:renew xmlns:f=\"{FEE}\"><f:currency>{}</f:currency><f:fee>{}</f:fee></f:renew></extension>",
+            price.currency(),
+            price.decimal()
+        )
+    });
     format!(
-        "<renew><d:renew xmlns:d=\"urn:ietf:params:xml:ns:domain-1.0\"><d:name>{name}</d:name><d:curExpDate>{from}</d:curExpDate><d:period unit=\"y\">{years}</d:period></d:renew></renew>"
+        "<renew><d:renew xmlns:d=\"urn:ietf:params:xml:ns:domain-1.0\"><d:name>{name}</d:name><d:curExpDate>{from}</d:curExpDate><d:period unit=\"y\">{years}</d:period></d:renew></renew>{}",
+        fee.unwrap_or_default()
     )
 }
 

@@ -88,7 +88,9 @@ pub fn item(checked: &Checked) -> Value {
         Ok(yearly) => json!({"name": checked.name, "registrable": true, "tier": "standard", "pricing": pricing(yearly)}),
         Err(Refusal::Premium) => json!({"name": checked.name, "registrable": false, "reason": "domain_premium", "tier": "premium"}),
         Err(Refusal::UnsupportedSuffix) => json!({"name": checked.name, "registrable": false, "reason": "extension_not_supported"}),
-        Err(Refusal::Taken | Refusal::Invalid) => json!({"name": checked.name, "registrable": false, "reason": "domain_unavailable"}),
+        Err(Refusal::Taken | Refusal::Invalid | Refusal::NoHolder) => {
+            json!({"name": checked.name, "registrable": false, "reason": "domain_unavailable"})
+        }
     }
 }
 
@@ -100,7 +102,9 @@ fn pricing(yearly: Money) -> Value {
 pub fn unanswered(e: &QuoteError) -> Failure {
     match e {
         QuoteError::Store(e) => Failure::internal(e),
-        QuoteError::Refused(_) | QuoteError::Years => Failure::invalid(e.to_string()),
+        QuoteError::Refused(_) | QuoteError::Premium(_) | QuoteError::PriceChanged { .. } | QuoteError::Years => {
+            Failure::invalid(e.to_string())
+        }
         QuoteError::Unavailable(_) => Failure {
             again: true,
             ..Failure::new(http::StatusCode::SERVICE_UNAVAILABLE, 10_013, "the registry gives no answer; try again in a moment")

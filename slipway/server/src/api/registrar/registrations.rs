@@ -164,7 +164,7 @@ async fn progress(cloud: &Shared, account: &CloudAccountId, name: &DomainName, y
         Some(Stage::Pending) => return Ok((At::InProgress, held.as_ref().map_or(cloud.env.now(), |it| it.created_at))),
         _ => {}
     }
-    match domain_quote(registrar, account, name, years).await {
+    match domain_quote(registrar, account, name, years, None).await {
         Ok(quote) => {
             let note = note(cloud, account, name).await?;
             Ok((At::ActionRequired { action: ORDER, message: order(name, quote.price, note.as_deref()) }, cloud.env.now()))

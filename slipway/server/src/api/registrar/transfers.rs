@@ -45,7 +45,7 @@ pub async fn check(State(cloud): State<Shared>, Path(account): Path<String>, cal
                 Ok(_) => "domain_not_exists",
                 Err(Refusal::UnsupportedSuffix) => "extension_not_supported",
                 Err(Refusal::Premium) => "domain_premium",
-                Err(Refusal::Taken | Refusal::Invalid) => "extension_disallows_transfer",
+                Err(Refusal::Taken | Refusal::Invalid | Refusal::NoHolder) => "extension_disallows_transfer",
             };
             (it.name.to_string(), json!({"name": it.name, "transferable": false, "reasons": [{"code": code}]}))
         })
