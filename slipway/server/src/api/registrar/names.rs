@@ -102,7 +102,7 @@ pub fn unanswered(e: &QuoteError) -> Failure {
         QuoteError::Store(e) => Failure::internal(e),
         QuoteError::Refused(_) | QuoteError::Years => Failure::invalid(e.to_string()),
         QuoteError::Unavailable(_) => Failure {
-            again: true,
+            retry_after: Some(1),
             ..Failure::new(http::StatusCode::SERVICE_UNAVAILABLE, 10_013, "the registry gives no answer; try again in a moment")
         },
     }
