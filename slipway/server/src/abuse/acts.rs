@@ -8,7 +8,7 @@ use purser_db::{DbError, Tx, params};
 use purser_guard::mail::mailbox;
 use purser_guard::names::stem;
 use purser_guard::velocity::{Act, By};
-use purser_guard::{Action, Verdict};
+use purser_guard::{Action, Velocity, Verdict};
 use purser_values::id::CloudAccountId;
 use purser_values::{Sha256Digest, Timestamp};
 
@@ -55,7 +55,18 @@ pub fn person(cloud: &Cloud, email: &str) -> String {
 /// # Errors
 /// When there are too many by anybody whom it counts for.
 pub fn act(tx: &mut Tx<'_>, cloud: &Cloud, what: Act, doer: &Doer, name: &str, label: &str) -> Result<(), Refused> {
-    let (now, family) = (cloud.env.now(), stem(label));
+    counted(tx, &cloud.guard.velocity, cloud.env.now(), what, doer, (name, label))
+}
+
+fn counted(
+    tx: &mut Tx<'_>,
+    velocity: &Velocity,
+    now: Timestamp,
+    what: Act,
+    doer: &Doer,
+    (name, label): (&str, &str),
+) -> Result<(), Refused> {
+    let family = stem(label);
     let insert =
         "insert into abuse_act (act, account, name, orchestrator, person, agent, family, at) values ($1, $2, $3, $4, $5, $6, $7, $8)
         on conflict (act, account, name) do nothing";
@@ -73,7 +84,7 @@ pub fn act(tx: &mut Tx<'_>, cloud: &Cloud, what: Act, doer: &Doer, name: &str, l
     for (by, subject) in subjects {
         let Some(subject) = subject else { continue };
         let mut failed = None;
-        let found = cloud.guard.velocity.judge(what, by, |rule| {
+        let found = velocity.judge(what, by, |rule| {
             count(tx, what, by, subject, now.plus_secs(-rule.window_s)).map_or_else(
                 |e| {
                     failed = Some(e);
@@ -138,5 +149,62 @@ const fn word(what: Act) -> &'static str {
         Act::SignUp => "sign_up",
         Act::Domain => "domain",
         Act::Host => "host",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use purser_db::testing::{START, each_engine};
+    use purser_values::Env;
+
+    use super::*;
+    use crate::abuse::store::{MIGRATIONS, Review, review_clear, review_put};
+
+    fn doer(env: &Env, person: &str, agent: Option<&str>) -> Doer {
+        let (account, orchestrator) = (CloudAccountId::mint(env), "https://o.test".to_owned());
+        Doer { account, orchestrator, person: person.to_owned(), agent: agent.map(str::to_owned) }
+    }
+
+    #[tokio::test]
+    async fn acts_count_for_everybody_whom_they_are_by_and_only_within_the_window() {
+        each_engine(&[purser_db::MIGRATIONS, MIGRATIONS], |db| async move {
+            let (env, _) = Env::test(START, 5);
+            db.write(move |tx| -> Result<(), DbError> {
+                let (velocity, one) = (Velocity::default(), doer(&env, "ada", Some("agt_1")));
+                let act = |tx: &mut Tx<'_>, doer: &Doer, name: &str, now| {
+                    counted(tx, &velocity, now, Act::Domain, doer, (name, name.split('.').next().unwrap()))
+                };
+                for number in 0..10 {
+                    let name = format!("n{number}.test");
+                    assert!(act(tx, &one, &name, START).is_ok() && act(tx, &one, &name, START).is_ok(), "twice is once");
+                }
+                assert!(is_done(tx, Act::Domain, &one.account, "n3.test")? && !is_done(tx, Act::Host, &one.account, "n3.test")?);
+                // refused within a write that is then undone, which this one is not
+                let refused = |got: Result<(), Refused>| matches!(got, Err(Refused::TooFast { .. }));
+                let second = Doer { agent: Some("agt_2".into()), ..doer(&env, "ada", None) };
+                assert!(refused(act(tx, &second, "x1.test", START)), "another account of the same person");
+                assert!(refused(act(tx, &Doer { person: "eve".into(), ..one.clone() }, "x2.test", START)), "the same agent");
+                assert!(act(tx, &doer(&env, "bob", None), "x3.test", START).is_ok(), "somebody else");
+                assert!(act(tx, &second, "x4.test", START.plus_secs(3_601)).is_ok(), "an hour later");
+                let subject = day(Act::Domain, START);
+                let review = Review {
+                    reference: "AB-1".into(),
+                    account: second.account.to_string(),
+                    what: PACE.into(),
+                    subject,
+                    words: String::new(),
+                    created_at: START,
+                    cleared_at: None,
+                };
+                review_put(tx, &review)?;
+                assert!(refused(act(tx, &second, "x5.test", START)));
+                assert!(review_clear(tx, "AB-1", START)? && act(tx, &second, "x6.test", START).is_ok(), "the operator let it pass");
+                assert_eq!((act_sweep(tx, START)?, act_sweep(tx, START.plus_secs(KEPT_S + 4_000))?), (0, 16));
+                Ok(())
+            })
+            .await
+            .unwrap();
+        })
+        .await;
     }
 }

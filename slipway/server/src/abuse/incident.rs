@@ -212,3 +212,77 @@ fn read(row: &Row) -> Result<Kept, DbError> {
         times: row.get("times")?,
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use purser_db::Migrations;
+    use purser_db::testing::{START, each_engine};
+
+    use super::*;
+
+    const TABLES: &[Migrations] = &[purser_db::MIGRATIONS, slipway_accounts::store::MIGRATIONS, crate::abuse::store::MIGRATIONS];
+
+    #[tokio::test]
+    async fn a_flood_is_one_row_with_a_number_and_every_mark_finds_its_own() {
+        each_engine(TABLES, |db| async move {
+            let (env, _) = Env::test(START, 5);
+            db.write(move |tx| -> Result<(), DbError> {
+                let account = CloudAccountId::mint(&env);
+                let hex = HexId::mint(&env);
+                tx.execute(
+                    "insert into cloud_account (id, hex, issuer, subject, attested, email, organisation, state, created_at)
+                     values ($1, $2, 'https://o.test', 's', 1, 'a@b.test', 'A', 'active', 1)",
+                    params![account, hex.as_str()],
+                )?;
+                for (resource, grant) in [("r1", "grt_1"), ("r2", "grt_2")] {
+                    tx.execute(
+                        "insert into cloud_resource (id, account, service, agent, agent_grant, configuration, state, created_at, changed_at)
+                         values ($1, $2, 'workers', 'agt_1', $3, '{}', 'complete', 1, 1)",
+                        params![resource, account, grant],
+                    )?;
+                }
+                let seen = |script: Option<&str>, resource: Option<&str>, kind: &str, after_s: i64| Seen {
+                    account: account.clone(),
+                    script: script.map(str::to_owned),
+                    resource: resource.map(str::to_owned),
+                    kind: kind.to_owned(),
+                    detail: "GET http://10.0.0.1\u{7}".to_owned(),
+                    at: START.plus_secs(after_s),
+                    count: 500,
+                };
+                for _ in 0..3 {
+                    incident_put(tx, &env, &seen(Some("scan"), Some("r1"), "egress", 1))?;
+                }
+                incident_put(tx, &env, &seen(None, None, "cpu", 2))?;
+                for hour in 1..6 {
+                    incident_put(tx, &env, &seen(Some("other"), Some("r2"), "egress", hour * 3_600))?;
+                }
+                let find = |tx: &mut Tx<'_>, mark: &str| {
+                    let mark = if mark.is_empty() { None } else { Some(mark.parse().unwrap()) };
+                    incidents(tx, &Wanted { mark, limit: 100, ..Wanted::default() })
+                };
+                let scan = find(tx, "grant=grt_1")?;
+                assert_eq!((scan.len(), scan[0].times, scan[0].detail.as_str()), (1, 1_500, "GET http://10.0.0.1"));
+                assert_eq!(find(tx, "agent=agt_1")?.len(), 7, "what all orders have in common is known without the order");
+                assert_eq!((find(tx, "orchestrator=https://o.test")?.len(), find(tx, &format!("account={}", hex.as_str()))?.len()), (7, 7));
+                assert!(find(tx, "agent=agt_2")?.is_empty());
+                let (mut pages, mut wanted) = (Vec::new(), Wanted { limit: 2, ..Wanted::default() });
+                loop {
+                    let page = incidents(tx, &wanted)?;
+                    let Some(last) = page.last() else { break };
+                    wanted.after = Some(place(&place_of(last)).unwrap());
+                    pages.extend(page);
+                }
+                let mut sorted = pages.clone();
+                sorted.sort_by_key(|one| std::cmp::Reverse(one.first_at));
+                sorted.dedup();
+                assert!(sorted == pages && pages.len() == 7, "a page shows something twice, or not: {pages:?}");
+                assert_eq!(incident_sweep(tx, START.plus_secs(KEPT_S + 3))?, 2);
+                Ok(())
+            })
+            .await
+            .unwrap();
+        })
+        .await;
+    }
+}
