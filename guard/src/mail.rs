@@ -26,6 +26,23 @@ pub fn is_disposable(address: &str) -> bool {
     }
 }
 
+/// Providers whose mailboxes are the same with and without dots.
+const DOTLESS: [&str; 2] = ["gmail.com", "googlemail.com"];
+
+/// Whose an address is, as far as the address tells: what stands behind `+` does not count, nor do dots where the provider ignores them,
+/// and all addresses of one provider of disposable ones are one.
+#[must_use]
+pub fn mailbox(address: &str) -> String {
+    let address = address.trim().to_lowercase();
+    let (local, domain) = address.rsplit_once('@').unwrap_or(("", &address));
+    if is_disposable(domain) {
+        return domain.to_owned();
+    }
+    let bare = local.split_once('+').map_or(local, |(bare, _)| bare);
+    let bare = if DOTLESS.contains(&domain) { bare.replace('.', "") } else { bare.to_owned() };
+    format!("{bare}@{domain}")
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -39,5 +56,19 @@ mod tests {
         for address in ["a@example.com", "example.co.uk", "a@gmail.com", "", "@"] {
             assert!(!is_disposable(address), "{address}");
         }
+    }
+
+    #[test]
+    fn one_mailbox_in_other_spellings_is_one() {
+        let known = PROVIDERS.lines().next().unwrap();
+        for (one, other) in [
+            ("Ada.L+1@gmail.com".to_owned(), "adal+x@Gmail.com".to_owned()),
+            ("ops+a@corp.example".to_owned(), "ops@corp.example".to_owned()),
+            (format!("a@{known}"), format!("b@{known}")),
+        ] {
+            assert_eq!(mailbox(&one), mailbox(&other));
+        }
+        assert_ne!(mailbox("a.b@corp.example"), mailbox("ab@corp.example"));
+        assert_ne!(mailbox("a@corp.example"), mailbox("b@corp.example"));
     }
 }

@@ -84,6 +84,21 @@ impl Names {
         by_rules.and(learned(&label, context.kind))
     }
 
+    /// Judges a host name that is given to somebody: `chosen` is the part that they chose, label by label, and `below` what it stands
+    /// under, where that is a name of theirs, too. Each label is judged as a project's name; all together by rules alone, so that what is
+    /// harmless in pieces (`pay` below `pal-login`) is seen as a whole.
+    #[must_use]
+    pub fn judge_host(&self, chosen: &str, below: Option<&str>) -> Verdict {
+        let project = Context::stranger(Kind::Project);
+        let labels: Vec<&str> = chosen.split('.').filter(|label| !label.is_empty() && *label != "*").collect();
+        let each = labels.iter().map(|label| self.judge(label, project)).reduce(Verdict::and);
+        let Some(each) = each else { return Verdict::pass(Score::ZERO) };
+        // a name that was let pass although it carries somebody else's is not held again with every host below it
+        let below = below.filter(|name| self.judge_by_rules(name, project).passes());
+        let whole: Vec<&str> = labels.iter().copied().chain(below).collect();
+        if whole.len() < 2 { each } else { each.and(self.judge_by_rules(&whole.join("-"), project)) }
+    }
+
     /// The rules alone, for measuring them.
     #[must_use]
     pub fn judge_by_rules(&self, name: &str, context: Context<'_>) -> Verdict {
@@ -113,4 +128,28 @@ fn score(margin: i32, review: i32) -> Score {
     const STEP: i64 = 4;
     let thousandths = 500 + (i64::from(margin) - i64::from(review)) / STEP;
     Score::from_thousandths(u16::try_from(thousandths.clamp(0, 1000)).unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_host_is_judged_label_by_label_and_as_a_whole() {
+        let names = Names::default();
+        for (chosen, below) in [
+            ("dropbox", None),
+            ("www.netflix", Some("quiet-harbour")),
+            ("secure.drop-box", Some("quiet-harbour")),
+            ("pay", Some("pal-login")),
+            ("login.eu", Some("netflix-quiet")),
+        ] {
+            assert!(!names.judge_host(chosen, below).passes(), "`{chosen}` below {below:?}");
+        }
+        // the last was let pass when it was bought, with a look at what it carries
+        for (chosen, below) in [("", Some("quiet-harbour")), ("*", None), ("api.eu", Some("quiet-harbour")), ("www", Some("paypal-login"))]
+        {
+            assert!(names.judge_host(chosen, below).passes(), "`{chosen}` below {below:?}");
+        }
+    }
 }

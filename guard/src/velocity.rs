@@ -89,6 +89,13 @@ impl Velocity {
         Self { rules }
     }
 
+    /// The default table with so many times the acts: for an operator with more customers, and for a machine of one's own.
+    #[must_use]
+    pub fn times(pace: u32) -> Self {
+        let rules = RULES.iter().map(|rule| Rule { allowed: rule.allowed.saturating_mul(pace.max(1)), ..*rule });
+        Self { rules: rules.collect() }
+    }
+
     /// The rules that count this act by this subject: what the caller has to count.
     pub fn rules(&self, act: Act, by: By) -> impl Iterator<Item = &Rule> {
         self.rules.iter().filter(move |rule| rule.act == act && rule.by == by)

@@ -23,8 +23,12 @@ mod hangup;
 mod judges;
 #[path = "slipway/linking.rs"]
 mod linking;
+#[path = "slipway/objects.rs"]
+mod objects;
 #[path = "slipway/orders.rs"]
 mod orders;
+#[path = "slipway/pace.rs"]
+mod pace;
 #[path = "slipway/refunds.rs"]
 mod refunds;
 #[path = "slipway/registrar.rs"]

@@ -63,6 +63,11 @@ pub struct Processor {
     pub modules: PathBuf,
 }
 
+/// A server of S3 of somebody else's: its program, to be run with Node.
+pub fn object_server(house: &House) -> Outcome<PathBuf> {
+    npm::install(house, "tests/peers/s3", "s3rver/bin/s3rver.js")
+}
+
 /// The official clients of the API that slipway speaks.
 #[derive(Debug)]
 pub struct Sdks {

@@ -39,6 +39,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
     let name_servers = peers::name_servers(house)?;
     let registrar_client = peers::registrar_client(house)?;
     let edge_testers = peers::edge_testers(house)?;
+    let object_server = peers::object_server(house)?;
     let sdks = peers::sdks(house)?;
     // one command for binaries and tests: with a package at a time, cargo would build shared crates twice
     progress::step("build the workspace, its binaries and its tests", || {
@@ -69,6 +70,7 @@ pub fn run(house: &House, options: &Options) -> Outcome<()> {
         .env("PURSER_NET_EPP", &registrar_client)
         .env("PURSER_STRIPE_SDK", &processor.modules)
         .env("PURSER_EDGE_PEERS", &edge_testers)
+        .env("PURSER_S3", &object_server)
         .env("PURSER_CLOUDFLARE_SDK", &sdks.modules)
         .env("PURSER_CLOUDFLARE_PYTHONPATH", &sdks.python)
         .env("PURSER_WRANGLER_NEW", &wranglers.new)

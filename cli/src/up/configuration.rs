@@ -64,6 +64,8 @@ struct OrchestratorSandbox {
 
 /// One person's machine has nobody to protect from its own visitors, and is measured.
 const UNHURRIED: u32 = 1_000_000;
+/// How many times the usual may be done in a time there.
+const PACE: u32 = 100;
 
 #[derive(Serialize)]
 struct Provider {
@@ -85,6 +87,7 @@ struct Slipway {
     workerd: PathBuf,
     keys: PathBuf,
     requests_per_s: u32,
+    pace: u32,
     orchestrator: Peer,
     mail: Mail,
     sandbox: SlipwaySandbox,
@@ -161,6 +164,7 @@ pub(super) fn write(
         workerd: binaries.workerd.clone(),
         keys: folder.keys().join("slipway"),
         requests_per_s: UNHURRIED,
+        pace: PACE,
         orchestrator: Peer { url: orchestrator.public_url.clone(), signing_secret_file: folder.signing_secret() },
         mail: Mail { folder: folder.mail() },
         sandbox: SlipwaySandbox { registry: true, contacts: registrant, local_ca: true, unconfined_sha256: leave.map(Leave::digest) },

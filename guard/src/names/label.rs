@@ -31,15 +31,23 @@ impl Label {
     }
 }
 
+/// Words that projects of people who have nothing to do with each other are called. A label of these alone tells of no family.
+const ORDINARY: &str = "admin application apps assets backend blog bots cloud cloudflare company dashboard demo docs example frontend \
+    functions gateway hello home hooks image images landing link links main mail media news page pages personal playground portfolio \
+    preview production project proxy redirect sample server service shop site staging starter static status store support template \
+    test testing tests tools tutorial upload uploads webhook webhooks website welcome wiki worker workers world";
+
 /// The family that a label belongs to: what is left without digits and without pieces of fewer than four letters.
-/// Campaigns put names of one family online hour by hour; nothing when too little is left to say.
+/// Campaigns put names of one family online hour by hour; nothing when too little is left to say, or nothing but what everybody's
+/// projects are called.
 #[must_use]
 pub fn stem(label: &str) -> Option<String> {
     const SHORTEST_PIECE: usize = 4;
     let letters: String = fold::latin(&fold::shown(&tidy(label))).chars().filter(|letter| !letter.is_ascii_digit()).collect();
     let pieces: Vec<&str> =
         letters.split(|letter: char| !letter.is_alphanumeric()).filter(|piece| piece.chars().count() >= SHORTEST_PIECE).collect();
-    (!pieces.is_empty()).then(|| pieces.join("-"))
+    let tells = |piece: &&str| !ORDINARY.split_whitespace().any(|word| word == *piece);
+    pieces.iter().any(tells).then(|| pieces.join("-"))
 }
 
 fn tidy(name: &str) -> String {
@@ -89,5 +97,7 @@ mod tests {
         assert_eq!(stem("claim-drop-17a").as_deref(), Some("claim-drop"));
         assert_eq!(stem("claim2-drop-x9"), stem("claim7-drop"));
         assert_eq!(stem("a1-b2"), None);
+        assert_eq!(stem("hello-world-7"), None);
+        assert_eq!(stem("hello-harbour").as_deref(), Some("hello-harbour"));
     }
 }

@@ -1,7 +1,8 @@
 //! What was changed in an account through its API: by which token, of which agent, how it was asked and what came of it.
 //!
 //! An entry is written before the change and completed once after it: a change without an entry cannot be, and an entry without an
-//! outcome says that nobody knows. Nothing is ever changed in an entry but its missing outcome, and nothing is deleted.
+//! outcome says that nobody knows. Nothing is ever changed in an entry but its missing outcome, and nothing is deleted before
+//! [`AUDIT_KEPT_S`]. What was ordered, charged and given back is elsewhere and for good: no sum needs an entry.
 
 use purser_db::{DbError, Row, Tx, params};
 use purser_values::id::CloudAccountId;
@@ -15,6 +16,13 @@ pub(crate) const TABLE: &str = "create table cloud_audit (
     method {text} not null, path {text} not null, user_agent {text} not null, status {int}, ended_at {int}
 ){strict};
 create index cloud_audit_of_account on cloud_audit (account, at, id)";
+
+pub(crate) const BY_TIME: &str = "create index cloud_audit_by_time on cloud_audit (at)";
+
+/// How long an entry is kept, in seconds: eighteen months, as the contract has it.
+pub const AUDIT_KEPT_S: i64 = 548 * 86_400;
+/// Entries that one sweep removes at most, so that it stands in nobody's way.
+const SWEPT: i64 = 5_000;
 
 /// A change that is about to be made.
 #[derive(Clone, Debug)]
@@ -86,6 +94,15 @@ pub fn audit_list(tx: &mut Tx<'_>, account: &CloudAccountId, wanted: &Wanted) ->
     rows.iter().map(read).collect()
 }
 
+/// Forgets the oldest entries whose time is over. Run now and then; what one call leaves, the next takes.
+///
+/// # Errors
+/// When the store fails.
+pub fn audit_sweep(tx: &mut Tx<'_>, now: Timestamp) -> Result<u64, DbError> {
+    let delete = "delete from cloud_audit where id in (select id from cloud_audit where at <= $1 order by at limit $2)";
+    tx.execute(delete, params![now.plus_secs(-AUDIT_KEPT_S), SWEPT])
+}
+
 fn read(row: &Row) -> Result<Entry, DbError> {
     let status = row.get::<Option<i64>>("status")?;
     Ok(Entry {
@@ -153,6 +170,11 @@ mod tests {
                     let deleted = Wanted { method: "DELETE".into(), after: None, limit: 100, ..wanted };
                     assert_eq!(audit_list(tx, &account, &deleted)?.len(), 5);
                 }
+                let at = |age_s: i64| START.plus_secs(4 + AUDIT_KEPT_S + age_s);
+                assert_eq!(audit_sweep(tx, at(-10))?, 0, "an entry went before its time");
+                let halfway = audit_sweep(tx, at(0))?;
+                assert!((1..25).contains(&halfway), "{halfway}");
+                assert_eq!(halfway + audit_sweep(tx, at(100))?, 25);
                 assert!(
                     audit_list(
                         tx,

@@ -22,6 +22,7 @@ pub const MIGRATIONS: Migrations = Migrations {
         audit::TABLE,
         suspension::TABLE,
         freeze::TABLE,
+        audit::BY_TIME,
     ],
 };
 

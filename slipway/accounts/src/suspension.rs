@@ -12,7 +12,6 @@ use purser_values::id::{CloudAccountId, CloudLinkId};
 use purser_values::{Env, Timestamp};
 
 use crate::account::HexId;
-use crate::service::Service;
 
 pub const TABLE: &str = "create table operator_suspension (
     id {text} primary key, kind {text} not null, mark {text} not null, why {text} not null, created_at {int} not null, lifted_at {int}
@@ -107,7 +106,10 @@ pub fn suspend(tx: &mut Tx<'_>, env: &Env, mark: &Mark, why: &str) -> Result<Sus
 }
 
 /// An account by its own id, whichever of its two ids it was called by.
-fn known(tx: &mut Tx<'_>, mark: &Mark) -> Result<Mark, DbError> {
+///
+/// # Errors
+/// When the store fails.
+pub fn known(tx: &mut Tx<'_>, mark: &Mark) -> Result<Mark, DbError> {
     let Mark::Account(text) = mark else { return Ok(mark.clone()) };
     let row = tx.query_opt("select id from cloud_account where id = $1 or hex = $1", params![text])?;
     row.map_or_else(|| Ok(mark.clone()), |row| Ok(Mark::Account(row.get("id")?)))
@@ -187,6 +189,16 @@ pub fn call_is_suspended(tx: &mut Tx<'_>, call: Calling<'_>) -> Result<bool, DbE
 pub fn orchestrator_of(tx: &mut Tx<'_>, account: &CloudAccountId, link: Option<&CloudLinkId>) -> Result<String, DbError> {
     let select = "select coalesce(l.issuer, a.issuer) as issuer from cloud_account a left join cloud_link l on l.id = $2 where a.id = $1";
     tx.query_one(select, params![account, link])?.get("issuer")
+}
+
+/// The orchestrator over whose link a token was delivered; without a link, that which opened its account.
+///
+/// # Errors
+/// When the store fails, or there is no such token.
+pub fn token_orchestrator(tx: &mut Tx<'_>, token: &str) -> Result<String, DbError> {
+    let select = "select coalesce(l.issuer, a.issuer) as issuer from api_token t join cloud_account a on a.id = t.account
+        left join cloud_link l on l.id = t.link where t.id = $1";
+    tx.query_one(select, params![token])?.get("issuer")
 }
 
 /// Whether a token's marks are stopped: those of its account, its link, and of the order that it was minted for.
@@ -300,28 +312,6 @@ fn read(row: &Row) -> Result<Suspension, DbError> {
     let (kind, mark): (String, String) = (row.get("kind")?, row.get("mark")?);
     let mark = format!("{kind}={mark}").parse().map_err(|_| DbError::Corrupt(format!("`{kind}` is no kind of mark")))?;
     Ok(Suspension { id: row.get("id")?, mark, why: row.get("why")?, created_at: row.get("created_at")?, lifted_at: row.get("lifted_at")? })
-}
-
-/// Accounts that an orchestrator opened since a moment.
-///
-/// # Errors
-/// When the store fails.
-pub fn accounts_opened(tx: &mut Tx<'_>, orchestrator: &str, since: Timestamp) -> Result<u64, DbError> {
-    let sql = "select count(*) as n from cloud_account where issuer = $1 and created_at > $2";
-    Ok(u64::try_from(tx.query_one(sql, params![orchestrator, since])?.get::<i64>("n")?).unwrap_or(0))
-}
-
-/// Orders of a service that bear a mark, since a moment, whatever became of them.
-///
-/// # Errors
-/// When the store fails.
-pub fn ordered(tx: &mut Tx<'_>, service: Service, mark: &Mark, since: Timestamp) -> Result<u64, DbError> {
-    let sql = "select count(*) as n from cloud_resource r join cloud_account a on a.id = r.account left join cloud_link l on l.id = r.link
-        where r.created_at > $3 and r.service = $4 and (($1 = 'account' and r.account = $2)
-            or ($1 = 'orchestrator' and coalesce(l.issuer, a.issuer) = $2)
-            or ($1 = 'grant' and r.agent_grant = $2) or ($1 = 'agent' and r.agent = $2))";
-    let n = tx.query_one(sql, params![mark.kind(), mark.value(), since, service.id()])?.get::<i64>("n")?;
-    Ok(u64::try_from(n).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -18,4 +18,5 @@ mod respond;
 mod snapshot;
 mod tcp;
 mod transfer;
+mod turns;
 mod udp;

@@ -14,6 +14,7 @@ use purser_db::{Db, DbError, Tx};
 use purser_values::Env;
 use purser_values::name::{DomainName, HostName};
 use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
 
 use crate::dnssec::keys::{self, Key, KeysError, zone_ds};
 use crate::dnssec::roll::key_step;
@@ -21,10 +22,13 @@ use crate::dnssec::signer::Signer;
 use crate::record::Record;
 use crate::snapshot::{Common, LoadedZone, Snapshot, wire_name};
 use crate::transfer::Taken;
+use crate::turns::Turns;
 use crate::udp::Listeners;
 use crate::zone::Zone;
 use crate::{store, tcp, transfer};
 
+/// Zones that are made ready at a time.
+const BUILDS: usize = 4;
 /// Tries to find a port that is free for UDP and TCP, when any port will do.
 const PORT_TRIES: usize = 20;
 
@@ -58,8 +62,9 @@ pub struct Nameserver {
     common: Common,
     secondaries: Vec<SocketAddr>,
     taken: Arc<Taken>,
-    /// One refresh at a time, or an older reading could replace a newer one.
-    refreshing: tokio::sync::Mutex<()>,
+    turns: Turns,
+    /// Zones that are made ready at a time: each takes a processor while it lasts.
+    builds: Semaphore,
     tcp: tokio::task::JoinHandle<()>,
     _udp: Listeners,
 }
@@ -115,8 +120,8 @@ impl Nameserver {
         let may_transfer = config.secondaries.iter().map(|secondary| secondary.ip().to_canonical()).collect();
         let taken = Arc::<Taken>::default();
         let tcp = tokio::spawn(tcp::serve(tcp, Arc::new(tcp::Shared::new(snapshot.clone(), may_transfer, taken.clone()))));
-        let (secondaries, refreshing) = (config.secondaries, tokio::sync::Mutex::default());
-        Ok(Self { addr, db, env, keyring, snapshot, common, secondaries, taken, refreshing, tcp, _udp: listeners })
+        let (secondaries, turns, builds) = (config.secondaries, Turns::default(), Semaphore::new(BUILDS));
+        Ok(Self { addr, db, env, keyring, snapshot, common, secondaries, taken, turns, builds, tcp, _udp: listeners })
     }
 
     /// The common domain of Workers, whose names an apex may stand for.
@@ -130,16 +135,25 @@ impl Nameserver {
     /// # Errors
     /// When the zone cannot be read; then the server keeps answering from what it had.
     pub async fn refresh(&self, name: &DomainName) -> Result<(), DnsError> {
-        let _one = self.refreshing.lock().await;
+        let turn = self.turns.take(name);
+        let mut turn = turn.wait().await;
+        if turn.is_done() {
+            return Ok(());
+        }
+        turn.begin();
         let (wanted, now) = (name.clone(), self.env.now());
         let found = self.db.read(move |tx| {
             let zone = store::zone(tx, &wanted)?;
             zone.map(|zone| stored(tx, zone, now)).transpose()
         });
-        let loaded = found.await?.map(|stored| load(stored, &self.common, &self.env, &self.keyring)).transpose()?;
+        let loaded = match found.await? {
+            Some(stored) => Some(self.build(stored).await?),
+            None => None,
+        };
         let origin = wire_name(name.as_str())?;
         let soa = loaded.as_ref().map(|zone| zone.soa.clone());
         self.snapshot.replace(&LowerName::new(&origin), loaded);
+        turn.end();
         // After it is served: a secondary that came sooner would find the old zone and take it for the newest.
         if let Some(soa) = soa {
             self.tell(&origin, &soa);
@@ -183,6 +197,14 @@ impl Nameserver {
             self.refresh(&zone).await?;
         }
         Ok(())
+    }
+
+    /// Makes a zone ready away from those who answer: a large one takes a while.
+    async fn build(&self, stored: Stored) -> Result<LoadedZone, DnsError> {
+        let _one = self.builds.acquire().await;
+        let (common, env, keyring) = (self.common.clone(), self.env.clone(), self.keyring.clone());
+        let built = tokio::task::spawn_blocking(move || load(stored, &common, &env, &keyring));
+        built.await.map_err(|e| DnsError::Store(DbError::Other(e.to_string())))?
     }
 
     fn tell(&self, origin: &Name, soa: &WireRecord) {

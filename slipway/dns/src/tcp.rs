@@ -1,16 +1,16 @@
 //! Questions over TCP (RFC 7766), and whole zones for those who may have them (RFC 5936).
 
-use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hickory_proto::op::{Message, OpCode, ResponseCode};
 use hickory_proto::rr::{LowerName, RecordType};
+use purser_http::crowd::{Crowd, Seat};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::Semaphore;
-use tokio::time::timeout;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, timeout};
 
 use crate::answer::Answer;
 use crate::respond::{Transport, message, respond};
@@ -20,7 +20,9 @@ use crate::transfer::{self, Taken};
 /// How long a connection may be silent, and how long one question or answer may take (RFC 7766 section 6.2.3).
 const IDLE: Duration = Duration::from_secs(5);
 const WRITE: Duration = Duration::from_secs(10);
-/// Connections at a time, and those of one address.
+/// How old a connection may become, whatever comes over it: whoever asks a little now and then does not keep a place for ever.
+const AGE: Duration = Duration::from_secs(60);
+/// Connections at a time, and those of one address (of one /64 in IPv6, where one customer has that many addresses).
 const CONNECTIONS: usize = 512;
 const CONNECTIONS_EACH: usize = 32;
 /// Questions on one connection.
@@ -38,43 +40,37 @@ pub struct Shared {
     pub secondaries: Vec<IpAddr>,
     taken: Arc<Taken>,
     transfers: Semaphore,
-    open: Mutex<HashMap<IpAddr, usize>>,
+    all: Arc<Semaphore>,
+    crowd: Crowd,
 }
 
 impl Shared {
     #[must_use]
     pub fn new(snapshot: Arc<Snapshot>, secondaries: Vec<IpAddr>, taken: Arc<Taken>) -> Self {
-        Self { snapshot, secondaries, taken, transfers: Semaphore::new(TRANSFERS), open: Mutex::default() }
+        Self {
+            snapshot,
+            secondaries,
+            taken,
+            transfers: Semaphore::new(TRANSFERS),
+            all: Arc::new(Semaphore::new(CONNECTIONS)),
+            crowd: Crowd::new(CONNECTIONS_EACH, Vec::new()),
+        }
     }
 
     /// A place for a connection of this address, if one is left.
     fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
-        let all: usize = open.values().sum();
-        let own = open.entry(from).or_default();
-        if all >= CONNECTIONS || *own >= CONNECTIONS_EACH {
-            return None;
-        }
-        *own += 1;
-        Some(Place { shared: self.clone(), from })
+        let seat = self.crowd.enter(from)?;
+        let one = self.all.clone().try_acquire_owned().ok()?;
+        Some(Place { shared: self.clone(), from, _seat: seat, _one: one })
     }
 }
 
+/// One connection; given back when dropped.
 struct Place {
     shared: Arc<Shared>,
     from: IpAddr,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut open = self.shared.open.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = open.get_mut(&self.from) {
-            *own -= 1;
-            if *own == 0 {
-                open.remove(&self.from);
-            }
-        }
-    }
+    _seat: Seat,
+    _one: OwnedSemaphorePermit,
 }
 
 /// Takes connections for ever.
@@ -95,8 +91,10 @@ pub async fn serve(listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn connection(mut stream: TcpStream, from: SocketAddr, place: Place) {
+    let ends = Instant::now() + AGE;
     for _ in 0..QUESTIONS {
-        let Ok(Some(question)) = timeout(IDLE, read(&mut stream)).await else { return };
+        let wait = IDLE.min(ends.saturating_duration_since(Instant::now()));
+        let Ok(Some(question)) = timeout(wait, read(&mut stream)).await else { return };
         let written = match transfer_of(&place.shared, from.ip().to_canonical(), &question) {
             Some(messages) => timeout(TRANSFER, whole(&mut stream, &place, messages)).await,
             None => {
@@ -152,4 +150,23 @@ async fn write(stream: &mut TcpStream, bytes: &[u8]) -> std::io::Result<()> {
     framed.extend_from_slice(&length.to_be_bytes());
     framed.extend_from_slice(bytes);
     stream.write_all(&framed).await
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_has_its_share_of_places_and_all_together_theirs() {
+        let shared = Arc::new(Shared::new(Arc::default(), Vec::new(), Arc::default()));
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        let own: Vec<Place> = (0..CONNECTIONS_EACH).map(|i| shared.enter(ip(&format!("2001:db8::{i:x}"))).unwrap()).collect();
+        assert!(shared.enter(ip("2001:db8::ffff:1")).is_none(), "one network takes the places of others, address by address");
+        assert!(shared.enter(ip("2001:db8:0:1::1")).is_some());
+        drop(own);
+        let all: Vec<Place> = (0..CONNECTIONS).map(|i| shared.enter(ip(&format!("10.0.{}.{}", i / 250, i % 250))).unwrap()).collect();
+        assert!(shared.enter(ip("192.0.2.1")).is_none(), "more than all places");
+        drop(all);
+        assert!(shared.enter(ip("2001:db8::1")).is_some());
+    }
 }

@@ -106,7 +106,7 @@ fn serve(socket: &UdpSocket, snapshot: &Snapshot, mut limiter: Option<Limiter>, 
                     if let (Some(limiter), Some(ip)) = (&mut limiter, address(&from)) {
                         match limiter.admit(ip, class, now) {
                             Verdict::Send => {}
-                            Verdict::Slip => cut_short(&mut answer.bytes, bytes),
+                            Verdict::Slip => cut_short(&mut answer.bytes),
                             Verdict::Drop => continue,
                         }
                     }
@@ -143,17 +143,47 @@ fn address(of: &SockaddrStorage) -> Option<IpAddr> {
     v4.or_else(|| of.as_sockaddr_in6().map(|v6| IpAddr::V6(v6.ip())))
 }
 
-/// Leaves the question and the sign that the answer is longer.
-fn cut_short(answer: &mut Vec<u8>, question: &[u8]) {
+/// Leaves the question, where the answer repeats one, and the sign that the answer is longer: not a byte that no count tells of.
+fn cut_short(answer: &mut Vec<u8>) {
     let mut end = HEADER;
-    while let Some(length) = question.get(end).copied().filter(|length| *length > 0) {
-        end += 1 + usize::from(length);
+    if answer.get(4..6).is_some_and(|questions| questions != [0, 0]) {
+        while let Some(length) = answer.get(end).copied().filter(|length| *length > 0) {
+            end += 1 + usize::from(length);
+        }
+        // the closing zero, type and class
+        end += 5;
     }
-    answer.truncate((end + 5).min(answer.len()));
+    answer.truncate(end);
     if let Some(flags) = answer.get_mut(2) {
         *flags |= 2;
     }
     if let Some(counts) = answer.get_mut(6..HEADER) {
         counts.fill(0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use hickory_proto::op::{Edns, Message, MessageType, OpCode, Query};
+    use hickory_proto::rr::{Name, RData, Record, RecordType, rdata::A};
+
+    use super::*;
+
+    #[test]
+    fn what_is_cut_short_holds_nothing_that_no_count_tells_of() {
+        let name = Name::from_ascii("www.quiet-harbour.test.").unwrap();
+        for asked in [true, false] {
+            let mut message = Message::new(7, MessageType::Response, OpCode::Query);
+            if asked {
+                message.add_query(Query::query(name.clone(), RecordType::A));
+                message.add_answer(Record::from_rdata(name.clone(), 60, RData::A(A::new(192, 0, 2, 1))));
+            }
+            message.set_edns(Edns::new());
+            let mut bytes = message.to_vec().unwrap();
+            cut_short(&mut bytes);
+            let read = Message::from_vec(&bytes).unwrap();
+            assert!(read.metadata.truncation && read.answers.is_empty() && read.edns.is_none());
+            assert_eq!((read.queries.len(), bytes.len()), if asked { (1, HEADER + 24 + 4) } else { (0, HEADER) });
+        }
     }
 }

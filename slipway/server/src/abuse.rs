@@ -1,10 +1,13 @@
 //! The abuse desk: what strangers report, what detectors hold back, and what the operator stops.
 //!
-//! Names are judged before they are priced and code before it is stored, so that nothing is served of what is refused. What a detector
+//! Names are judged before they are priced or given, and code before it is stored, so that nothing is served of what is refused. What a detector
 //! is not sure of is held: it gets a reference, the operator looks, and a repeat passes once it is cleared. How good the detectors are is
 //! in `docs/abuse.md`.
 
+pub mod acts;
 pub mod desk;
+pub mod hosts;
+pub mod incident;
 pub mod judge;
 pub mod report;
 pub mod store;
@@ -27,6 +30,14 @@ pub struct Guard {
     pub names: Names,
     pub content: Content,
     pub velocity: Velocity,
+}
+
+impl Guard {
+    /// As usual, with so many times the acts.
+    #[must_use]
+    pub fn at_pace(pace: u32) -> Self {
+        Self { velocity: Velocity::times(pace), ..Self::default() }
+    }
 }
 
 /// Takes sites off line and back as suspensions come and go. Tokens and orders need no following: they are looked up at each call.

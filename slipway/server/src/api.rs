@@ -39,6 +39,7 @@ mod stored;
 mod subdomain;
 mod subscriptions;
 pub mod tails;
+pub mod throttle;
 mod tokens;
 mod upload;
 mod usage;

@@ -24,6 +24,7 @@ use url::Url;
 
 use crate::abuse::Guard;
 use crate::api::tails::Tails;
+use crate::api::throttle::Throttle;
 use crate::config::Profile;
 use crate::pages::terms::Terms;
 
@@ -58,6 +59,8 @@ pub struct Cloud {
     pub memory: Arc<Places<CloudAccountId>>,
     /// Places for bodies that pass through to a store.
     pub streams: Places<CloudAccountId>,
+    /// How fast the API may be called.
+    pub throttle: Throttle,
     /// Who looks on while Workers work.
     pub tails: Tails,
     /// What sign-in, links and mail need.

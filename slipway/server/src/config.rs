@@ -9,6 +9,7 @@ mod acme;
 pub mod check;
 mod file;
 mod names;
+mod objects;
 mod registry;
 
 use std::net::{IpAddr, SocketAddr};
@@ -29,6 +30,7 @@ use url::Url;
 pub use acme::{Acme, ExternalAccount, ProveBy};
 use file::File;
 pub use names::Names;
+pub use objects::{Objects, S3Table};
 pub use registry::RegistryTable;
 
 /// Where the sandbox's mail goes, below the data folder.
@@ -74,11 +76,15 @@ pub struct Config {
     pub names: Names,
     /// The registry that domains are bought at, where it is not the sandbox's own.
     pub registry: Option<RegistryTable>,
+    /// The bucket that objects lie in, where it is not the data folder.
+    pub objects: Option<Objects>,
     pub log: LogFormat,
     /// The programmes of credit.
     pub offers: Vec<Offer>,
     /// What an account on the paid plan is served in a second, in place of the usual.
     pub requests_per_s: Option<u32>,
+    /// How many times the usual strangers may do in a time: sign up, register domains, put hosts online, call the API.
+    pub pace: u32,
     /// Run Workers without a jail.
     pub unconfined: bool,
     /// The program that builds jails; this one, unless a test says otherwise.
@@ -194,12 +200,13 @@ impl Config {
         let database = keep.one(file.database.parse::<DbConfig>().map_err(|e| ConfigError::Database(e.to_string())));
         let offers = keep.one(offers(&file.credits).map_err(ConfigError::from));
         let acme = keep.one(file.acme.map(|acme| acme.check(file.profile)).transpose());
+        let objects = keep.one(file.objects.map(Objects::check).transpose());
         let registry = keep.one(file.registry.map(|table| table.check(file.sandbox.as_ref().is_some_and(|t| t.registry))).transpose());
         let (Some(mail), Some(names), Some(public_url), Some(orchestrator)) = (mail, names, public_url, orchestrator) else {
             return Err(refusals);
         };
-        let (Some(database), Some(offers), Some(acme), Some(registry), true) = (database, offers, acme, registry, refusals.is_empty())
-        else {
+        let rest = (database, offers, acme, registry, objects, refusals.is_empty());
+        let (Some(database), Some(offers), Some(acme), Some(registry), Some(objects), true) = rest else {
             return Err(refusals);
         };
         Ok(Self {
@@ -222,9 +229,11 @@ impl Config {
             acme,
             names,
             registry,
+            objects,
             log: file.log,
             offers,
             requests_per_s: file.requests_per_s,
+            pace: file.pace.unwrap_or(1).max(1),
             jail: JailProgram::default(),
         })
     }

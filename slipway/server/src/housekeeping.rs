@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use purser_db::DbError;
 use purser_values::Timestamp;
+use slipway_accounts::audit::audit_sweep;
 use slipway_accounts::provisioning::answer::answer_sweep;
 use slipway_accounts::provisioning::nonce::nonce_sweep;
 use slipway_accounts::resource::Resource;
@@ -14,6 +15,8 @@ use slipway_registrar::domain::change::change_resume;
 use slipway_registrar::domain::resume::domain_resume;
 use slipway_workers::storage::Swept;
 
+use crate::abuse::acts::act_sweep;
+use crate::abuse::incident::incident_sweep;
 use crate::billing::standing;
 use crate::cloud::Shared;
 use crate::domain::upkeep;
@@ -82,7 +85,8 @@ async fn round(cloud: &Shared, cutoff: Timestamp) {
     let swept = cloud
         .db
         .write(move |tx| -> Result<u64, DbError> {
-            Ok(nonce_sweep(tx, now)? + answer_sweep(tx, now)? + people_sweep(tx, now)? + usage_sweep(tx, now)?)
+            let over = nonce_sweep(tx, now)? + answer_sweep(tx, now)? + people_sweep(tx, now)? + usage_sweep(tx, now)?;
+            Ok(over + audit_sweep(tx, now)? + act_sweep(tx, now)? + incident_sweep(tx, now)?)
         })
         .await;
     if let Err(e) = swept {

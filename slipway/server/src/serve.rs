@@ -40,13 +40,14 @@ use crate::abuse::Guard;
 use crate::abuse::report::{self, REPORT_BYTES};
 use crate::api::memory::{ALL_KIB, EACH_KIB};
 use crate::api::tails::Tails;
+use crate::api::throttle::Throttle;
 use crate::billing::meter::EdgeMeter;
 use crate::billing::standing;
 use crate::billing::till::OrchestratorTill;
 use crate::calls::Counted;
 use crate::certificates::authority;
 use crate::cloud::{Cloud, Shared};
-use crate::config::{Config, ConfigError, Sandbox};
+use crate::config::{Config, ConfigError, Objects, Sandbox};
 use crate::keys::{Keys, KeysError, secret_text};
 use crate::pages::terms::Terms;
 use crate::pages::{self, dashboard, terms};
@@ -159,7 +160,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     let egress = EgressProxy::new(Allowed { origins: Vec::new(), own }).map_err(EdgeError::from)?;
     let next_alarm = Arc::new(slipway_stores::alarm::earliest);
     let allowances = allowances::follow(&db, config.requests_per_s).await?;
-    let places = StoresConfig { data: config.data.join(STORES_FOLDER), s3: None };
+    let places = StoresConfig { data: config.data.join(STORES_FOLDER), s3: config.objects.as_ref().map(Objects::open).transpose()? };
     let stores = Stores::open_within(&places, allowances::room(&allowances), db.clone(), env.clone())?;
     let rates = allowances::rates(&allowances);
     let traffic = Arc::new(Traffic::default());
@@ -225,7 +226,8 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
         stores,
         nameserver,
         acme,
-        guard: Guard::default(),
+        guard: Guard::at_pace(config.pace),
+        throttle: Throttle::new(config.pace),
         tails: Tails::default(),
     });
     let mut sdk = Sdk::new(env, secret, keys.keyring);
@@ -236,6 +238,7 @@ pub async fn start(config: &Config, env: Env) -> Result<Running, ServeError> {
     tokio::spawn(cloud.stores.clone().deliver(Arc::new(crate::deliver::WorkersDeliver(cloud.workers.clone()))));
     tokio::spawn(housekeeping::run(cloud.clone()));
     tokio::spawn(abuse::follow(cloud.clone()));
+    tokio::spawn(abuse::incident::follow(cloud.clone()));
     tokio::spawn(EdgeMeter::new(cloud.clone(), edge.traffic()).run());
     let following = cloud.clone();
     tokio::spawn(async move {

@@ -3,6 +3,7 @@
 //! Keys are ours and never a customer's. An object is written once and never changed. When `put` answers, the bytes are durable.
 
 pub mod local;
+pub mod place;
 pub mod s3;
 
 use std::fmt;

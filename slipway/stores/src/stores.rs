@@ -16,6 +16,7 @@ use crate::error::StoreError;
 use crate::limits;
 use crate::objects::Objects;
 use crate::objects::local::LocalObjects;
+use crate::objects::place;
 use crate::objects::s3::{S3Config, S3Objects};
 use crate::rate::Rates;
 use crate::room::{self, RoomOf, Stored};
@@ -61,9 +62,12 @@ impl Stores {
     /// # Errors
     /// As [`Stores::open`].
     pub fn open_within(config: &StoresConfig, room: RoomOf, db: Db, env: Env) -> Result<Self, StoreError> {
+        let local = config.data.join("objects");
+        let place = config.s3.as_ref().map_or_else(|| place::HERE.to_owned(), S3Config::place);
+        place::hold(&config.data, &local, &place)?;
         let objects: Arc<dyn Objects> = match &config.s3 {
             Some(s3) => Arc::new(S3Objects::open(s3)?),
-            None => Arc::new(LocalObjects::open(&config.data.join("objects"), env.clone())?),
+            None => Arc::new(LocalObjects::open(&local, env.clone())?),
         };
         let d1 = Engine::open(&config.data.join("d1"), env.clone())?;
         let (imports, queued, cache, rates) = (Imports::default(), Notify::new(), Cache::default(), Rates::default());

@@ -89,12 +89,18 @@ impl fmt::Display for Pattern {
 }
 
 impl Pattern {
+    /// The host that is named, without its star.
+    #[must_use]
+    pub fn host(&self) -> &str {
+        match &self.host {
+            HostPart::Whole(name) | HostPart::Below(name) | HostPart::Ends(name) => name,
+        }
+    }
+
     /// Whether every host that the pattern names lies in the zone.
     #[must_use]
     pub fn is_within(&self, zone: &str) -> bool {
-        let name = match &self.host {
-            HostPart::Whole(name) | HostPart::Below(name) | HostPart::Ends(name) => name,
-        };
+        let name = self.host();
         // `*hop.test` would be read as a name of the zone `shop.test` and reach into others
         name.strip_suffix(zone).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'))
     }

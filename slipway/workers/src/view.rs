@@ -84,6 +84,14 @@ pub struct ScriptSubdomain {
     pub previews_enabled: bool,
 }
 
+impl ScriptSubdomain {
+    /// Whether any name of the Worker answers there.
+    #[must_use]
+    pub const fn is_on(self) -> bool {
+        self.enabled || self.previews_enabled
+    }
+}
+
 /// A version: immutable code, assets and bindings.
 #[derive(Clone, Debug)]
 pub struct Version {

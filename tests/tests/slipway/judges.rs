@@ -36,6 +36,38 @@ async fn a_scanner_finds_modern_tls_only() {
     assert!(said.contains("not vulnerable to heartbleed") && !said.contains("Secure session renegotiation supported\n"), "{said}");
 }
 
+/// What a second scanner may say, with its reasons.
+const EXPLAINED: &str = include_str!("testssl.txt");
+/// It makes a few hundred handshakes, each with a program of its own.
+const SCANNED_WITHIN: Duration = Duration::from_secs(400);
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_scanner_finds_no_weakness_that_is_not_explained() {
+    let (Some(testssl), Some(world)) = (peer("testssl"), world().await) else { return };
+    let found = world.folder.path().join("testssl.json");
+    let mut command = Command::new(&testssl);
+    command.args(["--quiet", "--warnings", "batch", "--nodns", "none", "--color", "0", "--openssl-timeout", "20", "--ip", "127.0.0.1"]);
+    // all but what other clients would choose, and each cipher by itself
+    command.args(["-p", "-s", "-f", "-S", "-P", "-h", "-U"]);
+    command.arg("--jsonfile").arg(&found).arg(format!("https://{DOMAIN}:{}/", world.edge_https.port()));
+    let ended = command.stdin(Stdio::null()).kill_on_drop(true).output();
+    let said = tokio::time::timeout(SCANNED_WITHIN, ended).await.expect("it hangs").unwrap();
+    let text = std::fs::read_to_string(&found).unwrap_or_else(|e| panic!("{e}: {}", String::from_utf8_lossy(&said.stdout)));
+    let findings: Vec<serde_json::Value> = serde_json::from_str(&text).unwrap();
+    let of = |finding: &serde_json::Value, key: &str| finding[key].as_str().unwrap_or_default().to_owned();
+    for seen in ["TLS1_2", "TLS1_3", "heartbleed", "ROBOT", "BEAST"] {
+        assert!(findings.iter().any(|one| of(one, "id") == seen), "`{seen}` was not looked at: {text}");
+    }
+    let explained: Vec<&str> = EXPLAINED.lines().filter_map(|line| line.split_whitespace().next()).collect();
+    let weak = ["LOW", "MEDIUM", "HIGH", "CRITICAL", "FATAL"];
+    let new: Vec<String> = findings
+        .iter()
+        .filter(|one| weak.contains(&of(one, "severity").as_str()) && !explained.contains(&of(one, "id").as_str()))
+        .map(ToString::to_string)
+        .collect();
+    assert!(new.is_empty(), "{new:#?}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn two_thousand_requests_over_http_2_are_all_answered() {
     let (Some(h2load), Some(world)) = (peer("h2load"), world().await) else { return };

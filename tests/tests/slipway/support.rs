@@ -364,9 +364,11 @@ fn configure(folder: &Path, workerd: PathBuf, jail: PathBuf, orchestrator: &Url)
         log: purser_http::log::LogFormat::Text,
         offers: vec![start_up()],
         requests_per_s: None,
+        pace: 1,
         unconfined: false,
         acme: None,
         registry: None,
+        objects: None,
         names: Names::sandbox().unwrap(),
         jail: JailProgram { program: jail, args: vec!["jail".to_owned()] },
     }

@@ -73,7 +73,7 @@ impl Cloud {
         fs::set_permissions(&secret, fs::Permissions::from_mode(0o600)).unwrap();
         let config = format!(
             "profile = \"sandbox\"\nlisten_api = \"{}\"\nlisten_edge_https = \"{}\"\nlisten_edge_http = \"{}\"\nlisten_dns = \"{}\"\n\
-             database = \"sqlite:{dir}/slipway.db\"\ndata = \"{dir}\"\nworkerd = \"{}\"\nkeys = \"{dir}/keys\"\n\
+             database = \"sqlite:{dir}/slipway.db\"\ndata = \"{dir}\"\nworkerd = \"{}\"\nkeys = \"{dir}/keys\"\npace = 20\n\
              [orchestrator]\nurl = \"{}\"\nsigning_secret_file = \"{dir}/secret\"\n[sandbox]\nregistry = true\nlocal_ca = true\n",
             here(api),
             here(https),

@@ -4,6 +4,7 @@
 //! brought along when the loader says that the machine lacks one.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -47,7 +48,12 @@ pub fn unpack(folder: &Path, packages: &[&str], binary: &str) -> Outcome<()> {
     for package in packages {
         extract(folder, package, "root")?;
     }
-    let linked = process::capture(Command::new("ldd").arg(folder.join("root").join(binary)), "asking the loader what the program needs")?;
+    let program = folder.join("root").join(binary);
+    let linked = if is_script(&program)? {
+        String::new()
+    } else {
+        process::capture(Command::new("ldd").arg(&program), "asking the loader what the program needs")?
+    };
     if linked.contains("not found") {
         let needed = needed_libraries(packages)?;
         download(folder, &needed.iter().map(String::as_str).collect::<Vec<_>>())?;
@@ -56,6 +62,13 @@ pub fn unpack(folder: &Path, packages: &[&str], binary: &str) -> Outcome<()> {
         }
     }
     fs::remove_dir_all(folder.join("packages")).context(|| "removing the fetched packages".to_owned())
+}
+
+/// Whether it is a text for an interpreter, which is linked to nothing.
+fn is_script(program: &Path) -> Outcome<bool> {
+    let mut head = [0_u8; 2];
+    let mut file = fs::File::open(program).context(|| format!("opening `{}`", program.display()))?;
+    Ok(file.read_exact(&mut head).is_ok() && head == *b"#!")
 }
 
 /// Unpacks `packages` with everything that an install would add to this machine: for programs that are many modules.

@@ -17,17 +17,27 @@ struct Peer {
     packages: &'static [&'static str],
     binary: &'static str,
     asked: &'static str,
+    /// A variable that names a folder of the packages.
+    folder: Option<(&'static str, &'static str)>,
 }
 
-const TESTERS: [Peer; 4] = [
-    Peer { name: "pebble", packages: &["pebble"], binary: "usr/bin/pebble", asked: "-h" },
-    Peer { name: "h2load", packages: &["nghttp2-client"], binary: "usr/bin/h2load", asked: "--version" },
-    Peer { name: "slowhttptest", packages: &["slowhttptest"], binary: "usr/bin/slowhttptest", asked: "-h" },
-    Peer { name: "sslscan", packages: &["sslscan"], binary: "usr/bin/sslscan", asked: "--version" },
+const TESTERS: [Peer; 5] = [
+    Peer { name: "pebble", packages: &["pebble"], binary: "usr/bin/pebble", asked: "-h", folder: None },
+    Peer { name: "h2load", packages: &["nghttp2-client"], binary: "usr/bin/h2load", asked: "--version", folder: None },
+    Peer { name: "slowhttptest", packages: &["slowhttptest"], binary: "usr/bin/slowhttptest", asked: "-h", folder: None },
+    // with the small programs that the script calls, for machines that have none of them
+    Peer {
+        name: "testssl",
+        packages: &["testssl.sh", "bsdextrautils", "procps", "openssl"],
+        binary: "usr/bin/testssl",
+        asked: "--version",
+        folder: Some(("TESTSSL_INSTALL_DIR", "etc/testssl")),
+    },
+    Peer { name: "sslscan", packages: &["sslscan"], binary: "usr/bin/sslscan", asked: "--version", folder: None },
 ];
 const RIVALS: [Peer; 2] = [
-    Peer { name: "wrk", packages: &["wrk"], binary: "usr/bin/wrk", asked: "-v" },
-    Peer { name: "nginx", packages: &["nginx"], binary: "usr/sbin/nginx", asked: "-v" },
+    Peer { name: "wrk", packages: &["wrk"], binary: "usr/bin/wrk", asked: "-v", folder: None },
+    Peer { name: "nginx", packages: &["nginx"], binary: "usr/sbin/nginx", asked: "-v", folder: None },
 ];
 
 /// A folder with one command for each tester.
@@ -51,14 +61,14 @@ fn install(house: &House, name: &str, peers: &[Peer]) -> Outcome<PathBuf> {
     for peer in missing {
         let command = bin.join(peer.name);
         if let Some(own) = process::on_path(peer.name) {
-            script(&command, &own, &[])?;
+            script(&command, &own, "")?;
         } else if let Some(tool) = debian::missing_tool() {
             return Err(absent(peer, &format!("`{tool}` is not here to fetch Debian's package either")));
         } else {
             progress::step(&format!("unpack Debian's {} under target/ (nothing is installed)", peer.packages[0]), || {
                 let unpacked = folder.join(peer.name);
                 debian::unpack(&unpacked, peer.packages, peer.binary)?;
-                script(&command, &unpacked.join("root").join(peer.binary), &debian::libraries(&unpacked))
+                script(&command, &unpacked.join("root").join(peer.binary), &surroundings(peer, &unpacked)?)
             })?;
         }
         if !starts(&command, peer.asked) {
@@ -80,10 +90,23 @@ fn absent(peer: &Peer, why: &str) -> Failure {
         .advise(format!("install Debian's package `{}`", peer.packages[0]))
 }
 
-fn script(command: &Path, program: &Path, libraries: &[PathBuf]) -> Outcome<()> {
-    let libraries = std::env::join_paths(libraries).map_err(|e| Failure::new(format!("a folder cannot be on a path: {e}")))?;
-    let find = if libraries.is_empty() { String::new() } else { format!("export LD_LIBRARY_PATH='{}'\n", libraries.to_string_lossy()) };
-    fs::write(command, format!("#!/bin/sh\n{find}exec '{}' \"$@\"\n", program.display()))
+/// What an unpacked program is to find: its libraries, its own folder, and after the machine's programs those that came with it.
+fn surroundings(peer: &Peer, unpacked: &Path) -> Outcome<String> {
+    let libraries =
+        std::env::join_paths(debian::libraries(unpacked)).map_err(|e| Failure::new(format!("a folder cannot be on a path: {e}")))?;
+    let mut said = String::new();
+    if !libraries.is_empty() {
+        said = format!("export LD_LIBRARY_PATH='{}'\n", libraries.to_string_lossy());
+    }
+    if let Some((variable, folder)) = peer.folder {
+        let root = unpacked.join("root");
+        said += &format!("export {variable}='{}' PATH=\"$PATH:{}\"\n", root.join(folder).display(), root.join("usr/bin").display());
+    }
+    Ok(said)
+}
+
+fn script(command: &Path, program: &Path, surroundings: &str) -> Outcome<()> {
+    fs::write(command, format!("#!/bin/sh\n{surroundings}exec '{}' \"$@\"\n", program.display()))
         .context(|| format!("writing `{}`", command.display()))?;
     fs::set_permissions(command, fs::Permissions::from_mode(0o755)).context(|| format!("making `{}` executable", command.display()))
 }

@@ -3,10 +3,11 @@
 
 use clap::Subcommand;
 use purser_db::{Db, DbError};
-use purser_values::Env;
+use purser_values::{Env, Timestamp};
 use serde_json::{Value, json};
 use slipway_accounts::suspension::{Mark, lift, marked, suspend, suspensions};
 
+use super::incident::{self, Wanted, incidents};
 use super::store::{reports, review_clear, reviews};
 use crate::config::Config;
 use crate::keys::Keys;
@@ -40,6 +41,30 @@ pub enum Act {
     Held,
     /// Lets what is held pass when it is tried again
     Clear { reference: String },
+    /// What strangers and their code did that was stopped: the newest first, with the marks by which `suspend` stops their makers
+    Incidents {
+        /// Only what bears it: `account=…`, `orchestrator=…`, `grant=…` or `agent=…`
+        #[arg(long)]
+        mark: Option<Mark>,
+        /// Only one kind: `cpu`, `memory`, `stuck`, `system-call`, `crash`, `egress`, `binding`, `refused`, `held`, `api-rate`
+        #[arg(long)]
+        kind: Option<String>,
+        /// Only of Workers of this name
+        #[arg(long)]
+        script: Option<String>,
+        /// Only what began at this moment or later, as `2026-11-24T00:00:00Z`
+        #[arg(long)]
+        since: Option<Timestamp>,
+        /// Only what began before this moment
+        #[arg(long)]
+        before: Option<Timestamp>,
+        /// How many at most
+        #[arg(long, default_value_t = incident::PAGE)]
+        limit: i64,
+        /// The `next` of the page before
+        #[arg(long, value_parser = incident::place)]
+        after: Option<(Timestamp, String)>,
+    },
 }
 
 /// Carries out one act and says what came of it.
@@ -94,6 +119,21 @@ pub async fn run(config: &Config, act: Act) -> Result<Value, ServeError> {
                     "created_at": r.created_at.to_string()})
             });
             shown.collect()
+        }
+        Act::Incidents { mark, kind, script, since, before, limit, after } => {
+            let limit = limit.clamp(1, incident::PAGE_MOST);
+            let wanted = Wanted { mark, kind, script, since, before, after, limit };
+            let all = db.read(move |tx| incidents(tx, &wanted)).await?;
+            let next = all.last().filter(|_| i64::try_from(all.len()).is_ok_and(|n| n == limit)).map(incident::place_of);
+            let shown: Vec<Value> = all
+                .iter()
+                .map(|i| {
+                    json!({"id": i.id, "kind": i.kind, "detail": i.detail, "times": i.times, "first_at": i.first_at.to_string(),
+                        "last_at": i.last_at.to_string(), "account": i.account, "script": i.script, "orchestrator": i.orchestrator,
+                        "grant": i.grant, "agent": i.agent})
+                })
+                .collect();
+            json!({"incidents": shown, "next": next})
         }
         Act::Clear { reference } => {
             let (now, which) = (env.now(), reference.clone());

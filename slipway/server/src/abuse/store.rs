@@ -2,11 +2,15 @@
 
 use purser_db::{DbError, Migrations, Row, Tx, params};
 use purser_values::Timestamp;
+use purser_values::id::CloudAccountId;
+
+use super::{acts, incident};
 
 /// The tables of the abuse desk.
 pub const MIGRATIONS: Migrations = Migrations {
     domain: "abuse",
-    steps: &["
+    steps: &[
+        "
 create table abuse_report (
     reference {text} primary key, received_at {int} not null, peer {text} not null, kind {text} not null, host {text} not null,
     digest {text} not null unique, sealed {blob} not null
@@ -17,7 +21,10 @@ create table abuse_review (
     reference {text} primary key, account {text} not null, what {text} not null, subject {text} not null, words {text} not null,
     created_at {int} not null, cleared_at {int}, unique (account, what, subject)
 ){strict};
-"],
+",
+        acts::TABLE,
+        incident::TABLE,
+    ],
 };
 
 /// A report as it is kept.
@@ -73,9 +80,9 @@ fn read_report(row: &Row) -> Result<Report, DbError> {
 pub struct Review {
     pub reference: String,
     pub account: String,
-    /// `domain` or `code`.
+    /// `domain`, `host`, `code`, `asset`, or `pace` for too many acts.
     pub what: String,
-    /// The name, or the digest of the code.
+    /// The name, the digest of the code or file, or the kind of act and its day.
     pub subject: String,
     pub words: String,
     pub created_at: Timestamp,
@@ -95,6 +102,12 @@ pub fn review_put(tx: &mut Tx<'_>, new: &Review) -> Result<Review, DbError> {
 pub fn review_clear(tx: &mut Tx<'_>, reference: &str, now: Timestamp) -> Result<bool, DbError> {
     let sql = "update abuse_review set cleared_at = $2 where reference = $1 and cleared_at is null";
     Ok(tx.execute(sql, params![reference, now])? == 1)
+}
+
+/// Whether the operator let it pass.
+pub fn is_cleared(tx: &mut Tx<'_>, account: &CloudAccountId, what: &str, subject: &str) -> Result<bool, DbError> {
+    let select = "select 1 as one from abuse_review where account = $1 and what = $2 and subject = $3 and cleared_at is not null";
+    Ok(tx.query_opt(select, params![account, what, subject])?.is_some())
 }
 
 /// What is held at present.

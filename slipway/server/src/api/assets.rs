@@ -62,7 +62,7 @@ pub async fn upload(
         let bytes = if encoded { decode(&part.bytes)? } else { part.bytes };
         files.push(AssetFile { hash: part.name, content_type: part.content_type.unwrap_or_default(), bytes });
     }
-    judge::assets(&cloud, &owner, &files).await?;
+    judge::assets(&cloud, (&owner).into(), &files).await?;
     let completed = cloud.workers.only_while(standing).assets_upload(session.expose(), files).await?;
     Ok(ok(&completed.map_or_else(|| json!({}), |jwt| json!({"jwt": jwt}))))
 }

@@ -18,6 +18,7 @@ use slipway_workers::view::Author;
 use slipway_workers::{Condition, Workers, WorkersError};
 
 use super::envelope::Failure;
+use crate::abuse::judge::Party;
 use crate::cloud::{Cloud, Shared};
 
 /// A valid token and its account.
@@ -84,6 +85,12 @@ impl Caller {
         move |tx| token_stands(tx, &token, env.now())
     }
 
+    /// For whom names and code are judged.
+    #[must_use]
+    pub const fn party(&self) -> Party<'_> {
+        Party { account: &self.account.id, resource: Some(&self.token.resource) }
+    }
+
     /// How versions and deployments name the caller. The id is the resource whose token was used: by it a deployment is traced to
     /// its agent, and a removal finds what was deployed with it.
     #[must_use]
@@ -113,7 +120,13 @@ impl FromRequestParts<Shared> for Caller {
     async fn from_request_parts(parts: &mut Parts, cloud: &Shared) -> Result<Self, Failure> {
         match present(cloud, &parts.headers).await? {
             Presented::Valid { token, account } => {
-                let again = if parts.method.is_safe() { None } else { bearer(&parts.headers) };
+                // a call that changes something was counted before it was written down
+                let again = if parts.method.is_safe() {
+                    cloud.throttle.pass(&token, cloud.env.now())?;
+                    None
+                } else {
+                    bearer(&parts.headers)
+                };
                 Ok(Self { token, account, source: source(parts), env: cloud.env.clone(), again })
             }
             Presented::Stopped { .. } => Err(Failure::stopped()),

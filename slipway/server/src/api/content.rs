@@ -48,7 +48,7 @@ pub async fn get(
 pub async fn put(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller, form: Form) -> Answer {
     let mut parts = form.admit(&cloud, &caller.account.id).await?;
     let upload = parts.code().await?;
-    judge::code(&cloud, &caller.account.id, &upload).await?;
+    judge::code(&cloud, caller.party(), &upload).await?;
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = existing(&script)?;
     let said: Value = parse(&upload.metadata)?;

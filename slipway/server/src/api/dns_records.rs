@@ -7,6 +7,8 @@ mod shape;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{StatusCode, header};
+use purser_db::{DbError, Tx};
+use purser_guard::velocity::Act;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use slipway_accounts::token::Permission;
@@ -19,6 +21,8 @@ use super::body::Json;
 use super::caller::Caller;
 use super::envelope::{Answer, Failure, Page, ok, page};
 use super::upload::Form;
+use crate::abuse::acts;
+use crate::abuse::hosts::{self, Host};
 use crate::cloud::Shared;
 use crate::domain::follow;
 use filter::Filter;
@@ -166,19 +170,57 @@ async fn one(cloud: &Shared, caller: &Caller, zone: &str, what: Change) -> Answe
 
 /// Changes the zone in one write while the caller stands, and lets the name server see it.
 async fn change(cloud: &Shared, caller: &Caller, zone: &str, changes: Vec<Change>) -> Result<(Zone, Vec<Entry>), Failure> {
+    cloud.throttle.zone_change(&caller.token, cloud.env.now())?;
     let account = caller.within(cloud, caller.account.hex.as_str(), Permission::Domains).await?.clone();
     let (env, id, standing, token) = (cloud.env.clone(), zone.to_owned(), caller.standing(), caller.token.id.clone());
     let common = cloud.nameserver.common_domain().cloned();
-    let written = cloud.db.write(move |tx| -> Result<_, Failure> {
-        standing(tx)?;
+    let write = move |tx: &mut Tx<'_>| -> Result<_, Stop> {
+        standing(tx).map_err(Failure::from)?;
         let zone = zone_by_id(tx, &account, &id).map_err(|e| missing(e, &id))?;
         let author = Author { token: &token, common: common.as_ref() };
         let all = zone_change(tx, &env, &zone, &author, changes.clone()).map_err(refuse)?;
-        Ok((zone, all))
-    });
-    let (zone, all) = written.await?;
+        let mut new = Vec::new();
+        let kept = changes.iter().zip(&all).filter(|(change, entry)| entry.proxied() && !matches!(change, Change::Delete(_)));
+        for (_, entry) in kept {
+            let name = entry.record.owner.to_string();
+            if !acts::is_done(tx, Act::Host, &account, &name)? {
+                new.push(Host::in_zone(&name, zone.name.as_str()));
+            }
+        }
+        if new.is_empty() { Ok((zone, all)) } else { Err(Stop::Hosts(new)) }
+    };
+    let written = match cloud.db.write(write.clone()).await {
+        // what leads to our edge is a host name that is given to somebody: first that, then the same change again
+        Err(Stop::Hosts(new)) => {
+            hosts::give(cloud, caller, new).await?;
+            cloud.db.write(write).await
+        }
+        other => other,
+    };
+    let (zone, all) = written.map_err(|stop| match stop {
+        Stop::Failure(failure) => failure,
+        Stop::Hosts(_) => Failure::invalid("the records were changed by somebody else meanwhile; try again"),
+    })?;
     follow(cloud, &zone.name).await;
     Ok((zone, all))
+}
+
+/// Why a change was not written.
+enum Stop {
+    /// It names these hosts, which nobody gave to the account yet.
+    Hosts(Vec<Host>),
+    Failure(Failure),
+}
+
+impl From<Failure> for Stop {
+    fn from(failure: Failure) -> Self {
+        Self::Failure(failure)
+    }
+}
+impl From<DbError> for Stop {
+    fn from(e: DbError) -> Self {
+        Self::Failure(e.into())
+    }
 }
 
 async fn read(cloud: &Shared, caller: &Caller, zone: &str) -> Result<(Zone, Vec<Entry>), Failure> {

@@ -13,6 +13,7 @@ use super::body::Json;
 use super::caller::Caller;
 use super::envelope::{Answer, Failure, Page, ok, page};
 use super::{existing, query, render};
+use crate::abuse::hosts::{self, Host};
 use crate::cloud::Shared;
 use crate::{domain, events};
 
@@ -91,6 +92,8 @@ pub async fn records(
     let account = caller.within(&cloud, &account, Permission::Domains).await?;
     let name = existing(&script)?;
     let owned = owned(&cloud, account, &body.origins).await?;
+    let hosts = owned.iter().map(|host| Host::in_zone(host.hostname.as_str(), &host.zone_name)).collect();
+    hosts::give(&cloud, &caller, hosts).await?;
     let before = cloud.workers.domain_list(account).await?;
     domain::point_hosts(&cloud, account, &owned, body.override_existing_dns_record, caller.standing()).await?;
     let connected = caller.workers(&cloud).domain_put(account, &name, &owned, body.override_existing_origin, body.override_scope).await?;

@@ -22,14 +22,14 @@ pub struct Failure {
     pub status: StatusCode,
     pub code: u32,
     pub message: String,
-    /// Whether the same request may work in a moment; clients then try again by themselves.
-    pub again: bool,
+    /// In how many seconds the same request may work; clients then try again by themselves.
+    pub retry_after: Option<u32>,
 }
 
 impl Failure {
     #[must_use]
     pub fn new(status: StatusCode, code: u32, message: impl Into<String>) -> Self {
-        Self { status, code, message: message.into(), again: false }
+        Self { status, code, message: message.into(), retry_after: None }
     }
 
     /// No or no known token.
@@ -42,6 +42,13 @@ impl Failure {
     #[must_use]
     pub fn stopped() -> Self {
         Self::new(StatusCode::FORBIDDEN, 10_000, "Authentication error: the token is disabled; the person it acts for can enable it")
+    }
+
+    /// More calls than the token or its account has; the official clients wait and try again.
+    #[must_use]
+    pub fn too_fast(retry_after_s: u32) -> Self {
+        let said = "More requests than the limit were reached. Please wait and consider throttling your request speed";
+        Self { retry_after: Some(retry_after_s), ..Self::new(StatusCode::TOO_MANY_REQUESTS, 971, said) }
     }
 
     /// More was used than is included and set aside.
@@ -100,7 +107,7 @@ impl Failure {
     pub fn internal(cause: &dyn std::error::Error) -> Self {
         tracing::error!(%cause, "an API call failed on our side");
         Self {
-            again: true,
+            retry_after: Some(1),
             ..Self::new(StatusCode::INTERNAL_SERVER_ERROR, 10_013, "the request could not be carried out; try again in a moment")
         }
     }
@@ -115,7 +122,8 @@ impl From<DbError> for Failure {
 impl From<Refused> for Failure {
     fn from(e: Refused) -> Self {
         match e {
-            Refused::Blocked(_) | Refused::Held { .. } => Self::new(StatusCode::FORBIDDEN, 10_021, e.to_string()),
+            Refused::Blocked(_) | Refused::Held { .. } | Refused::TooFast { .. } => Self::new(StatusCode::FORBIDDEN, 10_021, e.to_string()),
+            Refused::Unjudged(_) => Self::internal(&e),
             Refused::Store(e) => Self::internal(&e),
         }
     }
@@ -160,8 +168,8 @@ impl IntoResponse for Failure {
             "success": false, "errors": [{"code": self.code, "message": self.message}], "messages": [], "result": null,
         });
         let mut response = reply(self.status, &body);
-        if self.again {
-            response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from_static("1"));
+        if let Some(seconds) = self.retry_after {
+            response.headers_mut().insert(header::RETRY_AFTER, http::HeaderValue::from(seconds));
         }
         response
     }

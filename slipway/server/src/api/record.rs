@@ -18,7 +18,7 @@ const USER_AGENT_CHARS: usize = 200;
 const RAY: &str = "cf-ray";
 
 /// INVARIANT (no-change-unrecorded): where an entry cannot be written, nothing is carried out. Calls without a valid token change nothing
-/// and belong to no account.
+/// and belong to no account; a call that comes too fast is refused before anything is written.
 pub async fn changes(State(cloud): State<Shared>, request: Request, next: Next) -> Response {
     if request.method().is_safe() {
         return next.run(request).await;
@@ -28,6 +28,9 @@ pub async fn changes(State(cloud): State<Shared>, request: Request, next: Next) 
         Ok(_) => return next.run(request).await,
         Err(failure) => return failure.into_response(),
     };
+    if let Err(failure) = cloud.throttle.pass(&token, cloud.env.now()) {
+        return failure.into_response();
+    }
     let agent = request.headers().get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or_default();
     let attempt = Attempt {
         method: request.method().to_string(),

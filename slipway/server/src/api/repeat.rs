@@ -105,8 +105,8 @@ pub async fn once(State((cloud, calls)): State<(Shared, Arc<Calls>)>, request: R
     let key = key(&token, parts.method.as_str(), path, &body);
     let slot = calls.slot(key, &token, attempt > 0, cloud.env.now());
     let Ok(mut slot) = timeout(UNDER_WAY, slot.lock_owned()).await else {
-        return Failure { again: true, ..Failure::new(StatusCode::CONFLICT, 10_013, "the first attempt at this call is still under way") }
-            .into_response();
+        let busy = Failure::new(StatusCode::CONFLICT, 10_013, "the first attempt at this call is still under way");
+        return Failure { retry_after: Some(1), ..busy }.into_response();
     };
     if let Some(answered) = &*slot {
         tracing::debug!(attempt, "a repeated call gets the answer of the first");

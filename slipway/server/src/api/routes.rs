@@ -16,6 +16,7 @@ use super::dns_records::zone_of;
 use super::envelope::{Answer, Failure, Page, ok, page};
 use super::existing;
 use super::zones::zones;
+use crate::abuse::hosts::{self, Host};
 use crate::cloud::Shared;
 
 /// A route as clients write it. Without a script, requests that it covers meet no Worker of another route.
@@ -46,6 +47,7 @@ pub async fn list(State(cloud): State<Shared>, Path(zone): Path<String>, RawQuer
 pub async fn create(State(cloud): State<Shared>, Path(zone): Path<String>, caller: Caller, Json(body): Json<Body>) -> Answer {
     let zone = zone_of(&cloud, &caller, &zone).await?;
     let new = route(&cloud, &zone, &body.pattern, body.script.as_deref())?;
+    give(&cloud, &caller, std::slice::from_ref(&new)).await?;
     let made = caller.workers(&cloud).route_create(&caller.account.id, new).await?;
     Ok(ok(&render(&made)))
 }
@@ -64,6 +66,7 @@ pub async fn update(
     let zone = zone_of(&cloud, &caller, &zone).await?;
     let there = one(&cloud, &caller, &zone, &id).await?;
     let changed = ZoneRoute { id: there.id, ..route(&cloud, &zone, &body.pattern, body.script.as_deref())? };
+    give(&cloud, &caller, std::slice::from_ref(&changed)).await?;
     caller.workers(&cloud).route_update(&caller.account.id, changed.clone()).await?;
     Ok(ok(&render(&changed)))
 }
@@ -93,6 +96,7 @@ pub async fn replace(
         })?;
         routes.push(route(&cloud, zone, &one.pattern, None)?);
     }
+    give(&cloud, &caller, &routes).await?;
     let kept = caller.workers(&cloud).route_replace(account, &script, routes).await?;
     Ok(ok(&json!(kept.iter().map(render).collect::<Vec<_>>())))
 }
@@ -113,6 +117,13 @@ fn route(cloud: &Shared, zone: &Zone, pattern: &str, script: Option<&str>) -> Re
     let pattern: Pattern = pattern.parse().map_err(|e: slipway_workers::pattern::PatternError| Failure::invalid(e.to_string()))?;
     let script = script.filter(|name| !name.is_empty()).map(existing).transpose()?;
     Ok(ZoneRoute { id: Uuid::mint(&cloud.env), zone_id: zone.id.clone(), zone_name: zone.name.to_string(), pattern, script })
+}
+
+/// The hosts that the routes name. One that lies in no zone of the account is refused where the route is made.
+async fn give(cloud: &Shared, caller: &Caller, routes: &[ZoneRoute]) -> Result<(), Failure> {
+    let own = routes.iter().filter(|route| route.pattern.is_within(&route.zone_name));
+    let hosts = own.map(|route| Host::in_zone(route.pattern.host(), &route.zone_name)).collect();
+    Ok(hosts::give(cloud, caller, hosts).await?)
 }
 
 async fn one(cloud: &Shared, caller: &Caller, zone: &Zone, id: &str) -> Result<ZoneRoute, Failure> {

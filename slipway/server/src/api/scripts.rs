@@ -26,7 +26,7 @@ pub async fn list(State(cloud): State<Shared>, Path(account): Path<String>, RawQ
 pub async fn upload(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller, form: Form) -> Answer {
     let mut parts = form.admit(&cloud, &caller.account.id).await?;
     let upload = parts.code().await?;
-    judge::code(&cloud, &caller.account.id, &upload).await?;
+    judge::code(&cloud, caller.party(), &upload).await?;
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let name = named(&script)?;
     let deployed = caller.workers(&cloud).script_upload(account, &name, upload, &caller.author()).await?;

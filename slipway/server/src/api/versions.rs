@@ -16,7 +16,7 @@ use crate::cloud::Shared;
 pub async fn create(State(cloud): State<Shared>, Path((account, script)): Path<(String, String)>, caller: Caller, form: Form) -> Answer {
     let mut parts = form.admit(&cloud, &caller.account.id).await?;
     let upload = parts.code().await?;
-    judge::code(&cloud, &caller.account.id, &upload).await?;
+    judge::code(&cloud, caller.party(), &upload).await?;
     let account = caller.within(&cloud, &account, Permission::Workers).await?;
     let version = caller.workers(&cloud).version_create(account, &existing(&script)?, upload, &caller.author()).await?;
     Ok(ok(&render::version(&version)))

@@ -14,15 +14,18 @@ use purser_notify::MailConfig;
 use serde::Serialize;
 use slipway_edge::edge::check_certificate;
 use slipway_registrar::registry::epp::Probe;
+use slipway_stores::objects::s3::S3Objects;
 use toml::{Table, Value};
 
 use super::file::File;
-use super::{Config, Profile};
+use super::{Config, Objects, Profile};
 use crate::domain;
 use crate::keys::secret_text;
 
 /// Time for the database to answer.
 const DATABASE_ANSWERS: Duration = Duration::from_secs(10);
+/// Time for the bucket to answer.
+const BUCKET_ANSWERS: Duration = Duration::from_secs(10);
 /// The first bytes of a database file of SQLite.
 const SQLITE: &[u8] = b"SQLite format 3\0";
 
@@ -54,6 +57,7 @@ pub async fn check(path: &Path) -> Findings {
             files(&config, &mut found);
             addresses(&config, &mut found);
             database(&config.database, &mut found).await;
+            objects(&config, &mut found).await;
             registry(&config, &mut found).await;
         }
         Err(refusals) => found.problems.extend(refusals.iter().map(ToString::to_string)),
@@ -103,6 +107,7 @@ fn files(config: &Config, found: &mut Findings) {
         readable("registry.ca_file", Some(&registry.ca_file), found);
         readable("registry.certificate.chain", registry.certificate.as_ref().map(|shown| &shown.chain), found);
     }
+    secrets.extend(config.objects.iter().map(|objects| ("objects.s3.secret_access_key_file", &objects.s3.secret_access_key_file)));
     for (key, file) in secrets {
         if let Err(e) = secret_text(file) {
             found.problems.push(format!("`{key}`: {e}"));
@@ -203,6 +208,17 @@ async fn database(config: &DbConfig, found: &mut Findings) {
         Err(e) => Some(format!("`{}` cannot be read: {e}", path.display())),
     };
     found.problems.extend(problem.map(|why| format!("`database`: {why}")));
+}
+
+/// Whether the bucket lets us look into it.
+async fn objects(config: &Config, found: &mut Findings) {
+    let Some(Ok(s3)) = config.objects.as_ref().map(Objects::open) else { return };
+    let looked = async { S3Objects::open(&s3)?.look().await };
+    match tokio::time::timeout(BUCKET_ANSWERS, looked).await {
+        Ok(Ok(())) => {}
+        Ok(Err(e)) => found.problems.push(format!("`objects.s3`: the bucket `{}` cannot be used: {e}", s3.bucket)),
+        Err(_) => found.problems.push(format!("`objects.s3` gives no answer within {} s", BUCKET_ANSWERS.as_secs())),
+    }
 }
 
 /// `serve` starts without its registry, and sells nothing until it answers.

@@ -13,7 +13,7 @@ use slipway_billing::credit::programme::OfferConfig;
 use url::Url;
 
 use super::acme::Acme;
-use super::{Certificate, Profile, RegistryTable};
+use super::{Certificate, Objects, Profile, RegistryTable};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -51,11 +51,15 @@ pub(super) struct File {
     #[serde(default)]
     pub registry: Option<RegistryTable>,
     #[serde(default)]
+    pub objects: Option<Objects>,
+    #[serde(default)]
     pub log: LogFormat,
     #[serde(default)]
     pub credits: Vec<OfferConfig>,
     #[serde(default)]
     pub requests_per_s: Option<u32>,
+    #[serde(default)]
+    pub pace: Option<u32>,
 }
 
 #[derive(Deserialize)]

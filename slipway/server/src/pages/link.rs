@@ -18,12 +18,14 @@ use slipway_accounts::link::decide::{Accepted, Choice, LinkDecideError, link_acc
 use slipway_accounts::link::request::{LinkRequest, link_request_bind, link_request_find};
 use slipway_accounts::link::scope::Scope;
 use slipway_accounts::provisioning::code::code_put;
+use slipway_accounts::suspension::orchestrator_of;
 use url::Url;
 
 use super::failure::PageError;
 use super::form::SignedForm;
 use super::page::{Page, PageContext};
 use super::session::RecentlySignedIn;
+use crate::abuse::judge::{self, Refused};
 use crate::cloud::{Cloud, Shared};
 use crate::provider::store::code_of;
 
@@ -147,9 +149,13 @@ pub async fn post(State(cloud): State<Shared>, signed: SignedForm<Decision>) -> 
     let (realm, state) = (cloud.realm.clone(), form.state.clone());
     let answer = match form.decision.as_str() {
         "accept" => {
-            let choice = choice(&form.account)?;
+            let (choice, within) = (choice(&form.account)?, cloud.clone());
             let code = cloud.db.write(move |tx| -> Result<_, AcceptError> {
                 let accepted = link_accept(tx, &realm, &session, &state, &choice)?;
+                if choice == Choice::New {
+                    let orchestrator = orchestrator_of(tx, &accepted.account, Some(&accepted.link))?;
+                    judge::sign_up(tx, &within, &orchestrator, &accepted.account, session.person.email.as_str())?;
+                }
                 let minted = mint_code(&realm.env, code_for(&accepted)?);
                 // with the decision or not at all
                 code_put(tx, &minted.digest, &code_of(minted.record))?;
@@ -199,7 +205,14 @@ pub fn callback(cloud: &Cloud, state: &str, answer: &[(&str, &str)]) -> Secret<S
 
 enum AcceptError {
     Decide(LinkDecideError),
+    Abuse(Refused),
     Id(ParseWireIdError),
+}
+
+impl From<Refused> for AcceptError {
+    fn from(e: Refused) -> Self {
+        Self::Abuse(e)
+    }
 }
 
 impl From<LinkDecideError> for AcceptError {
@@ -221,6 +234,8 @@ impl From<AcceptError> for PageError {
     fn from(e: AcceptError) -> Self {
         match e {
             AcceptError::Decide(e) => e.into(),
+            AcceptError::Abuse(Refused::Store(e)) => e.into(),
+            AcceptError::Abuse(e) => Self::new(StatusCode::TOO_MANY_REQUESTS, "abuse_refused", e.to_string()),
             AcceptError::Id(e) => DbError::Corrupt(e.to_string()).into(),
         }
     }

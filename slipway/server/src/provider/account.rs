@@ -52,7 +52,8 @@ pub async fn open(cloud: &Shared, open: AccountOpen) -> Answer<AccountOutcome> {
     let decided = cloud.db.write(move |tx| match account_open(tx, &realm, &opening).map_err(OpenError::Account)? {
         AccountOpened::Account(opened) => {
             if opened.is_new {
-                judge::sign_up(tx, &within, &opening.owner.issuer).map_err(OpenError::Abuse)?;
+                let email = opening.email.as_str();
+                judge::sign_up(tx, &within, &opening.owner.issuer, &opened.account.id, email).map_err(OpenError::Abuse)?;
             }
             Ok(Decided::Opened(opened))
         }

@@ -76,9 +76,14 @@ pub async fn create(cloud: &Shared, account: CloudAccountId, call: &AccountCall,
         key,
         claim,
     };
-    let within = cloud.clone();
+    let (within, ordering) = (cloud.clone(), order.account.clone());
     let begun = cloud.db.write(move |tx| begin(tx, &within, &order, &payment, holder.as_ref())).await;
-    let (resource, token) = begun.map_err(|e| e.refusal())?;
+    let (resource, token) = match begun {
+        Ok(begun) => begun,
+        // what is too much at once is held, now that the order is undone
+        Err(BeginError::Abuse(e)) => return Err(refusal::abuse(&judge::hold(cloud, (&ordering).into(), e).await)),
+        Err(e) => return Err(e.refusal()),
+    };
     match &resource.state {
         ResourceState::Pending => drive(cloud, resource).await,
         _ => resource::render(cloud, &resource, token).await,

@@ -41,7 +41,8 @@ pub fn public(e: &dyn PublicError) -> ProviderError {
 pub fn abuse(e: &Refused) -> ProviderError {
     match e {
         Refused::Blocked(_) => ProviderError::new(StatusCode::FORBIDDEN, "abuse_refused", e.to_string()),
-        Refused::Held { .. } => ProviderError::new(StatusCode::FORBIDDEN, "abuse_held", e.to_string()),
+        Refused::Held { .. } | Refused::TooFast { .. } => ProviderError::new(StatusCode::FORBIDDEN, "abuse_held", e.to_string()),
+        Refused::Unjudged(_) => ProviderError { retry_after: Some(1), ..ProviderError::internal(e) },
         Refused::Store(e) => store(e),
     }
 }

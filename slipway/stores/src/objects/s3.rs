@@ -29,6 +29,14 @@ pub struct S3Config {
     pub secret_access_key: Secret<String>,
 }
 
+impl S3Config {
+    /// As the place of objects is written down.
+    #[must_use]
+    pub fn place(&self) -> String {
+        format!("s3 {} {}", self.endpoint, self.bucket)
+    }
+}
+
 /// A bucket.
 #[derive(Clone, Debug)]
 pub struct S3Objects(Arc<dyn ObjectStore>);
@@ -48,6 +56,15 @@ impl S3Objects {
             .build()
             .map_err(io::Error::other)?;
         Ok(Self(Arc::new(store)))
+    }
+
+    /// Whether the bucket is there and lets us in.
+    ///
+    /// # Errors
+    /// What the server says against it.
+    pub async fn look(&self) -> io::Result<()> {
+        let path = Path::from("look");
+        self.0.list(Some(&path)).next().await.transpose().map(drop).map_err(io::Error::from)
     }
 
     async fn write(&self, path: Path, mut chunks: Chunks) -> io::Result<u64> {

@@ -198,7 +198,7 @@ async fn answer(shared: Arc<Shared>, mut request: Request<Incoming>) -> Result<R
                 shared.backend.call(asked, request).await
             }
             None => {
-                shared.incidents.note(&shared.tenant.account, Kind::Binding, purpose);
+                shared.incidents.note(&shared.tenant.account, shared.only_script().as_ref(), Kind::Binding, purpose);
                 text(StatusCode::BAD_REQUEST, "no such binding")
             }
         },
@@ -214,6 +214,14 @@ enum Sought {
 }
 
 impl Shared {
+    /// The Worker behind this gate, where it is one alone.
+    fn only_script(&self) -> Option<ScriptName> {
+        let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
+        let mut scripts = known.values().map(|known| &known.script);
+        let first = scripts.next()?;
+        scripts.all(|script| script == first).then(|| first.clone())
+    }
+
     /// INVARIANT (own-resources): only what was introduced here by a version of this tenant is ever found.
     fn sought(&self, purpose: &str) -> Option<Sought> {
         let (kind, rest) = purpose.split_once('/')?;
@@ -252,8 +260,8 @@ fn text(status: StatusCode, text: &'static str) -> Response<AssetBody> {
 
 /// Takes what wants out. Where there is no way out: notes where it wanted to go, and hangs up. Code sees a lost connection.
 async fn out(listener: UnixListener, shared: Arc<Shared>, egress: Option<Arc<dyn Egress>>) {
-    let (incidents, account) = (shared.incidents.clone(), shared.tenant.account.clone());
-    let refused: Refused = Arc::new(move |what| incidents.note(&account, Kind::Egress, what));
+    let of = shared.clone();
+    let refused: Refused = Arc::new(move |what| of.incidents.note(&of.tenant.account, of.only_script().as_ref(), Kind::Egress, what));
     let places = Arc::new(Semaphore::new(limits::EGRESS_CONNECTIONS));
     loop {
         let Ok(permit) = places.clone().acquire_owned().await else { return };

@@ -508,7 +508,8 @@ impl Watch {
     }
 
     fn note(&self, kind: Kind, detail: &str) {
-        self.host.incidents.note(&self.plan.tenant.account, kind, detail);
+        let script = if let [unit] = self.plan.units.as_slice() { Some(&unit.script) } else { None };
+        self.host.incidents.note(&self.plan.tenant.account, script, kind, detail);
     }
 
     async fn retired_within(&mut self, pause: Duration) -> bool {

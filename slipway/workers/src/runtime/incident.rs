@@ -8,6 +8,7 @@ use purser_values::id::CloudAccountId;
 use purser_values::{Env, Timestamp};
 
 use crate::limits;
+use crate::name::ScriptName;
 
 /// What kind of thing happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -62,12 +63,14 @@ impl Kind {
     }
 }
 
-/// The same kind of thing by one account, once or often in a row.
+/// The same kind of thing by one account's Worker, once or often in a row.
 #[derive(Clone, Debug)]
 pub struct Incident {
     pub first_at: Timestamp,
     pub last_at: Timestamp,
     pub account: CloudAccountId,
+    /// Which Worker it was, where that is known: the Workers of an account may share a process.
+    pub script: Option<ScriptName>,
     pub kind: Kind,
     /// Of the last one. Code may have chosen it, so it is escaped and short.
     pub detail: String,
@@ -78,7 +81,15 @@ pub struct Incident {
 #[derive(Clone)]
 pub struct Incidents {
     env: Env,
-    kept: Arc<Mutex<VecDeque<Incident>>>,
+    kept: Arc<Mutex<Notes>>,
+}
+
+#[derive(Default)]
+struct Notes {
+    /// The newest.
+    all: VecDeque<Incident>,
+    /// What came since it was last taken over.
+    fresh: VecDeque<Incident>,
 }
 
 impl Incidents {
@@ -88,24 +99,21 @@ impl Incidents {
     }
 
     /// Notes one. Of a flood the first is logged, and then one line each time that its number doubles.
-    pub fn note(&self, account: &CloudAccountId, kind: Kind, detail: &str) {
+    pub fn note(&self, account: &CloudAccountId, script: Option<&ScriptName>, kind: Kind, detail: &str) {
         let now = self.env.now();
         let detail: String = detail.chars().take(limits::INCIDENT_CHARS).flat_map(char::escape_debug).collect();
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = match kept.iter_mut().find(|i| i.account == *account && i.kind == kind) {
-            Some(known) => {
-                (known.last_at, known.detail, known.count) = (now, detail.clone(), known.count + 1);
-                known.count
-            }
-            None => {
-                if kept.len() == limits::INCIDENTS {
-                    kept.pop_front();
-                }
-                let account = account.clone();
-                kept.push_back(Incident { first_at: now, last_at: now, account, kind, detail: detail.clone(), count: 1 });
-                1
-            }
+        let one = Incident {
+            first_at: now,
+            last_at: now,
+            account: account.clone(),
+            script: script.cloned(),
+            kind,
+            detail: detail.clone(),
+            count: 1,
         };
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        add(&mut kept.fresh, one.clone());
+        let count = add(&mut kept.all, one);
         drop(kept);
         if count.is_power_of_two() {
             tracing::warn!(target: "slipway::incident", %account, kind = kind.as_str(), count, detail, "a Worker went too far");
@@ -115,8 +123,27 @@ impl Incidents {
     /// All that are kept, the newest last.
     #[must_use]
     pub fn list(&self) -> Vec<Incident> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner).iter().cloned().collect()
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner).all.iter().cloned().collect()
     }
+
+    /// What was noted since this was last called, for whoever keeps it for longer.
+    #[must_use]
+    pub fn take(&self) -> Vec<Incident> {
+        std::mem::take(&mut self.kept.lock().unwrap_or_else(PoisonError::into_inner).fresh).into()
+    }
+}
+
+/// Adds one, to its like where there is one; how many there are of it.
+fn add(to: &mut VecDeque<Incident>, one: Incident) -> u64 {
+    if let Some(known) = to.iter_mut().find(|i| i.account == one.account && i.script == one.script && i.kind == one.kind) {
+        (known.last_at, known.detail, known.count) = (one.last_at, one.detail, known.count + 1);
+        return known.count;
+    }
+    if to.len() == limits::INCIDENTS {
+        to.pop_front();
+    }
+    to.push_back(one);
+    1
 }
 
 #[cfg(test)]
@@ -137,10 +164,11 @@ mod tests {
         let account = CloudAccountId::mint(&env);
         let incidents = Incidents::new(env);
         for _ in 0..1_000 {
-            incidents.note(&account, Kind::Egress, "GET http://169.254.169.254\n");
+            incidents.note(&account, None, Kind::Egress, "GET http://169.254.169.254\n");
         }
         let kept = incidents.list();
         assert_eq!((kept.len(), kept[0].count), (1, 1_000));
         assert!(kept[0].detail.ends_with("\\n"), "{}", kept[0].detail);
+        assert_eq!((incidents.take()[0].count, incidents.take().len(), incidents.list().len()), (1_000, 0, 1), "taken over once");
     }
 }

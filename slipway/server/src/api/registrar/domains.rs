@@ -70,7 +70,7 @@ pub fn refuse(e: &ChangeError) -> Failure {
         ChangeError::Stopped => Failure::stopped(),
         ChangeError::Pending | ChangeError::Refused(_) => Failure::invalid(e.to_string()),
         ChangeError::Unavailable(_) => Failure {
-            again: true,
+            retry_after: Some(1),
             ..Failure::new(
                 http::StatusCode::SERVICE_UNAVAILABLE,
                 10_013,

@@ -106,7 +106,7 @@ pub fn unanswered(e: &QuoteError) -> Failure {
             Failure::invalid(e.to_string())
         }
         QuoteError::Unavailable(_) => Failure {
-            again: true,
+            retry_after: Some(1),
             ..Failure::new(http::StatusCode::SERVICE_UNAVAILABLE, 10_013, "the registry gives no answer; try again in a moment")
         },
     }
