@@ -1,4 +1,4 @@
-//! What Workers keep, in a bucket of somebody else's S3 server: it checks our signatures, and the bytes outlive us there.
+//! What Workers keep, in a bucket of somebody else's S3 server: it lets in whose key it knows, and the bytes outlive us there.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ use tower::ServiceExt as _;
 
 use super::support::{ESM, Workers, World, multipart};
 
-/// What the server takes from everybody who has no other.
+/// The key and the secret that the server knows. It does not verify signatures of the fourth kind, only whose they say they are.
 const KEY: &str = "S3RVER";
 const BUCKET: &str = "slipway-objects";
 /// More than goes in one request to the server.
@@ -59,13 +59,13 @@ impl Drop for Server {
 async fn objects_lie_in_a_bucket_and_outlive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let Some(server) = Server::start(&folder.path().join("s3")) else { return };
-    let table = |secret: &str| {
-        let file = folder.path().join(secret);
-        std::fs::write(&file, secret).unwrap();
+    let table = |id: &str| {
+        let file = folder.path().join("secret");
+        std::fs::write(&file, KEY).unwrap();
         std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o600)).unwrap();
         let endpoint = format!("http://127.0.0.1:{}", server.port).parse().unwrap();
         let (bucket, region) = (BUCKET.to_owned(), "us-east-1".to_owned());
-        Some(Objects { s3: S3Table { endpoint, bucket, region, access_key_id: KEY.to_owned(), secret_access_key_file: file } })
+        Some(Objects { s3: S3Table { endpoint, bucket, region, access_key_id: id.to_owned(), secret_access_key_file: file } })
     };
     let right = table(KEY);
     let Some(world) = World::configured(|config| config.objects = right).await else { return };
@@ -98,8 +98,8 @@ async fn objects_lie_in_a_bucket_and_outlive_a_restart() {
     assert_eq!(status, StatusCode::OK);
     assert_eq!(call(&world, &workers, Method::GET, &format!("{objects}/small"), None, Vec::new()).await.0, StatusCode::NOT_FOUND);
 
-    // who comes with another secret is let in by nobody, and nothing is acknowledged
-    let wrong = table("another-secret");
+    // whoever comes under another key is let in by nobody, and nothing is acknowledged
+    let wrong = table("SOMEBODY-ELSE");
     let Some(stranger) = World::configured(|config| config.objects = wrong).await else { return };
     let customer = stranger.customer("eve").await;
     let theirs = stranger.workers(&customer, "agt_e").await;
