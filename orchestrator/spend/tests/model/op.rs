@@ -14,13 +14,16 @@ pub const TOTAL_MINOR: i64 = 120_000_00;
 pub const FIRST_CAP_MINOR: i64 = 300_00;
 /// What is metered of a subscription, by its place among the lines of the quote.
 pub const METERED: usize = 9;
-pub const SEED: u64 = 0x9e37_79b9_7f4a_7c15;
 /// The moment of the first operation, in seconds.
 const BEGIN_S: i64 = 1_795_435_200;
 /// Time from one operation to the next: a hold lives for sixty of them.
 const STEP_S: i64 = 60;
-/// Nothing happens for so long after each shift of operations, so that subscriptions come again within the run.
+/// After so many operations nothing happens for a day and a half, so that subscriptions come again within the run: a month has four
+/// thousand operations.
+const SHIFT: u64 = 240;
 const NIGHT_S: i64 = 36 * 3_600;
+/// Operations of thirty days.
+const MONTH: u64 = 30 * 86_400 * SHIFT / (SHIFT * 60 + 36 * 3_600);
 /// How far back an operation looks for something to repeat or to go on with.
 const RECENT: u64 = 24;
 
@@ -165,34 +168,9 @@ impl Dice {
     }
 }
 
-/// Which life is told, and at what pace.
-#[derive(Clone, Copy, Debug)]
-pub struct Script {
-    pub seed: u64,
-    /// Operations between two nights.
-    pub shift: u64,
-}
-
-impl Script {
-    /// A month has four thousand operations.
-    pub const LONG: Self = Self { seed: SEED, shift: 240 };
-    /// A month has a thousand.
-    pub const SHORT: Self = Self { seed: SEED, shift: 50 };
-
-    /// Operations of thirty days.
-    const fn month(self) -> u64 {
-        30 * 86_400 * self.shift / (self.shift * STEP_S.unsigned_abs() + NIGHT_S.unsigned_abs())
-    }
-
-    /// When the operation with this number happens, while no clock jumps.
-    fn plain_moment(self, number: u64) -> i64 {
-        BEGIN_S + i64::try_from(number).unwrap() * STEP_S + i64::try_from(number / self.shift).unwrap() * NIGHT_S
-    }
-}
-
 /// What kind of operation a number is, without its particulars: so that later ones find what they go on with.
-fn kind(script: Script, number: u64) -> (Dice, u64) {
-    let mut dice = Dice::new(script.seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
+fn kind(seed: u64, number: u64) -> (Dice, u64) {
+    let mut dice = Dice::new(seed ^ number.wrapping_mul(0xd134_2543_de82_ef95));
     let kind = dice.below(134);
     (dice, kind)
 }
@@ -205,15 +183,15 @@ const REFUND: std::ops::Range<u64> = 94..102;
 const USE: std::ops::Range<u64> = 122..129;
 
 /// An earlier operation of a kind, not long ago; any number where there is none.
-fn before(script: Script, number: u64, dice: &mut Dice, wanted: &std::ops::Range<u64>) -> u64 {
+fn before(seed: u64, number: u64, dice: &mut Dice, wanted: &std::ops::Range<u64>) -> u64 {
     let from = number.saturating_sub(1 + dice.below(RECENT / 2));
-    let found = (from.saturating_sub(RECENT)..=from).rev().find(|earlier| wanted.contains(&kind(script, *earlier).1));
+    let found = (from.saturating_sub(RECENT)..=from).rev().find(|earlier| wanted.contains(&kind(seed, *earlier).1));
     found.unwrap_or(from)
 }
 
 /// A subscription that was bought at about this number, or any number where there is none.
-fn subscription(script: Script, about: u64) -> u64 {
-    let is_one = |number: &u64| is_subscription(*number) && BUY.contains(&kind(script, *number).1);
+fn subscription(seed: u64, about: u64) -> u64 {
+    let is_one = |number: &u64| is_subscription(*number) && BUY.contains(&kind(seed, *number).1);
     (about.saturating_sub(4 * RECENT)..=about).rev().find(is_one).unwrap_or(about)
 }
 
@@ -223,19 +201,19 @@ fn near(number: u64) -> usize {
 }
 
 /// Whom the operation under this number meant.
-fn provider_of(script: Script, number: u64) -> usize {
-    match op(script, number).act {
+fn provider_of(seed: u64, number: u64) -> usize {
+    match op(seed, number).act {
         Act::Begin { provider, .. } | Act::Refund { provider, .. } => provider,
         _ => near(number),
     }
 }
 
 /// The operation with this number. Purchases, charges and refunds go by the numbers of the operations that may have made them.
-pub fn op(script: Script, number: u64) -> Op {
-    let (mut dice, kind) = kind(script, number);
+pub fn op(seed: u64, number: u64) -> Op {
+    let (mut dice, kind) = kind(seed, number);
     // There is nothing yet to go on with.
     let kind = if number > RECENT { kind } else { kind % BUY.end };
-    let at_s = moment(script, &mut dice, number);
+    let at_s = moment(&mut dice, number);
     let another = dice.below(20) == 0;
     let meant = |provider: usize| if another { 1 - provider } else { provider };
     let act = match kind {
@@ -244,29 +222,29 @@ pub fn op(script: Script, number: u64) -> Op {
             Act::Buy { agent, provider: meant(near(number)), key: number, minor, lines }
         }
         28..55 => {
-            let purchase = before(script, number, &mut dice, &BUY);
+            let purchase = before(seed, number, &mut dice, &BUY);
             let (line, minor) = (usize::from(dice.below(6) == 0), dice.minor(1_80) - 3);
             Act::Begin { purchase, provider: meant(near(purchase)), key: number, line, minor, named: None }
         }
-        55..60 => charge_of_use(script, number, &mut dice, meant),
-        60..66 => charge_of_period(script, number, &mut dice, meant),
+        55..60 => charge_of_use(seed, number, &mut dice, meant),
+        60..66 => charge_of_period(seed, number, &mut dice, meant),
         66..90 => {
-            let charge = before(script, number, &mut dice, &BEGIN);
-            Act::Finish { charge, provider: meant(provider_of(script, charge)), captured: dice.below(4) > 0 }
+            let charge = before(seed, number, &mut dice, &BEGIN);
+            Act::Finish { charge, provider: meant(provider_of(seed, charge)), captured: dice.below(4) > 0 }
         }
-        90..93 => Act::Release { purchase: before(script, number, &mut dice, &BUY) },
+        90..93 => Act::Release { purchase: before(seed, number, &mut dice, &BUY) },
         93 => Act::Expire,
         94..102 => {
             // Mostly of what was taken: nothing else can come back.
-            let charge = match op(script, before(script, number, &mut dice, &FINISH)).act {
+            let charge = match op(seed, before(seed, number, &mut dice, &FINISH)).act {
                 Act::Finish { charge, .. } => charge,
-                _ => before(script, number, &mut dice, &BEGIN),
+                _ => before(seed, number, &mut dice, &BEGIN),
             };
-            Act::Refund { charge, provider: meant(provider_of(script, charge)), key: number, minor: dice.minor(90) - 3 }
+            Act::Refund { charge, provider: meant(provider_of(seed, charge)), key: number, minor: dice.minor(90) - 3 }
         }
         102..108 => {
-            let refund = before(script, number, &mut dice, &REFUND);
-            Act::FinishRefund { refund, provider: meant(provider_of(script, refund)), given: dice.below(4) > 0 }
+            let refund = before(seed, number, &mut dice, &REFUND);
+            Act::FinishRefund { refund, provider: meant(provider_of(seed, refund)), given: dice.below(4) > 0 }
         }
         108..110 => Act::Cap { agent: dice.index(AGENTS), minor: dice.minor(3_000_00) },
         110..112 => rule_change(&mut dice),
@@ -274,18 +252,17 @@ pub fn op(script: Script, number: u64) -> Op {
         112 => Act::Freeze { agent: dice.index(AGENTS), frozen: dice.below(6) == 0 },
         // An earlier one over again: a retry, or a duplicate on its way since long; now and then with another body.
         113..122 => {
-            let first = op(script, number - 1 - dice.below(RECENT)).act;
+            let first = op(seed, number - 1 - dice.below(RECENT)).act;
             if dice.below(4) == 0 { another_body(first) } else { first }
         }
         122..129 => {
-            let about =
-                number.saturating_sub(if dice.below(3) == 0 { script.month() + dice.below(script.month()) } else { dice.below(RECENT) });
-            let purchase = subscription(script, about);
+            let about = number.saturating_sub(if dice.below(3) == 0 { MONTH + dice.below(MONTH) } else { dice.below(RECENT) });
+            let purchase = subscription(seed, about);
             let block =
                 Named { month_s: month_s(at_s), block: Some(u32::try_from(dice.below(3)).unwrap() + u32::from(dice.below(20) > 0)) };
             Act::Use { purchase, provider: meant(near(purchase)), block, minor: dice.minor(1_50) - 3 }
         }
-        129..131 => match op(script, before(script, number, &mut dice, &USE)).act {
+        129..131 => match op(seed, before(seed, number, &mut dice, &USE)).act {
             Act::Use { purchase, provider, block, .. } => Act::Unuse { purchase, provider, block },
             _ => Act::Expire,
         },
@@ -297,20 +274,20 @@ pub fn op(script: Script, number: u64) -> Op {
 }
 
 /// A charge of a block that was asked for not long ago.
-fn charge_of_use(script: Script, number: u64, dice: &mut Dice, meant: impl Fn(usize) -> usize) -> Act {
-    let used = before(script, number, dice, &USE);
-    let Act::Use { purchase, block, .. } = op(script, used).act else { return Act::Expire };
+fn charge_of_use(seed: u64, number: u64, dice: &mut Dice, meant: impl Fn(usize) -> usize) -> Act {
+    let used = before(seed, number, dice, &USE);
+    let Act::Use { purchase, block, .. } = op(seed, used).act else { return Act::Expire };
     let named = (dice.below(8) > 0).then_some(block);
     Act::Begin { purchase, provider: meant(near(purchase)), key: number, line: METERED, minor: dice.minor(1_00) - 1, named }
 }
 
 /// A charge of a subscription for the month in which it comes again for the first, second or third time, or for the month before or after.
-fn charge_of_period(script: Script, number: u64, dice: &mut Dice, meant: impl Fn(usize) -> usize) -> Act {
+fn charge_of_period(seed: u64, number: u64, dice: &mut Dice, meant: impl Fn(usize) -> usize) -> Act {
     let months = 1 + dice.below(3);
-    let about = (number + script.month() / 10).saturating_sub(months * script.month() + dice.below(script.month() / 3));
-    let purchase = subscription(script, about);
+    let about = (number + MONTH / 10).saturating_sub(months * MONTH + dice.below(MONTH / 3));
+    let purchase = subscription(seed, about);
     let off = [0, 0, 0, 0, 0, 0, -1, 1][dice.index(8)];
-    let due = Timestamp::from_secs(script.plain_moment(purchase)).plus_months(i32::try_from(months).unwrap() + off);
+    let due = Timestamp::from_secs(plain_moment(purchase)).plus_months(i32::try_from(months).unwrap() + off);
     let named = Some(Named { month_s: month_s(due.as_secs()), block: None });
     Act::Begin { purchase, provider: meant(near(purchase)), key: number, line: 0, minor: dice.minor(1_80) - 3, named }
 }
@@ -334,9 +311,13 @@ fn rule_change(dice: &mut Dice) -> Act {
 }
 
 /// Clocks run on, and now and then jump to and fro by up to two days.
-fn moment(script: Script, dice: &mut Dice, number: u64) -> i64 {
+fn moment(dice: &mut Dice, number: u64) -> i64 {
     let jump = if dice.below(60) == 0 { dice.minor(4 * 86_400) - 2 * 86_400 } else { 0 };
-    script.plain_moment(number) + jump
+    plain_moment(number) + jump
+}
+
+fn plain_moment(number: u64) -> i64 {
+    BEGIN_S + i64::try_from(number).unwrap() * STEP_S + i64::try_from(number / SHIFT).unwrap() * NIGHT_S
 }
 
 fn another_body(act: Act) -> Act {
