@@ -9,6 +9,10 @@
 //! On PostgreSQL each column is one array and the statement is one round trip. On SQLite, where a statement costs no trip, the
 //! prepared statement runs once for each row, in order.
 
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::rc::Rc;
+
 use crate::error::DbError;
 use crate::tx::Engine;
 use crate::value::Value;
@@ -27,8 +31,24 @@ pub struct Expanded {
     pub kinds: Vec<Kind>,
 }
 
-/// Spells the token out for an engine.
-pub fn expand(sql: &'static str, engine: Engine) -> Result<Expanded, DbError> {
+thread_local! {
+    /// By the place of the text in the program: texts are the program's own, so there are only so many.
+    static EXPANDED: RefCell<HashMap<(usize, usize, Engine), Rc<Expanded>>> = RefCell::default();
+}
+
+/// The text spelled out for an engine. A thread does that once for each: for a lone purchase it took as long as to run the statement.
+pub fn expanded(sql: &'static str, engine: Engine) -> Result<Rc<Expanded>, DbError> {
+    let key = (sql.as_ptr().addr(), sql.len(), engine);
+    if let Some(known) = EXPANDED.with_borrow(|all| all.get(&key).cloned()) {
+        return Ok(known);
+    }
+    let new = Rc::new(expand(sql, engine)?);
+    EXPANDED.with_borrow_mut(|all| all.insert(key, new.clone()));
+    Ok(new)
+}
+
+/// Spells the token out.
+fn expand(sql: &'static str, engine: Engine) -> Result<Expanded, DbError> {
     let no_token = || DbError::Other("a statement for rows names no rows".to_owned());
     let (name, at) = match (sql.find("{values:"), sql.find("{rows:")) {
         (Some(at), _) => ("{values:", at),

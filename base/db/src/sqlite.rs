@@ -9,7 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
 use rusqlite::{Connection, OpenFlags};
 use tokio::sync::oneshot;
 use tracing::Span;
@@ -31,6 +31,8 @@ const CACHE_KIB: i64 = 32 * 1024;
 /// Pages in the write-ahead log before they are put in their places: a page that every write touches goes there once for all of them.
 const CHECKPOINT_PAGES: i64 = 8 * 1024;
 const BUSY: Duration = Duration::from_secs(5);
+/// A caller who asks again as soon as it was answered is back within this time, and waking the writer for it costs a good part of that.
+const SOON: Duration = Duration::from_micros(100);
 
 #[derive(Clone)]
 pub struct Sqlite {
@@ -151,7 +153,8 @@ impl Sqlite {
 }
 
 fn write_loop(connection: &Connection, waiting: &Receiver<Box<dyn Write>>, commits: &Commits) {
-    while let Ok(first) = waiting.recv() {
+    let mut soon = false;
+    while let Some(first) = next(waiting, &mut soon) {
         let mut group = vec![first];
         match commit_group(connection, &mut group, waiting, commits) {
             Ok(()) => group.into_iter().for_each(|write| write.release()),
@@ -161,13 +164,28 @@ fn write_loop(connection: &Connection, waiting: &Receiver<Box<dyn Write>>, commi
     }
 }
 
+/// The next write. While writes come [soon](SOON) after the one before, the writer stays awake for them.
+fn next(waiting: &Receiver<Box<dyn Write>>, soon: &mut bool) -> Option<Box<dyn Write>> {
+    let since = Instant::now();
+    while *soon && since.elapsed() < SOON {
+        match waiting.try_recv() {
+            Ok(write) => return Some(write),
+            Err(TryRecvError::Empty) => std::thread::yield_now(),
+            Err(TryRecvError::Disconnected) => return None,
+        }
+    }
+    let write = waiting.recv().ok();
+    *soon = since.elapsed() < SOON;
+    write
+}
+
 fn commit_group(
     connection: &Connection,
     group: &mut Vec<Box<dyn Write>>,
     waiting: &Receiver<Box<dyn Write>>,
     commits: &Commits,
 ) -> Result<(), DbError> {
-    connection.execute_batch("begin immediate")?;
+    control(connection, "begin immediate")?;
     let changes = connection.total_changes();
     let mut next = 0;
     loop {
@@ -193,14 +211,14 @@ fn commit_group(
         return Err(DbError::Full);
     }
     let began = Instant::now();
-    let committed = connection.execute_batch("commit");
+    let committed = control(connection, "commit");
     // who looks for work and finds none has written nothing that anybody can read
     if connection.total_changes() != changes {
         commits.tried();
     }
     committed.map_err(|e| {
         let _ = connection.execute_batch("rollback");
-        DbError::from(e)
+        e
     })?;
     commits.took(began.elapsed());
     Ok(())
@@ -223,6 +241,12 @@ fn commit_alone(connection: &Connection, mut write: Box<dyn Write>, commits: &Co
         Ok(()) => write.release(),
         Err(error) => write.fail(error),
     }
+}
+
+/// Runs a statement that begins, ends or marks a part of a transaction, which every write does, so it is kept prepared.
+pub fn control(connection: &Connection, sql: &str) -> Result<(), DbError> {
+    connection.prepare_cached(sql)?.raw_execute()?;
+    Ok(())
 }
 
 pub fn execute(connection: &Connection, sql: &'static str, params: &[Value]) -> Result<u64, DbError> {

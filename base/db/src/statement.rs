@@ -59,10 +59,10 @@ impl Statement {
 }
 
 pub fn sent_rows(sql: &'static str, all: &[Vec<Value>]) -> Result<Sent<'static>, DbError> {
-    let expanded = rows::expand(sql, Engine::Postgres)?;
+    let expanded = rows::expanded(sql, Engine::Postgres)?;
     rows::check(&expanded.kinds, all)?;
     let arrays = rows::arrays(&expanded.kinds, all);
-    Ok(Sent::arrays(expanded.sql, arrays))
+    Ok(Sent::arrays(expanded.sql.clone(), arrays))
 }
 
 #[cfg(test)]

@@ -1,14 +1,17 @@
 //! What a closure sees of the transaction that it runs in.
 
+use std::rc::Rc;
+
 use crate::error::DbError;
 use crate::postgres::Sent;
 use crate::row::Row;
+use crate::rows::Expanded;
 use crate::statement::{Bound, Statement, sent_rows};
 use crate::value::Value;
 use crate::{postgres, rows, sqlite};
 
 /// Which engine runs the statements; only `base/db` itself may care.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Engine {
     Sqlite,
     Postgres,
@@ -69,7 +72,7 @@ impl<'c> Tx<'c> {
             return Ok(0);
         }
         match &mut self.inner {
-            Inner::Sqlite(connection) => sqlite::execute_rows(connection, &in_turn(sql, rows)?, rows),
+            Inner::Sqlite(connection) => sqlite::execute_rows(connection, &in_turn(sql, rows)?.sql, rows),
             Inner::Postgres(session) => Ok(session.execute(&[sent_rows(sql, rows)?])?.into_iter().sum()),
         }
     }
@@ -83,7 +86,7 @@ impl<'c> Tx<'c> {
             return Ok(Vec::new());
         }
         match &mut self.inner {
-            Inner::Sqlite(connection) => sqlite::query_rows(connection, &in_turn(sql, rows)?, rows),
+            Inner::Sqlite(connection) => sqlite::query_rows(connection, &in_turn(sql, rows)?.sql, rows),
             Inner::Postgres(session) => Ok(session.query(&[sent_rows(sql, rows)?])?.pop().unwrap_or_default()),
         }
     }
@@ -182,7 +185,7 @@ impl<'c> Tx<'c> {
     /// Marks a savepoint or leaves it. Nothing waits for that: on PostgreSQL it goes with the next statement.
     fn control(&mut self, sql: &str) -> Result<(), DbError> {
         match &mut self.inner {
-            Inner::Sqlite(connection) => Ok(connection.execute_batch(sql)?),
+            Inner::Sqlite(connection) => sqlite::control(connection, sql),
             Inner::Postgres(session) => {
                 session.control(sql);
                 Ok(())
@@ -215,8 +218,8 @@ impl<'c> Tx<'c> {
 }
 
 /// The text that SQLite runs for each of the rows, which it fits.
-fn in_turn(sql: &'static str, rows: &[Vec<Value>]) -> Result<String, DbError> {
-    let expanded = rows::expand(sql, Engine::Sqlite)?;
+fn in_turn(sql: &'static str, rows: &[Vec<Value>]) -> Result<Rc<Expanded>, DbError> {
+    let expanded = rows::expanded(sql, Engine::Sqlite)?;
     rows::check(&expanded.kinds, rows)?;
-    Ok(expanded.sql)
+    Ok(expanded)
 }

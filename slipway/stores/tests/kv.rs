@@ -62,7 +62,7 @@ impl World {
         fn count(at: &std::path::Path) -> usize {
             std::fs::read_dir(at).into_iter().flatten().map(|e| e.unwrap().path()).map(|p| if p.is_dir() { count(&p) } else { 1 }).sum()
         }
-        count(self.folder.path())
+        count(&self.folder.path().join("objects"))
     }
 
     async fn ask(

@@ -165,8 +165,8 @@ pub fn incidents(tx: &mut Tx<'_>, wanted: &Wanted) -> Result<Vec<Kept>, DbError>
     let (mark_kind, mark) = mark.as_ref().map_or((None, None), |mark| (Some(mark.kind()), Some(mark.value())));
     let (at, id) = wanted.after.clone().unwrap_or((Timestamp::from_micros(i64::MAX), String::new()));
     let select = "select * from abuse_incident
-        where ($1 is null or ($1 = 'account' and account = $2) or ($1 = 'orchestrator' and orchestrator = $2)
-                or ($1 = 'grant' and agent_grant = $2) or ($1 = 'agent' and agent = $2))
+        where (($1 = 'account' and account = $2) or ($1 = 'orchestrator' and orchestrator = $2)
+                or ($1 = 'grant' and agent_grant = $2) or ($1 = 'agent' and agent = $2) or $1 is null)
             and (kind = $3 or $3 is null) and (script = $4 or $4 is null) and first_at >= $5 and first_at < $6
             and (first_at < $7 or (first_at = $7 and id < $8))
         order by first_at desc, id desc limit $9";
