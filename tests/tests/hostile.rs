@@ -4,7 +4,7 @@
 //! written beside it; what it must never get is the neighbour's secret. Meanwhile the neighbour is asked 50 times a second: not one
 //! request fails, and 99 of 100 are answered within 100 ms, or, on a machine that others keep busy, within a few times what it takes in
 //! peace. What was tried is in the operator's list of incidents.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, dead_code)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout, dead_code)]
 
 #[path = "hostile/attacks.rs"]
 mod attacks;

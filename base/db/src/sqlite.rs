@@ -216,10 +216,7 @@ fn commit_group(
     if connection.total_changes() != changes {
         commits.tried();
     }
-    committed.map_err(|e| {
-        let _ = connection.execute_batch("rollback");
-        e
-    })?;
+    committed.inspect_err(|_| drop(connection.execute_batch("rollback")))?;
     commits.took(began.elapsed());
     Ok(())
 }

@@ -2,6 +2,8 @@
 //!
 //! Prints `ready ADDRESS` and the zone's DS, then answers until its input ends.
 
+#![allow(clippy::print_stdout, reason = "who started it reads its answers there")]
+
 use std::io::Read as _;
 use std::path::PathBuf;
 

@@ -2,7 +2,7 @@
 //! signatures, and two other name servers that take whole zones.
 //!
 //! The programs are in the folder `PURSER_DNS_PEERS`; where it is not given, or without the right to make a network, nothing is tested.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stdout)]
 
 #[path = "referees/chain.rs"]
 mod chain;

@@ -137,7 +137,7 @@ async fn where_the_rail_makes_none_or_one_token_cannot_pay_it_all_ours_is_charge
         let order = offer(&world, &hold).await.unwrap().unwrap();
         let drop_it = async |charge: ChargeId| {
             let env = world.env.clone();
-            world.db.write::<_, ChargeError, _>(move |tx| Ok(seller::not_offered(tx, &env, &charge)?.value)).await.unwrap();
+            world.db.write::<_, ChargeError, _>(move |tx| seller::not_offered(tx, &env, &charge).map(|done| done.value)).await.unwrap();
         };
         drop_it(order.charge.clone()).await;
         drop_it(order.charge).await;

@@ -90,7 +90,7 @@ async fn take_up(
 /// Shows the authority that the name is ours. Where a record was tried in vain, the next try goes over HTTP.
 async fn prove(acme: &Inner, order: &mut Order, due: &Due, account: &str) -> Result<(), OrderError> {
     let host = &due.host;
-    let by_record = acme.config.prove_by_dns && due.failures % 2 == 0 && acme.around.zones.covers(account, host).await;
+    let by_record = acme.config.prove_by_dns && due.failures.is_multiple_of(2) && acme.around.zones.covers(account, host).await;
     let mut authorizations = order.authorizations();
     while let Some(authorization) = authorizations.next().await {
         let mut authorization = authorization?;

@@ -121,7 +121,7 @@ fn step(pieces: &[Piece], text: &str, mut at: usize, whole: bool, found: &mut Fo
                 let length = match pieces.get(number + 1) {
                     Some(Piece::Text(next)) => {
                         let ends = rest.char_indices().map(|(at, _)| at).chain([rest.len()]);
-                        ends.filter(|end| (1..=segment).contains(end)).filter(|end| rest[*end..].starts_with(next.as_str())).last()?
+                        ends.filter(|end| (1..=segment).contains(end)).rfind(|end| rest[*end..].starts_with(next.as_str()))?
                     }
                     Some(_) => rest.chars().next().map(char::len_utf8).filter(|length| *length <= segment)?,
                     None => segment,

@@ -260,7 +260,7 @@ fn v1(mounts: &str, own: &str) -> Option<Kind> {
     }
     // Without the one for memory the others are not worth the name.
     let held = controllers.iter().any(|(controller, _)| *controller == Controller::Memory);
-    held.then(|| Kind::V1 { controllers })
+    held.then_some(Kind::V1 { controllers })
 }
 
 fn v2(mounts: &str, own: &str) -> Option<Kind> {

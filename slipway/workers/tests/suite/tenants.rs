@@ -198,7 +198,7 @@ async fn an_account_that_has_used_up_what_it_has_is_called_by_no_trigger_and_wok
     let script: ScriptName = "count".parse().unwrap();
     let metadata = r#"{"main_module":"index.js","compatibility_date":"2026-11-01","bindings":[{"type":"durable_object_namespace","name":"COUNTER","class_name":"Counter"}],
         "migrations":{"new_tag":"v1","steps":[{"new_sqlite_classes":["Counter"]}]}}"#;
-    let code = format!("{COUNTER}").replace("export default {", "export default { scheduled() {},");
+    let code = COUNTER.replace("export default {", "export default { scheduled() {},");
     let made = upload(metadata, &[("index.js", "application/javascript+module", code.as_bytes())]);
     s.workers.script_upload(&s.account, &script, made, &author()).await.unwrap();
     s.workers.domain_put(&s.account, &script, &[owned("count.test")], false, false).await.unwrap();

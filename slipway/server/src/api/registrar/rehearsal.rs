@@ -130,7 +130,7 @@ async fn checked(cloud: &Cloud, account: &CloudAccountId, names: Vec<DomainName>
             .into_iter()
             .map(|name| {
                 let held = rehearsal_get(tx, &account, &name)?.is_some();
-                let yearly = judge(&name, &suffixes).and_then(|()| if held { Err(Refusal::Taken) } else { Ok(YEARLY) });
+                let yearly = judge(&name, &suffixes).and(if held { Err(Refusal::Taken) } else { Ok(YEARLY) });
                 Ok(Checked { name, yearly })
             })
             .collect()
