@@ -198,6 +198,9 @@ impl Alone {
 
     /// A copy of the database and the audit checkpoints as they are at one moment, for looking into.
     pub fn copy(&self, to: &Path) {
+        // whoever still closes the copy before this one keeps its own files
+        fs::remove_dir_all(to).unwrap();
+        fs::create_dir_all(to).unwrap();
         processes::signal(self.pid(), "STOP");
         for (path, bytes) in processes::files_below(&self.data()) {
             let name = path.strip_prefix(self.data()).unwrap();
